@@ -1,0 +1,18 @@
+/** Who is asking. `owner` = issuer and subject; tasks belong to it. */
+export interface Principal {
+  readonly kind: 'anonymous' | 'user' | 'service';
+  readonly owner: string;
+  readonly name: string;
+  /** May see and cancel everybody's tasks and use the admin routes. */
+  readonly admin: boolean;
+}
+
+/** One way to prove who one is. */
+export abstract class Authenticator {
+  abstract readonly scheme: string;
+  /** `undefined` = "not my scheme"; throws `Unauthenticated` = "mine, and bad". */
+  abstract authenticate(
+    headers: Readonly<Record<string, string | string[] | undefined>>,
+    signal: AbortSignal,
+  ): Promise<Principal | undefined>;
+}

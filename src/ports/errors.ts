@@ -1,0 +1,113 @@
+/**
+ * Two families of expected failures, never mixed. Anything else thrown is a bug.
+ * Match on `code` or class, never on text. `message` is internal; `publicMessage` may reach a client or `system_logs`.
+ */
+export abstract class GatewayError extends Error {
+  abstract readonly code: string;
+  constructor(
+    readonly publicMessage: string,
+    options?: { internal?: string; cause?: unknown },
+  ) {
+    super(options?.internal ?? publicMessage, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+  }
+}
+
+/** One fault of a request: where (a JSON path such as `$.inputs[0].path`, or a parameter's name) and what. */
+export interface Problem {
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The client's request cannot be served. Translated to HTTP only in `src/api`. */
+export abstract class RequestError extends GatewayError {
+  abstract readonly httpStatus: number;
+  readonly details: readonly Problem[] | undefined;
+  /** Seconds for `Retry-After`, where waiting helps. */
+  readonly retryAfterSeconds: number | undefined;
+  constructor(
+    publicMessage: string,
+    options?: { internal?: string; cause?: unknown; details?: readonly Problem[]; retryAfterSeconds?: number },
+  ) {
+    super(publicMessage, options);
+    this.details = options?.details;
+    this.retryAfterSeconds = options?.retryAfterSeconds;
+  }
+}
+
+export class InvalidTask extends RequestError {
+  readonly code = 'INVALID_TASK';
+  readonly httpStatus = 400;
+}
+/** A query parameter, header or page token that is not acceptable. */
+export class InvalidRequest extends RequestError {
+  readonly code = 'INVALID_REQUEST';
+  readonly httpStatus = 400;
+}
+export class Unauthenticated extends RequestError {
+  readonly code = 'UNAUTHENTICATED';
+  readonly httpStatus = 401;
+}
+export class Forbidden extends RequestError {
+  readonly code = 'FORBIDDEN';
+  readonly httpStatus = 403;
+}
+/** Also for someone else's task. */
+export class TaskNotFound extends RequestError {
+  readonly code = 'TASK_NOT_FOUND';
+  readonly httpStatus = 404;
+}
+export class Conflict extends RequestError {
+  readonly code = 'CONFLICT';
+  readonly httpStatus = 409;
+}
+export class PayloadTooLarge extends RequestError {
+  readonly code = 'PAYLOAD_TOO_LARGE';
+  readonly httpStatus = 413;
+}
+export class TooManyRequests extends RequestError {
+  readonly code = 'TOO_MANY_REQUESTS';
+  readonly httpStatus = 429;
+}
+export class Unavailable extends RequestError {
+  readonly code = 'UNAVAILABLE';
+  readonly httpStatus = 503;
+}
+export class InsufficientStorage extends RequestError {
+  readonly code = 'INSUFFICIENT_STORAGE';
+  readonly httpStatus = 507;
+}
+
+/** Something failed while a task was being carried out. Becomes a later `dueAt`, a new attempt, or a `failed` event. */
+export abstract class RunError extends GatewayError {
+  /** A new attempt may succeed (reset, 5xx, time-out, lost job). False for 401/403/404, an unknown image, a bad reference. */
+  readonly retryable: boolean;
+  /** The other side is away as a whole (daemon down, connection refused): wait for it without using up an attempt. */
+  readonly unavailable: boolean;
+  constructor(publicMessage: string, options: { retryable: boolean; unavailable?: boolean; internal?: string; cause?: unknown }) {
+    super(publicMessage, options);
+    this.retryable = options.retryable;
+    this.unavailable = options.unavailable ?? false;
+  }
+}
+/** Thrown by an ExecutionBackend. */
+export class BackendError extends RunError {
+  readonly code = 'BACKEND_ERROR';
+}
+/** Thrown by a StorageClient or a Workspace. The message names the URL without its userinfo. */
+export class TransferError extends RunError {
+  readonly code = 'TRANSFER_ERROR';
+  /** The source does not exist: told apart because a missing output is no error. */
+  readonly notFound: boolean;
+  constructor(
+    publicMessage: string,
+    options: { retryable: boolean; unavailable?: boolean; notFound?: boolean; internal?: string; cause?: unknown },
+  ) {
+    super(publicMessage, options);
+    this.notFound = options.notFound ?? false;
+  }
+}
+/** The store cannot answer or cannot write (locked, full, away, corrupt). The API turns it into 503 with Retry-After. */
+export class StoreError extends RunError {
+  readonly code = 'STORE_ERROR';
+}

@@ -1,0 +1,156 @@
+import type { Readable } from 'node:stream';
+import type { Observation } from '../task/observation';
+import type { Handle, TaskNeeds } from '../task/task-record';
+import type { TesFileType, TesTaskRequest } from '../task/tes';
+import type { Capacity } from './task-store';
+
+/** What a backend can do, as data. Everything the engine, the API and service-info ask about a backend stands here. */
+export interface BackendCapabilities {
+  /** Lower-cased `backend_parameters` keys it understands, besides those every backend has (`backend`, `max_runtime_seconds`). */
+  readonly parameterKeys: readonly string[];
+  /** `gateway`: the Stager moves the data through `workspace`. `worker`: the job moves its own data; `workspace` is not used. */
+  readonly staging: 'gateway' | 'worker';
+  readonly capacity: Capacity;
+  /** True when only the gateway process that submitted a job can reach it (the job runs on that machine). */
+  readonly boundToInstance: boolean;
+  /** True when `list` is there. */
+  readonly canList: boolean;
+  /** New tasks are not given to it. */
+  readonly draining: boolean;
+  /** First and longest pause between two observations of a running job, ms. A push (`watch`) shortens it. */
+  readonly pollMs: { readonly first: number; readonly longest: number };
+  /** What it enforces and what it cannot, one line each, for the log at start, `/ext/v1/backends` and the README. */
+  readonly notes: readonly string[];
+}
+
+/** Everything a backend needs to carry out one attempt. Built anew from the store whenever it is needed. */
+export interface Job {
+  readonly taskId: string;
+  readonly attempt: number;
+  /** `jobName(taskId, attempt)`. */
+  readonly name: string;
+  readonly request: TesTaskRequest;
+  readonly needs: TaskNeeds;
+  /** Final number of bytes kept of each stream. */
+  readonly tailBytes: number;
+}
+
+/** A file, directory or link below a container path. `path` is absolute, inside the container. */
+export interface WorkspaceEntry {
+  readonly path: string;
+  readonly kind: 'file' | 'directory' | 'link' | 'other';
+  readonly sizeBytes: number;
+  /** Permission bits. */
+  readonly mode: number;
+  /** Of a link, as written. */
+  readonly linkTarget?: string;
+}
+
+/**
+ * The data of one job, in the words of the container: paths are absolute container paths, never host paths.
+ * An implementation resolves them itself and never follows a link out of the workspace.
+ * Failures are `TransferError`; a full disk is one with `retryable: true` and says so.
+ */
+export interface Workspace {
+  /** Starts a fresh, empty input area; what an earlier try wrote is thrown away. Called once before the first `write`. */
+  beginInputs(signal: AbortSignal): Promise<void>;
+  /** Writes a file (parents are made). Twice on one path is an error. */
+  write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }>;
+  mkdir(path: string, mode: number, signal: AbortSignal): Promise<void>;
+  /** Only links that stay inside the input they belong to; the caller has checked. */
+  symlink(path: string, target: string, signal: AbortSignal): Promise<void>;
+  /** Makes the inputs visible to the job, in one step. */
+  commitInputs(signal: AbortSignal): Promise<void>;
+
+  /** After the executors ended: what is at this path; `undefined` when nothing is. Does not follow a link at the end. */
+  stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined>;
+  /** Everything below a directory, depth first, a directory before what it holds; not the directory itself. Links are listed, not followed. */
+  list(path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry>;
+  /** A regular file's bytes. */
+  read(path: string, signal: AbortSignal): Promise<Readable>;
+}
+
+export interface LogChunk {
+  /** Bytes from the offset asked for, at most what was asked for. */
+  readonly bytes: Uint8Array;
+  /** The stream has ended and `bytes` reaches its end. */
+  readonly ended: boolean;
+}
+
+export interface BackendHealth {
+  readonly ok: boolean;
+  /** Public: version when ok, reason when not. */
+  readonly detail: string;
+}
+
+/**
+ * Runs jobs somewhere. An adapter returns data and never writes tasks. Every call takes a signal (the engine gives each a
+ * time limit) and may be repeated; calls for different jobs may overlap, calls for one job never do, but a call may be
+ * repeated after a crash in the middle of the last one. Failures are `BackendError` with `retryable`/`unavailable` set.
+ */
+export abstract class ExecutionBackend {
+  abstract readonly name: string;
+  /** Read whenever it is needed; may change while running (a daemon's answer, draining). */
+  abstract capabilities(): BackendCapabilities;
+
+  /** Why this request can never run here, as public sentences; empty = it can. Pure and fast: called for every create. */
+  abstract check(request: TesTaskRequest, needs: TaskNeeds): readonly string[];
+
+  /** Called once before anything else; finds out what the host can do. Must not throw when the runtime is away. */
+  abstract start(signal: AbortSignal): Promise<void>;
+
+  /**
+   * Takes the job one idempotent step further and returns the handle that names the step; the engine saves it before it asks
+   * for the next, until `step` is `submitted`. Without a handle: the first step, which must end in `prepared` when staging is `gateway`.
+   * Between `prepared` and the next call the engine stages the inputs. Submitting a job that is already there finds it by name.
+   * Under a cancel mark it starts nothing and throws a `BackendError` that is not retryable.
+   */
+  abstract submit(job: Job, handle: Handle | undefined, signal: AbortSignal): Promise<Handle>;
+
+  /**
+   * What became of these jobs. One observation for each job that could be asked about; one that could not is left out
+   * (the engine asks again later). `lost` only when the backend has confirmed the absence.
+   */
+  abstract observe(
+    jobs: readonly { readonly name: string; readonly handle: Handle; readonly tailBytes: number }[],
+    signal: AbortSignal,
+  ): Promise<readonly Observation[]>;
+
+  /** Only where `staging` is `gateway`. `request` decides which paths exist. */
+  abstract workspace(job: Job, handle: Handle): Workspace;
+
+  /**
+   * A fence: first leaves a durable mark under the job name (a later submit or start under it starts nothing), then ends
+   * what runs, and resolves only when mark and absence are confirmed. `handle` may be missing (crash before it was saved):
+   * the name alone must do. Resolves for a job that never existed. The observation, if any, tells what had run.
+   */
+  abstract cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined>;
+
+  /**
+   * Removes everything of a job that has ended or was cancelled: workspace, containers, native records; the cancel mark may go
+   * once nothing can start under the name any more. Idempotent, resolves for a job that never existed.
+   */
+  abstract cleanup(name: string, handle: Handle | undefined, options: { readonly failed: boolean }, signal: AbortSignal): Promise<void>;
+
+  abstract health(signal: AbortSignal): Promise<BackendHealth>;
+
+  /** Part of an executor's live or kept stream; `undefined` when there is none (not started, already removed). */
+  readLog?(
+    name: string,
+    handle: Handle,
+    executor: number,
+    stream: 'stdout' | 'stderr',
+    offset: number,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<LogChunk | undefined>;
+  /** Calls `nudge` with a job name when something may have happened to it. A hint only: nudges may be lost or wrong. */
+  watch?(nudge: (jobName: string) => void, signal: AbortSignal): void;
+  /** Names of all jobs under this gateway's prefix that still have anything here, for the orphan sweep. Throws rather than answer incompletely. */
+  list?(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]>;
+  /** Stops watching and lets go of connections; never touches jobs. */
+  close?(): Promise<void>;
+}
+
+/** Types of inputs and outputs as found at run time; index -> type, only where it differs from the request. */
+export type FoundTypes = Readonly<Record<number, TesFileType>>;

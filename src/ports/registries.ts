@@ -1,0 +1,41 @@
+import { TransferError } from './errors';
+import type { ExecutionBackend } from './execution-backend';
+import type { StorageClient } from './storage-client';
+
+/** The backends that are on, by name, in the order of the settings. */
+export class BackendRegistry {
+  private readonly byName: ReadonlyMap<string, ExecutionBackend>;
+  constructor(readonly all: readonly ExecutionBackend[]) {
+    this.byName = new Map(all.map((backend) => [backend.name, backend]));
+  }
+  get(name: string): ExecutionBackend | undefined {
+    return this.byName.get(name);
+  }
+}
+
+/** The scheme of a URL as TES allows it: a bare absolute path is `file`; lower case; `undefined` when it is neither. */
+export function schemeOf(url: string): string | undefined {
+  if (url.startsWith('/')) return 'file';
+  return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(url)?.[1]?.toLowerCase();
+}
+
+/** The storage clients that are on, by URL scheme. */
+export class StorageRegistry {
+  private readonly byScheme: ReadonlyMap<string, StorageClient>;
+  constructor(readonly all: readonly StorageClient[]) {
+    this.byScheme = new Map(all.flatMap((client) => client.schemes.map((scheme) => [scheme, client] as const)));
+  }
+  find(url: string): StorageClient | undefined {
+    const scheme = schemeOf(url);
+    return scheme === undefined ? undefined : this.byScheme.get(scheme);
+  }
+  /** As `find`, but throws a `TransferError` that names the scheme. */
+  for(url: string): StorageClient {
+    const client = this.find(url);
+    if (client) return client;
+    throw new TransferError(`no storage is set up for ${schemeOf(url) ?? 'this'} URLs`, { retryable: false });
+  }
+  get schemes(): readonly string[] {
+    return [...this.byScheme.keys()];
+  }
+}

@@ -1,0 +1,53 @@
+import type { Readable } from 'node:stream';
+
+export interface StorageStat {
+  readonly kind: 'file' | 'directory';
+  /** Absent when the server does not say. */
+  readonly sizeBytes?: number;
+  /** Permission bits, where the storage has them. */
+  readonly mode?: number;
+}
+
+/** One thing below a directory. `path` is relative to it, `/` between segments, never `..`, never absolute. */
+export interface StorageEntry {
+  readonly path: string;
+  readonly kind: 'file' | 'directory' | 'link';
+  readonly sizeBytes?: number;
+  readonly mode?: number;
+  /** Of a link, as written. Only links that stay inside the listed directory are given; one that leaves it throws. */
+  readonly linkTarget?: string;
+}
+
+/**
+ * Long-term storage behind a set of URL schemes. Knows nothing of tasks. Bytes are streamed, never held.
+ * A URL is opaque; the client alone takes it apart. Failures are `TransferError` (`notFound`, `retryable`), whose public text
+ * names the URL without userinfo and, for a refusal, the setting that refuses.
+ */
+export abstract class StorageClient {
+  /** Lower case, without `:`. A bare absolute path is `file`. */
+  abstract readonly schemes: readonly string[];
+  /** Prefixes for service-info's `storage`, e.g. `file:///data`. Only what can really be reached. */
+  abstract readonly locations: readonly string[];
+
+  /** Why this URL can never be read (or written), before any attempt; `undefined` = it may be tried. Pure, used at create. */
+  abstract refusal(url: string, use: 'read' | 'write'): string | undefined;
+
+  abstract stat(url: string, signal: AbortSignal): Promise<StorageStat>;
+  /** Everything below a directory, recursively, a directory before what it holds. */
+  abstract list(url: string, signal: AbortSignal): AsyncIterable<StorageEntry>;
+  /** `offset` in bytes: how a broken transfer is resumed. */
+  abstract read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable>;
+  /** Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable. */
+  abstract write(
+    url: string,
+    content: Readable,
+    options: { readonly sizeBytes?: number; readonly mode?: number },
+    signal: AbortSignal,
+  ): Promise<{ readonly sizeBytes: number }>;
+  /** Where the storage knows directories: makes one (and its parents), so that empty ones are kept. */
+  mkdir?(url: string, mode: number | undefined, signal: AbortSignal): Promise<void>;
+  /** Where the storage knows links. The caller has checked that the target stays inside the tree. */
+  symlink?(url: string, target: string, signal: AbortSignal): Promise<void>;
+  /** The URL of `relative` below the directory `url`: exactly one slash between, `relative` encoded as the scheme wants it. */
+  abstract join(url: string, relative: string): string;
+}

@@ -1,0 +1,47 @@
+import type { Observation } from './observation';
+import type { Handle, OutputFile } from './task-record';
+import type { TesFileType } from './tes';
+
+/** Everything that can happen to a task. Who may send which is said in `task-state.ts`. */
+export type TaskEvent =
+  /** The API: stop it. */
+  | { readonly type: 'cancelRequested' }
+  /** The Scheduler: this backend takes it. Saved before anything is done. */
+  | {
+      readonly type: 'assigned';
+      readonly backend: string;
+      readonly boundTo?: string;
+      readonly droppedParameters: readonly string[];
+      readonly warnings: readonly string[];
+    }
+  /** The engine: a step of `submit` is done. */
+  | { readonly type: 'submitted'; readonly attempt: number; readonly handle: Handle }
+  /** The Stager: the inputs are in the workspace; go on with `submit`. */
+  | {
+      readonly type: 'stagedIn';
+      readonly attempt: number;
+      readonly inputTypes: Readonly<Record<number, TesFileType>>;
+      readonly systemLogs: readonly string[];
+    }
+  /** The Reconciler: what the backend saw. */
+  | { readonly type: 'observed'; readonly attempt: number; readonly observation: Observation }
+  /** The Stager: every output that exists is stored. */
+  | {
+      readonly type: 'stagedOut';
+      readonly attempt: number;
+      readonly outputs: readonly OutputFile[];
+      readonly outputTypes: Readonly<Record<number, TesFileType>>;
+      readonly systemLogs: readonly string[];
+    }
+  /** The engine: something did not work, look again after `delayMs`; the task stays where it is. */
+  | { readonly type: 'deferred'; readonly attempt: number; readonly reason: string; readonly delayMs: number }
+  /** The engine: this attempt has failed and another one is allowed; fence and clean it first. */
+  | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string }
+  /** The engine: the failed attempt is fenced and cleaned; back to the queue. */
+  | { readonly type: 'retried'; readonly attempt: number; readonly delayMs: number }
+  /** The Reconciler: the backend confirms that nothing of a cancelled task runs any more. */
+  | { readonly type: 'released'; readonly attempt: number; readonly observation?: Observation }
+  /** The engine: the system failed for good. */
+  | { readonly type: 'failed'; readonly attempt: number; readonly reason: string; readonly jobEnded: boolean }
+  /** The Reconciler: nothing of the last attempt is left. */
+  | { readonly type: 'cleaned'; readonly attempt: number };

@@ -1,0 +1,135 @@
+import type { TesFileType, TesState } from './tes';
+
+/**
+ * Where an attempt is, inside its state (see `task-state.ts` for the picture):
+ * `queued` waits for a backend · `stage-in` workspace and inputs · `submit` handing the job over · `run` executors ·
+ * `stage-out` outputs · `retreat` an attempt that failed is fenced and cleaned before the next one ·
+ * `cancel` the fence of a cancelled task · `cleanup` terminal, the job's remains are being removed · `done` nothing left to do.
+ */
+export const TASK_STEPS = ['queued', 'stage-in', 'submit', 'run', 'stage-out', 'retreat', 'cancel', 'cleanup', 'done'] as const;
+export type TaskStep = (typeof TASK_STEPS)[number];
+
+/**
+ * A backend's own note on a job, opaque to the engine: it is saved, handed back, and never looked into except for `step`.
+ * `prepared` = the workspace exists, inputs may be written, nothing can run yet; `submitted` = the job has been handed over.
+ * A backend may name further steps of its own between the two. `version` lets a newer gateway read an older one's handle.
+ */
+export interface Handle {
+  readonly backend: string;
+  readonly version: number;
+  readonly step: 'prepared' | 'submitted' | (string & {});
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** Output of one executor stream as kept in the record: the last bytes, decoded as UTF-8 (bad bytes become U+FFFD). */
+export interface LogTail {
+  readonly text: string;
+  /** Bytes the executor wrote in all; more than the tail holds when something was left out. */
+  readonly totalBytes: number;
+}
+
+/** One executor that has ended. Times are milliseconds since the epoch. */
+export interface ExecutorRecord {
+  readonly exitCode: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  readonly stdout?: LogTail;
+  readonly stderr?: LogTail;
+}
+
+export interface OutputFile {
+  readonly url: string;
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
+/** One try of a task: what becomes one entry of `logs[]`. */
+export interface AttemptRecord {
+  readonly attempt: number;
+  readonly backend: string;
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  readonly executors: readonly ExecutorRecord[];
+  readonly outputs: readonly OutputFile[];
+  readonly systemLogs: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What the scheduler must know of a request, computed once at create so that no loop ever reads the request to wait. */
+export interface TaskNeeds {
+  /** Charged against a backend's capacity. Already defaulted and, where the settings say so, clamped. */
+  readonly cpuCores: number;
+  readonly ramGb: number;
+  readonly diskGb?: number;
+  /** `backend_parameters.backend`, if the client chose one. */
+  readonly backend?: string;
+  /** URL schemes of inputs and outputs (`file` for bare paths), without duplicates. */
+  readonly schemes: readonly string[];
+  /** Lower-cased backend parameter keys. With `strict`, only a backend that knows all of them will do. */
+  readonly parameterKeys: readonly string[];
+  readonly strict: boolean;
+  readonly preemptible: boolean;
+  readonly maxRuntimeSeconds: number;
+  readonly hasInputs: boolean;
+  readonly hasOutputs: boolean;
+  readonly executorCount: number;
+}
+
+/** Learned after create; the views lay it over the immutable request. */
+export interface TaskOverlay {
+  /** By index of `inputs`/`outputs`; only entries that differ from the request. */
+  readonly inputTypes?: Readonly<Record<number, TesFileType>>;
+  readonly outputTypes?: Readonly<Record<number, TesFileType>>;
+  /** Lower-cased backend parameter keys that the chosen backend does not support: they disappear from every view (TES `backend_parameters`). */
+  readonly droppedParameters?: readonly string[];
+}
+
+export interface Lease {
+  readonly instance: string;
+  /** Store time, ms. */
+  readonly until: number;
+}
+
+/**
+ * The small, mutable record of a task; everything the engine's loops read. Changed only by `TaskWriter` through `reduce`
+ * and a compare-and-swap on `revision`. Times are milliseconds since the epoch.
+ */
+export interface TaskRecord {
+  readonly id: string;
+  /** Issuer and subject of the principal, as one opaque string. */
+  readonly owner: string;
+  readonly name?: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly createdAt: number;
+  readonly state: TesState;
+  readonly step: TaskStep;
+  readonly revision: number;
+  /** 0 until the first assignment; then the number of the current (or last) attempt. Part of the job's name. */
+  readonly attempt: number;
+  readonly backend?: string;
+  /** Only this instance can reach the job (set where the backend is bound to its gateway). */
+  readonly boundTo?: string;
+  readonly handle?: Handle;
+  /** True once the job of this attempt is known to have ended by itself, so that clean-up needs no fence. */
+  readonly jobEnded: boolean;
+  /** How the executors ended, remembered while outputs are stored. */
+  readonly outcome?: 'succeeded' | 'failed';
+  /** When the engine next looks at it, in the store's time; absent for QUEUED and for what is done. */
+  readonly dueAt?: number;
+  readonly lease?: Lease;
+  /** A QUEUED task is not assigned before this (retry back-off), in the store's time. */
+  readonly notBefore?: number;
+  /** Consecutive failures in the current step, since when (wall time), and the last public reason. Reset by every success. */
+  readonly trouble?: { readonly count: number; readonly since: number; readonly reason: string };
+  readonly needs: TaskNeeds;
+  readonly attempts: readonly AttemptRecord[];
+  /** Lines not (yet) belonging to an attempt: warnings at create, cancellation, reasons of earlier attempts without executors. */
+  readonly systemLogs: readonly string[];
+  readonly overlay: TaskOverlay;
+  readonly endedAt?: number;
+}
+
+/** The name under which a backend knows the job of one attempt. Deterministic: a repeated submit finds the first one. */
+export function jobName(taskId: string, attempt: number): string {
+  return `tes-${taskId}-${attempt}`;
+}
