@@ -1,4 +1,4 @@
-import type { ExecutorRecord, LogTail } from './task-record';
+import type { ExecutorRecord, LogTail, OutputFile } from './task-record';
 
 /** A backend's normalised progress; each adapter maps its native states to these in `<x>.states.ts`. */
 export const JOB_PHASES = ['pending', 'running', 'succeeded', 'failed', 'preempted', 'lost'] as const;
@@ -21,6 +21,8 @@ export interface Observation {
   readonly systemLogs: readonly string[];
   /** Goes to `logs[].metadata`. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Where the job stores its own outputs (staging `worker`): what it stored. */
+  readonly outputs?: readonly OutputFile[];
   /** With phase `failed`: the system's fault, not an executor's. */
   readonly systemError?: { readonly message: string; readonly retryable: boolean };
 }

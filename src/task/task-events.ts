@@ -36,12 +36,14 @@ export type TaskEvent =
   /** The engine: something did not work, look again after `delayMs`; the task stays where it is. */
   | { readonly type: 'deferred'; readonly attempt: number; readonly reason: string; readonly delayMs: number }
   /** The engine: this attempt has failed and another one is allowed; fence and clean it first. */
-  | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string }
+  | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
   /** The engine: the failed attempt is fenced and cleaned; back to the queue. */
   | { readonly type: 'retried'; readonly attempt: number; readonly delayMs: number }
   /** The Reconciler: the backend confirms that nothing of a cancelled task runs any more. */
   | { readonly type: 'released'; readonly attempt: number; readonly observation?: Observation }
   /** The engine: the system failed for good. */
-  | { readonly type: 'failed'; readonly attempt: number; readonly reason: string; readonly jobEnded: boolean }
+  | { readonly type: 'failed'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
+  /** The engine: whoever held the lease lets go of it unchanged (aborted work, shutdown); due at once. */
+  | { readonly type: 'yielded'; readonly attempt: number }
   /** The Reconciler: nothing of the last attempt is left. */
   | { readonly type: 'cleaned'; readonly attempt: number };

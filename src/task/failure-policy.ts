@@ -1,0 +1,71 @@
+import type { TaskRecord } from './task-record';
+
+/** How often and how patiently failures of the system are tried again (settings `retry.*`). Executor failures never are. */
+export interface RetryPolicy {
+  /** Attempts a task may have in all. */
+  readonly attempts: number;
+  readonly firstDelayMs: number;
+  readonly longestDelayMs: number;
+  /** How long a backend may be away before an attempt on it is given up, ms. */
+  readonly patienceMs: number;
+}
+
+/** What went wrong, as data: the members of ports' `RunError` that decide. */
+export interface Failure {
+  readonly reason: string;
+  readonly retryable: boolean;
+  readonly unavailable: boolean;
+}
+
+export type FailureDecision =
+  /** Stay in the step and look again. */
+  | { readonly kind: 'defer'; readonly delayMs: number }
+  /** Give this attempt up and start another one. */
+  | { readonly kind: 'retreat' }
+  | { readonly kind: 'fail' };
+
+/**
+ * The table of what is retried (architecture, "Life of a task"):
+ *
+ * | what | where | decision |
+ * |---|---|---|
+ * | anything | fence or clean-up (`cancel`, `retreat`, `cleanup`) | defer, for ever: it must be confirmed |
+ * | not retryable (401, 403, 404, unknown image, bad reference) | elsewhere | fail |
+ * | the other side is away | elsewhere | defer while patience lasts, then as retryable |
+ * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
+ * | retryable | elsewhere | another attempt while there are some left, else fail |
+ *
+ * `random` in [0, 1): full jitter.
+ */
+export function decideFailure(task: TaskRecord, failure: Failure, now: number, policy: RetryPolicy, random: number): FailureDecision {
+  const tries = task.trouble?.count ?? 0;
+  const delayMs = backOff(tries, policy, random);
+  switch (task.step) {
+    case 'cancel':
+    case 'retreat':
+    case 'cleanup':
+      return { kind: 'defer', delayMs };
+    case 'stage-in':
+    case 'submit':
+    case 'run':
+    case 'stage-out': {
+      if (failure.unavailable && now - (task.trouble?.since ?? now) < policy.patienceMs) return { kind: 'defer', delayMs };
+      if (!failure.retryable && !failure.unavailable) return { kind: 'fail' };
+      if (task.step === 'stage-out') return tries + 1 < policy.attempts ? { kind: 'defer', delayMs } : { kind: 'fail' };
+      return task.attempt < policy.attempts ? { kind: 'retreat' } : { kind: 'fail' };
+    }
+    case 'queued':
+    case 'done':
+      return { kind: 'fail' };
+    default: {
+      const never: never = task.step;
+      return never;
+    }
+  }
+}
+
+/** Exponential with full jitter, never less than a tenth of the first delay (so that a loop cannot spin). */
+export function backOff(tries: number, policy: Pick<RetryPolicy, 'firstDelayMs' | 'longestDelayMs'>, random: number): number {
+  const ceiling = Math.min(policy.longestDelayMs, policy.firstDelayMs * 2 ** Math.min(tries, 30));
+  return Math.max(policy.firstDelayMs / 10, ceiling * random);
+}
