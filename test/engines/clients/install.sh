@@ -1,0 +1,29 @@
+#!/bin/sh
+# Installs the Python clients of the tests, each version in a virtual environment of its own, and prints the directory that holds them.
+set -eu
+. "$(dirname "$0")/../common.sh"
+
+out=$cache/clients
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock 9
+
+# client NAME REQUIREMENT...: NAME changes with the requirements, so a finished one is never changed.
+client() {
+  name=$1
+  shift
+  [ ! -f "$out/$name/done" ] || return 0
+  python3 -m venv --help >/dev/null 2>&1 || die 'python3 with venv is absent (Debian: python3-venv)'
+  say "installing $name"
+  rm -rf "${out:?}/$name"
+  python3 -m venv "$out/$name" && "$out/$name/bin/pip" install -q --disable-pip-version-check "$@" >"$out/$name.log" 2>&1 || {
+    tail -n 3 "$out/$name.log" >&2
+    die "$name could not be installed"
+  }
+  : >"$out/$name/done"
+}
+
+# The newest, and the one that Snakemake's plugin and Toil's pin.
+client py-tes-1.1.4 py-tes==1.1.4
+client py-tes-0.4.2 py-tes==0.4.2
+echo "$out"

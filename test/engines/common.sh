@@ -1,0 +1,36 @@
+# Read by the scripts beside it (`. common.sh`): where caches lie, how progress is told, and locks.
+engines_dir=$(cd "$(dirname "$0")" && while [ ! -f common.sh ]; do cd ..; done && pwd)
+cache=${TES_GATEWAY_CACHE:-$HOME/.cache/tes-gateway}
+
+# Progress goes to stderr: stdout belongs to what a script answers.
+say() { echo "engines: $*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# running PID: true while that process exists and is no zombie.
+running() {
+  [ -n "${1:-}" ] && [ -r "/proc/$1/stat" ] && ! grep -q '^[0-9]* (.*) Z' "/proc/$1/stat" 2>/dev/null
+}
+
+# end_process PID SECONDS: SIGTERM, then SIGKILL when it is still there.
+end_process() {
+  running "$1" || return 0
+  kill "$1" 2>/dev/null || return 0
+  tries=$(($2 * 10))
+  while running "$1" && [ "$tries" -gt 0 ]; do
+    sleep 0.1
+    tries=$((tries - 1))
+  done
+  running "$1" && kill -9 "$1" 2>/dev/null
+  return 0
+}
+
+# unmount_below DIR: lets go of every mount a killed daemon left below a directory, deepest first.
+unmount_below() {
+  awk -v d="$1/" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do
+    umount -l "$point" 2>/dev/null || true
+  done
+}
