@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { parse } from 'yaml';
+import { settingFormats } from './setting-formats';
+
+/** A leaf of the schema. */
+export interface SettingDefinition {
+  readonly doc: string;
+  /** A name in `settingFormats`, or a choice of texts. */
+  readonly format: string | readonly string[];
+  readonly default: unknown;
+  readonly sensitive?: boolean;
+}
+
+/** One value that somebody gave, and where, for the message when it is wrong. */
+export interface GivenSetting {
+  readonly key: string;
+  readonly value: unknown;
+  readonly source: string;
+}
+
+export interface GivenSettings {
+  readonly values: GivenSetting[];
+  /** One line each, naming source and key. */
+  readonly faults: string[];
+}
+
+export const ENVIRONMENT_PREFIX = 'TES_GATEWAY__';
+const NEVER_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** Every setting by its dotted name, in the order of the page. */
+export function settingDefinitions(schema: object, prefix = ''): Map<string, SettingDefinition> {
+  const found = new Map<string, SettingDefinition>();
+  for (const [name, node] of Object.entries(schema) as [string, object][]) {
+    const key = prefix + name;
+    if ('default' in node) found.set(key, node as SettingDefinition);
+    else for (const [inner, definition] of settingDefinitions(node, `${key}.`)) found.set(inner, definition);
+  }
+  return found;
+}
+
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Drops the keys that would reach into JavaScript's own objects. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (!isMap(value)) return value;
+  return Object.fromEntries(Object.entries(value).flatMap(([key, inner]) => (NEVER_KEYS.has(key) ? [] : [[key, plain(inner)]])));
+}
+
+/** Reads the layers; each `take` adds to `given`. */
+export class SettingSources {
+  readonly given: GivenSettings = { values: [], faults: [] };
+
+  constructor(private readonly definitions: ReadonlyMap<string, SettingDefinition>) {}
+
+  /** A YAML file. One that is empty says nothing. */
+  file(path: string): void {
+    try {
+      const content: unknown = plain(parse(readFileSync(path, 'utf8')));
+      if (content === null || content === undefined) return;
+      if (isMap(content)) this.tree(content, '', path);
+      else this.given.faults.push(`${path}: must hold settings by name`);
+    } catch (error) {
+      this.given.faults.push(`${path}: ${firstLine(error)}`);
+    }
+  }
+
+  /** `TES_GATEWAY__SERVER__PORT=8081`; with `_FILE` at the end the value stands in the file named. */
+  environment(env: Readonly<Record<string, string | undefined>>): void {
+    for (const [variable, text] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
+      if (!variable.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue;
+      const key = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().replaceAll('__', '.');
+      if (this.definitions.has(key)) this.text(key, text, variable);
+      else if (key.endsWith('_file') && this.definitions.has(key.slice(0, -5))) this.textOfFile(key.slice(0, -5), text, variable);
+      else this.given.faults.push(`${variable}: there is no setting ${key}`);
+    }
+  }
+
+  /** `--server.port 8081`, `--server.port=8081`. */
+  flags(argv: readonly string[]): void {
+    const options = Object.fromEntries([...this.definitions.keys()].map((key) => [key, { type: 'string' as const }]));
+    const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true });
+    for (const token of tokens) {
+      if (token.kind === 'positional') this.given.faults.push(`${token.value}: flags begin with --`);
+      if (token.kind !== 'option') continue;
+      if (!this.definitions.has(token.name)) this.given.faults.push(`${token.rawName}: there is no setting ${token.name}`);
+      else if (token.value === undefined) this.given.faults.push(`${token.rawName}: ${token.name} needs a value`);
+      else this.text(token.name, token.value, token.rawName);
+    }
+  }
+
+  private textOfFile(key: string, path: string, source: string): void {
+    try {
+      this.text(key, readFileSync(path, 'utf8').replace(/\r?\n$/, ''), source);
+    } catch (error) {
+      this.given.faults.push(`${source}: ${key}: ${firstLine(error)}`);
+    }
+  }
+
+  /** Text stays as it is where text is wanted; everything else is YAML, of which JSON is a part. */
+  private text(key: string, text: string, source: string): void {
+    const format = this.definitions.get(key)?.format;
+    try {
+      this.value(key, format === 'text' || Array.isArray(format) ? text : plain(parse(text)), source);
+    } catch (error) {
+      this.given.faults.push(`${source}: ${key}: ${firstLine(error)}`);
+    }
+  }
+
+  private tree(node: Readonly<Record<string, unknown>>, prefix: string, source: string): void {
+    for (const [name, value] of Object.entries(node)) {
+      const key = prefix + name;
+      const isGroup = !this.definitions.has(key) && [...this.definitions.keys()].some((known) => known.startsWith(`${key}.`));
+      if (this.definitions.has(key)) this.value(key, value, source);
+      else if (!isGroup) this.given.faults.push(`${source}: there is no setting ${key}`);
+      else if (isMap(value)) this.tree(value, `${key}.`, source);
+      else if (value !== null) this.given.faults.push(`${source}: ${key}: must hold settings by name`);
+    }
+  }
+
+  private value(key: string, value: unknown, source: string): void {
+    const format = this.definitions.get(key)?.format;
+    const read = typeof format === 'string' ? settingFormats[format]?.read : undefined;
+    this.given.values.push({ key, value: read ? read(value) : value, source });
+  }
+}
+
+function firstLine(error: unknown): string {
+  return (error as Error).message.split('\n', 1).join('');
+}

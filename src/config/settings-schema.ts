@@ -1,0 +1,167 @@
+import { TASK_STATES_SHOWN } from './setting-formats';
+import type { BackendSettings } from './setting-formats';
+
+const MIB = 1024 * 1024;
+const shown = ['off', ...TASK_STATES_SHOWN];
+
+/**
+ * Every setting there is: what it means, what it may be, what it is when nobody says. The README's table is made from this page.
+ * A setting's environment variable and flag follow from its name: `server.port` is `TES_GATEWAY__SERVER__PORT` and `--server.port`.
+ * One that is marked `sensitive` is masked wherever settings are shown. In lists of directories `<data_dir>` stands for that setting.
+ */
+export const settingsSchema = {
+  server: {
+    host: { doc: 'Address to listen on; `0.0.0.0` for every interface', format: 'text', default: '127.0.0.1' },
+    port: { doc: 'Port to listen on; 0 takes a free one', format: 'tcp port', default: 8080 },
+    body_limit_bytes: { doc: 'Longest request body; a longer one is answered 413', format: 'size', default: 16 * MIB },
+    cors_origins: {
+      doc: "Web origins that may call the API from a browser; `['*']` is any",
+      format: 'list of texts',
+      default: [] as string[],
+    },
+    trust_proxy: { doc: 'Believe `X-Forwarded-*` headers: only behind a proxy that sets them', format: 'yes or no', default: false },
+    shutdown_grace_seconds: {
+      doc: 'How long a stop waits for transfers under way; jobs are left alone in any case',
+      format: 'number',
+      default: 20,
+    },
+  },
+  instance: { doc: 'Name of this process among gateways; made up once and kept in `data_dir` when empty', format: 'text', default: '' },
+  data_dir: {
+    doc: 'The store, the instance name and, by default, the files that `file:` URLs may reach',
+    format: 'text',
+    default: './data',
+  },
+  work_dir: { doc: 'Workspaces of tasks; apart from `data_dir`, on a disk with room', format: 'text', default: './work' },
+  store: { type: { doc: 'Where tasks are kept', format: ['sqlite'], default: 'sqlite' } },
+  storage: {
+    file: {
+      allowed: {
+        doc: 'Directories that `file:` URLs and bare paths may read and write',
+        format: 'list of texts',
+        default: ['<data_dir>/files'],
+      },
+    },
+    http: {
+      enabled: { doc: 'Whether `http:` and `https:` URLs may be used', format: 'yes or no', default: true },
+      max_redirects: { doc: 'Redirects followed in one transfer', format: 'count', default: 5 },
+      allow_private_addresses: {
+        doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect',
+        format: 'yes or no',
+        default: true,
+      },
+      timeout_seconds: {
+        doc: 'A transfer in which nothing moves for so long is given up and tried again',
+        format: 'positive number',
+        default: 60,
+      },
+    },
+  },
+  transfers: { parallel: { doc: 'Files moved at once, over all tasks', format: 'positive count', default: 4 } },
+  backends: {
+    doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain}`; `cpus` and `ram_gb` left out mean all there is',
+    format: 'backends',
+    default: [{ name: 'local', type: 'local', runtime: 'auto', network: 'default', drain: false }] as readonly BackendSettings[],
+  },
+  local: {
+    kill_grace_seconds: { doc: 'From SIGTERM to SIGKILL when a task is cancelled or out of time', format: 'number', default: 10 },
+    pids_limit: { doc: 'Processes and threads one executor may have', format: 'positive count', default: 4096 },
+    keep_workspace: {
+      doc: "Whether a task's workspace stays after the end",
+      format: ['never', 'on_error', 'always'],
+      default: 'never' as 'never' | 'on_error' | 'always',
+    },
+  },
+  images: {
+    allowed: {
+      doc: 'Directories of local image files (SIF, archives) that a task may name by path',
+      format: 'list of texts',
+      default: [] as string[],
+    },
+    map: {
+      doc: 'Image name to local file, used instead of a registry',
+      format: 'map of texts',
+      default: {} as Readonly<Record<string, string>>,
+    },
+    pull: {
+      doc: 'When an image is fetched from its registry',
+      format: ['always', 'missing', 'never'],
+      default: 'missing' as 'always' | 'missing' | 'never',
+    },
+    auth_file: { doc: 'Registry logins, a file as `docker login` writes it', format: 'text', default: '' },
+  },
+  limits: {
+    max_queued: {
+      doc: 'Tasks that may wait; beyond it creates are answered 503 with `Retry-After`',
+      format: 'positive count',
+      default: 1_000_000,
+    },
+    min_free_disk: {
+      doc: 'Free space of `data_dir` and `work_dir` under which creates are answered 507',
+      format: 'size',
+      default: 512 * MIB,
+    },
+    over_capacity: {
+      doc: 'A task that asks for more than any backend has: cut to what there is, with a line in its system logs, or answered 400',
+      format: ['clamp', 'refuse'],
+      default: 'clamp' as 'clamp' | 'refuse',
+    },
+    default_cpu_cores: { doc: 'Charged to a task that asks for no `cpu_cores`', format: 'positive number', default: 1 },
+    default_ram_gb: { doc: 'Charged to a task that asks for no `ram_gb`; 1 GB is 2^30 bytes', format: 'positive number', default: 1 },
+    default_runtime_seconds: {
+      doc: 'Wall-clock limit of a task without `max_runtime_seconds`',
+      format: 'positive number',
+      default: 7 * 86_400,
+    },
+    max_runtime_seconds: { doc: 'Longest wall-clock limit a task may ask for', format: 'positive number', default: 30 * 86_400 },
+    big_task_wait_seconds: {
+      doc: 'After waiting so long a big task is no longer passed by smaller ones',
+      format: 'number',
+      default: 300,
+    },
+  },
+  retry: {
+    attempts: {
+      doc: "Attempts in all at a task that the system fails; an executor's failure is never retried",
+      format: 'positive count',
+      default: 3,
+    },
+    first_delay_seconds: { doc: 'Pause before the second attempt; doubled for each further one', format: 'number', default: 5 },
+    longest_delay_seconds: { doc: 'Longest pause between attempts', format: 'number', default: 300 },
+  },
+  retention: {
+    finished: { doc: 'Finished tasks are deleted after this long (`30d`, `12h`); `off` keeps them', format: 'span', default: 'off' },
+  },
+  api: {
+    content_limit_bytes: {
+      doc: "Longest `content` of one input; TES asks for at least 128 KiB, so less isn't accepted",
+      format: 'content size',
+      default: 4 * MIB,
+    },
+    show_canceling_as: { doc: 'State shown for CANCELING to clients that do not know it', format: shown, default: 'off' },
+    show_queued_as: { doc: 'State shown for QUEUED to clients that do not know it', format: shown, default: 'off' },
+  },
+  logs: {
+    level: {
+      doc: 'Least severe line written to the log',
+      format: ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+      default: 'info',
+    },
+    format: {
+      doc: 'JSON lines, or for the eye; `auto` is `pretty` on a terminal',
+      format: ['auto', 'json', 'pretty'],
+      default: 'auto' as 'auto' | 'json' | 'pretty',
+    },
+    tail_bytes: { doc: 'End of stdout and of stderr kept in a task', format: 'size', default: 16 * 1024 },
+  },
+  service_info: {
+    id: { doc: 'Unique name of this service, reverse domain notation', format: 'text', default: 'org.ga4gh.tes-gateway' },
+    name: { doc: 'Name shown to people', format: 'text', default: 'tes-gateway' },
+    description: { doc: 'What this service is for', format: 'text', default: 'GA4GH Task Execution Service' },
+    organization_name: { doc: 'Who runs it', format: 'text', default: 'unknown' },
+    organization_url: { doc: "The organization's web page", format: 'text', default: 'https://example.org' },
+    contact_url: { doc: 'Where users ask for help: a page or `mailto:`', format: 'text', default: '' },
+    documentation_url: { doc: 'Where users read on', format: 'text', default: '' },
+    environment: { doc: 'Such as `prod` or `test`', format: 'text', default: '' },
+  },
+};

@@ -1,0 +1,181 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { SettingLayers } from '../../../src/config/settings';
+import { SettingsError, describeSettings, loadSettings } from '../../../src/config/settings';
+
+const defaultFile = join(__dirname, '../../../settings/default.yaml');
+let folder: string;
+let files: number;
+
+beforeEach(() => {
+  const scratch = process.env.TES_GATEWAY_CACHE ?? join(homedir(), '.cache', 'tes-gateway');
+  mkdirSync(scratch, { recursive: true });
+  folder = mkdtempSync(join(scratch, 'settings-'));
+  files = 0;
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const file = (content: string): string => {
+  const path = join(folder, `${++files}.yaml`);
+  writeFileSync(path, content);
+  return path;
+};
+const load = (layers: Partial<SettingLayers>) => loadSettings({ files: [], env: {}, argv: [], ...layers });
+const faultsOf = (layers: Partial<SettingLayers>): readonly string[] => {
+  try {
+    load(layers);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults;
+    throw error;
+  }
+  return [];
+};
+
+describe('settings', () => {
+  it('says in the default file what holds without it', () => {
+    expect(load({ files: [defaultFile] })).toEqual(load({}));
+  });
+
+  it('lets files, environment and flags override each other in this order', () => {
+    const lower = file('server: {port: 1, host: a}\nlogs: {level: warn}');
+    const higher = file('server: {port: 2}');
+    expect(load({ files: [lower, higher] }).server).toMatchObject({ port: 2, host: 'a' });
+    const env = { TES_GATEWAY__SERVER__PORT: '3' };
+    expect(load({ files: [lower, higher], env }).server.port).toBe(3);
+    expect(load({ files: [lower, higher], env, argv: ['--server.port', '4'] }).server.port).toBe(4);
+    expect(load({ files: [lower, higher], env, argv: ['--server.port=5'] }).server).toMatchObject({ port: 5, host: 'a' });
+  });
+
+  it('reads lists and objects from the environment as YAML or JSON', () => {
+    const { backends, images, server } = load({
+      env: {
+        TES_GATEWAY__BACKENDS: '[{name: pods, runtime: podman, cpus: 2.5}]',
+        TES_GATEWAY__IMAGES__MAP: '{"alpine:3": "/images/a.sif"}',
+        TES_GATEWAY__SERVER__CORS_ORIGINS: "['*']",
+      },
+    });
+    expect(backends).toEqual([{ name: 'pods', type: 'local', runtime: 'podman', network: 'default', cpus: 2.5, drain: false }]);
+    expect(images.map).toEqual({ 'alpine:3': '/images/a.sif' });
+    expect(server.cors_origins).toEqual(['*']);
+  });
+
+  it('reads a value from the file that a variable with _FILE names', () => {
+    const secret = file('from a file\n');
+    expect(load({ env: { TES_GATEWAY__SERVICE_INFO__NAME_FILE: secret } }).service_info.name).toBe('from a file');
+    expect(load({ env: { TES_GATEWAY__IMAGES__AUTH_FILE: '/logins.json' } }).images.auth_file).toBe('/logins.json');
+    expect(faultsOf({ env: { TES_GATEWAY__SERVER__HOST_FILE: join(folder, 'absent') } })).toEqual([
+      expect.stringMatching(/^TES_GATEWAY__SERVER__HOST_FILE: server\.host: ENOENT/),
+    ]);
+  });
+
+  it('keeps text as it is, also where it looks like a number', () => {
+    expect(load({ env: { TES_GATEWAY__INSTANCE: '007' }, argv: ['--server.host', '::'] })).toMatchObject({
+      instance: '007',
+      server: { host: '::' },
+    });
+  });
+
+  it('names the source and the key of everything that is unknown, all at once', () => {
+    const path = file('server: {prot: 1}\nsurver: 2\nlogs: 3\nbackends: [{name: a, runtime: rocket}]');
+    expect(faultsOf({ files: [path], env: { TES_GATEWAY__SERVER__PORTS: '1', OTHER: 'x' }, argv: ['--nope', '1', 'loose'] })).toEqual([
+      `${path}: there is no setting server.prot`,
+      `${path}: there is no setting surver`,
+      `${path}: logs: must hold settings by name`,
+      'TES_GATEWAY__SERVER__PORTS: there is no setting server.ports',
+      '--nope: there is no setting nope',
+      '1: flags begin with --',
+      'loose: flags begin with --',
+      expect.stringContaining(`${path}: backends: entry 0: runtime must be one of auto, docker, podman, apptainer, bubblewrap`),
+    ]);
+  });
+
+  it.each([
+    ['server.port', '"8080"', 'must be a port between 0 and 65535'],
+    ['server.port', '70000', 'must be a port between 0 and 65535'],
+    ['server.trust_proxy', '"yes"', 'must be true or false'],
+    ['server.host', '7', 'must be text'],
+    ['server.cors_origins', '"*"', 'must be a list of texts'],
+    ['limits.max_queued', '1.5', 'must be a whole number above 0'],
+    ['limits.min_free_disk', '"much"', 'must be a number of bytes, or a size such as 16 MiB'],
+    ['api.content_limit_bytes', '131071', 'must be at least 131072 bytes (128 KiB)'],
+    ['retention.finished', '"soon"', 'must be off, or a time such as 30d, 12h, 45m'],
+    ['images.pull', '"sometimes"', 'must be one of the possible values: ["always","missing","never"]'],
+    ['images.map', '{a: 1}', 'must be a map of texts'],
+    ['backends', '[]', 'must be a list of at least one backend'],
+    ['backends', '[{name: a/b}]', 'entry 0: name must be a name of letters, digits, - and _'],
+    ['backends', '[{name: a}, {name: a}]', 'two backends are called a'],
+    ['backends', '[{name: a, cpus: -1}]', 'entry 0: cpus must be a number above 0'],
+    ['backends', '[{name: a, colour: red}]', 'entry 0 has an unknown key colour'],
+  ])('refuses %s: %s from a file', (key, value, words) => {
+    const path = file(key.split('.').reduceRight((inner, name) => `{${name}: ${inner}}`, value));
+    expect(faultsOf({ files: [path] })).toEqual([expect.stringContaining(`${path}: ${key}: ${words}`)]);
+  });
+
+  it('refuses a file that is no YAML or is not there, in one line', () => {
+    const path = file('server: {port: [}');
+    const [first, second, ...others] = faultsOf({ files: [path, join(folder, 'absent.yaml')] });
+    expect(first).toMatch(new RegExp(`^${path}: .+`));
+    expect(second).toMatch(/absent\.yaml: ENOENT/);
+    expect([first, second].join('')).not.toContain('\n');
+    expect(others).toEqual([]);
+  });
+
+  it('lets no file reach into JavaScript objects', () => {
+    const path = file('__proto__: {polluted: 1}\nserver: {__proto__: {polluted: 1}, port: 9}\nconstructor: {prototype: {polluted: 1}}');
+    expect(load({ files: [path] }).server.port).toBe(9);
+    expect(load({ env: { TES_GATEWAY__IMAGES__MAP: '{"__proto__": {"polluted": 1}, "a": "/b"}' } }).images.map).toEqual({ a: '/b' });
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+  });
+
+  it('reads sizes with units', () => {
+    expect(load({ env: { TES_GATEWAY__LIMITS__MIN_FREE_DISK: '1.5 GiB', TES_GATEWAY__LOGS__TAIL_BYTES: '64K' } })).toMatchObject({
+      limits: { min_free_disk: 1.5 * 2 ** 30 },
+      logs: { tail_bytes: 65_536 },
+    });
+  });
+
+  it('makes paths absolute, with <data_dir> in the lists', () => {
+    const settings = load({
+      argv: ['--data_dir', 'here', '--images.map', '{a: x.sif}', '--storage.file.allowed', "['<data_dir>/in', /out]"],
+    });
+    expect(settings.data_dir).toBe(resolve('here'));
+    expect(settings.storage.file.allowed).toEqual([resolve('here/in'), '/out']);
+    expect(settings.images.map).toEqual({ a: resolve('x.sif') });
+    expect(load({}).storage.file.allowed).toEqual([resolve('data/files')]);
+  });
+
+  it.each([
+    [['--data_dir', '/x', '--work_dir', '/x/work'], 'work_dir: must be apart from data_dir'],
+    [['--data_dir', '/x/data', '--work_dir', '/x'], 'work_dir: must be apart from data_dir'],
+    [['--limits.default_runtime_seconds', '10', '--limits.max_runtime_seconds', '9'], 'limits.default_runtime_seconds: must not be above'],
+    [['--retry.first_delay_seconds', '10', '--retry.longest_delay_seconds', '9'], 'retry.first_delay_seconds: must not be above'],
+  ])('refuses what does not go together: %j', (argv, words) => {
+    expect(faultsOf({ argv })).toEqual([expect.stringContaining(words)]);
+  });
+
+  it('accepts neighbours of data_dir as work_dir', () => {
+    expect(faultsOf({ argv: ['--data_dir', '/x/a', '--work_dir', '/x/ab'] })).toEqual([]);
+  });
+
+  it('cannot be changed after loading', () => {
+    const settings = load({});
+    expect(() => Object.assign(settings.server, { port: 1 })).toThrow(TypeError);
+    expect(() => Object.assign(settings.backends[0] ?? {}, { name: 'x' })).toThrow(TypeError);
+  });
+
+  it('masks secrets, set or not, when settings are shown, and leaves their values out of faults', () => {
+    const schema = {
+      plain: { doc: '', format: 'text', default: 'seen' },
+      key: { doc: '', format: 'text', default: '', sensitive: true },
+      number: { doc: '', format: 'count', default: 1, sensitive: true },
+    };
+    const layers = (env: Record<string, string>): SettingLayers => ({ files: [], argv: [], env });
+    const text = describeSettings(layers({ TES_GATEWAY__KEY: 'hunter2' }), schema);
+    expect(text).toContain('seen');
+    expect(text).not.toContain('hunter2');
+    expect(() => describeSettings(layers({ TES_GATEWAY__NUMBER: 'hunter2' }), schema)).toThrow(
+      /^TES_GATEWAY__NUMBER: number: must be (?!.*hunter2)/,
+    );
+  });
+});
