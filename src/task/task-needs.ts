@@ -1,0 +1,103 @@
+import { ambiguousParameters, backendParameter, parameterKeys } from './backend-parameters';
+import type { Problem } from './problem';
+import type { TaskNeeds } from './task-record';
+import type { TesTaskRequest } from './tes';
+import { schemeOf } from './url';
+
+/** What a task that does not say is charged and allowed. */
+export interface NeedsDefaults {
+  readonly cpuCores: number;
+  readonly ramGb: number;
+  /** Wall-clock limit in seconds: for a task that names none, and the most a task may name. */
+  readonly maxRuntimeSeconds: { readonly default: number; readonly max: number };
+}
+
+export interface NeedsResult {
+  readonly needs: TaskNeeds;
+  /** Lines for `system_logs`: what was changed without refusing the task. */
+  readonly warnings: readonly string[];
+  /** Reasons to answer 400; `needs` is of no use then. */
+  readonly problems: readonly Problem[];
+}
+
+const PARAMETERS = '$.resources.backend_parameters';
+
+/**
+ * What the scheduler must know of a request. A resource that is absent or 0 (some clients write "not given" so) takes the default.
+ * `max_runtime_seconds` above the maximum is lowered to it, with a warning.
+ */
+export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): NeedsResult {
+  const problems: Problem[] = [];
+  const warnings: string[] = [];
+  const resources = request.resources ?? {};
+  const parameters = resources.backend_parameters;
+
+  const amount = (key: 'cpu_cores' | 'ram_gb' | 'disk_gb'): number | undefined => {
+    const value = resources[key];
+    if (value === undefined || value === 0) return undefined;
+    if (Number.isFinite(value) && value > 0) return value;
+    problems.push({ path: `$.resources.${key}`, message: 'must be a number greater than 0' });
+    return undefined;
+  };
+  const cpuCores = amount('cpu_cores') ?? defaults.cpuCores;
+  const ramGb = amount('ram_gb') ?? defaults.ramGb;
+  const diskGb = amount('disk_gb');
+
+  for (const key of ambiguousParameters(parameters)) {
+    problems.push({
+      path: PARAMETERS,
+      message: `holds ${JSON.stringify(key)} more than once with different values (keys are case-insensitive)`,
+    });
+  }
+  const maxRuntimeSeconds = runtimeLimit(
+    backendParameter(parameters, 'max_runtime_seconds'),
+    defaults.maxRuntimeSeconds,
+    warnings,
+    problems,
+  );
+  const backend = backendParameter(parameters, 'backend');
+  const files = [...(request.inputs ?? []), ...(request.outputs ?? [])];
+
+  const needs: TaskNeeds = {
+    cpuCores,
+    ramGb,
+    ...(diskGb !== undefined && { diskGb }),
+    ...(backend !== undefined && { backend }),
+    schemes: urlSchemes(files),
+    parameterKeys: parameterKeys(parameters),
+    strict: resources.backend_parameters_strict ?? false,
+    preemptible: resources.preemptible ?? false,
+    maxRuntimeSeconds,
+    hasInputs: (request.inputs?.length ?? 0) > 0,
+    hasOutputs: (request.outputs?.length ?? 0) > 0,
+    executorCount: request.executors.length,
+  };
+  return { needs, warnings, problems };
+}
+
+function runtimeLimit(
+  text: string | undefined,
+  limit: NeedsDefaults['maxRuntimeSeconds'],
+  warnings: string[],
+  problems: Problem[],
+): number {
+  if (text === undefined) return Math.min(limit.default, limit.max);
+  if (!/^\s*[0-9]{1,15}\s*$/.test(text) || Number(text) === 0) {
+    problems.push({ path: `${PARAMETERS}.max_runtime_seconds`, message: 'must be a whole number of seconds greater than 0' });
+    return limit.default;
+  }
+  const seconds = Number(text);
+  if (seconds <= limit.max) return seconds;
+  warnings.push(`max_runtime_seconds ${seconds} is more than this server allows; ${limit.max} is used`);
+  return limit.max;
+}
+
+/** A `content` input is not fetched: its `url`, if any, is ignored (TES `tesInput.content`). */
+function urlSchemes(files: readonly { readonly url?: string; readonly content?: string }[]): string[] {
+  const schemes = new Set<string>();
+  for (const { url, content } of files) {
+    const scheme = url !== undefined && !content ? schemeOf(url) : undefined;
+    if (scheme !== undefined) schemes.add(scheme);
+  }
+  return [...schemes];
+}

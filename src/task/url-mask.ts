@@ -1,0 +1,22 @@
+/**
+ * Userinfo (`user:password@`) in a URL is kept in the stored request, because the transfer needs it, and is shown to nobody:
+ * not in a view, not in a log line, not in an error.
+ */
+
+/**
+ * Schemes that `new URL` reads leniently: any number of slashes or backslashes before the host, even none. Their userinfo is
+ * looked for in the same lenient way, or `http:user:pw@host/` would be fetched with a password that a view shows.
+ */
+const LENIENT = /^((?:https?|ftps?|wss?):[/\\]*)([^/\\?#]*)@/i;
+const STRICT = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i;
+
+/** The URL without its userinfo; anything else about it stays byte for byte. A bare path is returned as it is. */
+export function maskUserinfo(url: string): string {
+  if (!url.includes('@')) return url;
+  return url.replace(LENIENT.test(url) ? LENIENT : STRICT, '$1');
+}
+
+/** Whether `maskUserinfo` would change it. */
+export function hasUserinfo(url: string): boolean {
+  return url.includes('@') && (LENIENT.test(url) || STRICT.test(url));
+}

@@ -1,0 +1,129 @@
+import { braceExpand, Minimatch } from 'minimatch';
+import { isSameOrBelow, normalizeContainerPath, relativeTo } from './container-path';
+import type { TesOutput } from './tes';
+
+/**
+ * Wildcards in `outputs[].path` (TES `tesOutput.path`): the pattern matching of POSIX XCU 2.13 (`*`, `?`, `[...]`, `[!...]`,
+ * backslash quoting; a slash only literally, a leading dot only explicitly), and what Nextflow sends beyond it:
+ * `{a,b}`, and `**` for any number of directories (`**.bam` too).
+ *
+ * An output whose path exists literally is that file: a name such as `a[1].txt` needs no quoting. `[...]` and `{a,b}` count
+ * as wildcards only when `path_prefix` is there, because Nextflow sends file names that hold them without it.
+ *
+ * The matcher is not a backtracking one: hostile patterns cost time linear in their length, and the braces are bounded.
+ */
+export interface OutputPattern {
+  /** The deepest directory that every match lies below; where a listing has to start. Normalised, holds no wildcard. */
+  readonly base: string;
+  /** Whether a normalised container path matches. */
+  matches(path: string): boolean;
+}
+
+/** Most alternatives that the braces and `**` of one path may stand for. */
+export const MAX_ALTERNATIVES = 128;
+
+const OPTIONS = {
+  noext: true,
+  nonegate: true,
+  nocomment: true,
+  dot: false,
+  platform: 'linux',
+  optimizationLevel: 0,
+  braceExpandMax: MAX_ALTERNATIVES + 1,
+} as const;
+
+type Part = Minimatch['set'][number][number];
+
+/** Whether a path holds anything that may be a wildcard; cheap, and false for nearly every path. */
+function mayHoldWildcard(path: string): boolean {
+  return /[*?[{]/.test(path);
+}
+
+/** Whether a path holds `*` or `?` outside quoting: always a wildcard, so that `path_prefix` is required (TES `tesOutput.path_prefix`). */
+export function requiresPrefix(path: string): boolean {
+  return /[*?]/.test(path.replaceAll(/\\./gs, ''));
+}
+
+/** The pattern an output's path stands for; `undefined` when the path is a plain one and `path_prefix` is ignored. For outputs that `checkTask` let through. */
+export function outputPattern(output: Pick<TesOutput, 'path' | 'path_prefix'>): OutputPattern | undefined {
+  if (output.path_prefix === undefined || !mayHoldWildcard(output.path)) return undefined;
+  const compiled = compile(normalizeContainerPath(output.path));
+  if (!compiled.some(isMagic) && compiled.length === 1) return undefined;
+  const matchers = compiled.map(({ matcher }) => matcher);
+  return { base: baseOf(compiled), matches: (path) => matchers.some((matcher) => matcher.match(path)) };
+}
+
+/**
+ * Where an output of a match goes below the output's `url` (a directory): the matched path without the prefix.
+ * The two are joined with exactly one slash by `StorageClient.join`.
+ */
+export function pathBelowPrefix(matched: string, output: Pick<TesOutput, 'path_prefix'>): string {
+  const relative = relativeTo(normalizeContainerPath(output.path_prefix ?? '/'), matched);
+  if (relative === undefined) throw new Error(`${matched} is not below path_prefix`);
+  return relative;
+}
+
+/** What is wrong with the wildcards of a (normalised) path and its prefix; `undefined` when nothing is. Completes the sentence "it ...". */
+export function wildcardProblem(
+  path: string,
+  prefix: string | undefined,
+): { readonly in: 'path' | 'path_prefix'; readonly reason: string } | undefined {
+  if (prefix === undefined) {
+    return requiresPrefix(path) ? { in: 'path_prefix', reason: 'is required because path holds wildcards' } : undefined;
+  }
+  if (!mayHoldWildcard(path)) return undefined;
+  const compiled = compile(path);
+  if (compiled.length > MAX_ALTERNATIVES) return { in: 'path', reason: `stands for more than ${MAX_ALTERNATIVES} patterns` };
+  if (!compiled.some(isMagic) && compiled.length === 1) return undefined;
+  if (compiled.some(({ parts }) => parts.includes('..') || parts.includes('.'))) {
+    return { in: 'path', reason: "must not hold '.' or '..' in quotes or braces" };
+  }
+  const base = baseOf(compiled);
+  if (!prefix.startsWith('/')) return { in: 'path_prefix', reason: 'must be an absolute path inside the container' };
+  if (!isSameOrBelow(base, normalizeContainerPath(prefix))) {
+    return { in: 'path_prefix', reason: `must be a directory that path begins with, before its first wildcard (${base})` };
+  }
+  return undefined;
+}
+
+interface Alternative {
+  readonly matcher: Minimatch;
+  /** The pattern by segments, unquoted; a string is literal. */
+  readonly parts: readonly Part[];
+}
+
+function compile(path: string): Alternative[] {
+  const alternatives = braceExpand(path, OPTIONS)
+    .flatMap(spreadGlobstars)
+    .slice(0, MAX_ALTERNATIVES + 1);
+  return alternatives.map((alternative) => {
+    const matcher = new Minimatch(alternative, { ...OPTIONS, nobrace: true });
+    return { matcher, parts: (matcher.set[0] ?? []).slice(1) };
+  });
+}
+
+function isMagic({ parts }: Alternative): boolean {
+  return parts.some((part) => typeof part !== 'string');
+}
+
+/** `**` inside a name also crosses directories, as in Nextflow: `x**y` is `x*y` and `x*` + any directories + `*y`. */
+function spreadGlobstars(path: string): string[] {
+  let spread = [''];
+  for (const segment of path.slice(1).split('/')) {
+    const embedded = segment !== '**' && /^((?:\\.|[^\\])*?)\*{2,}(.*)$/s.exec(segment);
+    const [before = '', after = ''] = embedded ? [embedded[1], embedded[2]?.replaceAll('**', '*')] : [];
+    const forms = embedded ? [`${before}*${after}`, `${before}*/**/*${after}`] : [segment];
+    spread = spread.slice(0, MAX_ALTERNATIVES + 1).flatMap((start) => forms.map((form) => `${start}/${form}`));
+  }
+  return spread;
+}
+
+function baseOf(alternatives: readonly Alternative[]): string {
+  const [first, ...others] = alternatives.map(({ parts }) => {
+    const magic = parts.findIndex((part) => typeof part !== 'string');
+    return parts.slice(0, Math.min(magic === -1 ? parts.length : magic, parts.length - 1));
+  });
+  if (!first) return '/';
+  const differs = first.findIndex((part, index) => others.some((other) => other[index] !== part));
+  return `/${(differs === -1 ? first : first.slice(0, differs)).join('/')}`;
+}
