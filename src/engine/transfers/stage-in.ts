@@ -1,0 +1,214 @@
+import { Readable } from 'node:stream';
+import { TransferError } from '../../ports/errors';
+import type { FoundTypes, Workspace } from '../../ports/execution-backend';
+import type { StorageRegistry } from '../../ports/registries';
+import type { StorageStat } from '../../ports/storage-client';
+import { distinctInputs } from '../../task/distinct-inputs';
+import type { PlacedInput } from '../../task/distinct-inputs';
+import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
+import type { TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
+import { shownUrl } from '../../task/transfer-plan';
+import { each, inParallel } from './parallel';
+import { resumedStream } from './resumed-stream';
+import { ProgressCount } from './transfer-options';
+import type { TransferOptions } from './transfer-options';
+import { Tries } from './tries';
+
+export interface StagedInputs {
+  /** By index of `inputs`; only where the storage knew better than the request (tesInput `type`). */
+  readonly inputTypes: FoundTypes;
+  /** Public lines for `system_logs`. */
+  readonly systemLogs: readonly string[];
+}
+
+/** An input that comes from a URL, and what is there. */
+interface Located {
+  readonly index: number;
+  readonly path: string;
+  readonly url: string;
+  readonly stat: StorageStat;
+}
+
+interface InputFile {
+  readonly inputPath: string;
+  readonly path: string;
+  readonly url: string;
+  readonly mode: number;
+  readonly sizeBytes?: number;
+}
+
+const FILE_MODE = 0o644;
+const DIRECTORY_MODE = 0o755;
+/** Whatever a directory's mode was, its owner must be able to fill it and to remove it. */
+const OWNER_ALL = 0o700;
+
+/**
+ * Brings every input into the workspace and makes them visible in one step. Starts from nothing each time, so a repeated call is
+ * a fresh try. Inline `content` wins over `url` (tesInput). A FILE that turns out to be a directory is one, and the other way
+ * round. The same input given twice is copied once. Throws the `TransferError` of the first input that cannot be had.
+ */
+export async function stageIn(
+  request: TesTaskRequest,
+  workspace: Workspace,
+  storage: StorageRegistry,
+  options: TransferOptions,
+  signal: AbortSignal,
+): Promise<StagedInputs> {
+  const staging = new StageIn(workspace, storage, options);
+  const inputs = request.inputs ?? [];
+  await workspace.beginInputs(signal);
+  const inputTypes = await staging.copyAll(inputs, signal);
+  await workspace.commitInputs(signal);
+  return { inputTypes, systemLogs: [] };
+}
+
+class StageIn {
+  private readonly width: number;
+  private readonly progress: ProgressCount;
+
+  constructor(
+    private readonly workspace: Workspace,
+    private readonly storage: StorageRegistry,
+    private readonly options: TransferOptions,
+  ) {
+    this.width = options.parallel ?? 8;
+    this.progress = new ProgressCount(options.onProgress);
+  }
+
+  async copyAll(inputs: readonly TesInput[], signal: AbortSignal): Promise<FoundTypes> {
+    const located: Located[] = [];
+    const locate = async ({ index, path, input }: PlacedInput, stop: AbortSignal): Promise<void> => {
+      if (input.content !== undefined && input.content !== '') return this.writeContent(path, input.content, stop);
+      const url = input.url ?? '';
+      located.push({ index, path, url, stat: await this.stat(path, url, stop) });
+    };
+    await inParallel(each(distinctInputs(inputs)), this.width, locate, signal);
+    located.sort((a, b) => a.index - b.index);
+    await inParallel(this.files(located, signal), this.width, (file, stop) => this.copy(file, stop), signal);
+    return foundTypes(inputs, located);
+  }
+
+  private async stat(path: string, url: string, signal: AbortSignal): Promise<StorageStat> {
+    const tries = new Tries(this.options);
+    for (;;) {
+      try {
+        return await this.storage.for(url).stat(url, signal);
+      } catch (error) {
+        await tries.again(ofInput(path, error), signal);
+      }
+    }
+  }
+
+  private async *files(located: readonly Located[], signal: AbortSignal): AsyncGenerator<InputFile> {
+    for (const { path, url, stat } of located) {
+      if (stat.kind === 'file') {
+        yield { inputPath: path, path, url, mode: stat.mode ?? FILE_MODE, ...sized(stat.sizeBytes) };
+        continue;
+      }
+      try {
+        yield* this.directory(path, url, stat.mode, signal);
+      } catch (error) {
+        throw ofInput(path, error);
+      }
+    }
+  }
+
+  private async *directory(path: string, url: string, mode: number | undefined, signal: AbortSignal): AsyncGenerator<InputFile> {
+    const client = this.storage.for(url);
+    await this.workspace.mkdir(path, (mode ?? DIRECTORY_MODE) | OWNER_ALL, signal);
+    for await (const entry of client.list(url, signal)) {
+      const at = joinContainerPath(path, entry.path);
+      switch (entry.kind) {
+        case 'directory':
+          await this.workspace.mkdir(at, (entry.mode ?? DIRECTORY_MODE) | OWNER_ALL, signal);
+          break;
+        case 'link':
+          await this.workspace.symlink(at, entry.linkTarget ?? '', signal);
+          break;
+        case 'file':
+          yield {
+            inputPath: path,
+            path: at,
+            url: client.join(url, entry.path),
+            mode: entry.mode ?? FILE_MODE,
+            ...sized(entry.sizeBytes),
+          };
+          break;
+        default: {
+          const never: never = entry.kind;
+          throw new Error(`unknown kind of entry ${String(never)}`);
+        }
+      }
+    }
+  }
+
+  private async copy(file: InputFile, signal: AbortSignal): Promise<void> {
+    const client = this.storage.for(file.url);
+    const tries = new Tries(this.options);
+    for (;;) {
+      let came = 0;
+      const source = resumedStream(
+        { open: (offset) => client.read(file.url, { offset }, signal), name: shownUrl(file.url), ...sized(file.sizeBytes) },
+        tries,
+        (bytes) => {
+          came += bytes;
+          this.progress.moved(bytes);
+        },
+        signal,
+      );
+      try {
+        const { sizeBytes } = await this.workspace.write(file.path, file.mode, source, signal);
+        if (sizeBytes !== came) {
+          throw new TransferError(`${sizeBytes} of ${came} bytes were written`, { retryable: true });
+        }
+        this.progress.arrived();
+        return;
+      } catch (error) {
+        // The workspace may report a broken source in its own words.
+        await tries.again(ofInput(file.inputPath, source.errored ?? error), signal);
+      } finally {
+        source.destroy();
+      }
+    }
+  }
+
+  private async writeContent(path: string, content: string, signal: AbortSignal): Promise<void> {
+    const tries = new Tries(this.options);
+    const bytes = Buffer.from(content);
+    for (;;) {
+      try {
+        await this.workspace.write(path, FILE_MODE, Readable.from([bytes], { objectMode: false }), signal);
+        this.progress.moved(bytes.length);
+        this.progress.arrived();
+        return;
+      } catch (error) {
+        await tries.again(ofInput(path, error), signal);
+      }
+    }
+  }
+}
+
+function foundTypes(inputs: readonly TesInput[], located: readonly Located[]): FoundTypes {
+  const kinds = new Map(located.map(({ path, stat }) => [path, stat.kind]));
+  const types: Record<number, TesFileType> = {};
+  for (const [index, input] of inputs.entries()) {
+    const found = kinds.get(normalizeContainerPath(input.path)) === 'directory' ? 'DIRECTORY' : 'FILE';
+    if (found !== input.type) types[index] = found;
+  }
+  return types;
+}
+
+function sized(sizeBytes: number | undefined): { readonly sizeBytes?: number } {
+  return sizeBytes === undefined ? {} : { sizeBytes };
+}
+
+/** The same failure, with the input named in front. */
+function ofInput(path: string, error: unknown): unknown {
+  if (!(error instanceof TransferError) || error.publicMessage.startsWith(`input ${path}: `)) return error;
+  return new TransferError(`input ${path}: ${error.publicMessage}`, {
+    retryable: error.retryable,
+    unavailable: error.unavailable,
+    notFound: error.notFound,
+    cause: error,
+  });
+}

@@ -1,0 +1,131 @@
+import { TransferError } from '../../ports/errors';
+import type { FoundTypes, Workspace } from '../../ports/execution-backend';
+import type { StorageRegistry } from '../../ports/registries';
+import type { OutputFile } from '../../task/task-record';
+import type { TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
+import { shownUrl } from '../../task/transfer-plan';
+import { maskUserinfo } from '../../task/url-mask';
+import { OutputFiles } from './output-files';
+import type { OutputUpload } from './output-files';
+import { inParallel } from './parallel';
+import { ProgressCount } from './transfer-options';
+import type { TransferOptions } from './transfer-options';
+import { Tries } from './tries';
+
+export interface StagedOutputs {
+  /** Every stored file, directories and wildcards flattened (tesTaskLog `outputs`), in the order of the request; URLs without userinfo. */
+  readonly outputs: readonly OutputFile[];
+  /** By index of `outputs`; only where the workspace knew better than the request (tesOutput `type`). */
+  readonly outputTypes: FoundTypes;
+  /** Public lines for `system_logs`: what was missing or left out. */
+  readonly systemLogs: readonly string[];
+}
+
+/**
+ * Stores every output that exists. A missing one is a line in the log, not an error (workflow engines declare optional outputs like
+ * the others). Each output is tried whatever becomes of the others; then the first failure is thrown as a `TransferError` that
+ * names the output and the URL without userinfo. A file is there as a whole or not at all, as `StorageClient.write` promises.
+ */
+export async function stageOut(
+  request: TesTaskRequest,
+  workspace: Workspace,
+  storage: StorageRegistry,
+  options: TransferOptions,
+  signal: AbortSignal,
+): Promise<StagedOutputs> {
+  const staging = new StageOut(workspace, storage, options);
+  await inParallel(staging.uploads(request.outputs ?? [], signal), options.parallel ?? 8, (job, stop) => staging.store(job, stop), signal);
+  return staging.result();
+}
+
+interface Upload {
+  readonly index: number;
+  readonly place: number;
+  readonly output: TesOutput;
+  readonly file: OutputUpload;
+}
+
+class StageOut {
+  private readonly stored: OutputFile[] = [];
+  private readonly types: Record<number, TesFileType> = {};
+  private readonly systemLogs: string[] = [];
+  private readonly failures = new Map<number, TransferError>();
+  private readonly progress: ProgressCount;
+
+  constructor(
+    private readonly workspace: Workspace,
+    private readonly storage: StorageRegistry,
+    private readonly options: TransferOptions,
+  ) {
+    this.progress = new ProgressCount(options.onProgress);
+  }
+
+  async *uploads(outputs: readonly TesOutput[], signal: AbortSignal): AsyncGenerator<Upload> {
+    let place = 0;
+    for (const [index, output] of outputs.entries()) {
+      try {
+        const files = new OutputFiles(this.workspace, this.storage.for(output.url), (line) => this.systemLogs.push(line), signal);
+        for await (const file of files.of(output)) {
+          if (this.failures.has(index)) break;
+          yield { index, place: place++, output, file };
+        }
+        if (files.type !== undefined && files.type !== output.type) this.types[index] = files.type;
+      } catch (error) {
+        this.fail(index, output, undefined, error, signal);
+      }
+    }
+  }
+
+  async store({ index, place, output, file }: Upload, signal: AbortSignal): Promise<void> {
+    try {
+      if (file.linked === undefined) await this.upload(file, signal);
+      this.stored[place] = { url: maskUserinfo(file.url), path: file.path, sizeBytes: file.sizeBytes };
+    } catch (error) {
+      this.fail(index, output, file, error, signal);
+    }
+  }
+
+  result(): StagedOutputs {
+    const failures = [...this.failures.values()];
+    const worst = failures.find((failure) => !failure.retryable) ?? failures[0];
+    if (worst) throw worst;
+    // Compact: places of links to directories and the like were never filled.
+    const outputs = this.stored.filter(() => true);
+    return { outputs, outputTypes: this.types, systemLogs: this.systemLogs };
+  }
+
+  private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {
+    const client = this.storage.for(file.url);
+    const tries = new Tries(this.options);
+    for (;;) {
+      try {
+        const content = await this.workspace.read(file.source, signal);
+        try {
+          content.on('data', (chunk: Uint8Array) => this.progress.moved(chunk.length)).pause();
+          const { sizeBytes } = await client.write(file.url, content, { sizeBytes: file.sizeBytes, mode: file.mode & 0o777 }, signal);
+          if (sizeBytes !== file.sizeBytes) {
+            throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
+          }
+        } finally {
+          content.destroy();
+        }
+        this.progress.arrived();
+        return;
+      } catch (error) {
+        await tries.again(error, signal);
+      }
+    }
+  }
+
+  /** Keeps the first failure of an output; a stop, or what is no failure of a transfer, ends the whole. */
+  private fail(index: number, output: TesOutput, file: OutputUpload | undefined, error: unknown, signal: AbortSignal): void {
+    signal.throwIfAborted();
+    if (!(error instanceof TransferError)) throw error;
+    if (this.failures.has(index)) return;
+    const path = file?.path ?? output.path;
+    const url = shownUrl(file?.url ?? output.url);
+    const text = `output ${path} could not be stored at ${url}: ${error.publicMessage}`;
+    const { retryable, unavailable } = error;
+    this.failures.set(index, new TransferError(text, { retryable, unavailable, cause: error }));
+  }
+}

@@ -1,0 +1,37 @@
+/** How transfers are carried out. Every member has a default. */
+export interface TransferOptions {
+  /** Files moved at once for one task; default 8. */
+  readonly parallel?: number;
+  /** How often one file is tried before the task's transfer fails; default 3. 8 MiB of progress starts the count anew. */
+  readonly tries?: number;
+  /** Back-off between two tries of one file, ms; default 500 and 10,000. The real pause is random below it. */
+  readonly firstDelayMs?: number;
+  readonly longestDelayMs?: number;
+  /** Told after every piece of data; must be fast and must not throw. */
+  readonly onProgress?: (progress: TransferProgress) => void;
+  /** In [0, 1). */
+  readonly random?: () => number;
+}
+
+export interface TransferProgress {
+  /** Files that have arrived, and bytes moved so far (those of a repeated try count again). */
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** Counts what has been moved and tells `onProgress`. */
+export class ProgressCount {
+  private files = 0;
+  private bytes = 0;
+  constructor(private readonly tell: TransferOptions['onProgress']) {}
+
+  moved(bytes: number): void {
+    this.bytes += bytes;
+    this.tell?.({ files: this.files, bytes: this.bytes });
+  }
+
+  arrived(): void {
+    this.files += 1;
+    this.tell?.({ files: this.files, bytes: this.bytes });
+  }
+}

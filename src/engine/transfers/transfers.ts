@@ -1,0 +1,5 @@
+/** The transfer plan of a task, carried out between `StorageClient` and `Workspace`. */
+export { checkUrls } from './check-urls';
+export { stageIn } from './stage-in';
+export { stageOut } from './stage-out';
+export type { TransferOptions, TransferProgress } from './transfer-options';

@@ -1,0 +1,145 @@
+import { constants, realpathSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, open, readlink, realpath } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { posix } from 'node:path';
+import { isSameOrBelow } from '../../task/container-path';
+import { codeOf, refused } from './file-errors';
+
+/** The setting that every refusal names. */
+export const ALLOWED_SETTING = 'storage.file.allowed';
+
+/** Something that is open and known to lie inside an allowed directory. */
+export interface Opened {
+  readonly handle: FileHandle;
+  /** Where it really is: no links, as the kernel says it. */
+  readonly realPath: string;
+  readonly stats: Stats;
+}
+
+/** The name of `child` inside an open directory. Stays inside it whatever is renamed or linked meanwhile (Linux). */
+export function childOf(directory: Opened, child: string): string {
+  return `/proc/self/fd/${directory.handle.fd}/${child}`;
+}
+
+/**
+ * The directories a client may reach. A name is looked at first by its text; what counts is where the opened descriptor
+ * really lies, so that a link swapped in between never leads out.
+ */
+export class AllowedDirectories {
+  private readonly written: readonly string[];
+  private real: readonly string[];
+
+  /** Throws when a directory is not absolute: a mistake in the settings. One that does not exist yet may come later. */
+  constructor(allowed: readonly string[]) {
+    for (const directory of allowed) {
+      if (!directory.startsWith('/') || directory.includes('\0')) {
+        throw new Error(`${ALLOWED_SETTING}: ${JSON.stringify(directory)} is not an absolute path`);
+      }
+    }
+    this.written = allowed.map((directory) => posix.join(directory, '.').replace(/(?<=.)\/$/, ''));
+    this.real = this.written.map(realPathOrNothing).filter((path) => path !== undefined);
+  }
+
+  get directories(): readonly string[] {
+    return this.written;
+  }
+
+  /** By text alone: `undefined` when the path may be tried. */
+  refusal(path: string): string | undefined {
+    if ([...this.written, ...this.real].some((directory) => isSameOrBelow(path, directory))) return undefined;
+    return `${path} lies in no directory that the setting ${ALLOWED_SETTING} allows`;
+  }
+
+  /** Opens what is at `path` for reading, following links that stay allowed. Never blocks, and never opens a FIFO, socket or device. */
+  async open(path: string): Promise<Opened> {
+    this.check(path);
+    const realPath = await realpath(path);
+    await this.checkReal(path, realPath);
+    const before = await lstat(realPath);
+    if (!before.isFile() && !before.isDirectory()) throw refused(`${path} is ${kindOf(before)}, not a file or directory`);
+    return this.openExact(path, realPath, constants.O_RDONLY);
+  }
+
+  async openDirectory(path: string): Promise<Opened> {
+    this.check(path);
+    return this.openExact(path, path, constants.O_RDONLY | constants.O_DIRECTORY, true);
+  }
+
+  /**
+   * Opens a directory, making it and its missing parents (mode 0777 less the umask). Each one is made inside its opened and
+   * checked parent and made durable there.
+   */
+  async makeDirectory(path: string): Promise<Opened> {
+    try {
+      return await this.openDirectory(path);
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
+    const parentPath = posix.dirname(path);
+    if (this.refusal(parentPath) !== undefined) throw refused(`${path}, allowed by ${ALLOWED_SETTING}, does not exist`);
+    const parent = await this.makeDirectory(parentPath);
+    try {
+      await mkdir(childOf(parent, posix.basename(path))).catch((error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error;
+      });
+      await syncDirectory(parent.handle);
+    } finally {
+      await parent.handle.close();
+    }
+    return this.openDirectory(path);
+  }
+
+  private async openExact(path: string, where: string, flags: number, follow = false): Promise<Opened> {
+    const handle = await open(where, flags | constants.O_NONBLOCK | constants.O_NOCTTY | (follow ? 0 : constants.O_NOFOLLOW));
+    try {
+      const realPath = await readlink(`/proc/self/fd/${handle.fd}`);
+      await this.checkReal(path, realPath);
+      return { handle, realPath, stats: await handle.stat() };
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  private check(path: string): void {
+    const reason = this.refusal(path);
+    if (reason !== undefined) throw refused(reason);
+  }
+
+  private async checkReal(path: string, realPath: string): Promise<void> {
+    if (this.real.some((directory) => isSameOrBelow(realPath, directory))) return;
+    // An allowed directory may have been made, mounted or moved since the last look.
+    this.real = (await Promise.all(this.written.map((directory) => realpath(directory).catch(() => undefined)))).filter(
+      (directory) => directory !== undefined,
+    );
+    if (this.real.some((directory) => isSameOrBelow(realPath, directory))) return;
+    throw refused(`${path} leads by a symbolic link out of the directories that the setting ${ALLOWED_SETTING} allows`);
+  }
+}
+
+/** Some network file systems know no fsync of a directory; their renames are as durable as they make them. */
+export async function syncDirectory(handle: FileHandle): Promise<void> {
+  try {
+    await handle.sync();
+  } catch (error) {
+    if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(codeOf(error) ?? '')) throw error;
+  }
+}
+
+/** In words, for refusals. */
+export function kindOf(stats: Stats): string {
+  if (stats.isFIFO()) return 'a FIFO';
+  if (stats.isSocket()) return 'a socket';
+  if (stats.isSymbolicLink()) return 'a symbolic link';
+  if (stats.isDirectory()) return 'a directory';
+  return stats.isFile() ? 'a file' : 'a device';
+}
+
+function realPathOrNothing(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}

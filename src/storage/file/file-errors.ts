@@ -1,0 +1,52 @@
+import { TransferError } from '../../ports/errors';
+
+interface Meaning {
+  readonly reason: string;
+  readonly retryable: boolean;
+  readonly notFound?: boolean;
+}
+
+/** What the file system's error codes mean for a transfer. A code that is not here may pass with time: tried again. */
+const MEANINGS: Readonly<Record<string, Meaning>> = {
+  ENOENT: { reason: 'no such file or directory', retryable: false, notFound: true },
+  ENOTDIR: { reason: 'a part of the path is not a directory', retryable: false, notFound: true },
+  EACCES: { reason: 'permission denied', retryable: false },
+  EPERM: { reason: 'operation not permitted', retryable: false },
+  EROFS: { reason: 'the file system is read-only', retryable: false },
+  ELOOP: { reason: 'it is a symbolic link, or there are too many of them', retryable: false },
+  EISDIR: { reason: 'it is a directory', retryable: false },
+  EEXIST: { reason: 'something else is there', retryable: false },
+  ENOTEMPTY: { reason: 'a directory is there', retryable: false },
+  ENAMETOOLONG: { reason: 'the name is too long', retryable: false },
+  EINVAL: { reason: 'the file system does not take this name', retryable: false },
+  EFBIG: { reason: 'the file is too large for the file system', retryable: false },
+  ENOSPC: { reason: 'no space left on the device', retryable: true },
+  EDQUOT: { reason: 'the disk quota is used up', retryable: true },
+  EMFILE: { reason: 'too many open files', retryable: true },
+  ENFILE: { reason: 'too many open files on the machine', retryable: true },
+  EIO: { reason: 'input/output error', retryable: true },
+  ESTALE: { reason: 'stale file handle', retryable: true },
+  ETIMEDOUT: { reason: 'the file server did not answer in time', retryable: true },
+};
+
+/** Translates by code. `subject` says what failed, for example `/data/x cannot be read`. A stop by signal passes through. */
+export function fileError(error: unknown, subject: string): unknown {
+  if (error instanceof TransferError) return error;
+  const code = codeOf(error);
+  if (code === undefined || code === 'ABORT_ERR') return error;
+  const meaning = MEANINGS[code] ?? { reason: code, retryable: true };
+  return new TransferError(`${subject}: ${meaning.reason}`, {
+    retryable: meaning.retryable,
+    notFound: meaning.notFound ?? false,
+    cause: error,
+  });
+}
+
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** A refusal that no second try can change. */
+export function refused(text: string): TransferError {
+  return new TransferError(text, { retryable: false });
+}

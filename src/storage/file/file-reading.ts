@@ -1,0 +1,37 @@
+import { Readable } from 'node:stream';
+import type { Opened } from './allowed-directories';
+import { fileError } from './file-errors';
+
+/** Bytes read at once: few enough to keep many transfers small, many enough that the system calls cost nothing. */
+const CHUNK_BYTES = 1024 * 1024;
+const SMALLEST_CHUNK_BYTES = 4096;
+
+/** The bytes of an open file from `offset` on. Closes it at the end, whatever the end is. */
+export function streamOf(file: Opened, offset: number, subject: string, signal: AbortSignal): Readable {
+  let position = offset;
+  return new Readable({
+    highWaterMark: 2 * CHUNK_BYTES,
+    signal,
+    read(): void {
+      const left = file.stats.size - position + 1;
+      const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, Math.max(SMALLEST_CHUNK_BYTES, left)));
+      file.handle.read(buffer, 0, buffer.length, position).then(
+        ({ bytesRead }) => {
+          position += bytesRead;
+          this.push(bytesRead === 0 ? null : buffer.subarray(0, bytesRead));
+        },
+        (error: unknown) => this.destroy(asError(fileError(error, subject))),
+      );
+    },
+    destroy(error, done): void {
+      file.handle.close().then(
+        () => done(error),
+        (closing: unknown) => done(error ?? asError(closing)),
+      );
+    },
+  });
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

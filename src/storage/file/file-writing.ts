@@ -1,0 +1,144 @@
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { lstat, open, rename, rm, symlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { TransferError } from '../../ports/errors';
+import { childOf, kindOf, syncDirectory } from './allowed-directories';
+import type { Opened } from './allowed-directories';
+import { codeOf, refused } from './file-errors';
+
+/** Written bytes after which the kernel is asked to begin storing them, so that the final fsync finds little left to do. */
+const FLUSH_EVERY_BYTES = 64 * 1024 * 1024;
+
+export interface NewFile {
+  readonly directory: Opened;
+  readonly name: string;
+  /** The whole path, for messages. */
+  readonly path: string;
+  readonly sizeBytes?: number;
+  readonly mode?: number;
+  /** Says whose temporary names these are: one gateway process never touches another one's. */
+  readonly tag: string;
+}
+
+/** Temporary names in use by this process, with their directory. */
+const inUse = new Set<string>();
+
+/**
+ * Writes under a temporary name in the same directory, fsyncs, renames over `name`, fsyncs the directory. A link at `name` is
+ * replaced, never followed; anything else that is not a regular file is refused. Whatever fails, no part of the file stays.
+ */
+export async function writeWhole(file: NewFile, content: Readable, signal: AbortSignal): Promise<number> {
+  await refuseOdd(file.directory, file.name, file.path);
+  return withTemporaryName(file, async (temporary) => {
+    // What a killed process left under this name is thrown away: the write that it belonged to is this one.
+    await rm(temporary, { force: true });
+    const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o666);
+    try {
+      const sizeBytes = await pour(content, handle, signal);
+      if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
+        throw new TransferError(`${file.path}: ${sizeBytes} bytes came where ${file.sizeBytes} were announced`, { retryable: true });
+      }
+      if (file.mode !== undefined) await setMode(handle, file.mode);
+      await handle.sync();
+      signal.throwIfAborted();
+      await rename(temporary, childOf(file.directory, file.name));
+      await syncDirectory(file.directory.handle);
+      return sizeBytes;
+    } finally {
+      await handle.close();
+    }
+  });
+}
+
+/** Makes a link in one step; an older link or file at `name` is replaced. */
+export async function writeLink(file: NewFile, target: string): Promise<void> {
+  await refuseOdd(file.directory, file.name, file.path);
+  await withTemporaryName(file, async (temporary) => {
+    await rm(temporary, { force: true });
+    await symlink(target, temporary);
+    await rename(temporary, childOf(file.directory, file.name));
+    await syncDirectory(file.directory.handle);
+  });
+}
+
+/** Never setuid, setgid or sticky: the bits come from a job. A file system without modes is left as it is. */
+export async function setMode(handle: FileHandle, mode: number): Promise<void> {
+  try {
+    await handle.chmod(mode & 0o777);
+  } catch (error) {
+    if (!['EPERM', 'ENOTSUP', 'ENOSYS'].includes(codeOf(error) ?? '')) throw error;
+  }
+}
+
+async function pour(content: Readable, handle: FileHandle, signal: AbortSignal): Promise<number> {
+  let sizeBytes = 0;
+  let flushedBytes = 0;
+  let flushing: Promise<unknown> | undefined;
+  let flushFailure: { readonly error: unknown } | undefined;
+  try {
+    for await (const chunk of content) {
+      signal.throwIfAborted();
+      sizeBytes += await writeAll(handle, bytesOf(chunk));
+      if (flushFailure) throw flushFailure.error;
+      if (flushing === undefined && sizeBytes - flushedBytes >= FLUSH_EVERY_BYTES) {
+        flushedBytes = sizeBytes;
+        flushing = handle.datasync().then(
+          () => (flushing = undefined),
+          (error: unknown) => (flushFailure = { error }),
+        );
+      }
+    }
+  } finally {
+    await flushing;
+  }
+  if (flushFailure) throw flushFailure.error;
+  signal.throwIfAborted();
+  return sizeBytes;
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<number> {
+  for (let done = 0; done < bytes.length;) {
+    done += (await handle.write(bytes, done)).bytesWritten;
+  }
+  return bytes.length;
+}
+
+function bytesOf(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  throw new TypeError('a stream of bytes is needed');
+}
+
+async function refuseOdd(directory: Opened, name: string, path: string): Promise<void> {
+  try {
+    const there = await lstat(childOf(directory, name));
+    if (!there.isFile() && !there.isSymbolicLink()) throw refused(`${path} is ${kindOf(there)}; it is not replaced by a file`);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/**
+ * A hidden name made of the target's, so that a repeated write meets and replaces what a killed one left; numbered, so that two
+ * writes to one target at the same time do not meet. Removed at the end in any case.
+ */
+async function withTemporaryName<T>(file: NewFile, work: (temporary: string) => Promise<T>): Promise<T> {
+  const hash = createHash('sha256').update(file.name).digest('hex').slice(0, 16);
+  let number = 0;
+  const nameOf = (): string => `.tes-${hash}-${file.tag}-${number}.part`;
+  while (inUse.has(`${file.directory.realPath}/${nameOf()}`)) number += 1;
+  const key = `${file.directory.realPath}/${nameOf()}`;
+  inUse.add(key);
+  const temporary = childOf(file.directory, nameOf());
+  try {
+    return await work(temporary);
+  } catch (error) {
+    // The first failure is the one to report.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw error;
+  } finally {
+    inUse.delete(key);
+  }
+}
