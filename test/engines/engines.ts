@@ -1,7 +1,7 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 /** The real engines that tests use. `test/engines/README.md` says how each is had. */
@@ -37,7 +37,7 @@ const runFile = promisify(execFile);
 export const cacheDirectory = process.env['TES_GATEWAY_CACHE'] ?? join(homedir(), '.cache', 'tes-gateway');
 
 /** Runs a script of this folder to its end; its progress goes to stderr. */
-async function runScript(script: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
+export async function runScript(script: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
   const { stdout } = await runFile(join(__dirname, script), [...args], {
     env: { ...process.env, ...env },
     maxBuffer: 16 * 1024 * 1024,
@@ -172,4 +172,11 @@ export function describeEngine(name: EngineName, title: string, body: (engine: (
       return found;
     });
   });
+}
+
+/** Brings the image with Snakemake 7 into docker or podman; gives its name and the directory in which it lies unpacked. */
+export async function loadSnakemakeImage(engine: Engine): Promise<{ readonly image: string; readonly root: string }> {
+  const tar = await runScript('images/snakemake.sh', []);
+  await runScript('images/load.sh', [engine.name, 'snakemake'], engine.env);
+  return { image: 'localhost/snakemake:latest', root: join(dirname(tar), 'root') };
 }

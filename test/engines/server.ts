@@ -1,0 +1,215 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Engine } from './engines';
+import { cacheDirectory } from './engines';
+import { eventually, TesClient } from './tes-client';
+
+export interface ServerOptions {
+  /** The runtime of the one backend, `local`. */
+  readonly engine: Engine;
+  /** Members of the one backend beside `name`, `type` and `runtime`. */
+  readonly backend?: Readonly<Record<string, unknown>>;
+  /** Settings beside those that place the server; the members of `storage`, `server` ... are merged one level deep. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Beside this process's environment and the engine's. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Makes data or work directory elsewhere, such as on a small file system. Absolute. */
+  readonly dataDirectory?: string;
+  readonly workDirectory?: string;
+}
+
+/** A process that somebody started, as `/proc` shows it. */
+export interface SeenProcess {
+  readonly pid: number;
+  readonly commandLine: string;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
+
+const nodeProgram = process.execPath;
+let built: Promise<string> | undefined;
+
+/** `dist/main.js`, built first when the sources are newer. */
+function builtServer(): Promise<string> {
+  built ??= promisify(execFile)(join(__dirname, 'build-server.sh'), [], { timeout: 300_000 }).then(({ stdout }) => stdout.trim());
+  return built;
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function merged(base: Record<string, unknown>, over: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const result = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const below = result[key];
+    result[key] = isObject(below) && isObject(value) ? merged(below, value) : value;
+  }
+  return result;
+}
+
+/**
+ * The built server as a user starts it: a child process with its own directory, settings file and port, which `restart` keeps.
+ * Its output goes to `log()`. Whoever starts one calls `remove()` at the end.
+ */
+export class RunningServer {
+  private child: ChildProcess | undefined;
+  private ended: Promise<number | string> = Promise.resolve(0);
+
+  constructor(
+    /** Everything of this server lies below it. */
+    readonly directory: string,
+    readonly port: number,
+    readonly dataDirectory: string,
+    readonly workDirectory: string,
+    private readonly main: string,
+    private readonly environment: NodeJS.ProcessEnv,
+  ) {}
+
+  /** Without a base path. */
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+  get client(): TesClient {
+    return new TesClient(`${this.url}/ga4gh/tes/v1`);
+  }
+  /** A directory that `file://` URLs may name. */
+  get files(): string {
+    return join(this.directory, 'files');
+  }
+  get pid(): number {
+    if (this.child?.pid === undefined) throw new Error('the server is not running');
+    return this.child.pid;
+  }
+  log(): string {
+    return readFileSync(join(this.directory, 'log'), 'utf8');
+  }
+
+  /** Starts the process and waits until it is ready. `prefix` is put before it (`prlimit`, `faketime`); `ready: false` does not wait. */
+  async start({ prefix = [], ready = true }: { prefix?: readonly string[]; ready?: boolean } = {}): Promise<void> {
+    const log = openSync(join(this.directory, 'log'), 'a');
+    const [program = nodeProgram, ...args] = [...prefix, nodeProgram, this.main, '--config', join(this.directory, 'settings.yaml')];
+    const child = spawn(program, args, { cwd: this.directory, env: this.environment, stdio: ['ignore', log, log] });
+    closeSync(log);
+    this.child = child;
+    let gone: number | string | undefined;
+    this.ended = new Promise((resolve) => {
+      child.once('error', (error) => resolve((gone = error.message)));
+      child.once('exit', (code, signal) => resolve((gone = code ?? signal ?? 'gone')));
+    });
+    if (!ready) return;
+    await eventually(
+      'the server to be ready',
+      async () => {
+        if (gone !== undefined) return 'gone';
+        return (await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(5000) })).ok ? 'ready' : undefined;
+      },
+      60_000,
+    ).catch((error: unknown) => {
+      throw new Error(`the server did not become ready:\n${this.log().slice(-4000)}`, { cause: error });
+    });
+    if (gone !== undefined) throw new Error(`the server ended (${gone}):\n${this.log().slice(-4000)}`);
+  }
+
+  /** Exit code or signal name, once it has ended. */
+  exit(): Promise<number | string> {
+    return this.ended;
+  }
+  /** SIGTERM; resolves with the exit code when it has ended. */
+  stop(): Promise<number | string> {
+    return this.signal('SIGTERM');
+  }
+  kill9(): Promise<number | string> {
+    return this.signal('SIGKILL');
+  }
+  private signal(name: NodeJS.Signals): Promise<number | string> {
+    if (this.child?.exitCode === null && this.child.signalCode === null) this.child.kill(name);
+    return this.ended;
+  }
+  /** Ends it in this way and starts it again on the same directories and port. */
+  async restart(how: 'stop' | 'kill9' = 'stop'): Promise<void> {
+    await this[how]();
+    await this.start();
+  }
+
+  /** Processes that have something of this server's directories in their command line, working directory, root or open files, the server aside. */
+  processes(): readonly SeenProcess[] {
+    const marks = [this.directory, this.dataDirectory, this.workDirectory];
+    const names = (text: string): boolean => marks.some((mark) => text.includes(mark));
+    const link = (path: string): string => {
+      try {
+        return readlinkSync(path);
+      } catch {
+        return '';
+      }
+    };
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && Number(name) !== this.child?.pid)
+      .flatMap((name) => {
+        try {
+          const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+          const open = readdirSync(`/proc/${name}/fd`).map((descriptor) => link(`/proc/${name}/fd/${descriptor}`));
+          const held = [commandLine, link(`/proc/${name}/cwd`), link(`/proc/${name}/root`), ...open];
+          return held.some(names) ? [{ pid: Number(name), commandLine }] : [];
+        } catch {
+          return []; // It ended meanwhile.
+        }
+      });
+  }
+
+  /** Ends the server and what its jobs left, and removes its directories. */
+  async remove(): Promise<void> {
+    await this.kill9();
+    for (const { pid } of this.processes()) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended meanwhile.
+      }
+    }
+    for (const directory of [this.directory, this.dataDirectory, this.workDirectory]) {
+      rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    }
+  }
+}
+
+/** Makes the directories and settings of a server, and does not start it. */
+export async function prepareServer(options: ServerOptions): Promise<RunningServer> {
+  const main = await builtServer();
+  mkdirSync(join(cacheDirectory, 'servers'), { recursive: true });
+  const directory = mkdtempSync(join(cacheDirectory, 'servers', 's-'));
+  const port = await freePort();
+  const dataDirectory = options.dataDirectory ?? join(directory, 'data');
+  const workDirectory = options.workDirectory ?? join(directory, 'work');
+  mkdirSync(join(directory, 'files'));
+  const { engine } = options;
+  const settings = merged(
+    {
+      server: { host: '127.0.0.1', port },
+      data_dir: dataDirectory,
+      work_dir: workDirectory,
+      storage: { file: { allowed: [join(directory, 'files')] } },
+      backends: [{ name: 'local', type: 'local', runtime: engine.name, ...options.backend }],
+      ...(engine.imagesDirectory === undefined ? {} : { images: { allowed: [engine.imagesDirectory] } }),
+    },
+    options.settings ?? {},
+  );
+  // JSON is YAML.
+  writeFileSync(join(directory, 'settings.yaml'), JSON.stringify(settings, undefined, 2));
+  return new RunningServer(directory, port, dataDirectory, workDirectory, main, { ...engine.environment, ...options.env });
+}
+
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const server = await prepareServer(options);
+  await server.start();
+  return server;
+}
