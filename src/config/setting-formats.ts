@@ -21,9 +21,9 @@ export interface BackendSettings {
 
 export interface SettingFormat {
   /** Throws with a public sentence. */
-  validate(value: unknown): void;
+  readonly validate: (value: unknown) => void;
   /** From what people write to what the program uses; given only what is not valid as it is. */
-  read?(value: unknown): unknown;
+  readonly read?: (value: unknown) => unknown;
 }
 
 const must = (condition: boolean, words: string): void => {

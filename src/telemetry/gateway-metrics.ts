@@ -1,0 +1,122 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Engine } from '../engine/engine';
+import type { BackendRegistry } from '../ports/registries';
+import type { TaskStore } from '../ports/task-store';
+import { TES_STATES } from '../task/tes';
+import type { FreeDisk } from './free-disk';
+
+export interface MetricsParts {
+  readonly store: TaskStore;
+  readonly backends: BackendRegistry;
+  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors'>;
+  readonly disk: FreeDisk;
+  readonly version: string;
+}
+
+/** What Prometheus reads at `/metrics`. Labels are names out of small fixed sets: route templates, states, backends; never an id. */
+export class GatewayMetrics {
+  readonly registry = new Registry();
+  private readonly requests = new Histogram({
+    name: 'tes_gateway_http_request_duration_seconds',
+    help: 'Time from request to answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10],
+    registers: [this.registry],
+  });
+
+  constructor(private readonly parts: MetricsParts) {
+    collectDefaultMetrics({ register: this.registry });
+    this.countChanges();
+    this.askStore();
+    this.askEngine();
+  }
+
+  /** One answered request. `route` is the template; unknown paths share one. */
+  answered(method: string, route: string, status: number, seconds: number): void {
+    this.requests.observe({ method, route, status: String(status) }, seconds);
+  }
+
+  private countChanges(): void {
+    const changes = new Counter({
+      name: 'tes_gateway_task_state_changes_total',
+      help: 'Tasks that came into a state, by this process',
+      labelNames: ['state'],
+      registers: [this.registry],
+    });
+    this.parts.engine.events.listen(({ before, after }) => {
+      if (before?.state !== after.state) changes.inc({ state: after.state });
+    });
+  }
+
+  private askStore(): void {
+    const { store } = this.parts;
+    const registers = [this.registry];
+    const errors = new Counter({ name: 'tes_gateway_scrape_errors_total', help: 'Values the store could not give', registers });
+    // A store that is away must not hide the other metrics, nor leave old values standing.
+    const ask = async (gauge: Gauge, fill: () => Promise<void>): Promise<void> => {
+      try {
+        await fill();
+      } catch {
+        errors.inc();
+        gauge.reset();
+      }
+    };
+    new Gauge({
+      name: 'tes_gateway_tasks',
+      help: 'Tasks in the store by state',
+      labelNames: ['state'],
+      registers,
+      async collect() {
+        await ask(this, async () => {
+          const counts = await store.counts();
+          for (const state of TES_STATES) this.set({ state }, counts[state] ?? 0);
+        });
+      },
+    });
+    const oldest = new Gauge({ name: 'tes_gateway_queue_oldest_seconds', help: 'How long the oldest queued task has waited', registers });
+    new Gauge({
+      name: 'tes_gateway_queue_length',
+      help: 'Tasks that wait for a backend',
+      registers,
+      async collect() {
+        await ask(this, async () => {
+          const outlook = await store.queueOutlook();
+          this.set(outlook.length);
+          oldest.set(outlook.oldest ? Math.max(0, store.now() - outlook.oldest.createdAt) / 1000 : 0);
+        });
+      },
+    });
+  }
+
+  private askEngine(): void {
+    const { engine, backends, disk, version } = this.parts;
+    const registers = [this.registry];
+    new Gauge({
+      name: 'tes_gateway_backend_up',
+      help: '1 while the backend answers',
+      labelNames: ['backend'],
+      registers,
+      collect() {
+        for (const { name } of backends.all) this.set({ backend: name }, engine.monitor.health(name).ok ? 1 : 0);
+      },
+    });
+    new Gauge({
+      name: 'tes_gateway_loop_errors',
+      help: 'Errors of the loops themselves since the start',
+      registers,
+      collect() {
+        this.set(engine.loopErrors);
+      },
+    });
+    new Gauge({
+      name: 'tes_gateway_disk_free_bytes',
+      help: 'Free space of the directories in use',
+      labelNames: ['directory'],
+      registers,
+      collect() {
+        for (const [directory, free] of disk.free) this.set({ directory }, free);
+      },
+    });
+    new Gauge({ name: 'tes_gateway_info', help: 'Version of the gateway', labelNames: ['version'], registers }).set({ version }, 1);
+  }
+}

@@ -1,0 +1,41 @@
+import { Controller, Get, Header, HttpStatus, Res } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiProduces, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { GatewayMetrics } from './gateway-metrics';
+import { Readiness } from './readiness';
+import type { ReadinessAnswer } from './readiness';
+
+/** What an operator's tools ask: is it alive, can it serve, how does it do. Open to everybody who reaches the port. */
+@ApiTags('operations')
+@Controller()
+export class OperationsController {
+  constructor(
+    private readonly readiness: Readiness,
+    private readonly metrics: GatewayMetrics,
+  ) {}
+
+  @Get('healthz')
+  @ApiOperation({ summary: 'The process is alive', operationId: 'healthz' })
+  @ApiOkResponse({ schema: { type: 'object', properties: { status: { type: 'string', enum: ['ok'] } } } })
+  healthz(): { status: 'ok' } {
+    return { status: 'ok' };
+  }
+
+  @Get('readyz')
+  @ApiOperation({ summary: 'Requests can be served; what the store, the disk and each backend say', operationId: 'readyz' })
+  @ApiOkResponse({ description: '`ready`, or `degraded`: the API answers, but a backend is away or the disk is nearly full' })
+  @ApiServiceUnavailableResponse({ description: '`unavailable`: the store cannot be used, or the gateway is stopping' })
+  async readyz(@Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
+    const answer = await this.readiness.look();
+    void reply.status(answer.status === 'unavailable' ? HttpStatus.SERVICE_UNAVAILABLE : HttpStatus.OK);
+    return answer;
+  }
+
+  @Get('metrics')
+  @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+  @ApiOperation({ summary: 'Metrics for Prometheus', operationId: 'metrics' })
+  @ApiProduces('text/plain')
+  prometheus(): Promise<string> {
+    return this.metrics.registry.metrics();
+  }
+}

@@ -1,0 +1,26 @@
+import type { Logger } from 'pino';
+import type { TaskEvents } from '../engine/task-events';
+import type { TaskChange } from '../engine/task-events';
+import { isTerminal } from '../task/task-state';
+
+/** One line for every change of a task's state, with its id, attempt and backend; what changes inside a state is said at `debug`. */
+export function logTasks(events: TaskEvents, log: Logger): () => void {
+  return events.listen((change) => {
+    const { before, after } = change;
+    const level = before?.state === after.state ? 'debug' : 'info';
+    if (log.isLevelEnabled(level)) log[level](fieldsOf(change), `task ${after.state.toLowerCase()}`);
+  });
+}
+
+function fieldsOf({ before, after, event }: TaskChange): object {
+  return {
+    task: after.id,
+    ...(after.attempt > 0 ? { attempt: after.attempt } : {}),
+    ...(after.backend === undefined ? {} : { backend: after.backend }),
+    event,
+    step: after.step,
+    ...(before && isTerminal(after.state) && !isTerminal(before.state)
+      ? { seconds: (after.endedAt ?? after.createdAt) / 1000 - after.createdAt / 1000 }
+      : {}),
+  };
+}
