@@ -1,5 +1,15 @@
+import { createHash } from 'node:crypto';
+import { InsufficientStorage, Conflict, InvalidRequest, TaskNotFound, Unavailable } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
+import type { ListQuery, TaskStore } from '../ports/task-store';
+import type { TaskRecord } from '../task/task-record';
+import { isTerminal } from '../task/task-state';
+import { renderList, renderMinimal, renderTask, type ViewOptions } from '../task/task-view';
 import type { TesState, TesTaskRequest, TesView } from '../task/tes';
+import type { Scheduler } from './scheduler';
+import type { TaskAdmission } from './task-admission';
+import { isTaskId } from './task-id';
+import type { TaskWriter } from './task-writer';
 
 export interface CreateOptions {
   /** The `Idempotency-Key` header. */
@@ -18,13 +28,6 @@ export interface ListRequest {
   readonly pageToken?: string;
 }
 
-export interface LogRequest {
-  readonly executor: number;
-  readonly stream: 'stdout' | 'stderr';
-  readonly offset: number;
-  readonly follow: boolean;
-}
-
 /** What `/ext/v1/tasks/{id}` answers beside TES: where the engine is with a task, and why it waits. */
 export interface TaskExplanation {
   readonly id: string;
@@ -32,22 +35,188 @@ export interface TaskExplanation {
   readonly step: string;
   readonly attempt: number;
   readonly backend?: string;
-  readonly waiting?: string;
+  readonly waiting?: readonly string[];
   readonly due_at?: string;
   readonly trouble?: { readonly count: number; readonly reason: string };
 }
 
-/** The use cases of the API. Permission filters are made here, from the principal. */
-export declare class TaskServiceContract {
-  /** Resolves when the task is durable. Throws InvalidTask, Conflict, Unavailable (stopping, queue full), InsufficientStorage. */
-  create(principal: Principal, request: TesTaskRequest, options: CreateOptions): Promise<string>;
+export interface TaskServiceSettings {
+  readonly views: ViewOptions;
+  /** More QUEUED tasks than this are not taken; absent = no limit. */
+  readonly maxQueued?: number;
+  /** How long an `Idempotency-Key` is remembered, ms. */
+  readonly keyTtlMs: number;
+  /** A BASIC or FULL page also ends at this many bytes. */
+  readonly pageBytes: number;
+}
+
+/** Says whether there is room for another task on disk; cheap, asked for every create. Returns the public reason when there is none. */
+export type DiskGuard = () => string | undefined;
+
+/** Nothing else than what it says on the wire: the use cases of the API. Permission filters are made here, from the principal. */
+export class TaskService {
+  /** Bodies being stored right now, by owner and text; for clients that send one again on another base path after their time-out. */
+  private readonly arriving = new Map<string, { readonly basePath: string; readonly id: Promise<string> }>();
+  private stopping = false;
+
+  constructor(
+    private readonly store: TaskStore,
+    private readonly writer: TaskWriter,
+    private readonly admission: TaskAdmission,
+    private readonly scheduler: Scheduler,
+    private readonly context: {
+      readonly settings: TaskServiceSettings;
+      readonly now: () => number;
+      readonly newId: (nowMs: number) => string;
+      readonly diskGuard: DiskGuard;
+    },
+  ) {}
+
+  /** From now on creates answer `Unavailable`; everything else goes on. */
+  stopTaking(): void {
+    this.stopping = true;
+  }
+
+  /** Resolves with the id when the task is durable. Throws InvalidTask, Conflict, Unavailable (stopping, queue full), InsufficientStorage. */
+  async create(principal: Principal, request: TesTaskRequest, options: CreateOptions): Promise<string> {
+    if (this.stopping) throw new Unavailable('the gateway is stopping', { retryAfterSeconds: 5 });
+    const noRoom = this.context.diskGuard();
+    if (noRoom !== undefined) throw new InsufficientStorage(noRoom);
+    const admitted = this.admission.admit(request);
+    const { maxQueued } = this.context.settings;
+    if (maxQueued !== undefined && ((await this.store.counts()).QUEUED ?? 0) >= maxQueued) {
+      throw new Unavailable(`${maxQueued} tasks are queued already (setting limits.max_queued)`, { retryAfterSeconds: 30 });
+    }
+    const requestJson = JSON.stringify(admitted.request);
+    const arrivalKey = `${principal.owner}\n${requestJson}`;
+    const same = this.arriving.get(arrivalKey);
+    if (same && same.basePath !== options.basePath && options.idempotencyKey === undefined) return same.id;
+    const id = this.insert(principal, requestJson, admitted, options);
+    if (same) return id;
+    this.arriving.set(arrivalKey, { basePath: options.basePath, id });
+    try {
+      return await id;
+    } finally {
+      this.arriving.delete(arrivalKey);
+    }
+  }
+
   /** The view as JSON text, ready to send. Throws TaskNotFound. */
-  get(principal: Principal, id: string, view: TesView): Promise<string>;
-  /** tesListTasksResponse as JSON text. Throws InvalidRequest for a page token that is not ours. */
-  list(principal: Principal, request: ListRequest): Promise<string>;
+  async get(principal: Principal, id: string, view: TesView): Promise<string> {
+    const owner = ownerFilter(principal);
+    if (!isTaskId(id)) throw notFound(id);
+    const { views } = this.context.settings;
+    if (view === 'MINIMAL') {
+      const state = await this.store.getState(id, owner);
+      if (state === undefined) throw notFound(id);
+      return renderMinimal(id, state, views);
+    }
+    const stored = await this.store.getStored(id, owner);
+    if (!stored) throw notFound(id);
+    const waiting = view === 'FULL' && !isTerminal(stored.task.state) ? await this.scheduler.explain(stored.task) : [];
+    return renderTask(waiting.length > 0 ? { ...stored, waiting } : stored, view, views);
+  }
+
+  /** tesListTasksResponse as JSON text, newest first. Throws InvalidRequest for a page token that is not ours. */
+  async list(principal: Principal, request: ListRequest): Promise<string> {
+    const owner = ownerFilter(principal);
+    const { view, ...filters } = request;
+    const query: ListQuery = { ...filters, ...(owner === undefined ? {} : { owner }) };
+    const { views, pageBytes } = this.context.settings;
+    if (view === 'MINIMAL') {
+      const page = await this.store.listMinimal(query);
+      return renderList(
+        page.items.map(([id, state]) => renderMinimal(id, state, views)),
+        page.nextPageToken,
+      );
+    }
+    const page = await this.store.listStored(query, pageBytes);
+    return renderList(
+      page.items.map((stored) => renderTask(stored, view, views)),
+      page.nextPageToken,
+    );
+  }
+
   /** Idempotent; a no-op on a terminal task. Throws TaskNotFound. */
-  cancel(principal: Principal, id: string): Promise<void>;
-  explain(principal: Principal, id: string): Promise<TaskExplanation>;
-  /** Bytes of an executor's stream from `offset`; with `follow` until it ends. Throws TaskNotFound, InvalidRequest (no such executor). */
-  readLog(principal: Principal, id: string, request: LogRequest, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  async cancel(principal: Principal, id: string): Promise<void> {
+    const task = await this.owned(principal, id);
+    if (isTerminal(task.state)) return;
+    await this.writer.apply(id, { type: 'cancelRequested' }, { known: task });
+  }
+
+  /** Throws TaskNotFound. */
+  async explain(principal: Principal, id: string): Promise<TaskExplanation> {
+    const task = await this.owned(principal, id);
+    const waiting = isTerminal(task.state) ? [] : await this.scheduler.explain(task);
+    return {
+      id,
+      state: task.state,
+      step: task.step,
+      attempt: task.attempt,
+      ...(task.backend === undefined ? {} : { backend: task.backend }),
+      ...(waiting.length > 0 ? { waiting } : {}),
+      ...(task.dueAt === undefined ? {} : { due_at: new Date(task.dueAt).toISOString() }),
+      ...(task.trouble ? { trouble: { count: task.trouble.count, reason: task.trouble.reason } } : {}),
+    };
+  }
+
+  /** The record of a task that the principal may see. Throws TaskNotFound. */
+  async owned(principal: Principal, id: string): Promise<TaskRecord> {
+    const task = isTaskId(id) ? await this.store.getTask(id, ownerFilter(principal)) : undefined;
+    if (!task) throw notFound(id);
+    return task;
+  }
+
+  private async insert(
+    principal: Principal,
+    requestJson: string,
+    admitted: ReturnType<TaskAdmission['admit']>,
+    options: CreateOptions,
+  ): Promise<string> {
+    const now = this.context.now();
+    const id = this.context.newId(now);
+    const { name, tags } = admitted.request;
+    const task: TaskRecord = {
+      id,
+      owner: principal.owner,
+      ...(name === undefined ? {} : { name }),
+      tags: tags ?? {},
+      createdAt: now,
+      state: 'QUEUED',
+      step: 'queued',
+      revision: 1,
+      attempt: 0,
+      jobEnded: false,
+      needs: admitted.needs,
+      attempts: [],
+      systemLogs: admitted.warnings,
+      overlay: {},
+    };
+    const { idempotencyKey: key } = options;
+    const result = await this.writer.create(
+      requestJson,
+      task,
+      key === undefined ? undefined : { key, bodySha256: sha256(requestJson), ttlMs: this.context.settings.keyTtlMs },
+    );
+    if (result.kind === 'inserted') return id;
+    if (!result.sameBody) throw new Conflict('this Idempotency-Key was used with another body');
+    return result.id;
+  }
+}
+
+function ownerFilter(principal: Principal): string | undefined {
+  return principal.admin ? undefined : principal.owner;
+}
+
+function notFound(id: string): TaskNotFound {
+  return new TaskNotFound(`there is no task ${id.slice(0, 100)}`);
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** Used by readers of logs as well: an executor index that the task does not have. */
+export function noSuchExecutor(index: number, count: number): InvalidRequest {
+  return new InvalidRequest(`the task has ${count} executor${count === 1 ? '' : 's'}, there is no number ${index} (the first is 0)`);
 }

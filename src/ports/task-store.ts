@@ -53,7 +53,10 @@ export interface TailRecord {
 }
 
 export interface ClaimQuery {
+  /** Decides, with `boundTo`, which jobs of `boundBackends` can be reached. */
   readonly instance: string;
+  /** Who will hold the lease: written into the lease. Each loop of an instance has its own. */
+  readonly holder: string;
   /** Shared backends that this process has adapters for. A task on any other backend is left alone. */
   readonly backends: readonly string[];
   /** Backends whose jobs only the instance in `boundTo` can reach: claimed only when that is this instance. */
@@ -80,8 +83,8 @@ export interface Capacity {
 /** Where the queue stands for one scheduling pass. */
 export interface QueueQuery {
   readonly limit: number;
-  /** Tasks that ask for one of these backends by name are passed over: it is full, draining or away. */
-  readonly backendsFull: readonly string[];
+  /** A task that asks for a backend by name is given only if it is one of these: others are full, draining, away or unknown. */
+  readonly backendsOpen: readonly string[];
   /** Only tasks that charge at most this much; absent = any. */
   readonly fits?: Capacity;
 }
@@ -134,9 +137,9 @@ export abstract class TaskStore {
    */
   abstract claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]>;
   /** When the next `dueAt` passes for what `claimDue` would take, so that a loop can sleep until then. */
-  abstract nextDue(query: Omit<ClaimQuery, 'leaseMs' | 'limit'>): Promise<number | undefined>;
-  /** Pushes lease and dueAt forward without touching the revision; false when the lease is not this instance's any more, or the revision has moved on. */
-  abstract renew(id: string, instance: string, revision: number, leaseMs: number): Promise<boolean>;
+  abstract nextDue(query: Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>): Promise<number | undefined>;
+  /** Pushes lease and dueAt forward without touching the revision; false when the lease is not this holder's any more, or the revision has moved on. */
+  abstract renew(id: string, holder: string, revision: number, leaseMs: number): Promise<boolean>;
 
   /**
    * Reserves room, atomically over all gateways, if used + wanted <= capacity. Idempotent per task and attempt (true again).

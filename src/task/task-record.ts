@@ -85,7 +85,8 @@ export interface TaskOverlay {
 }
 
 export interface Lease {
-  readonly instance: string;
+  /** The loop of the gateway process that holds it. */
+  readonly holder: string;
   /** Store time, ms. */
   readonly until: number;
 }

@@ -118,15 +118,20 @@ function cancelRequested(task: TaskRecord, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     // Whatever an earlier attempt left was fenced and cleaned before the task came back to the queue: nothing runs.
     return changed(
-      without({ ...task, state: 'CANCELED', step: 'done', endedAt: context.now, systemLogs: [...task.systemLogs, line] }, 'dueAt', 'notBefore', 'trouble'),
+      without(
+        { ...task, state: 'CANCELED', step: 'done', endedAt: context.now, systemLogs: [...task.systemLogs, line] },
+        'dueAt',
+        'notBefore',
+        'trouble',
+      ),
       context,
     );
   }
   // A lease stays: its holder is told to stop and lets go, so that the fence never overlaps with work on the same job.
-  return changed(
-    without({ ...withAttemptLine(task, line), state: 'CANCELING', step: 'cancel', dueAt: context.storeNow }, 'trouble'),
-    { ...context, keepLease: true },
-  );
+  return changed(without({ ...withAttemptLine(task, line), state: 'CANCELING', step: 'cancel', dueAt: context.storeNow }, 'trouble'), {
+    ...context,
+    keepLease: true,
+  });
 }
 
 function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned' }>, context: ReduceContext): Reduction {
@@ -198,7 +203,11 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
 function failed(task: TaskRecord, reason: string, observation: Observation | undefined, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     return changed(
-      without({ ...task, state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now, systemLogs: [...task.systemLogs, reason] }, 'dueAt', 'notBefore'),
+      without(
+        { ...task, state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now, systemLogs: [...task.systemLogs, reason] },
+        'dueAt',
+        'notBefore',
+      ),
       context,
     );
   }
@@ -214,7 +223,13 @@ function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred'
 /** Terminal: state, end, exit codes and logs in one write, which also asks for the clean-up. */
 function ended(task: TaskRecord, state: TesState, context: ReduceContext): Reduction {
   return changed(
-    { ...without(endAttempt(task, context.now, undefined), 'trouble'), state, step: 'cleanup', endedAt: context.now, dueAt: context.storeNow },
+    {
+      ...without(endAttempt(task, context.now, undefined), 'trouble'),
+      state,
+      step: 'cleanup',
+      endedAt: context.now,
+      dueAt: context.storeNow,
+    },
     { ...context, keepLease: false },
   );
 }
@@ -279,4 +294,3 @@ function overlayTypes(
     ...(outputTypes && Object.keys(outputTypes).length > 0 ? { outputTypes } : {}),
   };
 }
-

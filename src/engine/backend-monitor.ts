@@ -1,0 +1,63 @@
+import type { BackendHealth } from '../ports/execution-backend';
+import type { BackendRegistry } from '../ports/registries';
+import type { EngineLog } from './engine-log';
+
+/** Asks every backend for its health at intervals and remembers the answers, so that nobody on the request path has to. */
+export class BackendMonitor {
+  private readonly states = new Map<string, BackendHealth & { readonly since: number }>();
+  private timer: NodeJS.Timeout | undefined;
+  private asking: Promise<void> | undefined;
+
+  constructor(
+    private readonly backends: BackendRegistry,
+    private readonly everyMs: number,
+    private readonly now: () => number,
+    private readonly log: EngineLog,
+    /** Called when a backend came back or went away. */
+    private readonly changed: () => void,
+  ) {}
+
+  async start(): Promise<void> {
+    await this.ask();
+    this.timer = setInterval(() => void this.ask(), this.everyMs);
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  health(name: string): BackendHealth & { readonly since: number } {
+    return this.states.get(name) ?? { ok: false, detail: 'not asked yet', since: this.now() };
+  }
+
+  /** Asks all of them now; one round at a time. */
+  ask(): Promise<void> {
+    this.asking ??= this.askAll().finally(() => {
+      this.asking = undefined;
+    });
+    return this.asking;
+  }
+
+  private async askAll(): Promise<void> {
+    await Promise.all(
+      this.backends.all.map(async (backend) => {
+        let health: BackendHealth;
+        try {
+          health = await backend.health(AbortSignal.timeout(this.everyMs));
+        } catch (error) {
+          health = { ok: false, detail: 'it did not answer' };
+          this.log.warn('a backend did not say how it is', { backend: backend.name, err: error });
+        }
+        const before = this.states.get(backend.name);
+        if (before?.ok === health.ok && before.detail === health.detail) return;
+        this.states.set(backend.name, { ...health, since: before?.ok === health.ok ? before.since : this.now() });
+        if (before?.ok === health.ok) return;
+        this.log[health.ok ? 'info' : 'warn'](health.ok ? 'backend ready' : 'backend away', {
+          backend: backend.name,
+          detail: health.detail,
+        });
+        this.changed();
+      }),
+    );
+  }
+}

@@ -1,0 +1,29 @@
+import type { RetryPolicy } from '../task/failure-policy';
+import type { TransferOptions } from './transfers/transfers';
+
+/** The engine's slice of the settings, in its own units. */
+export interface EngineSettings {
+  /** Stable name of this gateway process. */
+  readonly instance: string;
+  readonly retry: RetryPolicy;
+  /** A claim holds this long without renewal, ms. */
+  readonly leaseMs: number;
+  /** Every loop looks at least this often, ms. */
+  readonly tickMs: number;
+  /** Tasks whose data is moved, or which are handed over, at once. */
+  readonly parallelStaging: number;
+  readonly transfers: TransferOptions;
+  /** Tasks observed, fenced or cleaned at once. */
+  readonly parallelReconciling: number;
+  /** Limit of one backend call that should take milliseconds, ms. */
+  readonly callTimeoutMs: number;
+  /** After waiting this long a task that fits nowhere at the moment gets a backend kept free for it, ms. */
+  readonly bigTaskWaitMs: number;
+  readonly tailBytes: number;
+  /** Pause between two looks at a backend's health, ms. */
+  readonly healthMs: number;
+  /** Pause between two orphan sweeps, ms; a job must be at least this old to be an orphan. */
+  readonly sweepMs: number;
+  /** Finished tasks older than this are deleted, ms; absent = kept for ever. */
+  readonly retentionMs?: number;
+}

@@ -1,0 +1,24 @@
+import { StoreError } from '../ports/errors';
+import type { BackendCapabilities, Job } from '../ports/execution-backend';
+import type { TaskStore } from '../ports/task-store';
+import { jobName, type TaskRecord } from '../task/task-record';
+import type { TesTaskRequest } from '../task/tes';
+
+/** The job of a task's current attempt, built anew from the store. */
+export async function loadJob(store: TaskStore, task: TaskRecord, tailBytes: number): Promise<Job> {
+  const stored = await store.getStored(task.id);
+  if (!stored) throw new StoreError('the task is not in the store any more', { retryable: true, internal: `no request for ${task.id}` });
+  return {
+    taskId: task.id,
+    attempt: task.attempt,
+    name: jobName(task.id, task.attempt),
+    request: JSON.parse(stored.requestJson) as TesTaskRequest,
+    needs: task.needs,
+    tailBytes,
+  };
+}
+
+/** Under which key a backend's room is reserved: every instance has its own where jobs are bound to it. */
+export function capacityKey(backend: string, capabilities: BackendCapabilities, instance: string): string {
+  return capabilities.boundToInstance ? `${backend}@${instance}` : backend;
+}

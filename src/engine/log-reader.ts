@@ -1,0 +1,97 @@
+import type { Principal } from '../ports/authenticator';
+import type { BackendRegistry } from '../ports/registries';
+import type { TaskStore } from '../ports/task-store';
+import { jobName, type TaskRecord } from '../task/task-record';
+import { isTerminal } from '../task/task-state';
+import type { TaskEvents } from './task-events';
+import { noSuchExecutor, type TaskService } from './task.service';
+
+export interface LogRequest {
+  /** Index into `executors`, from 0. */
+  readonly executor: number;
+  readonly stream: 'stdout' | 'stderr';
+  /** Bytes from the start of the stream. */
+  readonly offset: number;
+  /** Go on until the executor has ended. */
+  readonly follow: boolean;
+}
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** Reads an executor's output while it is being made, and after: from the backend while it has it, then from the record's tail. */
+export class LogReader {
+  constructor(
+    private readonly tasks: TaskService,
+    private readonly store: TaskStore,
+    private readonly backends: BackendRegistry,
+    private readonly events: TaskEvents,
+    private readonly pollMs: number,
+  ) {}
+
+  /** Checks first, so that the caller can still answer 404 or 400. Throws TaskNotFound, InvalidRequest (no such executor). */
+  async open(principal: Principal, id: string, request: LogRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const task = await this.tasks.owned(principal, id);
+    if (request.executor >= task.needs.executorCount) throw noSuchExecutor(request.executor, task.needs.executorCount);
+    return this.chunks(task, request, signal);
+  }
+
+  private async *chunks(first: TaskRecord, request: LogRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let task: TaskRecord | undefined = first;
+    let { offset } = request;
+    const { attempt } = first;
+    while (task && !signal.aborted) {
+      const chunk = await this.fromBackend(task, request, offset, signal);
+      if (chunk && chunk.bytes.length > 0) {
+        offset += chunk.bytes.length;
+        yield chunk.bytes;
+        continue;
+      }
+      if (chunk?.ended) return;
+      if (!chunk && (isTerminal(task.state) || task.attempts.at(-1)?.executors[request.executor])) {
+        yield* this.kept(task, request, offset);
+        return;
+      }
+      if (!request.follow || isTerminal(task.state) || (attempt > 0 && task.attempt !== attempt)) return;
+      await this.change(task.id, signal);
+      task = await this.store.getTask(task.id);
+    }
+  }
+
+  private async fromBackend(
+    task: TaskRecord,
+    request: LogRequest,
+    offset: number,
+    signal: AbortSignal,
+  ): Promise<{ bytes: Uint8Array; ended: boolean } | undefined> {
+    const backend = this.backends.get(task.backend ?? '');
+    if (!backend?.readLog || !task.handle) return undefined;
+    return backend.readLog(jobName(task.id, task.attempt), task.handle, request.executor, request.stream, offset, CHUNK_BYTES, signal);
+  }
+
+  /** What the record kept: the last bytes. An offset before them is answered from where they begin. */
+  private *kept(task: TaskRecord, request: LogRequest, offset: number): Generator<Uint8Array> {
+    const tail = task.attempts.at(-1)?.executors[request.executor]?.[request.stream];
+    if (!tail) return;
+    const bytes = Buffer.from(tail.text, 'utf8');
+    const begins = Math.max(0, tail.totalBytes - bytes.length);
+    const rest = bytes.subarray(Math.min(bytes.length, Math.max(0, offset - begins)));
+    if (rest.length > 0) yield rest;
+  }
+
+  /** Waits for a change of the task, at most one poll. */
+  private change(id: string, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        stop();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, this.pollMs);
+      const stop = this.events.listen(({ after }) => {
+        if (after.id === id) done();
+      });
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+}

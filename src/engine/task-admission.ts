@@ -1,0 +1,126 @@
+import { InvalidTask, type Problem } from '../ports/errors';
+import type { BackendRegistry, StorageRegistry } from '../ports/registries';
+import { droppedParametersWarning, unsupportedParameters, withoutParameters } from '../task/backend-parameters';
+import { checkTask } from '../task/check-task';
+import { taskNeeds } from '../task/task-needs';
+import type { TaskNeeds } from '../task/task-record';
+import type { TesTaskRequest } from '../task/tes';
+import { mismatch } from './select-backend';
+import { checkUrls } from './transfers/transfers';
+
+/** Limits a new task is held against; the settings `api.*` and `limits.*`. */
+export interface AdmissionSettings {
+  readonly contentBytes: number;
+  readonly defaultCpuCores: number;
+  readonly defaultRamGb: number;
+  readonly maxRuntimeSeconds: { readonly default: number; readonly max: number };
+  /** A request above every backend's whole capacity is cut down to it, with a system log line, or refused. */
+  readonly overCapacity: 'clamp' | 'refuse';
+}
+
+export interface Admitted {
+  readonly request: TesTaskRequest;
+  readonly needs: TaskNeeds;
+  /** For `system_logs`. */
+  readonly warnings: readonly string[];
+}
+
+const PARAMETERS = '$.resources.backend_parameters';
+
+/** Decides whether a normalised request becomes a task, and what the scheduler must know of it. No I/O: everything is in memory. */
+export class TaskAdmission {
+  constructor(
+    private readonly backends: BackendRegistry,
+    private readonly storage: StorageRegistry,
+    private readonly settings: AdmissionSettings,
+  ) {}
+
+  /** Throws `InvalidTask` with every problem found. */
+  admit(request: TesTaskRequest): Admitted {
+    const { settings } = this;
+    const problems: Problem[] = [...checkTask(request, { contentBytes: settings.contentBytes })];
+    const needed = taskNeeds(request, {
+      cpuCores: settings.defaultCpuCores,
+      ramGb: settings.defaultRamGb,
+      maxRuntimeSeconds: settings.maxRuntimeSeconds,
+    });
+    problems.push(...needed.problems);
+    if (problems.length === 0) problems.push(...checkUrls(request, this.storage));
+    refuse(problems);
+
+    const candidates = this.candidates(request, needed.needs);
+    const fitted = this.fit(needed.needs, candidates);
+    const known = new Set(candidates.flatMap(({ capabilities }) => capabilities.parameterKeys));
+    const dropped = unsupportedParameters(needed.needs.parameterKeys, [...known]);
+    return {
+      request: dropped.length > 0 ? withoutDropped(request, dropped) : request,
+      needs: { ...fitted.needs, parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)) },
+      warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
+    };
+  }
+
+  /** The backends that could ever carry it out; refuses when there is none. */
+  private candidates(
+    request: TesTaskRequest,
+    needs: TaskNeeds,
+  ): readonly { name: string; capabilities: ReturnType<BackendRegistry['all'][number]['capabilities']> }[] {
+    if (needs.backend !== undefined && !this.backends.get(needs.backend)) {
+      const names = this.backends.all.map(({ name }) => name).join(', ') || 'none';
+      refuse([{ path: `${PARAMETERS}.backend`, message: `there is no backend of that name on this server (there are: ${names})` }]);
+    }
+    const reasons: string[] = [];
+    const candidates = this.backends.all.flatMap((backend) => {
+      const capabilities = backend.capabilities();
+      const unfit = mismatch(needs, backend.name, capabilities);
+      const refused = unfit === undefined ? backend.check(request, needs) : [unfit];
+      reasons.push(...refused.map((reason) => `backend ${backend.name}: ${reason}`));
+      return refused.length === 0 ? [{ name: backend.name, capabilities }] : [];
+    });
+    if (candidates.length === 0) {
+      const path = needs.strict && needs.parameterKeys.length > 0 ? PARAMETERS : '$';
+      refuse(
+        reasons.length > 0
+          ? reasons.map((message) => ({ path, message }))
+          : [{ path: '$', message: 'no backend is set up on this server (setting `backends`)' }],
+      );
+    }
+    return candidates;
+  }
+
+  private fit(needs: TaskNeeds, candidates: ReturnType<TaskAdmission['candidates']>): { needs: TaskNeeds; warnings: string[] } {
+    const fits = candidates.some(({ capabilities: { capacity } }) => needs.cpuCores <= capacity.cpuCores && needs.ramGb <= capacity.ramGb);
+    if (fits) return { needs, warnings: [] };
+    // The roomiest backend is the measure: one whole machine is the most that a task can be given.
+    const roomiest = candidates.reduce((best, one) =>
+      one.capabilities.capacity.cpuCores > best.capabilities.capacity.cpuCores ? one : best,
+    );
+    const { cpuCores, ramGb } = roomiest.capabilities.capacity;
+    const lines: { path: string; message: string }[] = [];
+    if (needs.cpuCores > cpuCores)
+      lines.push({
+        path: '$.resources.cpu_cores',
+        message: `${needs.cpuCores} CPU cores were asked for, the largest backend has ${cpuCores}`,
+      });
+    if (needs.ramGb > ramGb)
+      lines.push({ path: '$.resources.ram_gb', message: `${needs.ramGb} GB of memory were asked for, the largest backend has ${ramGb}` });
+    if (this.settings.overCapacity === 'refuse') refuse(lines);
+    return {
+      needs: { ...needs, cpuCores: Math.min(needs.cpuCores, cpuCores), ramGb: Math.min(needs.ramGb, ramGb) },
+      warnings: lines.map(({ message }) => `${message}: that much is given`),
+    };
+  }
+}
+
+/** Unsupported keys are neither stored nor returned (TES `backend_parameters`). */
+function withoutDropped(request: TesTaskRequest, dropped: readonly string[]): TesTaskRequest {
+  const { backend_parameters: parameters, ...resources } = request.resources ?? {};
+  const kept = parameters ? withoutParameters(parameters, dropped) : undefined;
+  return { ...request, resources: { ...resources, ...(kept ? { backend_parameters: kept } : {}) } };
+}
+
+function refuse(problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const first = problems[0];
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  throw new InvalidTask(`${first?.path}: ${first?.message}${more}`, { details: problems });
+}

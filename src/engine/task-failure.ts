@@ -1,0 +1,70 @@
+import { RunError } from '../ports/errors';
+import type { Observation } from '../task/observation';
+import { backOff, decideFailure, type Failure, type RetryPolicy } from '../task/failure-policy';
+import type { TaskEvent } from '../task/task-events';
+import type { TaskRecord } from '../task/task-record';
+import type { EngineLog } from './engine-log';
+
+/** Turns what an adapter threw into what the failure table reads. Anything unexpected is a bug of ours: the task is due again. */
+export function failureOf(error: unknown): Failure & { readonly bug: boolean } {
+  if (error instanceof RunError) {
+    return { reason: error.publicMessage, retryable: error.retryable, unavailable: error.unavailable, bug: false };
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return { reason: 'the backend did not answer in time', retryable: true, unavailable: true, bug: false };
+  }
+  return { reason: 'internal error of the gateway, it is logged there', retryable: true, unavailable: true, bug: true };
+}
+
+/** Decides what a failure means for a task and says it as an event. */
+export class FailureHandling {
+  constructor(
+    private readonly policy: RetryPolicy,
+    private readonly log: EngineLog,
+    private readonly now: () => number,
+    private readonly random: () => number,
+  ) {}
+
+  /** What to do after `error` in the task's current step. */
+  eventFor(task: TaskRecord, error: unknown): TaskEvent {
+    const failure = failureOf(error);
+    const fields = { task: task.id, attempt: task.attempt, step: task.step, backend: task.backend, err: error };
+    if (failure.bug) this.log.error('unexpected failure while carrying out a task', fields);
+    else this.log.warn(failure.reason, { ...fields, err: undefined, detail: error instanceof Error ? error.message : undefined });
+    return this.decide(task, failure, undefined);
+  }
+
+  /** What to do after a job that ended without its executors' fault: lost, preempted, or failed under them. */
+  eventForJob(task: TaskRecord, reason: string, retryable: boolean, observation: Observation): TaskEvent {
+    this.log.warn(reason, { task: task.id, attempt: task.attempt, backend: task.backend });
+    return this.decide(task, { reason, retryable, unavailable: false }, observation);
+  }
+
+  /** The pause before the next attempt. */
+  retryDelay(task: TaskRecord): number {
+    return backOff(task.attempt - 1, this.policy, this.random());
+  }
+
+  private decide(task: TaskRecord, failure: Failure, observation: Observation | undefined): TaskEvent {
+    const decision = decideFailure(task, failure, this.now(), this.policy, this.random());
+    const attempt = task.attempt;
+    const withObservation = observation ? { observation } : {};
+    switch (decision.kind) {
+      case 'defer':
+        return { type: 'deferred', attempt, reason: failure.reason, delayMs: decision.delayMs };
+      case 'retreat':
+        return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
+      case 'fail': {
+        // The executors' own failure is the result; that their outputs could not all be stored is said beside it.
+        if (task.step === 'stage-out' && task.outcome === 'failed') {
+          return { type: 'stagedOut', attempt, outputs: [], outputTypes: {}, systemLogs: [failure.reason] };
+        }
+        return { type: 'failed', attempt, reason: failure.reason, ...withObservation };
+      }
+      default: {
+        const never: never = decision;
+        return never;
+      }
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { StoreError } from '../ports/errors';
+import type { IdempotencyKey, InsertResult, TaskStore } from '../ports/task-store';
+import type { BackendRegistry } from '../ports/registries';
+import type { TaskEvent } from '../task/task-events';
+import type { TaskRecord } from '../task/task-record';
+import { reduce, type Reduction } from '../task/task-reducer';
+import type { TaskEvents } from './task-events';
+
+/** Lost races in a row after which something else is wrong; each means that somebody else made progress. */
+const MOST_CONFLICTS = 50;
+
+export type Applied =
+  | { readonly kind: 'changed'; readonly before: TaskRecord; readonly task: TaskRecord }
+  | { readonly kind: 'ignored'; readonly why: Extract<Reduction, { kind: 'ignored' }>['why']; readonly task: TaskRecord }
+  | { readonly kind: 'gone' };
+
+export interface ApplyOptions {
+  /** The record as the caller last saw it; saves a read. A stale one costs one lost race. */
+  readonly known?: TaskRecord;
+  /** The caller holds the lease and goes on working. */
+  readonly keepLeaseMs?: number;
+}
+
+/** The only writer of tasks: event -> reducer -> compare-and-swap, again after a lost race. Readers are told after the commit. */
+export class TaskWriter {
+  constructor(
+    private readonly store: TaskStore,
+    private readonly backends: BackendRegistry,
+    private readonly events: TaskEvents,
+    private readonly now: () => number,
+  ) {}
+
+  async create(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult> {
+    const result = await this.store.insert(requestJson, task, key);
+    if (result.kind === 'inserted') this.events.emit({ after: task, event: 'created' });
+    return result;
+  }
+
+  /** Throws `StoreError` when the store cannot be read or written; then nothing is changed, or the change is found by the next look. */
+  async apply(id: string, event: TaskEvent, options: ApplyOptions = {}): Promise<Applied> {
+    let task = options.known;
+    for (let conflict = 0; conflict < MOST_CONFLICTS; conflict += 1) {
+      task ??= await this.store.getTask(id);
+      if (!task) return { kind: 'gone' };
+      const before = this.underLease(task, options.keepLeaseMs);
+      const reduction = reduce(before, event, this.contextOf(before, event, options.keepLeaseMs !== undefined));
+      if (reduction.kind === 'ignored') {
+        if (task !== options.known) return { kind: 'ignored', why: reduction.why, task };
+        // The caller's copy may be old: what is stored decides whether the event has a meaning.
+        task = undefined;
+        const stored = await this.store.getTask(id);
+        if (!stored) return { kind: 'gone' };
+        if (stored.revision === before.revision) return { kind: 'ignored', why: reduction.why, task: stored };
+        task = stored;
+        continue;
+      }
+      if (await this.store.update(reduction.task, before.revision)) {
+        this.events.emit({ before: task, after: reduction.task, event: event.type });
+        return { kind: 'changed', before: task, task: reduction.task };
+      }
+      task = undefined;
+    }
+    throw new StoreError('the task is changed too often at once', {
+      retryable: true,
+      internal: `no compare-and-swap won on ${id} for ${event.type}`,
+    });
+  }
+
+  private underLease(task: TaskRecord, keepLeaseMs: number | undefined): TaskRecord {
+    if (keepLeaseMs === undefined || !task.lease) return task;
+    // The lease was renewed without a new revision: what the record says of its end is old.
+    return { ...task, lease: { ...task.lease, until: this.store.now() + keepLeaseMs } };
+  }
+
+  private contextOf(task: TaskRecord, event: TaskEvent, keepLease: boolean): Parameters<typeof reduce>[2] {
+    const backendName = event.type === 'assigned' ? event.backend : task.backend;
+    const capabilities = backendName === undefined ? undefined : this.backends.get(backendName)?.capabilities();
+    return {
+      now: this.now(),
+      storeNow: this.store.now(),
+      pollMs: capabilities?.pollMs ?? { first: 1000, longest: 30_000 },
+      stagesOut: task.needs.hasOutputs && capabilities?.staging !== 'worker',
+      keepLease,
+    };
+  }
+}

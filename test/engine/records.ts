@@ -1,0 +1,34 @@
+import type { TaskNeeds, TaskRecord } from '../../src/task/task-record';
+
+export const NEEDS: TaskNeeds = {
+  cpuCores: 1,
+  ramGb: 1,
+  schemes: [],
+  parameterKeys: [],
+  strict: false,
+  preemptible: false,
+  maxRuntimeSeconds: 3600,
+  hasInputs: false,
+  hasOutputs: false,
+  executorCount: 1,
+};
+
+/** A task as it is right after create; members may be replaced. */
+export function queuedTask(changes: Partial<TaskRecord> = {}): TaskRecord {
+  return {
+    id: '01test0000000000000000000a',
+    owner: 'test',
+    tags: {},
+    createdAt: 1_000,
+    state: 'QUEUED',
+    step: 'queued',
+    revision: 1,
+    attempt: 0,
+    jobEnded: false,
+    needs: NEEDS,
+    attempts: [],
+    systemLogs: [],
+    overlay: {},
+    ...changes,
+  };
+}

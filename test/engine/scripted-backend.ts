@@ -1,0 +1,241 @@
+import { Readable } from 'node:stream';
+import { BackendError } from '../../src/ports/errors';
+import {
+  type BackendCapabilities,
+  type BackendHealth,
+  ExecutionBackend,
+  type Job,
+  type LogChunk,
+  type Workspace,
+  type WorkspaceEntry,
+} from '../../src/ports/execution-backend';
+import type { Observation } from '../../src/task/observation';
+import { type ExecutorRecord, type Handle, jobName } from '../../src/task/task-record';
+
+/** How a scripted job ends once `finish` is called, or by itself after some looks. */
+export interface Ending {
+  readonly phase: 'succeeded' | 'failed' | 'lost' | 'preempted' | 'system-error';
+  readonly exitCodes?: readonly number[];
+}
+
+/** What is really true of one job, whatever the gateway believes. Outlives every gateway. */
+export interface RealJob {
+  readonly name: string;
+  /** How often it really began to run. More than one is a fault of the gateway. */
+  starts: number;
+  state: 'prepared' | 'running' | 'ended';
+  ending?: Ending;
+  /** Looks after which it ends by itself; Infinity = only by `finish`. */
+  looksLeft: number;
+  readonly files: Map<string, string>;
+}
+
+export interface Script {
+  /** Called at the door of every verb; may throw or wait, and may say after the effect that it failed. */
+  readonly onCall?: (verb: string, name: string) => Promise<'before' | 'after' | undefined> | 'before' | 'after' | undefined;
+  /** How a job goes: after how many looks it ends, and how. */
+  readonly life?: (job: Job) => { readonly looks: number; readonly ending: Ending };
+  readonly capacity?: BackendCapabilities['capacity'];
+  readonly capabilities?: Partial<BackendCapabilities>;
+}
+
+/** The jobs of one imaginary cluster: shared by every `ScriptedBackend` (one per gateway life) that looks at it. */
+export class ScriptedWorld {
+  readonly jobs = new Map<string, RealJob>();
+  /** Cancel marks; under one of them nothing starts. */
+  readonly marks = new Set<string>();
+  /** Every start that ever happened, also of jobs that were removed. */
+  readonly started: string[] = [];
+}
+
+const ENDED = new Set(['succeeded', 'failed', 'lost', 'preempted', 'system-error']);
+
+/** An execution backend in memory whose every answer is scripted: for faults that no real one can be made to show on demand. */
+export class ScriptedBackend extends ExecutionBackend {
+  healthy: BackendHealth = { ok: true, detail: 'scripted' };
+  private nudge: ((jobName: string) => void) | undefined;
+
+  constructor(
+    readonly world: ScriptedWorld = new ScriptedWorld(),
+    readonly script: Script = {},
+    readonly name = 'scripted',
+  ) {
+    super();
+  }
+
+  capabilities(): BackendCapabilities {
+    return {
+      parameterKeys: ['queue'],
+      staging: 'gateway',
+      capacity: this.script.capacity ?? { cpuCores: 4, ramGb: 16 },
+      boundToInstance: false,
+      canList: true,
+      draining: false,
+      pollMs: { first: 100, longest: 1000 },
+      notes: [],
+      ...this.script.capabilities,
+    };
+  }
+
+  check(): readonly string[] {
+    return [];
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async submit(job: Job, handle: Handle | undefined): Promise<Handle> {
+    const fail = await this.door('submit', job.name);
+    if (this.world.marks.has(job.name)) throw new BackendError('the job was cancelled', { retryable: false });
+    let real = this.world.jobs.get(job.name);
+    if (!handle) {
+      const life = this.script.life?.(job) ?? { looks: Infinity, ending: { phase: 'succeeded' } };
+      real ??= { name: job.name, starts: 0, state: 'prepared', looksLeft: life.looks, ending: life.ending, files: new Map() };
+      this.world.jobs.set(job.name, real);
+    } else {
+      if (!real) throw new BackendError('the workspace is gone', { retryable: true });
+      if (real.state === 'prepared') {
+        real.state = 'running';
+        real.starts += 1;
+        this.world.started.push(job.name);
+      }
+    }
+    if (fail === 'after') throw new BackendError('connection reset', { retryable: true });
+    return {
+      backend: this.name,
+      version: 1,
+      step: handle ? 'submitted' : 'prepared',
+      data: { executors: String(job.request.executors.length) },
+    };
+  }
+
+  async observe(jobs: readonly { readonly name: string; readonly handle: Handle }[]): Promise<readonly Observation[]> {
+    const fail = await this.door('observe', jobs[0]?.name ?? '');
+    if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
+    return jobs.map(({ name, handle }) => this.look(name, Number(handle.data['executors'] ?? 1)));
+  }
+
+  workspace(job: Job): Workspace {
+    return new MemoryWorkspace(() => this.world.jobs.get(job.name)?.files ?? new Map<string, string>());
+  }
+
+  async cancel(name: string): Promise<Observation | undefined> {
+    const fail = await this.door('cancel', name);
+    this.world.marks.add(name);
+    const real = this.world.jobs.get(name);
+    if (real) real.state = 'ended';
+    if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
+    return undefined;
+  }
+
+  async cleanup(name: string): Promise<void> {
+    const fail = await this.door('cleanup', name);
+    const real = this.world.jobs.get(name);
+    if (real?.state === 'running' && real.looksLeft > 0) throw new Error(`cleanup of ${name} while it runs`);
+    this.world.jobs.delete(name);
+    if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
+  }
+
+  health(): Promise<BackendHealth> {
+    return Promise.resolve(this.healthy);
+  }
+
+  override watch(nudge: (jobName: string) => void): void {
+    this.nudge = nudge;
+  }
+
+  override async list(): Promise<readonly { name: string; ageMs: number }[]> {
+    await this.door('list', '');
+    return [...this.world.jobs.keys()].map((name) => ({ name, ageMs: Infinity }));
+  }
+
+  override readLog(
+    name: string,
+    _handle: Handle,
+    _executor: number,
+    stream: 'stdout' | 'stderr',
+    offset: number,
+  ): Promise<LogChunk | undefined> {
+    const real = this.world.jobs.get(name);
+    if (!real) return Promise.resolve(undefined);
+    const bytes = Buffer.from(real.files.get(`@${stream}`) ?? '').subarray(offset);
+    return Promise.resolve({ bytes, ended: real.state === 'ended' });
+  }
+
+  /** Ends the job of a task's attempt now, and says so. */
+  finish(taskId: string, attempt: number, ending: Ending = { phase: 'succeeded' }): void {
+    const real = this.world.jobs.get(jobName(taskId, attempt));
+    if (!real) throw new Error(`no job for ${taskId} ${attempt}`);
+    real.ending = ending;
+    real.looksLeft = 0;
+    this.nudge?.(real.name);
+  }
+
+  private look(name: string, executors: number): Observation {
+    const real = this.world.jobs.get(name);
+    if (!real) return { jobName: name, phase: 'lost', executors: [], systemLogs: [] };
+    if (real.state === 'prepared') return { jobName: name, phase: 'pending', executors: [], systemLogs: [] };
+    if (real.looksLeft > 0) {
+      real.looksLeft -= 1;
+      return { jobName: name, phase: 'running', executors: [], systemLogs: [] };
+    }
+    real.state = 'ended';
+    const ending = real.ending ?? { phase: 'succeeded' };
+    if (!ENDED.has(ending.phase)) throw new Error(`unknown ending ${ending.phase}`);
+    if (ending.phase === 'system-error') {
+      const systemError = { message: 'the node went away', retryable: true };
+      return { jobName: name, phase: 'failed', executors: [], systemLogs: [], systemError };
+    }
+    if (ending.phase === 'lost' || ending.phase === 'preempted')
+      return { jobName: name, phase: ending.phase, executors: [], systemLogs: [] };
+    const codes =
+      ending.exitCodes ?? Array.from({ length: ending.phase === 'failed' ? 1 : executors }, () => (ending.phase === 'failed' ? 1 : 0));
+    return { jobName: name, phase: ending.phase, executors: codes.map(executorRecord), systemLogs: [] };
+  }
+
+  private async door(verb: string, name: string): Promise<'after' | undefined> {
+    const verdict = await this.script.onCall?.(verb, name);
+    if (verdict === 'before') throw new BackendError('connection refused', { retryable: true, unavailable: verb !== 'submit' });
+    return verdict;
+  }
+}
+
+function executorRecord(exitCode: number): ExecutorRecord {
+  return { exitCode, startedAt: 1000, endedAt: 2000, stdout: { text: 'out', totalBytes: 3 }, stderr: { text: '', totalBytes: 0 } };
+}
+
+/** A workspace that is a map of container path -> text. */
+class MemoryWorkspace implements Workspace {
+  constructor(private readonly files: () => Map<string, string>) {}
+
+  beginInputs(): Promise<void> {
+    return Promise.resolve();
+  }
+  async write(path: string, _mode: number, content: Readable): Promise<{ sizeBytes: number }> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of content) chunks.push(Buffer.from(chunk as Uint8Array));
+    const bytes = Buffer.concat(chunks);
+    this.files().set(path, bytes.toString());
+    return { sizeBytes: bytes.length };
+  }
+  mkdir(): Promise<void> {
+    return Promise.resolve();
+  }
+  symlink(): Promise<void> {
+    return Promise.resolve();
+  }
+  commitInputs(): Promise<void> {
+    return Promise.resolve();
+  }
+  stat(path: string): Promise<WorkspaceEntry | undefined> {
+    const text = this.files().get(path);
+    return Promise.resolve(text === undefined ? undefined : { path, kind: 'file', sizeBytes: Buffer.byteLength(text), mode: 0o644 });
+  }
+  async *list(): AsyncIterable<WorkspaceEntry> {
+    // Flat: nothing lies below anything.
+  }
+  read(path: string): Promise<Readable> {
+    return Promise.resolve(Readable.from([Buffer.from(this.files().get(path) ?? '')]));
+  }
+}

@@ -1,0 +1,276 @@
+import fc from 'fast-check';
+import { AnonymousPrincipal } from '../../engine/principals';
+import { type Ending, ScriptedBackend, ScriptedWorld } from '../../engine/scripted-backend';
+import { MemoryStorage } from '../../engine/memory-storage';
+import { Mortal } from '../../engine/mortal';
+import { Engine } from '../../../src/engine/engine';
+import { TaskAdmission } from '../../../src/engine/task-admission';
+import { TaskService } from '../../../src/engine/task.service';
+import { taskId } from '../../../src/engine/task-id';
+import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
+import type { TaskStore } from '../../../src/ports/task-store';
+import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
+import { isTerminal } from '../../../src/task/task-state';
+import type { TaskRecord } from '../../../src/task/task-record';
+import { ADMISSION, ENGINE, SERVICE, SILENT } from '../../engine/settings';
+
+/** What a life is made of; a failing one is printed as this list, shrunk. */
+type Act =
+  | { readonly act: 'create'; readonly looks: number; readonly ending: Ending['phase']; readonly files: boolean }
+  | { readonly act: 'cancel'; readonly which: number }
+  | { readonly act: 'wait'; readonly ms: number }
+  | { readonly act: 'crash' }
+  | { readonly act: 'crashAfter'; readonly calls: number }
+  | { readonly act: 'clock'; readonly ms: number }
+  | { readonly act: 'nudge'; readonly which: number };
+
+const ENDINGS: readonly Ending['phase'][] = ['succeeded', 'failed', 'lost', 'preempted', 'system-error'];
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      act: fc.constant('create' as const),
+      looks: fc.nat(4),
+      ending: fc.constantFrom(...ENDINGS),
+      files: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('cancel' as const), which: fc.nat(5) }) },
+  { weight: 5, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.constantFrom(1, 50, 400, 3_000, 20_000) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('crash' as const) }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('crashAfter' as const), calls: fc.nat(40) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('clock' as const), ms: fc.constantFrom(-3_600_000, -500, 500, 86_400_000) }) },
+  { weight: 2, arbitrary: fc.record({ act: fc.constant('nudge' as const), which: fc.nat(5) }) },
+);
+const verdict = fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, fc.constantFrom('before' as const, 'after' as const));
+
+/** Real turns of the event loop: group commits and promises settle in them, whatever the imaginary clock says. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+class Life {
+  readonly world = new ScriptedWorld();
+  readonly storage = new MemoryStorage();
+  readonly ids: string[] = [];
+  readonly faults: string[] = [];
+  private readonly lives = new Map<string, { looks: number; ending: Ending['phase'] }>();
+  private readonly terminal = new Map<string, TaskRecord>();
+  private faulty = true;
+  private call = 0;
+  private serial = 0;
+  mortal = new Mortal();
+  private engine: Engine | undefined;
+  private service: TaskService | undefined;
+  backend: ScriptedBackend | undefined;
+
+  constructor(
+    readonly store: TaskStore,
+    private readonly verdicts: readonly ('before' | 'after' | undefined)[],
+  ) {
+    this.storage.objects.set('mem://in', 'input');
+  }
+
+  /** A new gateway process on the same store and the same cluster. */
+  async boot(): Promise<void> {
+    this.mortal.dead = true;
+    const mortal = new Mortal();
+    this.mortal = mortal;
+    const backend = new ScriptedBackend(this.world, {
+      onCall: () => (this.faulty ? this.verdicts[this.call++ % this.verdicts.length] : undefined),
+      life: (job) => {
+        const life = this.lives.get(job.request.name ?? '');
+        return { looks: life?.looks ?? 0, ending: { phase: life?.ending ?? 'succeeded' } };
+      },
+      capacity: { cpuCores: 3, ramGb: 3 },
+    });
+    this.backend = backend;
+    const store = mortal.guard(this.watched());
+    const backends = new BackendRegistry([mortal.guard(backend)]);
+    const storage = new StorageRegistry([this.storage]);
+    const engine = new Engine({ store, backends, storage, settings: ENGINE, log: SILENT, now: () => Date.now(), random: () => 0.5 });
+    this.engine = engine;
+    this.service = new TaskService(store, engine.writer, new TaskAdmission(backends, storage, ADMISSION), engine.scheduler, {
+      settings: SERVICE,
+      now: () => Date.now(),
+      newId: () => taskId(++this.serial, new Uint8Array(10)),
+      diskGuard: () => undefined,
+    });
+    void engine.start();
+    await this.settle();
+  }
+
+  /** Lets everything that can go on now go on. */
+  async settle(): Promise<void> {
+    for (let quiet = 0, calls = -1; quiet < 3; quiet = calls === this.mortal.calls ? quiet + 1 : 0) {
+      calls = this.mortal.calls;
+      await turns(4);
+    }
+  }
+
+  async advance(ms: number): Promise<void> {
+    const step = Math.max(1, Math.ceil(ms / 20));
+    for (let gone = 0; gone < ms; gone += step) {
+      await jest.advanceTimersByTimeAsync(Math.min(step, ms - gone));
+      await this.settle();
+      if (this.mortal.dead) await this.boot();
+    }
+  }
+
+  async play(one: Act): Promise<void> {
+    switch (one.act) {
+      case 'create': {
+        const name = `task ${this.lives.size}`;
+        this.lives.set(name, { looks: one.looks, ending: one.ending });
+        const files = one.files
+          ? {
+              inputs: [{ url: 'mem://in', path: '/in', type: 'FILE' as const }],
+              outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' as const }],
+            }
+          : {};
+        const created = this.service?.create(
+          AnonymousPrincipal,
+          { name, executors: [{ image: 'i', command: ['c'] }], ...files },
+          { basePath: '/v1' },
+        );
+        void created?.then(
+          (id) => this.ids.push(id),
+          () => undefined,
+        );
+        break;
+      }
+      case 'cancel': {
+        const id = this.ids[one.which % Math.max(1, this.ids.length)];
+        if (id !== undefined) void this.service?.cancel(AnonymousPrincipal, id).catch(() => undefined);
+        break;
+      }
+      case 'wait':
+        await this.advance(one.ms);
+        break;
+      case 'crash':
+        await this.boot();
+        break;
+      case 'crashAfter':
+        this.mortal.callsLeft = one.calls / 2;
+        break;
+      case 'clock':
+        jest.setSystemTime(Date.now() + one.ms);
+        break;
+      case 'nudge': {
+        const name = [...this.world.jobs.keys()][one.which % Math.max(1, this.world.jobs.size)];
+        if (name !== undefined && this.backend && this.engine)
+          void this.engine.reconciler.ingest(this.backend, name).catch(() => undefined);
+        break;
+      }
+      default: {
+        const never: never = one;
+        throw new Error(String(never));
+      }
+    }
+    await this.settle();
+    if (this.mortal.dead) await this.boot();
+  }
+
+  /** Faults stop; whatever can end must now. */
+  async peace(): Promise<void> {
+    this.faulty = false;
+    this.mortal.callsLeft = Infinity;
+    await this.boot();
+    for (let round = 0; round < 60; round += 1) {
+      if (await this.allDone()) return;
+      await this.advance(10_000);
+    }
+  }
+
+  async check(): Promise<void> {
+    expect(this.faults).toEqual([]);
+    for (const id of this.ids) {
+      const task = await this.store.getTask(id);
+      expect(task).toMatchObject({ id, step: 'done' });
+      if (task?.state === 'COMPLETE') expect(task.attempts.at(-1)?.executors).toHaveLength(1);
+    }
+    // A job that no task knows has been swept, and none began twice.
+    await this.engine?.housekeeping.once();
+    expect([...this.world.jobs.keys()]).toEqual([]);
+    expect(this.world.started).toEqual([...new Set(this.world.started)]);
+    expect(await this.store.reservations('scripted')).toEqual([]);
+  }
+
+  async end(): Promise<void> {
+    this.mortal.dead = true;
+    jest.clearAllTimers();
+    await this.store.close();
+  }
+
+  private async allDone(): Promise<boolean> {
+    for (const id of this.ids) if ((await this.store.getTask(id))?.step !== 'done') return false;
+    return true;
+  }
+
+  /** The real store, with every committed change looked at. */
+  private watched(): TaskStore {
+    return new Proxy(this.store, {
+      get: (store, key) => {
+        const member: unknown = Reflect.get(store, key, store);
+        if (key === 'update') {
+          return async (next: TaskRecord, revision: number): Promise<boolean> => {
+            const done = await store.update(next, revision);
+            if (done) this.committed(next);
+            return done;
+          };
+        }
+        return typeof member === 'function' ? (member.bind(store) as unknown) : member;
+      },
+    });
+  }
+
+  private committed(next: TaskRecord): void {
+    const before = this.terminal.get(next.id);
+    if (
+      before &&
+      JSON.stringify([before.state, before.endedAt, before.attempts]) !== JSON.stringify([next.state, next.endedAt, next.attempts])
+    ) {
+      this.faults.push(`${next.id} changed after it had ended: ${before.state} -> ${next.state}`);
+    }
+    if (!isTerminal(next.state)) return;
+    if (!before && next.state === 'CANCELED') {
+      const running = [...this.world.jobs.values()].filter((job) => job.name.includes(next.id) && job.state === 'running');
+      if (running.length > 0) this.faults.push(`${next.id} is CANCELED while ${running.map(({ name }) => name).join()} runs`);
+    }
+    this.terminal.set(next.id, next);
+  }
+}
+
+describe('random lives', () => {
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  it('lose no task, change no terminal state, start no job twice in one attempt, and all end when faults stop', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(act, { minLength: 1, maxLength: 25 }),
+        fc.array(verdict, { minLength: 1, maxLength: 40 }),
+        async (acts, verdicts) => {
+          const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
+          const life = new Life(store, verdicts);
+          try {
+            await life.boot();
+            for (const one of acts) await life.play(one);
+            await life.peace();
+            await life.check();
+          } finally {
+            await life.end();
+          }
+        },
+      ),
+      {
+        numRuns: Number(process.env['TES_GATEWAY_TEST_LIVES'] ?? 1000),
+        ...(process.env['TES_GATEWAY_TEST_SEED'] ? { seed: Number(process.env['TES_GATEWAY_TEST_SEED']) } : {}),
+      },
+    );
+  }, 600_000);
+});

@@ -1,0 +1,182 @@
+import fc from 'fast-check';
+import type { Observation } from '../../../src/task/observation';
+import type { TaskEvent } from '../../../src/task/task-events';
+import type { Handle, TaskRecord } from '../../../src/task/task-record';
+import { reduce, type ReduceContext } from '../../../src/task/task-reducer';
+import { isTerminal, STEPS_OF_STATE } from '../../../src/task/task-state';
+import { NEEDS, queuedTask } from '../../engine/records';
+
+const CONTEXT: ReduceContext = { now: 5_000, storeNow: 9_000, pollMs: { first: 100, longest: 1_000 }, stagesOut: false, keepLease: false };
+const PREPARED: Handle = { backend: 'b', version: 1, step: 'prepared', data: {} };
+const SUBMITTED: Handle = { ...PREPARED, step: 'submitted' };
+const NAME = 'tes-x-1';
+
+function seen(phase: Observation['phase'], exitCodes: readonly number[] = []): Observation {
+  return { jobName: NAME, phase, executors: exitCodes.map((exitCode) => ({ exitCode })), systemLogs: [] };
+}
+const assigned: TaskEvent = { type: 'assigned', backend: 'b', droppedParameters: [], warnings: [] };
+function observed(observation: Observation, attempt = 1): TaskEvent {
+  return { type: 'observed', attempt, observation };
+}
+
+/** Carries a task through events that must all have an effect. */
+function through(task: TaskRecord, events: readonly TaskEvent[], context: Partial<ReduceContext> = {}): TaskRecord {
+  return events.reduce((current, event) => {
+    const reduction = reduce(current, event, { ...CONTEXT, ...context });
+    if (reduction.kind === 'ignored') throw new Error(`${event.type} was ignored: ${reduction.why}`);
+    return reduction.task;
+  }, task);
+}
+
+const RUNNING: readonly TaskEvent[] = [
+  assigned,
+  { type: 'submitted', attempt: 1, handle: PREPARED },
+  { type: 'submitted', attempt: 1, handle: SUBMITTED },
+  observed(seen('running')),
+];
+
+describe('the life of a task', () => {
+  it('goes from QUEUED to COMPLETE, with exit codes, end and clean-up in one write', () => {
+    const running = through(queuedTask(), RUNNING);
+    expect(running).toMatchObject({ state: 'RUNNING', step: 'run', attempt: 1, backend: 'b' });
+    const complete = through(running, [observed(seen('succeeded', [0]))]);
+    expect(complete).toMatchObject({ state: 'COMPLETE', step: 'cleanup', endedAt: 5_000, dueAt: 9_000, jobEnded: true });
+    expect(complete.attempts).toMatchObject([{ attempt: 1, endedAt: 5_000, executors: [{ exitCode: 0 }] }]);
+    expect(complete.revision).toBe(running.revision + 1);
+  });
+
+  it('says EXECUTOR_ERROR when an executor failed, after its outputs were stored', () => {
+    const task = queuedTask({ needs: { ...NEEDS, hasOutputs: true } });
+    const out = through(task, [...RUNNING, observed(seen('failed', [3]))], { stagesOut: true });
+    expect(out).toMatchObject({ state: 'RUNNING', step: 'stage-out', outcome: 'failed' });
+    const outputs = [{ url: 'file:///o', path: '/o', sizeBytes: 4 }];
+    const end = through(out, [{ type: 'stagedOut', attempt: 1, outputs, outputTypes: { 0: 'DIRECTORY' }, systemLogs: ['one is missing'] }]);
+    expect(end).toMatchObject({ state: 'EXECUTOR_ERROR', overlay: { outputTypes: { 0: 'DIRECTORY' } } });
+    expect(end.attempts[0]).toMatchObject({ outputs, systemLogs: ['one is missing'] });
+  });
+
+  it('cancels a QUEUED task in the same write, with nothing left to do', () => {
+    expect(through(queuedTask(), [{ type: 'cancelRequested' }])).toMatchObject({ state: 'CANCELED', step: 'done', endedAt: 5_000 });
+  });
+
+  it('keeps a cancelled task CANCELING until the backend has released it, whatever is observed meanwhile', () => {
+    const canceling = through(queuedTask(), [...RUNNING, { type: 'cancelRequested' }]);
+    expect(canceling).toMatchObject({ state: 'CANCELING', step: 'cancel', dueAt: 9_000 });
+    const late = through(canceling, [observed(seen('succeeded', [0]))]);
+    expect(late).toMatchObject({ state: 'CANCELING', attempts: [{ executors: [{ exitCode: 0 }] }] });
+    expect(through(late, [{ type: 'released', attempt: 1 }])).toMatchObject({ state: 'CANCELED', step: 'cleanup' });
+  });
+
+  it('keeps the lease of whoever works on a task that is being cancelled, and lets it be taken when that one yields', () => {
+    const leased = { ...through(queuedTask(), RUNNING), lease: { holder: 'h', until: 20_000 } };
+    const canceling = through(leased, [{ type: 'cancelRequested' }]);
+    expect(canceling.lease).toEqual({ holder: 'h', until: 20_000 });
+    expect(through(canceling, [{ type: 'yielded', attempt: 1 }])).not.toHaveProperty('lease');
+  });
+
+  it('stores a handle that arrives after the cancel, because the fence is surer with it', () => {
+    const canceling = through(queuedTask(), [assigned, { type: 'cancelRequested' }]);
+    expect(through(canceling, [{ type: 'submitted', attempt: 1, handle: SUBMITTED }])).toMatchObject({
+      state: 'CANCELING',
+      handle: SUBMITTED,
+    });
+  });
+
+  it('goes back to the queue for another attempt only after the failed one is fenced', () => {
+    const retreat = through(queuedTask(), [...RUNNING, { type: 'retreated', attempt: 1, reason: 'lost', observation: seen('lost') }]);
+    expect(retreat).toMatchObject({ state: 'RUNNING', step: 'retreat', jobEnded: true });
+    const again = through(retreat, [{ type: 'retried', attempt: 1, delayMs: 500 }]);
+    expect(again).toMatchObject({ state: 'QUEUED', step: 'queued', attempt: 1, notBefore: 9_500, jobEnded: false });
+    for (const key of ['dueAt', 'handle', 'backend', 'outcome']) expect(again).not.toHaveProperty(key);
+    expect(through(again, [assigned])).toMatchObject({ attempt: 2, attempts: [{ systemLogs: ['lost'] }, { attempt: 2 }] });
+  });
+
+  it('ignores what an older attempt has to say', () => {
+    const second = through(queuedTask(), [
+      ...RUNNING,
+      { type: 'retreated', attempt: 1, reason: 'lost' },
+      { type: 'retried', attempt: 1, delayMs: 0 },
+      assigned,
+    ]);
+    expect(reduce(second, observed(seen('succeeded', [0])), CONTEXT)).toEqual({ kind: 'ignored', why: 'stale' });
+    expect(reduce(second, { type: 'submitted', attempt: 1, handle: SUBMITTED }, CONTEXT)).toEqual({ kind: 'ignored', why: 'stale' });
+  });
+
+  it('never takes an ended executor back on a contradictory observation', () => {
+    const running = through(queuedTask(), [
+      ...RUNNING,
+      observed({ ...seen('running'), executors: [{ exitCode: 0 }] }),
+      observed(seen('running')),
+    ]);
+    expect(running.attempts[0]?.executors).toHaveLength(1);
+  });
+
+  it('counts failures in a row, and forgets them with the first success', () => {
+    const trouble = through(queuedTask(), [
+      ...RUNNING,
+      { type: 'deferred', attempt: 1, reason: 'away', delayMs: 700 },
+      { type: 'deferred', attempt: 1, reason: 'still away', delayMs: 700 },
+    ]);
+    expect(trouble).toMatchObject({ dueAt: 9_700, trouble: { count: 2, since: 5_000, reason: 'still away' } });
+    expect(through(trouble, [observed(seen('running'))])).not.toHaveProperty('trouble');
+  });
+
+  it('looks less often at a job that has lasted long, inside the bounds of its backend', () => {
+    const running = through(queuedTask(), RUNNING);
+    const dueAfter = (now: number): number => (through(running, [observed(seen('running'))], { now }).dueAt ?? 0) - CONTEXT.storeNow;
+    expect([dueAfter(5_100), dueAfter(10_000), dueAfter(500_000)]).toEqual([100, 500, 1_000]);
+  });
+});
+
+describe('any sequence of events', () => {
+  const attempt = fc.integer({ min: 0, max: 3 });
+  const observation = fc.record({
+    jobName: fc.constant(NAME),
+    phase: fc.constantFrom<Observation['phase']>('pending', 'running', 'succeeded', 'failed', 'preempted', 'lost'),
+    executors: fc.array(fc.record({ exitCode: fc.integer({ min: 0, max: 255 }) }), { maxLength: 2 }),
+    systemLogs: fc.array(fc.constantFrom('a', 'b'), { maxLength: 1 }),
+  });
+  const event: fc.Arbitrary<TaskEvent> = fc.oneof(
+    fc.constant<TaskEvent>({ type: 'cancelRequested' }),
+    fc.constant(assigned),
+    fc.record({ type: fc.constant('submitted' as const), attempt, handle: fc.constantFrom(PREPARED, SUBMITTED) }),
+    fc.record({ type: fc.constant('stagedIn' as const), attempt, inputTypes: fc.constant({}), systemLogs: fc.constant([]) }),
+    fc.record({ type: fc.constant('observed' as const), attempt, observation }),
+    fc.record({
+      type: fc.constant('stagedOut' as const),
+      attempt,
+      outputs: fc.constant([]),
+      outputTypes: fc.constant({}),
+      systemLogs: fc.constant([]),
+    }),
+    fc.record({ type: fc.constant('deferred' as const), attempt, reason: fc.constant('r'), delayMs: fc.nat(1000) }),
+    fc.record({ type: fc.constant('retreated' as const), attempt, reason: fc.constant('r') }),
+    fc.record({ type: fc.constant('retried' as const), attempt, delayMs: fc.nat(1000) }),
+    fc.record({ type: fc.constant('released' as const), attempt }),
+    fc.record({ type: fc.constant('failed' as const), attempt, reason: fc.constant('r') }),
+    fc.record({ type: fc.constant('cleaned' as const), attempt }),
+    fc.record({ type: fc.constant('yielded' as const), attempt }),
+  );
+
+  it('never changes a terminal state, end or log, keeps state and step together, and moves the revision by one', () => {
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 60 }), fc.boolean(), (events, stagesOut) => {
+        let task = queuedTask();
+        for (const one of events) {
+          const reduction = reduce(task, one, { ...CONTEXT, stagesOut });
+          if (reduction.kind === 'ignored') continue;
+          const next = reduction.task;
+          expect(next.revision).toBe(task.revision + 1);
+          expect(STEPS_OF_STATE[next.state]).toContain(next.step);
+          if (isTerminal(task.state)) {
+            expect([next.state, next.endedAt, next.attempts]).toEqual([task.state, task.endedAt, task.attempts]);
+          }
+          // Whatever is assigned and not done is looked at again; what waits or is done is not.
+          expect(next.dueAt !== undefined).toBe(next.step !== 'queued' && next.step !== 'done');
+          task = next;
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
