@@ -82,7 +82,7 @@ function runtimeLimit(
   problems: Problem[],
 ): number {
   if (text === undefined) return Math.min(limit.default, limit.max);
-  if (!/^\s*[0-9]{1,15}\s*$/.test(text) || Number(text) === 0) {
+  if (!/^[0-9]{1,15}$/.test(text) || Number(text) === 0) {
     problems.push({ path: `${PARAMETERS}.max_runtime_seconds`, message: 'must be a whole number of seconds greater than 0' });
     return limit.default;
   }

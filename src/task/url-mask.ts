@@ -5,10 +5,11 @@
 
 /**
  * Schemes that `new URL` reads leniently: any number of slashes or backslashes before the host, even none. Their userinfo is
- * looked for in the same lenient way, or `http:user:pw@host/` would be fetched with a password that a view shows.
+ * looked for in the same lenient way, or `http:user:pw@host/` would be fetched with a password that a view shows; and again
+ * behind slashes, or what is left of `http:@\user:pw@host/` would be a URL with userinfo anew.
  */
-const LENIENT = /^((?:https?|ftps?|wss?):[/\\]*)([^/\\?#]*)@/i;
-const STRICT = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@/i;
+const LENIENT = /^((?:https?|ftps?|wss?):[/\\]*)(?:[^/\\?#]*@[/\\]*)+/i;
+const STRICT = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i;
 
 /** The URL without its userinfo; anything else about it stays byte for byte. A bare path is returned as it is. */
 export function maskUserinfo(url: string): string {

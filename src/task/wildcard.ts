@@ -1,5 +1,5 @@
 import { braceExpand, Minimatch } from 'minimatch';
-import { isSameOrBelow, normalizeContainerPath, relativeTo } from './container-path';
+import { checkContainerPath, isReservedPath, isSameOrBelow, normalizeContainerPath, relativeTo } from './container-path';
 import type { TesOutput } from './tes';
 
 /**
@@ -47,8 +47,9 @@ export function requiresPrefix(path: string): boolean {
 /** The pattern an output's path stands for; `undefined` when the path is a plain one and `path_prefix` is ignored. For outputs that `checkTask` let through. */
 export function outputPattern(output: Pick<TesOutput, 'path' | 'path_prefix'>): OutputPattern | undefined {
   if (output.path_prefix === undefined || !mayHoldWildcard(output.path)) return undefined;
-  const compiled = compile(normalizeContainerPath(output.path));
-  if (!compiled.some(isMagic) && compiled.length === 1) return undefined;
+  const path = normalizeContainerPath(output.path);
+  const compiled = compile(path);
+  if (isPlain(path, compiled)) return undefined;
   const matchers = compiled.map(({ matcher }) => matcher);
   return { base: baseOf(compiled), matches: (path) => matchers.some((matcher) => matcher.match(path)) };
 }
@@ -74,13 +75,16 @@ export function wildcardProblem(
   if (!mayHoldWildcard(path)) return undefined;
   const compiled = compile(path);
   if (compiled.length > MAX_ALTERNATIVES) return { in: 'path', reason: `stands for more than ${MAX_ALTERNATIVES} patterns` };
-  if (!compiled.some(isMagic) && compiled.length === 1) return undefined;
+  if (isPlain(path, compiled)) return undefined;
   if (compiled.some(({ parts }) => parts.includes('..') || parts.includes('.'))) {
     return { in: 'path', reason: "must not hold '.' or '..' in quotes or braces" };
   }
   const base = baseOf(compiled);
-  if (!prefix.startsWith('/')) return { in: 'path_prefix', reason: 'must be an absolute path inside the container' };
-  if (!isSameOrBelow(base, normalizeContainerPath(prefix))) {
+  if (isReservedPath(base))
+    return { in: 'path', reason: `must not look for matches in ${base === '/' ? "the container's root directory" : base}` };
+  const checkedPrefix = checkContainerPath(prefix);
+  if (!checkedPrefix.ok) return { in: 'path_prefix', reason: checkedPrefix.reason };
+  if (!isSameOrBelow(base, checkedPrefix.path)) {
     return { in: 'path_prefix', reason: `must be a directory that path begins with, before its first wildcard (${base})` };
   }
   return undefined;
@@ -102,8 +106,11 @@ function compile(path: string): Alternative[] {
   });
 }
 
-function isMagic({ parts }: Alternative): boolean {
-  return parts.some((part) => typeof part !== 'string');
+/** True when nothing but quoting tells the pattern from the path. The matcher makes plain text of `[a]`, which is a wildcard all the same. */
+function isPlain(path: string, alternatives: readonly Alternative[]): boolean {
+  const [only, ...others] = alternatives;
+  if (!only || others.length > 0 || only.parts.some((part) => typeof part !== 'string')) return false;
+  return `/${only.parts.join('/')}` === path.replaceAll(/\\(.)/gs, '$1');
 }
 
 /** `**` inside a name also crosses directories, as in Nextflow: `x**y` is `x*y` and `x*` + any directories + `*y`. */
