@@ -1,0 +1,27 @@
+/** What the HTTP side reads from the settings. */
+export interface ApiSettings {
+  /** Largest request body, bytes (`server.body_limit_bytes`). */
+  readonly bodyLimitBytes: number;
+  /** Origins whose pages may use the API (CORS, TES "CORS"); `*` = every origin, empty = none. */
+  readonly corsOrigins: readonly string[];
+  /** Believe `X-Forwarded-*`: only behind a proxy that sets them. */
+  readonly trustProxy: boolean;
+}
+
+/** The part of GA4GH service-info that the operator decides (`Service` 1.0.0, TES `tesServiceInfo`). */
+export interface ServiceInfoSettings {
+  /** Globally unique, reverse domain name recommended. */
+  readonly id: string;
+  readonly name: string;
+  readonly organization: { readonly name: string; readonly url: string };
+  /** Of this software; changes with every release. */
+  readonly version: string;
+  readonly description?: string;
+  readonly contactUrl?: string;
+  readonly documentationUrl?: string;
+  /** RFC 3339. */
+  readonly createdAt?: string;
+  readonly updatedAt?: string;
+  /** `prod`, `test`, `dev`, `staging` or another word. */
+  readonly environment?: string;
+}

@@ -1,0 +1,50 @@
+import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
+import type { Authenticator } from '../ports/authenticator';
+import type { ApiSettings, ServiceInfoSettings } from './api-settings';
+import { API_SETTINGS, AUTHENTICATORS, SERVICE_INFO_SETTINGS } from './api-tokens';
+import { AuthGuard } from './auth.guard';
+import { ErrorFilter } from './error.filter';
+import { ExtensionController } from './extension.controller';
+import { RootController } from './root.controller';
+import { ServiceInfoController } from './service-info.controller';
+import { TasksController } from './tasks.controller';
+
+/**
+ * The HTTP side. `main.ts` and the tests put it together like this:
+ *
+ * ```ts
+ * const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(fastifyAdapterOptions(settings)));
+ * configureHttp(app, settings);    // before init: body parser, CORS, 405
+ * serveDocumentation(app, version); // /docs, /docs-json, /docs-yaml
+ * await app.listen(port, host);
+ * ```
+ *
+ * The error filter is global, so that routes of other modules (health, metrics) fail in the same shape.
+ */
+export interface ApiModuleOptions {
+  readonly settings: ApiSettings;
+  readonly serviceInfo: ServiceInfoSettings;
+  /** In the order in which they are tried. */
+  readonly authenticators: readonly Authenticator[];
+  /** Modules that export `TaskService`, `LogReader`, `BackendRegistry` and `StorageRegistry`, unless those are global. */
+  readonly imports?: NonNullable<ModuleMetadata['imports']>;
+}
+
+@Module({})
+export class ApiModule {
+  static register(options: ApiModuleOptions): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: options.imports ?? [],
+      controllers: [TasksController, ServiceInfoController, ExtensionController, RootController],
+      providers: [
+        { provide: API_SETTINGS, useValue: options.settings },
+        { provide: SERVICE_INFO_SETTINGS, useValue: options.serviceInfo },
+        { provide: AUTHENTICATORS, useValue: options.authenticators },
+        AuthGuard,
+        { provide: APP_FILTER, useClass: ErrorFilter },
+      ],
+    };
+  }
+}

@@ -1,0 +1,68 @@
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import { TES_STATES, type TesState } from '../../task/tes';
+
+@ApiSchema({ name: 'trouble' })
+export class TroubleDto {
+  @ApiProperty({ type: 'integer', description: 'Failures in a row.' })
+  count: number;
+
+  @ApiProperty()
+  reason: string;
+}
+
+@ApiSchema({ name: 'taskExplanation', description: 'Where the engine is with a task.' })
+export class TaskExplanationDto {
+  @ApiProperty()
+  id: string;
+
+  @ApiProperty({ enum: TES_STATES, enumName: 'tesState' })
+  state: TesState;
+
+  @ApiProperty({ example: 'stage-in' })
+  step: string;
+
+  @ApiProperty({ type: 'integer', description: '0 before the first one.' })
+  attempt: number;
+
+  @ApiPropertyOptional()
+  backend?: string;
+
+  @ApiPropertyOptional({ type: [String], description: 'Why it does not go on, one reason per line.' })
+  waiting?: string[];
+
+  @ApiPropertyOptional({ description: 'When the engine next looks at it, RFC 3339.' })
+  due_at?: string;
+
+  @ApiPropertyOptional({ type: TroubleDto })
+  trouble?: TroubleDto;
+}
+
+@ApiSchema({ name: 'backend' })
+export class BackendDto {
+  @ApiProperty()
+  name: string;
+
+  @ApiProperty({ description: 'It takes no new tasks.' })
+  draining: boolean;
+
+  @ApiProperty({ enum: ['gateway', 'worker'] })
+  staging: 'gateway' | 'worker';
+
+  @ApiProperty()
+  cpu_cores: number;
+
+  @ApiProperty()
+  ram_gb: number;
+
+  @ApiProperty({ type: [String] })
+  backend_parameters: string[];
+
+  @ApiProperty({ type: [String], description: 'What it enforces and what it cannot.' })
+  notes: string[];
+}
+
+@ApiSchema({ name: 'backendList' })
+export class BackendListDto {
+  @ApiProperty({ type: [BackendDto] })
+  backends: BackendDto[];
+}

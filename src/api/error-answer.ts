@@ -1,0 +1,61 @@
+import { STATUS_CODES } from 'node:http';
+import { HttpException } from '@nestjs/common';
+import { type Problem, RequestError, RunError } from '../ports/errors';
+
+/** Every error answer of this server (TES leaves them open). `code` is stable, `message` is for people. */
+export interface ErrorBody {
+  readonly code: string;
+  readonly message: string;
+  readonly details?: readonly Problem[];
+}
+
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly body: ErrorBody;
+  readonly retryAfterSeconds?: number;
+  /** True when it is a fault of ours, to be logged with its cause. */
+  readonly unexpected: boolean;
+}
+
+/** What a client waits before it asks again, when the store or a backend cannot answer at the moment. */
+const RETRY_AFTER_SECONDS = 5;
+
+/** The only place where errors become HTTP. */
+export function answerFor(error: unknown, bodyLimitBytes: number): ErrorAnswer {
+  if (error instanceof RequestError) return ofRequestError(error);
+  if (error instanceof RunError) {
+    const body = { code: error.code, message: error.publicMessage };
+    return { status: 503, body, retryAfterSeconds: RETRY_AFTER_SECONDS, unexpected: false };
+  }
+  const status = statusOf(error);
+  if (status === undefined || status >= 500) return UNEXPECTED;
+  if (status === 413) {
+    return ofStatus(413, `the body is larger than ${bodyLimitBytes} bytes (setting server.body_limit_bytes)`);
+  }
+  return ofStatus(status, error instanceof Error ? error.message : undefined);
+}
+
+/** For what fails before a route is found: bad URLs, bad HTTP. */
+export function ofStatus(status: number, message?: string): ErrorAnswer {
+  const phrase = STATUS_CODES[status] ?? 'Bad Request';
+  const code = phrase.toUpperCase().replaceAll(/[^A-Z]+/g, '_');
+  return { status, body: { code: CODES[status] ?? code, message: message ?? phrase }, unexpected: false };
+}
+
+/** Codes that are also those of `ports/errors.ts`. */
+const CODES: Readonly<Record<number, string>> = { 400: 'INVALID_REQUEST', 401: 'UNAUTHENTICATED', 413: 'PAYLOAD_TOO_LARGE' };
+
+const UNEXPECTED: ErrorAnswer = { status: 500, body: { code: 'INTERNAL', message: 'internal error' }, unexpected: true };
+
+function ofRequestError(error: RequestError): ErrorAnswer {
+  const body = { code: error.code, message: error.publicMessage, ...(error.details && { details: error.details }) };
+  const answer = { status: error.httpStatus, body, unexpected: false };
+  return error.retryAfterSeconds === undefined ? answer : { ...answer, retryAfterSeconds: error.retryAfterSeconds };
+}
+
+/** Nest's exceptions, and Fastify's and Node's errors that carry a client's status (a body cut short, too large, ...). */
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus();
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
+  return undefined;
+}

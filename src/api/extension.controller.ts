@@ -1,0 +1,68 @@
+import { Readable } from 'node:stream';
+import { Controller, Get, Header, HttpCode, type OnModuleDestroy, Req, Res, StreamableFile, UseGuards } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { LogReader, type LogRequest } from '../engine/log-reader';
+import { TaskService } from '../engine/task.service';
+import type { Principal } from '../ports/authenticator';
+import { BackendRegistry } from '../ports/registries';
+import { AuthGuard } from './auth.guard';
+import { describeBackend } from './backend-description';
+import { CurrentPrincipal } from './current-principal.decorator';
+import { ApiBackends, ApiExplainTask, ApiReadLog } from './extension.openapi';
+import { JsonAnswer } from './json-answer.decorator';
+import { LogQuery, TaskId } from './request-parts.decorator';
+
+/** What TES has no words for: why a task waits, its logs as they are written, the backends. */
+@ApiTags('Extensions')
+@UseGuards(AuthGuard)
+@Controller('ext/v1')
+export class ExtensionController implements OnModuleDestroy {
+  private readonly stopping = new AbortController();
+
+  constructor(
+    private readonly tasks: TaskService,
+    private readonly logs: LogReader,
+    private readonly backends: BackendRegistry,
+  ) {}
+
+  @Get('tasks/:id')
+  @JsonAnswer()
+  @ApiExplainTask()
+  async explainTask(@CurrentPrincipal() caller: Principal, @TaskId() id: string) {
+    return JSON.stringify(await this.tasks.explain(caller, id));
+  }
+
+  @Get('tasks/:id/logs/:executor/:stream')
+  @HttpCode(200)
+  @Header('x-content-type-options', 'nosniff')
+  @ApiReadLog()
+  async readLog(
+    @CurrentPrincipal() caller: Principal,
+    @TaskId() id: string,
+    @LogQuery() log: LogRequest,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<StreamableFile> {
+    const gone = new AbortController();
+    reply.raw.once('close', () => {
+      gone.abort();
+    });
+    const wanted = request.method === 'HEAD' ? { ...log, follow: false } : log;
+    const signal = AbortSignal.any([gone.signal, this.stopping.signal]);
+    const chunks = await this.logs.open(caller, id, wanted, signal);
+    return new StreamableFile(Readable.from(chunks, { objectMode: false }), { type: 'text/plain; charset=utf-8' });
+  }
+
+  @Get('backends')
+  @JsonAnswer()
+  @ApiBackends()
+  listBackends() {
+    return JSON.stringify({ backends: this.backends.all.map(describeBackend) });
+  }
+
+  /** Ends every log that is being followed, which would otherwise keep the server from closing. */
+  onModuleDestroy(): void {
+    this.stopping.abort();
+  }
+}

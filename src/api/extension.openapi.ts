@@ -1,0 +1,39 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiProduces, ApiQuery } from '@nestjs/swagger';
+import { ApiErrors } from './dto/error.dto';
+import { BackendListDto, TaskExplanationDto } from './dto/extension.dto';
+
+const Id = (): MethodDecorator => ApiParam({ name: 'id', type: String, description: 'Task id.' });
+
+export const ApiExplainTask = (): MethodDecorator =>
+  applyDecorators(
+    ApiOperation({ operationId: 'ExplainTask', summary: 'Where the engine is with a task, and why it waits.' }),
+    Id(),
+    ApiOkResponse({ type: TaskExplanationDto, description: '' }),
+    ApiErrors(404),
+  );
+
+export const ApiReadLog = (): MethodDecorator =>
+  applyDecorators(
+    ApiOperation({ operationId: 'ReadLog', summary: 'The output of an executor, while it runs (at most 5 s behind) and after.' }),
+    Id(),
+    ApiParam({ name: 'executor', description: 'Index of the executor, from 0.', schema: { type: 'integer', minimum: 0 } }),
+    ApiParam({ name: 'stream', schema: { type: 'string', enum: ['stdout', 'stderr'] } }),
+    ApiQuery({ name: 'offset', required: false, description: 'Bytes to leave out.', schema: { type: 'integer', minimum: 0, default: 0 } }),
+    ApiQuery({
+      name: 'follow',
+      required: false,
+      description: 'Go on until the executor ends.',
+      schema: { type: 'boolean', default: false },
+    }),
+    ApiProduces('text/plain'),
+    ApiOkResponse({ schema: { type: 'string' }, description: '' }),
+    ApiErrors(404),
+  );
+
+export const ApiBackends = (): MethodDecorator =>
+  applyDecorators(
+    ApiOperation({ operationId: 'ListBackends', summary: 'The backends that are on, and what each can do.' }),
+    ApiOkResponse({ type: BackendListDto, description: '' }),
+    ApiErrors(),
+  );

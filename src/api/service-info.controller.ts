@@ -1,0 +1,42 @@
+import { Controller, Get, Inject } from '@nestjs/common';
+import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { BackendRegistry, StorageRegistry } from '../ports/registries';
+import type { ServiceInfoSettings } from './api-settings';
+import { SERVICE_INFO_SETTINGS } from './api-tokens';
+import { ServiceInfoDto } from './dto/answers.dto';
+import { ApiErrors } from './dto/error.dto';
+import { JsonAnswer } from './json-answer.decorator';
+import { legacyServiceInfo, serviceInfo } from './service-info';
+
+/** What this server is and can reach, asked anew of the storages and backends each time. Public, as GA4GH registries read it. */
+@ApiTags('TaskService')
+@Controller(['ga4gh/tes/v1', 'v1', ''])
+export class ServiceInfoController {
+  constructor(
+    @Inject(SERVICE_INFO_SETTINGS) private readonly settings: ServiceInfoSettings,
+    private readonly storage: StorageRegistry,
+    private readonly backends: BackendRegistry,
+  ) {}
+
+  @Get('service-info')
+  @JsonAnswer()
+  @ApiOperation({ operationId: 'GetServiceInfo', summary: 'What this server is.' })
+  @ApiOkResponse({ type: ServiceInfoDto, description: '' })
+  @ApiErrors()
+  getServiceInfo() {
+    const parameterKeys = this.backends.all.flatMap((backend) => backend.capabilities().parameterKeys);
+    return JSON.stringify(serviceInfo(this.settings, this.locations(), parameterKeys));
+  }
+
+  /** Before TES 1.0 it was here. A fixed segment goes before `:id` in the router, whatever the order of registration. */
+  @Get('tasks/service-info')
+  @JsonAnswer()
+  @ApiExcludeEndpoint()
+  getLegacyServiceInfo() {
+    return JSON.stringify(legacyServiceInfo(this.settings, this.locations()));
+  }
+
+  private locations(): string[] {
+    return this.storage.all.flatMap(({ locations }) => locations);
+  }
+}

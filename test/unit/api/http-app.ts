@@ -1,0 +1,49 @@
+import { Global, Module } from '@nestjs/common';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Test } from '@nestjs/testing';
+import { ApiModule } from '../../../src/api/api.module';
+import type { ApiSettings, ServiceInfoSettings } from '../../../src/api/api-settings';
+import { configureHttp, fastifyAdapterOptions } from '../../../src/api/http-server';
+import { serveDocumentation } from '../../../src/api/openapi';
+import { AnonymousAuthenticator } from '../../../src/auth/none/anonymous.authenticator';
+import { LogReader } from '../../../src/engine/log-reader';
+import { TaskService } from '../../../src/engine/task.service';
+import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
+
+export const SETTINGS: ApiSettings = { bodyLimitBytes: 16 * 1024 * 1024, corsOrigins: [], trustProxy: false };
+
+export const SERVICE_INFO: ServiceInfoSettings = {
+  id: 'org.example.tes',
+  name: 'tes-gateway',
+  organization: { name: 'Example', url: 'https://example.org' },
+  version: '0.1.0',
+};
+
+/** What stands behind the API in these tests: only what a test needs of it. */
+export interface Behind {
+  readonly tasks?: Partial<Pick<TaskService, 'create' | 'get' | 'list' | 'cancel' | 'explain'>>;
+  readonly logs?: Pick<LogReader, 'open'>;
+}
+
+/** The HTTP side alone, listening on a free port, with scripted use cases behind it. */
+export async function startApi(behind: Behind, settings: Partial<ApiSettings> = {}): Promise<NestFastifyApplication> {
+  const all = { ...SETTINGS, ...settings };
+  @Global()
+  @Module({
+    providers: [
+      { provide: TaskService, useValue: behind.tasks ?? {} },
+      { provide: LogReader, useValue: behind.logs ?? {} },
+      { provide: BackendRegistry, useValue: new BackendRegistry([]) },
+      { provide: StorageRegistry, useValue: new StorageRegistry([]) },
+    ],
+    exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
+  })
+  class BehindModule {}
+  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO, authenticators: [new AnonymousAuthenticator()] });
+  const module = await Test.createTestingModule({ imports: [BehindModule, api] }).compile();
+  const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(fastifyAdapterOptions(all)), { logger: false });
+  configureHttp(app, all);
+  serveDocumentation(app, '0.1.0');
+  await app.listen(0, '127.0.0.1');
+  return app;
+}
