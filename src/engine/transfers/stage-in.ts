@@ -142,49 +142,40 @@ class StageIn {
     }
   }
 
+  /** The source is tried again where it breaks; what the workspace cannot take is the attempt's trouble, and the next one starts anew. */
   private async copy(file: InputFile, signal: AbortSignal): Promise<void> {
     const client = this.storage.for(file.url);
-    const tries = new Tries(this.options);
-    for (;;) {
-      let came = 0;
-      const source = resumedStream(
-        { open: (offset) => client.read(file.url, { offset }, signal), name: shownUrl(file.url), ...sized(file.sizeBytes) },
-        tries,
-        (bytes) => {
-          came += bytes;
-          this.progress.moved(bytes);
-        },
-        signal,
-      );
-      try {
-        const { sizeBytes } = await this.workspace.write(file.path, file.mode, source, signal);
-        if (sizeBytes !== came) {
-          throw new TransferError(`${sizeBytes} of ${came} bytes were written`, { retryable: true });
-        }
-        this.progress.arrived();
-        return;
-      } catch (error) {
-        // The workspace may report a broken source in its own words.
-        await tries.again(ofInput(file.inputPath, source.errored ?? error), signal);
-      } finally {
-        source.destroy();
-      }
+    let came = 0;
+    const source = resumedStream(
+      { open: (offset) => client.read(file.url, { offset }, signal), name: shownUrl(file.url), ...sized(file.sizeBytes) },
+      new Tries(this.options),
+      (bytes) => {
+        came += bytes;
+        this.progress.moved(bytes);
+      },
+      signal,
+    );
+    try {
+      const { sizeBytes } = await this.workspace.write(file.path, file.mode, source, signal);
+      if (sizeBytes !== came) throw new TransferError(`${sizeBytes} of ${came} bytes were written`, { retryable: true });
+      this.progress.arrived();
+    } catch (error) {
+      // The workspace may report a broken source in its own words.
+      throw ofInput(file.inputPath, source.errored instanceof TransferError ? source.errored : error);
+    } finally {
+      source.destroy();
     }
   }
 
   private async writeContent(path: string, content: string, signal: AbortSignal): Promise<void> {
-    const tries = new Tries(this.options);
     const bytes = Buffer.from(content);
-    for (;;) {
-      try {
-        await this.workspace.write(path, FILE_MODE, Readable.from([bytes], { objectMode: false }), signal);
-        this.progress.moved(bytes.length);
-        this.progress.arrived();
-        return;
-      } catch (error) {
-        await tries.again(ofInput(path, error), signal);
-      }
+    try {
+      await this.workspace.write(path, FILE_MODE, Readable.from([bytes], { objectMode: false }), signal);
+    } catch (error) {
+      throw ofInput(path, error);
     }
+    this.progress.moved(bytes.length);
+    this.progress.arrived();
   }
 }
 
@@ -204,7 +195,7 @@ function sized(sizeBytes: number | undefined): { readonly sizeBytes?: number } {
 
 /** The same failure, with the input named in front. */
 function ofInput(path: string, error: unknown): unknown {
-  if (!(error instanceof TransferError) || error.publicMessage.startsWith(`input ${path}: `)) return error;
+  if (!(error instanceof TransferError)) return error;
   return new TransferError(`input ${path}: ${error.publicMessage}`, {
     retryable: error.retryable,
     unavailable: error.unavailable,

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { TransferError } from '../../ports/errors';
 
 interface Meaning {
@@ -43,7 +44,7 @@ export function fileError(error: unknown, subject: string): unknown {
 }
 
 export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return types.isNativeError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** A refusal that no second try can change. */

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { types } from 'node:util';
 import type { Opened } from './allowed-directories';
 import { fileError } from './file-errors';
 
@@ -33,5 +34,5 @@ export function streamOf(file: Opened, offset: number, subject: string, signal: 
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+  return types.isNativeError(error) ? error : new Error(String(error));
 }

@@ -1,0 +1,85 @@
+import { Readable } from 'node:stream';
+import { TransferError } from '../../ports/errors';
+import type { Answer } from './http-exchange';
+import { idleError } from './http-exchange';
+import { networkError } from './http-errors';
+import type { IdleWatch } from './idle-watch';
+
+export interface ExpectedBody {
+  readonly subject: string;
+  readonly idleTimeoutMs: number;
+  /** Bytes the server announced; more or fewer is a failure. */
+  readonly sizeBytes?: number;
+  /** Bytes at the start that are not wanted. */
+  readonly skipBytes?: number;
+}
+
+/** The body of an answer, checked against what was announced. A slow reader is no idle server. */
+export function checkedBody(answer: Answer, expected: ExpectedBody, signal: AbortSignal): Readable {
+  const stream = Readable.from(received(answer, expected, signal), { objectMode: false, signal });
+  // Also when it is given up before the first byte is read.
+  stream.once('close', () => {
+    answer.idle.rest();
+    answer.body.destroy();
+  });
+  return stream;
+}
+
+async function* received({ body, idle }: Answer, expected: ExpectedBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
+  let bytes = 0;
+  for (;;) {
+    let next: IteratorResult<Buffer>;
+    idle.arm();
+    try {
+      next = await chunks.next();
+    } catch (error) {
+      signal.throwIfAborted();
+      throw idle.expired ? idleError(expected.subject, expected.idleTimeoutMs) : networkError(error, expected.subject);
+    } finally {
+      idle.rest();
+    }
+    if (next.done === true) break;
+    const skip = Math.min(next.value.length, Math.max(0, (expected.skipBytes ?? 0) - bytes));
+    bytes += next.value.length;
+    if (expected.sizeBytes !== undefined && bytes > expected.sizeBytes) break;
+    if (skip < next.value.length) yield next.value.subarray(skip);
+  }
+  if (expected.sizeBytes !== undefined && bytes !== expected.sizeBytes) {
+    throw new TransferError(`${expected.subject}: ${bytes} bytes came where ${expected.sizeBytes} were announced`, { retryable: true });
+  }
+}
+
+/** What is sent: counted, checked against the announced size before its last byte leaves, and watched while the server takes it. */
+export function sentBody(
+  content: Readable,
+  idle: IdleWatch,
+  expected: { readonly subject: string; readonly sizeBytes?: number },
+  count: (bytes: number) => void,
+): Readable {
+  return Readable.from(sent(content, idle, expected, count), { objectMode: false });
+}
+
+async function* sent(
+  content: Readable,
+  idle: IdleWatch,
+  expected: { readonly subject: string; readonly sizeBytes?: number },
+  count: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const { sizeBytes } = expected;
+  const wrong = (bytes: string): TransferError =>
+    new TransferError(`${expected.subject}: ${bytes} bytes came where ${sizeBytes} were announced`, { retryable: true });
+  let bytes = 0;
+  for await (const chunk of content) {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError('a stream of bytes is needed');
+    bytes += chunk.length;
+    if (sizeBytes !== undefined && bytes > sizeBytes) throw wrong(`at least ${bytes}`);
+    count(chunk.length);
+    idle.arm();
+    yield chunk;
+    idle.rest();
+  }
+  if (sizeBytes !== undefined && bytes < sizeBytes) throw wrong(String(bytes));
+  // From here on the answer is awaited.
+  idle.arm();
+}

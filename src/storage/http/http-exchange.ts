@@ -1,0 +1,168 @@
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
+import axios from 'axios';
+import { TransferError } from '../../ports/errors';
+import { shownUrl } from '../../task/transfer-plan';
+import { agentsFor } from './http-agents';
+import type { ConnectionSettings } from './http-agents';
+import { networkError, PRIVATE_SETTING } from './http-errors';
+import { IdleWatch } from './idle-watch';
+import { isPrivateAddress } from './private-addresses';
+
+export interface HttpSettings extends ConnectionSettings {
+  /** Whether `http:` and `https:` URLs may be used at all. */
+  readonly enabled: boolean;
+  /** Redirects followed in one request; 0 = none. */
+  readonly maxRedirects: number;
+  /** A transfer in which nothing moves for so long is given up, ms. */
+  readonly idleTimeoutMs: number;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingMessage['headers'];
+  readonly body: IncomingMessage;
+  /** Watches the body; the one who reads it arms it. */
+  readonly idle: IdleWatch;
+}
+
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+/** Of a body nobody wants: so much is read to keep the connection, more is cut off. */
+const DISCARDED_BYTES = 64 * 1024;
+
+/** One request and its answer, whatever its status; redirects of GET and HEAD are followed, each target checked as the first was. */
+export class HttpExchange {
+  private readonly agents: ReturnType<typeof agentsFor>;
+  constructor(private readonly settings: HttpSettings) {
+    this.agents = agentsFor(settings);
+  }
+
+  /** Why a URL is not asked at all. */
+  refusal(url: string): string | undefined {
+    if (!this.settings.enabled) return `${shownUrl(url)}: the setting storage.http.enabled is off`;
+    if (!URL.canParse(url)) return `${shownUrl(url)} is not a valid URL`;
+    const { protocol, hostname } = new URL(url);
+    if (protocol !== 'http:' && protocol !== 'https:') return `${shownUrl(url)} is not an http or https URL`;
+    const local = hostname === 'localhost' || hostname.endsWith('.localhost') || isPrivateAddress(hostname);
+    if (local && !this.settings.allowPrivateAddresses) {
+      return `${shownUrl(url)} names a private address, which the setting ${PRIVATE_SETTING} forbids`;
+    }
+    return undefined;
+  }
+
+  async fetch(method: 'GET' | 'HEAD', url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
+    const subject = `${shownUrl(url)} cannot be read`;
+    let at = url;
+    let credentials = authorizationOf(url);
+    for (let redirects = 0; ; redirects += 1) {
+      const answer = await this.once({ method, url: at, subject, headers: { ...headers, ...credentials } }, signal);
+      const location = answer.headers.location;
+      if (!REDIRECTS.has(answer.status) || location === undefined) return answer;
+      discard(answer);
+      if (redirects >= this.settings.maxRedirects) {
+        throw new TransferError(`${subject}: more than ${this.settings.maxRedirects} redirects`, { retryable: false });
+      }
+      if (!URL.canParse(location, at)) {
+        throw new TransferError(`${subject}: it redirects to what is not a URL`, { retryable: false });
+      }
+      const next = new URL(location, at);
+      const sameOrigin = next.origin === new URL(at).origin;
+      // Credentials are for the host they were given for.
+      credentials = { ...(sameOrigin ? credentials : {}), ...authorizationOf(next.href) };
+      at = next.href;
+    }
+  }
+
+  async put(
+    url: string,
+    content: Readable,
+    headers: Readonly<Record<string, string>>,
+    idle: IdleWatch,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const subject = `${shownUrl(url)} cannot be written`;
+    return this.once({ method: 'PUT', url, subject, headers: { ...headers, ...authorizationOf(url) }, content, idle }, signal);
+  }
+
+  close(): void {
+    this.agents.http.destroy();
+    this.agents.https.destroy();
+  }
+
+  private async once(request: OneRequest, signal: AbortSignal): Promise<Answer> {
+    const reason = this.refusal(request.url);
+    if (reason !== undefined) throw new TransferError(`${request.subject}: ${reason}`, { retryable: false });
+    signal.throwIfAborted();
+    const target = new URL(request.url);
+    target.username = '';
+    target.password = '';
+    const idle = request.idle ?? new IdleWatch(this.settings.idleTimeoutMs);
+    if (!request.content) idle.arm();
+    try {
+      const { status, data } = await axios.request<IncomingMessage>({
+        method: request.method,
+        url: target.href,
+        headers: { 'User-Agent': 'tes-gateway', Accept: '*/*', 'Accept-Encoding': 'identity', ...request.headers },
+        ...(request.content ? { data: request.content } : {}),
+        responseType: 'stream',
+        httpAgent: this.agents.http,
+        httpsAgent: this.agents.https,
+        // Followed above, where each target is checked. The environment's proxy is not a setting of ours.
+        maxRedirects: 0,
+        proxy: false,
+        decompress: false,
+        maxBodyLength: -1,
+        maxContentLength: -1,
+        validateStatus: () => true,
+        signal: AbortSignal.any([signal, idle.signal]),
+      });
+      return { status, headers: data.headers, body: data, idle };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (idle.expired) throw idleError(request.subject, this.settings.idleTimeoutMs);
+      throw networkError(error, request.subject);
+    } finally {
+      idle.rest();
+    }
+  }
+}
+
+interface OneRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT';
+  readonly url: string;
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly content?: Readable;
+  readonly idle?: IdleWatch;
+}
+
+export function idleError(subject: string, limitMs: number): TransferError {
+  return new TransferError(`${subject}: nothing moved for ${limitMs / 1000} s`, { retryable: true });
+}
+
+/** Lets go of an answer whose body is not wanted, keeping the connection where that is cheap. */
+export function discard({ body, idle }: Answer): void {
+  let bytes = 0;
+  idle.arm();
+  body.on('error', () => idle.rest());
+  body.on('close', () => idle.rest());
+  body.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > DISCARDED_BYTES) body.destroy();
+  });
+}
+
+/** Userinfo becomes basic authentication (RFC 7617) and leaves the URL. */
+function authorizationOf(url: string): { readonly Authorization?: string } {
+  const { username, password } = new URL(url);
+  if (username === '' && password === '') return {};
+  return { Authorization: `Basic ${Buffer.from(`${unescaped(username)}:${unescaped(password)}`).toString('base64')}` };
+}
+
+function unescaped(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
