@@ -6,7 +6,7 @@ set -eu
 . "$(dirname "$0")/common.sh"
 trap 'rm -f "${policy_made:-}"' EXIT
 
-packages='podman runc busybox-static bubblewrap docker.io mmdebstrap zstd python3-venv util-linux ca-certificates procps'
+packages='podman runc busybox-static bubblewrap docker.io mmdebstrap zstd python3-venv util-linux ca-certificates procps faketime'
 
 apt() {
   mkdir -p "$cache/apt/partial"

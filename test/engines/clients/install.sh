@@ -26,4 +26,6 @@ client() {
 # The newest, and the one that Snakemake's plugin and Toil's pin.
 client py-tes-1.1.4 py-tes==1.1.4
 client py-tes-0.4.2 py-tes==0.4.2
+# Drives the server with requests made from its own document.
+client schemathesis-4.32.5 schemathesis==4.32.5
 echo "$out"

@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cacheDirectory, describeEngine, runScript } from '../engines';
+import type { Engine } from '../engines';
+import { nothingIsLeft } from '../leftovers';
+import type { RunningServer } from '../server';
+import { startServer } from '../server';
+import { Witness } from '../witness';
+
+const run = promisify(execFile);
+
+describeEngine('docker', 'a daemon that goes away and comes back', (shared) => {
+  const directory = join(cacheDirectory, 'docker-fault');
+  let engine: Engine;
+  let server: RunningServer;
+  let witness: Witness;
+
+  const startDaemon = async (): Promise<string> =>
+    (await runScript('docker/start.sh', ['--owner', String(process.pid), directory])).slice('DOCKER_HOST='.length);
+  const daemonPid = (): number => Number(readFileSync(join(directory, 'docker.pid'), 'utf8'));
+
+  beforeAll(async () => {
+    const env = { ...shared().env, DOCKER_HOST: await startDaemon() };
+    await runScript('images/load.sh', ['docker'], env);
+    engine = { ...shared(), env, environment: { ...process.env, ...env } };
+    witness = await new Witness().start();
+    server = await startServer({
+      engine,
+      backend: { network: 'host', cpus: 4, ram_gb: 16 },
+      settings: { retry: { first_delay_seconds: 0.5, longest_delay_seconds: 1, attempts: 5 } },
+    });
+  }, 240_000);
+  afterAll(async () => {
+    await server.remove();
+    await witness.stop();
+    await run(join(__dirname, '..', 'docker', 'stop.sh'), [directory]);
+  }, 60_000);
+
+  const task = (label: string): object => ({
+    resources: { cpu_cores: 1, ram_gb: 0.1 },
+    executors: [
+      { image: engine.images.busybox, command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${witness.visit('gate', label)}`] },
+    ],
+  });
+
+  it('keeps answering, loses no task, and carries all to their end after kill -9 of the daemon', async () => {
+    const { client } = server;
+    const running = await client.create(task('running'));
+    await witness.seen('gate', 'running');
+    process.kill(daemonPid(), 'SIGKILL');
+    const waiting = await client.create(task('waiting'));
+    const cancelled = await client.create(task('cancelled'));
+    await client.cancel(cancelled);
+    for (const id of [running, waiting, cancelled]) expect((await client.get(id)).id).toBe(id);
+    expect(['QUEUED', 'INITIALIZING']).toContain((await client.get(waiting)).state);
+
+    witness.release('running');
+    witness.release('waiting');
+    await startDaemon();
+    const ended = await client.ended(running, 120_000);
+    expect([ended.state, ended.logs?.at(-1)?.logs?.at(-1)?.stdout]).toEqual(['COMPLETE', 'through running']);
+    expect((await client.ended(waiting, 120_000)).state).toBe('COMPLETE');
+    expect((await client.ended(cancelled, 120_000)).state).toBe('CANCELED');
+    expect(witness.count('hit', 'cancelled-start')).toBe(0);
+    await nothingIsLeft(server, engine, [running, waiting, cancelled]);
+  }, 300_000);
+});

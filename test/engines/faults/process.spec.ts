@@ -1,0 +1,110 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { describeEngine } from '../engines';
+import { nothingIsLeft } from '../leftovers';
+import type { RunningServer } from '../server';
+import { prepareServer } from '../server';
+import { eventually } from '../tes-client';
+import { Witness } from '../witness';
+
+describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
+  let server: RunningServer;
+  let witness: Witness;
+  beforeEach(async () => {
+    witness = await new Witness().start();
+    server = await prepareServer({
+      engine: engine(),
+      backend: { network: 'host', cpus: 4, ram_gb: 16 },
+      settings: { retry: { first_delay_seconds: 0.2, attempts: 20 } },
+    });
+  }, 120_000);
+  afterEach(async () => {
+    await server.remove();
+    await witness.stop();
+  });
+
+  const task = (label: string): object => ({
+    resources: { cpu_cores: 1, ram_gb: 0.1 },
+    executors: [
+      {
+        image: 'localhost/busybox:latest',
+        command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${witness.visit('gate', label)}`],
+      },
+    ],
+  });
+
+  it('that runs out of file descriptors answers again and ends its tasks once there are some', async () => {
+    await server.start({ prefix: ['prlimit', '--nofile=80:80'] });
+    const { client } = server;
+    const before = await client.create(task('before'));
+    await witness.seen('gate', 'before');
+    const sockets: Socket[] = [];
+    for (let index = 0; index < 120; index += 1) {
+      const socket = connect(server.port, '127.0.0.1');
+      socket.on('error', () => undefined);
+      sockets.push(socket);
+    }
+    await expect(fetch(`${server.url}/healthz`, { signal: AbortSignal.timeout(2000) })).rejects.toThrow();
+    witness.release('before');
+    for (const socket of sockets) socket.destroy();
+    const after = await eventually('a create to be answered', () => client.create(task('after')));
+    witness.release('after');
+    for (const id of [before, after]) expect((await client.ended(id)).state).toBe('COMPLETE');
+    for (const label of ['before', 'after']) expect(witness.count('hit', `${label}-start`)).toBe(1);
+    await nothingIsLeft(server, engine(), [before, after]);
+  }, 120_000);
+
+  it('that stands still for a while goes on where it was', async () => {
+    await server.start();
+    const { client } = server;
+    const staging = await client.create({ ...task('staging'), inputs: [{ url: witness.url('slow', 'input'), path: '/in/x' }] });
+    const running = await client.create(task('running'));
+    await witness.seen('gate', 'running');
+    await witness.seen('slow', 'input');
+    process.kill(server.pid, 'SIGSTOP');
+    const asked = client.get(running);
+    witness.release('input');
+    witness.release('running');
+    witness.release('staging');
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    process.kill(server.pid, 'SIGCONT');
+    expect((await asked).id).toBe(running);
+    for (const id of [staging, running]) expect((await client.ended(id)).state).toBe('COMPLETE');
+    for (const label of ['staging', 'running']) expect(witness.count('hit', `${label}-start`)).toBe(1);
+    await nothingIsLeft(server, engine(), [staging, running]);
+  }, 120_000);
+
+  it("whose job's own shell is killed retries the attempt, and leaves nothing of the first", async () => {
+    await server.start();
+    const { client } = server;
+    const id = await client.create(task('orphaned'));
+    await witness.seen('gate', 'orphaned');
+    const shell = server.processes().find(({ commandLine }) => /(^|\/)(ba|da)?sh .*job/.test(commandLine));
+    if (shell === undefined)
+      throw new Error(
+        server
+          .processes()
+          .map(({ commandLine }) => commandLine)
+          .join('\n'),
+      );
+    process.kill(shell.pid, 'SIGKILL');
+    await eventually('a second start', () => (witness.count('hit', 'orphaned-start') === 2 ? true : undefined));
+    witness.release('orphaned');
+    expect((await client.ended(id)).state).toBe('COMPLETE');
+    await nothingIsLeft(server, engine(), [id]);
+  }, 120_000);
+
+  it('whose machine was started anew, with every process gone, runs its tasks again', async () => {
+    await server.start();
+    const { client } = server;
+    const id = await client.create(task('rebooted'));
+    await witness.seen('gate', 'rebooted');
+    await server.kill9();
+    for (const { pid } of server.processes()) process.kill(pid, 'SIGKILL');
+    await server.start();
+    await eventually('a second start', () => (witness.count('hit', 'rebooted-start') === 2 ? true : undefined));
+    witness.release('rebooted');
+    expect((await client.ended(id)).state).toBe('COMPLETE');
+    await nothingIsLeft(server, engine(), [id]);
+  }, 120_000);
+});

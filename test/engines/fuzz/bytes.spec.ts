@@ -1,0 +1,112 @@
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { describeEngine } from '../engines';
+import { Random, seedOfThisRun } from '../random';
+import type { RunningServer } from '../server';
+import { startServer } from '../server';
+
+const REQUESTS = 6000;
+const ALLOWED_5XX = [503, 507];
+
+describeEngine('bubblewrap', 'requests of damaged bytes', (engine) => {
+  let server: RunningServer;
+  beforeAll(async () => {
+    server = await startServer({ engine: engine(), backend: { drain: true }, settings: { logs: { level: 'fatal' } } });
+  }, 120_000);
+  afterAll(() => server.remove());
+
+  const seed = seedOfThisRun();
+  const random = new Random(seed);
+
+  const task = JSON.stringify({
+    name: 'n',
+    tags: { a: 'b' },
+    inputs: [{ path: '/in/x', content: 'text', type: 'FILE' }],
+    outputs: [{ path: '/out/*', path_prefix: '/out', url: '/nowhere/' }],
+    resources: { cpu_cores: 1, ram_gb: 0.5, backend_parameters: { a: 'b' } },
+    executors: [{ image: 'busybox', command: ['echo', 'x'], env: { A: 'b' }, stdout: '/out/o' }],
+    volumes: ['/v'],
+  });
+  const requests = (id: string): readonly [string, ...string[]] => [
+    `POST /ga4gh/tes/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${task.length}\r\n\r\n${task}`,
+    `POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: ${task.length}\r\n\r\n${task}`,
+    `GET /v1/tasks?view=BASIC&page_size=5&page_token=abc&name_prefix=n&state=QUEUED&tag_key=a&tag_value=b HTTP/1.1\r\nHost: x\r\n\r\n`,
+    `GET /ga4gh/tes/v1/tasks/${id}?view=FULL HTTP/1.1\r\nHost: x\r\nAuthorization: Basic Og==\r\n\r\n`,
+    `POST /v1/tasks/${id}%3Acancel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n`,
+    `GET /service-info HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n\r\n`,
+    `GET /ext/v1/tasks/${id}/logs/0/stdout?offset=3&follow=false HTTP/1.1\r\nHost: x\r\n\r\n`,
+  ];
+
+  /** A few bytes changed, taken out, doubled or put in; sometimes a number or a bracket, which get further than noise. */
+  const damaged = (request: string): Buffer => {
+    let bytes = Buffer.from(request, 'latin1');
+    for (let change = random.between(1, 4); change > 0; change -= 1) {
+      const at = random.between(0, bytes.length - 1);
+      const piece = random.pick([
+        Buffer.from([random.between(0, 255)]),
+        Buffer.from(
+          random.pick([
+            '"',
+            '{',
+            '[',
+            '-1',
+            '1e999',
+            'null',
+            '\\u0000',
+            '\\ud800',
+            '%00',
+            '%',
+            '../',
+            '\r\n',
+            '\u00ff',
+            ':',
+            '&',
+            ',"__proto__":{}',
+            '9'.repeat(30),
+          ]),
+          'latin1',
+        ),
+        bytes.subarray(at, at + random.between(1, 40)),
+        Buffer.alloc(0),
+      ]);
+      bytes = Buffer.concat([bytes.subarray(0, at), piece, bytes.subarray(at + random.between(0, 2))]);
+    }
+    return bytes;
+  };
+
+  /** The status codes of every answer that comes back, in at most a second after the last byte was sent. */
+  const send = (bytes: Buffer): Promise<readonly number[]> =>
+    new Promise((resolve) => {
+      const socket = connect(server.port, '127.0.0.1', () => socket.end(bytes));
+      let answer = '';
+      socket.setTimeout(1000, () => socket.destroy());
+      socket.on('data', (data) => (answer += data.toString('latin1')));
+      socket.on('error', () => undefined);
+      socket.on('close', () => resolve([...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code))));
+    });
+
+  const residentMib = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
+
+  it(`are never answered 5xx, and memory stays flat (TES_GATEWAY_SEED=${seed})`, async () => {
+    const id = await server.client.create(task);
+    const bad: string[] = [];
+    let answers = 0;
+    const some = async (count: number): Promise<void> => {
+      for (let index = 0; index < count; index += 1) {
+        const bytes = damaged(random.pick(requests(id)));
+        for (const code of await send(bytes)) {
+          answers += 1;
+          if (code >= 500 && !ALLOWED_5XX.includes(code)) bad.push(`${code}: ${JSON.stringify(bytes.toString('latin1'))}`);
+        }
+      }
+    };
+    const inParallel = (count: number): Promise<unknown> => Promise.all(Array.from({ length: 8 }, () => some(count / 8)));
+    await inParallel(REQUESTS / 2);
+    const warm = residentMib();
+    await inParallel(REQUESTS / 2);
+    expect(bad).toEqual([]);
+    expect(answers).toBeGreaterThan(REQUESTS / 4);
+    expect(residentMib() - warm).toBeLessThan(64);
+    expect((await server.client.get(id)).id).toBe(id);
+  }, 300_000);
+});
