@@ -1,0 +1,106 @@
+import { hash } from 'node:crypto';
+import type { SQLInputValue } from 'node:sqlite';
+import type { TaskRecord } from '../../task/task-record';
+import { DONE_CODE, stateCode, stateOf, stepCode, stepOf } from './codes';
+
+/** What the columns hold; everything else of a record is its JSON. The key columns are authoritative and are not in the JSON. */
+type InColumns = 'id' | 'owner' | 'state' | 'step' | 'revision' | 'backend' | 'boundTo' | 'dueAt' | 'notBefore' | 'lease';
+type InJson = Omit<TaskRecord, InColumns>;
+
+/** A row of `RECORD_COLUMNS`, in that order. */
+export type RecordRow = readonly [
+  id: string,
+  owner: string,
+  state: number,
+  step: number,
+  revision: number,
+  backend: string | null,
+  boundTo: string | null,
+  dueAt: number | null,
+  notBefore: number | null,
+  leaseHolder: string | null,
+  leaseUntil: number | null,
+  json: string,
+];
+
+/** Of `task t`, `owner o`, `record r`. */
+export const RECORD_COLUMNS =
+  't.id, o.name, t.state, t.step, t.revision, t.backend, t.bound_to, t.due_at, t.not_before, t.lease_holder, t.lease_until, r.json';
+
+/** Code units of a name that the index keeps; a longer prefix is compared with the record. */
+export const NAME_KEY_LENGTH = 64;
+
+export function decodeRecord(row: RecordRow): TaskRecord {
+  const [id, owner, state, step, revision, backend, boundTo, dueAt, notBefore, leaseHolder, leaseUntil, json] = row;
+  const task: { -readonly [Member in keyof TaskRecord]: TaskRecord[Member] } = {
+    ...(JSON.parse(json) as InJson),
+    id,
+    owner,
+    state: stateOf(state),
+    step: stepOf(step),
+    revision,
+  };
+  if (backend !== null) task.backend = backend;
+  if (boundTo !== null) task.boundTo = boundTo;
+  if (dueAt !== null) task.dueAt = dueAt;
+  if (notBefore !== null) task.notBefore = notBefore;
+  if (leaseHolder !== null && leaseUntil !== null) task.lease = { holder: leaseHolder, until: leaseUntil };
+  return task;
+}
+
+export function encodeJson(task: TaskRecord): string {
+  // Listed one by one would forget a member added later; taken out one by one can only store too much.
+  const { id: _id, owner: _owner, state: _state, step: _step, revision: _revision, ...more } = task;
+  const { backend: _backend, boundTo: _boundTo, dueAt: _dueAt, notBefore: _notBefore, lease: _lease, ...rest } = more;
+  return JSON.stringify(rest satisfies InJson);
+}
+
+/** Values for the columns an update may change, in the order of `MUTABLE_COLUMNS` in `statements.ts`. */
+export function encodeColumns(task: TaskRecord): SQLInputValue[] {
+  const step = stepCode(task.step);
+  return [
+    stateCode(task.state),
+    step,
+    task.revision,
+    task.dueAt ?? null,
+    task.lease?.until ?? null,
+    task.lease?.holder ?? null,
+    task.notBefore ?? null,
+    step === DONE_CODE ? (task.endedAt ?? task.createdAt) : null,
+    task.needs.cpuCores,
+    task.needs.ramGb,
+    task.backend ?? null,
+    task.boundTo ?? null,
+    task.needs.backend ?? null,
+  ];
+}
+
+export function nameKey(name: string | undefined): string | null {
+  return name === undefined ? null : name.slice(0, NAME_KEY_LENGTH);
+}
+
+/**
+ * The smallest string after every string that starts with `prefix`, in the order of UTF-8 bytes (SQLite's BINARY);
+ * `undefined` when there is none, that is, when every character is the last of all.
+ */
+export function prefixEnd(prefix: string): string | undefined {
+  const points = Array.from(prefix, (char) => char.codePointAt(0) ?? 0);
+  for (let last = points.pop(); last !== undefined; last = points.pop()) {
+    if (last === 0x10ffff) continue;
+    const next = last === 0xd7ff ? 0xe000 : last + 1;
+    return String.fromCodePoint(...points.slice(0, NAME_KEY_LENGTH), next);
+  }
+  return undefined;
+}
+
+const TERM_BYTES = 16;
+
+/** The term for "has this tag", with any value when `value` is absent. */
+export function tagTerm(key: string, value?: string): Uint8Array {
+  return hash('sha256', JSON.stringify(value === undefined ? [key] : [key, value]), 'buffer').subarray(0, TERM_BYTES);
+}
+
+/** Every term of a task. */
+export function tagTerms(tags: Readonly<Record<string, string>>): Uint8Array[] {
+  return Object.entries(tags).flatMap(([key, value]) => [tagTerm(key), tagTerm(key, value)]);
+}

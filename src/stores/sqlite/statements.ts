@@ -1,0 +1,143 @@
+import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { DONE_CODE, QUEUED_CODE } from './codes';
+import { RECORD_COLUMNS } from './record-codec';
+
+/** In the order of `encodeColumns`. */
+const MUTABLE_COLUMNS = [
+  'state',
+  'step',
+  'revision',
+  'due_at',
+  'lease_until',
+  'lease_holder',
+  'not_before',
+  'done_at',
+  'cpu',
+  'ram',
+  'backend',
+  'bound_to',
+  'needs_backend',
+];
+const FROM_RECORD = 'FROM task t JOIN record r ON r.seq = t.seq JOIN owner o ON o.seq = t.owner';
+const OWNER = '(SELECT seq FROM owner WHERE name = ?)';
+const QUEUED = `state = ${QUEUED_CODE}`;
+
+/**
+ * Every statement of the store. A test asks SQLite how it would carry each one out, and allows neither a scan of a table
+ * nor a sort; only the counters, a handful of rows, and the start may read a whole index.
+ */
+export const SQL = {
+  // Writes
+  addOwner: 'INSERT INTO owner (name) VALUES (?) ON CONFLICT DO NOTHING',
+  addTask: `INSERT INTO task (${MUTABLE_COLUMNS.join(', ')}, id, name_key, owner)
+    VALUES (${MUTABLE_COLUMNS.map(() => '?').join(', ')}, ?, ?, ${OWNER}) ON CONFLICT (id) DO NOTHING`,
+  addRecord: 'INSERT INTO record (seq, json) VALUES (?, ?)',
+  addRequest: 'INSERT INTO request (seq, json) VALUES (?, ?)',
+  addTerm: 'INSERT INTO term (hash, seq) VALUES (?, ?) ON CONFLICT DO NOTHING',
+  addKey: `INSERT INTO idempotency (owner, key, task_id, body_sha256, expires_at) VALUES (${OWNER}, ?, ?, ?, ?)
+    ON CONFLICT (owner, key) DO UPDATE SET task_id = excluded.task_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
+    WHERE expires_at <= ?`,
+  key: `SELECT task_id, body_sha256 FROM idempotency WHERE owner = ${OWNER} AND key = ?`,
+  expiredKeys: 'SELECT owner, key FROM idempotency WHERE expires_at <= ? LIMIT 8',
+  dropKey: 'DELETE FROM idempotency WHERE owner = ? AND key = ?',
+  updateTask: `UPDATE task SET ${MUTABLE_COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND revision = ? RETURNING seq`,
+  updateRecord: 'UPDATE record SET json = ? WHERE seq = ?',
+  setMeta: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+
+  // One task
+  state: 'SELECT state FROM task WHERE id = ?',
+  stateOwned: `SELECT state FROM task WHERE id = ? AND owner = ${OWNER}`,
+  step: 'SELECT step FROM task WHERE id = ?',
+  record: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.id = ?`,
+  recordAt: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.seq = ?`,
+  request: 'SELECT q.json FROM task t JOIN request q ON q.seq = t.seq WHERE t.id = ?',
+  requestAt: 'SELECT json FROM request WHERE seq = ?',
+  seq: 'SELECT seq FROM task WHERE id = ?',
+  minimalAt: 'SELECT id, state FROM task WHERE seq = ?',
+  nameKeyAt: 'SELECT name_key FROM task WHERE seq = ?',
+  jsonAt: 'SELECT json FROM record WHERE seq = ?',
+
+  // Pages: rows of one list, newest first
+  pageOfAll: 'SELECT id, state FROM task WHERE seq < ? ORDER BY seq DESC LIMIT ?',
+  pageOfState: 'SELECT id, state FROM task WHERE state = ? AND seq < ? ORDER BY seq DESC LIMIT ?',
+  pageOfOwner: `SELECT id, state FROM task WHERE owner = ${OWNER} AND seq < ? ORDER BY seq DESC LIMIT ?`,
+  pageOfTerm: `SELECT t.id, t.state FROM term m CROSS JOIN task t ON t.seq = m.seq
+    WHERE m.hash = ? AND m.seq < ? ORDER BY m.seq DESC LIMIT ?`,
+  // Pages: the next place of one list, for walking several together
+  seekState: 'SELECT max(seq) FROM task WHERE state = ? AND seq <= ?',
+  seekOwner: `SELECT max(seq) FROM task WHERE owner = ${OWNER} AND seq <= ?`,
+  seekTerm: 'SELECT max(seq) FROM term WHERE hash = ? AND seq <= ?',
+  newest: 'SELECT max(seq) FROM task',
+  seqsOfName: 'SELECT seq FROM task INDEXED BY task_name WHERE name_key >= ? AND name_key < ? AND seq < ? LIMIT ?',
+  seqsOfNameFrom: 'SELECT seq FROM task INDEXED BY task_name WHERE name_key >= ? AND seq < ? LIMIT ?',
+  namesBetween: `SELECT seq FROM task WHERE seq <= ?1 AND seq > ?2 AND +name_key >= ?3 AND (?4 IS NULL OR +name_key < ?4)
+    ORDER BY seq DESC LIMIT ?5`,
+
+  // The queue
+  queueHead: `SELECT seq, needs_backend FROM task INDEXED BY task_queue
+    WHERE ${QUEUED} AND seq > ? AND (not_before IS NULL OR not_before <= ?) AND cpu <= ? AND ram <= ? ORDER BY seq LIMIT ?`,
+  oldestQueued: `SELECT seq FROM task INDEXED BY task_queue WHERE ${QUEUED} AND seq > 0 ORDER BY seq LIMIT 1`,
+  nextNotBefore: `SELECT min(not_before) FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before > ?`,
+
+  // What is due
+  due: `SELECT seq, wake_at FROM task INDEXED BY task_due
+    WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?`,
+  dueBound: `SELECT seq, wake_at FROM task INDEXED BY task_due
+    WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND wake_at <= ? AND bound_to = ? ORDER BY wake_at LIMIT ?`,
+  nextDue: `SELECT wake_at FROM task INDEXED BY task_due
+    WHERE backend IS ? AND step = ? AND due_at IS NOT NULL ORDER BY wake_at LIMIT 1`,
+  nextDueBound: `SELECT wake_at FROM task INDEXED BY task_due
+    WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND bound_to = ? ORDER BY wake_at LIMIT 1`,
+  lease: 'UPDATE task SET lease_holder = ?, lease_until = ?, due_at = ?, revision = revision + 1 WHERE seq = ?',
+  renew: 'UPDATE task SET lease_until = ?, due_at = ? WHERE id = ? AND lease_holder = ? AND revision = ?',
+
+  // Reservations
+  reserve: 'INSERT INTO reservation (key, task_id, attempt, cpu, ram) VALUES (?, ?, ?, ?, ?)',
+  reserved: 'SELECT 1 FROM reservation WHERE key = ? AND task_id = ? AND attempt = ?',
+  reservedSum: 'SELECT count(*), total(cpu), total(ram) FROM reservation WHERE key = ?',
+  release: 'DELETE FROM reservation WHERE key = ? AND task_id = ? AND attempt = ?',
+  reservations: 'SELECT task_id, attempt, cpu, ram FROM reservation WHERE key = ? ORDER BY task_id, attempt',
+
+  // Counters and the rest
+  counts: 'SELECT state, n FROM state_count',
+  countsOwned: `SELECT state, n FROM owner_count WHERE owner = ${OWNER}`,
+  backendCounts: 'SELECT backend, n FROM backend_count',
+  stateCount: 'SELECT n FROM state_count WHERE state = ?',
+  boundTo: `SELECT seq FROM task INDEXED BY task_bound WHERE bound_to = ? AND step <> ${DONE_CODE} ORDER BY seq LIMIT ?`,
+  doneBefore: 'SELECT seq FROM task INDEXED BY task_done WHERE done_at IS NOT NULL AND done_at < ? ORDER BY done_at LIMIT ?',
+  dropTask: 'DELETE FROM task WHERE seq = ? RETURNING id',
+  dropRecord: 'DELETE FROM record WHERE seq = ?',
+  dropRequest: 'DELETE FROM request WHERE seq = ?',
+  freePages: 'PRAGMA freelist_count',
+  dropTerm: 'DELETE FROM term WHERE hash = ? AND seq = ?',
+
+  // At start
+  meta: 'SELECT value FROM meta WHERE key = ?',
+  dueTooFar: 'SELECT seq FROM task INDEXED BY task_due WHERE due_at IS NOT NULL AND wake_at > ?',
+  dueNow: 'UPDATE task SET due_at = ?, lease_until = NULL, lease_holder = NULL WHERE seq = ?',
+  backoffTooFar: `SELECT seq FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before > ?`,
+  notBeforeNow: 'UPDATE task SET not_before = ? WHERE seq = ?',
+} as const;
+
+/** The rows of a statement, as arrays; `Row` is the shape its SELECT says. */
+export function rows<Row extends readonly SQLOutputValue[]>(statement: StatementSync, ...values: SQLInputValue[]): Row[] {
+  return statement.all(...values) as unknown as Row[];
+}
+
+/** The first row, if there is one. */
+export function row<Row extends readonly SQLOutputValue[]>(statement: StatementSync, ...values: SQLInputValue[]): Row | undefined {
+  return statement.get(...values) as unknown as Row | undefined;
+}
+
+/** Prepared once; rows come as arrays. */
+export type Statements = Readonly<Record<keyof typeof SQL, StatementSync>>;
+
+export function prepareStatements(db: DatabaseSync): Statements {
+  const prepared: Partial<Record<keyof typeof SQL, StatementSync>> = {};
+  for (const name of Object.keys(SQL) as (keyof typeof SQL)[]) {
+    const statement = db.prepare(SQL[name]);
+    statement.setReturnArrays(true);
+    prepared[name] = statement;
+  }
+  return prepared as Statements;
+}

@@ -1,0 +1,69 @@
+import type { IdempotencyKey, InsertResult } from '../../ports/task-store';
+import type { TaskRecord } from '../../task/task-record';
+import { encodeColumns, encodeJson, nameKey, tagTerms } from './record-codec';
+import { row, rows, type Statements } from './statements';
+
+/** A task as it will be written, worked out before the transaction so that nothing but SQLite's own work is done inside. */
+export interface PreparedInsert {
+  readonly task: TaskRecord;
+  readonly requestJson: string;
+  readonly recordJson: string;
+  readonly terms: readonly Uint8Array[];
+  readonly key: IdempotencyKey | undefined;
+}
+
+export function prepareInsert(requestJson: string, task: TaskRecord, key: IdempotencyKey | undefined): PreparedInsert {
+  return { task, requestJson, recordJson: encodeJson(task), terms: tagTerms(task.tags), key };
+}
+
+/** Inside a transaction. Throws when the id exists; the group commit then leaves nothing of it. */
+export function insertTask(statements: Statements, insert: PreparedInsert, now: number): InsertResult {
+  const { task, key } = insert;
+  statements.addOwner.run(task.owner);
+  if (key !== undefined) {
+    const known = takeKey(statements, key, task, now);
+    if (known !== undefined) return known;
+  }
+  const added = statements.addTask.run(...encodeColumns(task), task.id, nameKey(task.name), task.owner);
+  if (added.changes === 0) throw new Error(`A task with the id ${task.id} is stored already`);
+  const seq = added.lastInsertRowid;
+  statements.addRecord.run(seq, insert.recordJson);
+  statements.addRequest.run(seq, insert.requestJson);
+  for (const term of insert.terms) statements.addTerm.run(term, seq);
+  return { kind: 'inserted' };
+}
+
+/** Takes the key for this task, or answers whose it is. A key that is over is free, and a few of those are swept on the way. */
+function takeKey(statements: Statements, key: IdempotencyKey, task: TaskRecord, now: number): InsertResult | undefined {
+  const taken = statements.addKey.run(task.owner, key.key, task.id, key.bodySha256, now + key.ttlMs, now);
+  if (taken.changes === 0) {
+    const known = row<[id: string, bodySha256: string]>(statements.key, task.owner, key.key);
+    if (known === undefined) throw new Error('An idempotency key is neither free nor taken');
+    return { kind: 'existing', id: known[0], sameBody: known[1] === key.bodySha256 };
+  }
+  for (const [owner, over] of rows<[number, string]>(statements.expiredKeys, now)) statements.dropKey.run(owner, over);
+  return undefined;
+}
+
+/** Inside a transaction. */
+export function replaceTask(statements: Statements, next: TaskRecord, recordJson: string, expectedRevision: number): boolean {
+  const updated = row<[number]>(statements.updateTask, ...encodeColumns(next), next.id, expectedRevision);
+  if (updated === undefined) return false;
+  statements.updateRecord.run(recordJson, updated[0]);
+  return true;
+}
+
+/** Inside a transaction. Returns the ids. */
+export function deleteDone(statements: Statements, endedBefore: number, limit: number): string[] {
+  const ids: string[] = [];
+  for (const [seq] of rows<[number]>(statements.doneBefore, endedBefore, limit)) {
+    const json = row<[string]>(statements.jsonAt, seq)?.[0];
+    const tags = json === undefined ? {} : (JSON.parse(json) as Pick<TaskRecord, 'tags'>).tags;
+    for (const term of tagTerms(tags)) statements.dropTerm.run(term, seq);
+    statements.dropRequest.run(seq);
+    statements.dropRecord.run(seq);
+    const dropped = row<[string]>(statements.dropTask, seq);
+    if (dropped !== undefined) ids.push(dropped[0]);
+  }
+  return ids;
+}

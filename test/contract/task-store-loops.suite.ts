@@ -1,0 +1,286 @@
+import type { ClaimQuery, TaskStore } from '../../src/ports/task-store';
+import type { TaskRecord } from '../../src/task/task-record';
+import { assignedTask, insertAll, queuedTask, requestOf, type TaskStoreHarness } from './task-store.fixture';
+
+const CLAIM: ClaimQuery = {
+  instance: 'gateway-1',
+  holder: 'gateway-1/reconciler',
+  backends: ['local'],
+  boundBackends: [],
+  steps: ['run'],
+  leaseMs: 30_000,
+  limit: 10,
+};
+const ids = (tasks: readonly TaskRecord[]): string[] => tasks.map((task) => task.id);
+
+/** The queue, what is due, and reservations; part of `taskStoreSuite`. */
+export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
+  let store: TaskStore;
+  beforeEach(() => {
+    store = harness().store;
+  });
+
+  describe('queueHead', () => {
+    const asking = (backend: string): TaskRecord => {
+      const task = queuedTask();
+      return { ...task, needs: { ...task.needs, backend } };
+    };
+
+    it('gives QUEUED tasks only, oldest first, no more than asked', async () => {
+      const tasks = [queuedTask(), queuedTask(), queuedTask()];
+      await insertAll(store, [assignedTask(store.now()), ...tasks, queuedTask({ state: 'CANCELED', step: 'done' })]);
+      expect(await store.queueHead({ limit: 10, backendsOpen: [] })).toEqual(tasks);
+      expect(ids(await store.queueHead({ limit: 2, backendsOpen: [] }))).toEqual(ids(tasks).slice(0, 2));
+    });
+
+    it('holds a task back until its notBefore has passed', async () => {
+      const task = queuedTask({ notBefore: store.now() + 5000 });
+      await store.insert(requestOf(task), task);
+      expect(await store.queueHead({ limit: 1, backendsOpen: [] })).toEqual([]);
+      expect((await store.queueOutlook()).nextNotBefore).toBe(task.notBefore);
+      await harness().advance(5001);
+      expect(ids(await store.queueHead({ limit: 1, backendsOpen: [] }))).toEqual([task.id]);
+      expect(await store.queueOutlook()).toEqual({ oldest: task, length: 1 });
+    });
+
+    it('passes over a task whose own backend is not open, however many there are', async () => {
+      const closed = Array.from({ length: 600 }, () => asking('full'));
+      const [open, any] = [asking('free'), queuedTask()];
+      await insertAll(store, [...closed, open, any]);
+      expect(ids(await store.queueHead({ limit: 5, backendsOpen: ['free'] }))).toEqual([open.id, any.id]);
+      expect(ids(await store.queueHead({ limit: 5, backendsOpen: [] }))).toEqual([any.id]);
+      expect(await store.queueHead({ limit: 601, backendsOpen: ['full'] })).toHaveLength(601);
+    });
+
+    it('gives only what fits', async () => {
+      const charged = [
+        [1, 1],
+        [4, 1],
+        [1, 8],
+        [0.5, 0.5],
+      ].map(([cpuCores = 0, ramGb = 0]) => {
+        const task = queuedTask();
+        return { ...task, needs: { ...task.needs, cpuCores, ramGb } };
+      });
+      await insertAll(store, charged);
+      const fits = { cpuCores: 1, ramGb: 1 };
+      expect(ids(await store.queueHead({ limit: 5, backendsOpen: [], fits }))).toEqual([charged[0]?.id, charged[3]?.id]);
+      expect(await store.queueHead({ limit: 5, backendsOpen: [], fits: { cpuCores: 0.1, ramGb: 9 } })).toEqual([]);
+    });
+
+    it('says how long the queue is and which task is oldest, whatever it needs', async () => {
+      expect(await store.queueOutlook()).toEqual({ length: 0 });
+      const big = queuedTask();
+      await insertAll(store, [assignedTask(store.now()), { ...big, needs: { ...big.needs, cpuCores: 1e6 } }, queuedTask()]);
+      const outlook = await store.queueOutlook();
+      expect([outlook.oldest?.id, outlook.length]).toEqual([big.id, 2]);
+    });
+  });
+
+  describe('claimDue', () => {
+    it('takes what is due, oldest due first, with lease, new dueAt and revision', async () => {
+      const now = store.now();
+      const tasks = [assignedTask(now - 10), assignedTask(now - 30), assignedTask(now - 20), assignedTask(now + 60_000)];
+      await insertAll(store, tasks);
+      const claimed = await store.claimDue(CLAIM);
+      expect(ids(claimed)).toEqual([tasks[1]?.id, tasks[2]?.id, tasks[0]?.id]);
+      for (const task of claimed) {
+        expect(task.lease?.holder).toBe(CLAIM.holder);
+        expect(task.lease?.until).toBeGreaterThanOrEqual(now + CLAIM.leaseMs);
+        expect(task.dueAt).toBe(task.lease?.until);
+        expect(task.revision).toBe(2);
+        expect(await store.getTask(task.id)).toEqual(task);
+      }
+    });
+
+    it('takes no more than the limit and leaves the rest due', async () => {
+      const now = store.now();
+      await insertAll(
+        store,
+        Array.from({ length: 7 }, (_, index) => assignedTask(now - index)),
+      );
+      expect(await store.claimDue({ ...CLAIM, limit: 5 })).toHaveLength(5);
+      expect(await store.claimDue({ ...CLAIM, limit: 5 })).toHaveLength(2);
+      expect(await store.claimDue({ ...CLAIM, limit: 5 })).toHaveLength(0);
+    });
+
+    it('never gives the same task to two callers', async () => {
+      const now = store.now();
+      const tasks = Array.from({ length: 60 }, () => assignedTask(now - 1));
+      await insertAll(store, tasks);
+      const callers = Array.from({ length: 30 }, (_, index) => store.claimDue({ ...CLAIM, holder: `holder-${index}`, limit: 4 }));
+      const claimed = (await Promise.all(callers)).flat();
+      expect(ids(claimed).sort()).toEqual(ids(tasks).sort());
+    });
+
+    it('loses to an update that came first, and makes a later one on the old revision lose', async () => {
+      const now = store.now();
+      const [first, second] = [assignedTask(now - 2), assignedTask(now - 1)];
+      await insertAll(store, [first, second]);
+      const moved = store.update({ ...first, revision: 2, dueAt: now + 60_000 }, 1);
+      const claimed = store.claimDue(CLAIM);
+      const late = claimed.then(() => store.update({ ...second, revision: 2 }, 1));
+      expect([await moved, ids(await claimed), await late]).toEqual([true, [second.id], false]);
+    });
+
+    it('gives a task again when its lease is over', async () => {
+      const task = assignedTask(store.now());
+      await store.insert(requestOf(task), task);
+      expect(await store.claimDue(CLAIM)).toHaveLength(1);
+      await harness().advance(CLAIM.leaseMs - 5000);
+      expect(await store.claimDue({ ...CLAIM, holder: 'other' })).toHaveLength(0);
+      await harness().advance(5001);
+      expect((await store.claimDue({ ...CLAIM, holder: 'other' }))[0]?.revision).toBe(3);
+    });
+
+    it('waits for a lease that outlasts dueAt', async () => {
+      const now = store.now();
+      const task = assignedTask(now - 1, { lease: { holder: 'x', until: now + 5000 } });
+      await store.insert(requestOf(task), task);
+      expect(await store.claimDue(CLAIM)).toEqual([]);
+      expect(await store.nextDue(CLAIM)).toBe(now + 5000);
+      await harness().advance(5001);
+      expect(ids(await store.claimDue(CLAIM))).toEqual([task.id]);
+    });
+
+    it('leaves other steps, other backends, other instances and the queue alone', async () => {
+      const due = store.now() - 1;
+      const mine = assignedTask(due, { backend: 'bound', boundTo: 'gateway-1' });
+      await insertAll(store, [
+        assignedTask(due, { step: 'stage-out' }),
+        assignedTask(due, { backend: 'removed' }),
+        assignedTask(due, { backend: 'bound', boundTo: 'gateway-2' }),
+        assignedTask(due, { backend: 'bound' }),
+        queuedTask(),
+        mine,
+      ]);
+      const query = { ...CLAIM, boundBackends: ['bound'] };
+      expect(await store.nextDue(query)).toBe(due);
+      expect(ids(await store.claimDue(query))).toEqual([mine.id]);
+      expect(ids(await store.claimDue({ ...query, steps: ['stage-out', 'submit'] }))).toHaveLength(1);
+      expect(await store.claimDue({ ...query, backends: [], boundBackends: [], steps: ['run', 'stage-out'] })).toEqual([]);
+    });
+
+    it('does nothing without steps', async () => {
+      await insertAll(store, [assignedTask(store.now())]);
+      expect(await store.claimDue({ ...CLAIM, steps: [] })).toEqual([]);
+      expect(await store.nextDue({ ...CLAIM, steps: [] })).toBeUndefined();
+    });
+  });
+
+  describe('nextDue', () => {
+    it('is the earliest of what claimDue would take', async () => {
+      const now = store.now();
+      expect(await store.nextDue(CLAIM)).toBeUndefined();
+      await insertAll(store, [
+        assignedTask(now + 9000),
+        assignedTask(now + 7000, { step: 'stage-in' }),
+        assignedTask(now + 1, { backend: 'no' }),
+      ]);
+      expect(await store.nextDue(CLAIM)).toBe(now + 9000);
+      expect(await store.nextDue({ ...CLAIM, steps: ['run', 'stage-in'] })).toBe(now + 7000);
+    });
+
+    it('moves with a claim, a renewal and an update', async () => {
+      const task = assignedTask(store.now());
+      await store.insert(requestOf(task), task);
+      const [claimed] = await store.claimDue(CLAIM);
+      if (claimed === undefined) throw new Error('nothing claimed');
+      expect(await store.nextDue(CLAIM)).toBe(claimed.dueAt);
+      await store.renew(task.id, CLAIM.holder, 2, 90_000);
+      expect(await store.nextDue(CLAIM)).toBeGreaterThan(claimed.dueAt ?? 0);
+      const { lease: _lease, dueAt: _dueAt, ...done } = claimed;
+      await store.update({ ...done, revision: 3, state: 'COMPLETE', step: 'done', endedAt: 1 }, 2);
+      expect(await store.nextDue({ ...CLAIM, steps: ['run', 'done'] })).toBeUndefined();
+    });
+  });
+
+  describe('renew', () => {
+    it('pushes lease and dueAt forward and keeps the revision', async () => {
+      const task = assignedTask(store.now());
+      await store.insert(requestOf(task), task);
+      const [claimed] = await store.claimDue(CLAIM);
+      await harness().advance(10_000);
+      expect(await store.renew(task.id, CLAIM.holder, 2, CLAIM.leaseMs)).toBe(true);
+      const renewed = await store.getTask(task.id);
+      expect(renewed?.revision).toBe(2);
+      expect(renewed?.lease?.until).toBeGreaterThanOrEqual((claimed?.lease?.until ?? 0) + 10_000);
+      expect(renewed?.dueAt).toBe(renewed?.lease?.until);
+    });
+
+    it('is false for another holder, another revision, no lease and no task, and changes nothing', async () => {
+      const [leased, bare] = [assignedTask(store.now()), assignedTask(store.now() + 60_000)];
+      await insertAll(store, [leased, bare]);
+      const [claimed] = await store.claimDue(CLAIM);
+      expect(await store.renew(leased.id, 'other', 2, 99_000)).toBe(false);
+      expect(await store.renew(leased.id, CLAIM.holder, 1, 99_000)).toBe(false);
+      expect(await store.renew(bare.id, CLAIM.holder, 1, 99_000)).toBe(false);
+      expect(await store.renew('nobody', CLAIM.holder, 1, 99_000)).toBe(false);
+      expect(await store.getTask(leased.id)).toEqual(claimed);
+    });
+  });
+
+  describe('reservations', () => {
+    const capacity = { cpuCores: 4, ramGb: 8 };
+    const wants = (taskId: string, cpuCores: number, ramGb = 1) => ({ taskId, attempt: 1, cpuCores, ramGb });
+
+    it('never exceed the capacity, however many ask at once', async () => {
+      const asked = Array.from({ length: 10 }, (_, index) => store.reserve('local', wants(`t${index}`, 1), capacity));
+      expect((await Promise.all(asked)).filter(Boolean)).toHaveLength(4);
+      expect(await store.reservations('local')).toHaveLength(4);
+      expect(await store.reserve('local', wants('late', 1), capacity)).toBe(false);
+      await store.release('local', 't0', 1);
+      expect(await store.reserve('local', wants('late', 1), capacity)).toBe(true);
+    });
+
+    it('count every resource and the slots', async () => {
+      expect(await store.reserve('local', wants('a', 1, 8), capacity)).toBe(true);
+      expect(await store.reserve('local', wants('b', 1, 0.1), capacity)).toBe(false);
+      expect(await store.reserve('other', wants('b', 1, 0.1), { ...capacity, slots: 1 })).toBe(true);
+      expect(await store.reserve('other', wants('c', 1, 0.1), { ...capacity, slots: 1 })).toBe(false);
+      expect(await store.reserve('none', wants('c', 0, 0), { ...capacity, slots: 0 })).toBe(false);
+    });
+
+    it('add up fractions', async () => {
+      for (let index = 0; index < 10; index += 1) {
+        expect(await store.reserve('local', wants(`t${index}`, 0.1, 0.3), { cpuCores: 1, ramGb: 3 })).toBe(true);
+      }
+      expect(await store.reserve('local', wants('t10', 0.1, 0.3), { cpuCores: 1, ramGb: 3 })).toBe(false);
+    });
+
+    it('are held once per task and attempt', async () => {
+      expect(await store.reserve('local', wants('a', 3), capacity)).toBe(true);
+      expect(await store.reserve('local', wants('a', 3), capacity)).toBe(true);
+      expect(await store.reserve('local', { ...wants('a', 3), attempt: 2 }, capacity)).toBe(false);
+      expect(await store.reservations('local')).toEqual([wants('a', 3)]);
+      await store.release('local', 'a', 1);
+      await store.release('local', 'a', 1);
+      expect(await store.reservations('local')).toEqual([]);
+    });
+  });
+
+  describe('liveAmong and listBoundTo', () => {
+    it('tell live tasks from done and unknown ones', async () => {
+      const tasks = [
+        queuedTask(),
+        assignedTask(1),
+        queuedTask({ state: 'COMPLETE', step: 'cleanup' }),
+        queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 }),
+      ];
+      await insertAll(store, tasks);
+      expect(await store.liveAmong([...ids(tasks), 'nobody', "'"])).toEqual(new Set(ids(tasks).slice(0, 3)));
+      expect(await store.liveAmong([])).toEqual(new Set());
+    });
+
+    it('list what is bound to an instance and not done', async () => {
+      const bound = [assignedTask(1, { boundTo: 'gone' }), assignedTask(1, { boundTo: 'gone', step: 'cleanup', state: 'CANCELED' })];
+      await insertAll(store, [
+        ...bound,
+        assignedTask(1, { boundTo: 'here' }),
+        queuedTask({ boundTo: 'gone', step: 'done', state: 'COMPLETE' }),
+      ]);
+      expect(await store.listBoundTo('gone', 10)).toEqual(bound);
+      expect(await store.listBoundTo('gone', 1)).toEqual(bound.slice(0, 1));
+    });
+  });
+}

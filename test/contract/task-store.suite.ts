@@ -1,0 +1,398 @@
+import { StoreError } from '../../src/ports/errors';
+import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskRecord } from '../../src/task/task-record';
+import { TES_STATES } from '../../src/task/tes';
+import { taskStoreLoopsSuite } from './task-store-loops.suite';
+import { taskStorePagesSuite } from './task-store-pages.suite';
+import {
+  assignedTask,
+  insertAll,
+  MAX_DUE_MS,
+  queuedTask,
+  requestOf,
+  type TaskStoreFactory,
+  type TaskStoreHarness,
+  without,
+} from './task-store.fixture';
+
+/** What every `TaskStore` does. Run it on each adapter, with a factory of empty stores. */
+export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
+  describe(`${name} as a TaskStore`, () => {
+    let harness: TaskStoreHarness;
+    let store: TaskStore;
+    beforeEach(async () => {
+      harness = await factory();
+      store = harness.store;
+    });
+    afterEach(() => harness.remove());
+
+    describe('insert and read', () => {
+      it('gives back every member of a record exactly as it was inserted', async () => {
+        const full: TaskRecord = {
+          ...assignedTask(store.now() + 1000),
+          name: 'a name',
+          tags: { project: 'x', empty: '' },
+          boundTo: 'gateway-1',
+          handle: { backend: 'local', version: 2, step: 'prepared', data: { pid: '12' } },
+          outcome: 'failed',
+          lease: { holder: 'gateway-1/reconciler', until: store.now() + 500 },
+          notBefore: store.now() - 5,
+          trouble: { count: 2, since: 17, reason: 'daemon away' },
+          attempts: [
+            {
+              attempt: 1,
+              backend: 'local',
+              startedAt: 5,
+              executors: [{ exitCode: 1, startedAt: 6, endedAt: 7, stdout: { text: 'ä\u0000\ud83d\ude00', totalBytes: 9 } }],
+              outputs: [{ url: 'file:///o', path: '/o', sizeBytes: 2 ** 52 }],
+              systemLogs: ['warned'],
+              metadata: { host: 'h' },
+            },
+          ],
+          systemLogs: ['one'],
+          overlay: { inputTypes: { 0: 'DIRECTORY' }, droppedParameters: ['vmsize'] },
+          endedAt: 99,
+        };
+        await store.insert('{"executors":[]}', full);
+        expect(await store.getTask(full.id)).toEqual(full);
+      });
+
+      it('leaves absent members absent', async () => {
+        const task = queuedTask();
+        await store.insert(requestOf(task), task);
+        expect(Object.keys((await store.getTask(task.id)) ?? {}).sort()).toEqual(Object.keys(task).sort());
+      });
+
+      it('gives back the request text byte for byte', async () => {
+        const task = queuedTask();
+        const text = `{"z":1,"a":"\u00e4\ud83d\ude00 \\u0000 ' \\" --","n":${'9'.repeat(40)}}`;
+        await store.insert(text, task);
+        expect((await store.getStored(task.id))?.requestJson).toBe(text);
+        expect((await store.getStored(task.id))?.task).toEqual(task);
+      });
+
+      it('stores a request of 16 MiB', async () => {
+        const task = queuedTask();
+        const text = JSON.stringify({ content: 'x'.repeat(16 * 1024 * 1024) });
+        await store.insert(text, task);
+        expect((await store.getStored(task.id))?.requestJson === text).toBe(true);
+      });
+
+      it('knows every state and step', async () => {
+        for (const state of TES_STATES) {
+          const task = queuedTask({ state });
+          await store.insert(requestOf(task), task);
+          expect(await store.getState(task.id)).toBe(state);
+        }
+        for (const step of ['queued', 'stage-in', 'submit', 'run', 'stage-out', 'retreat', 'cancel', 'cleanup', 'done'] as const) {
+          const task = queuedTask({ step });
+          await store.insert(requestOf(task), task);
+          expect((await store.getTask(task.id))?.step).toBe(step);
+        }
+      });
+
+      it('answers undefined for an id that is not there', async () => {
+        expect(await store.getState('nobody')).toBeUndefined();
+        expect(await store.getTask('nobody')).toBeUndefined();
+        expect(await store.getStored('nobody')).toBeUndefined();
+        expect(await store.getTail('nobody')).toBeUndefined();
+      });
+
+      it("hides another owner's task", async () => {
+        const task = queuedTask({ owner: 'alice' });
+        await store.insert(requestOf(task), task);
+        for (const owner of ['bob', 'ALICE', '', 'nobody-yet']) {
+          expect(await store.getState(task.id, owner)).toBeUndefined();
+          expect(await store.getTask(task.id, owner)).toBeUndefined();
+          expect(await store.getStored(task.id, owner)).toBeUndefined();
+        }
+        expect(await store.getState(task.id, 'alice')).toBe('QUEUED');
+        expect((await store.getTask(task.id, 'alice'))?.id).toBe(task.id);
+        expect((await store.getStored(task.id, 'alice'))?.task.id).toBe(task.id);
+      });
+
+      it('throws on an id that exists, keeps the first, and lets its neighbours through', async () => {
+        const first = queuedTask({ name: 'first' });
+        await store.insert(requestOf(first), first);
+        const [before, again, after] = [queuedTask(), queuedTask({ id: first.id, name: 'second', tags: { t: 'v' } }), queuedTask()];
+        const outcomes = await Promise.allSettled([before, again, after].map((task) => store.insert(requestOf(task), task)));
+        expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+        expect((await store.getTask(first.id))?.name).toBe('first');
+        expect((await store.listMinimal({ pageSize: 10, tags: [{ key: 't', value: 'v' }] })).items).toEqual([]);
+        expect(await store.getState(before.id)).toBe('QUEUED');
+        expect(await store.getState(after.id)).toBe('QUEUED');
+        expect(await store.counts()).toEqual({ QUEUED: 3 });
+      });
+
+      it('takes hostile text in id, owner, name and tags for text', async () => {
+        const texts = [
+          "'; DROP TABLE task; --",
+          '"',
+          '%',
+          '_',
+          '\\',
+          '__proto__',
+          'constructor',
+          '\u0000x',
+          'ä\ud83d\ude00',
+          '\ud800',
+          ' ',
+          '{}',
+          'NULL',
+        ];
+        for (const text of texts) {
+          const tags = JSON.parse(`{${JSON.stringify(text)}:${JSON.stringify(text)}}`) as Record<string, string>;
+          const task = queuedTask({ owner: `owner ${text}`, name: text, tags });
+          await store.insert(requestOf(task), task);
+          const read = await store.getTask(task.id);
+          expect(read?.name).toBe(text);
+          expect(Object.entries(read?.tags ?? {})).toEqual([[text, text]]);
+          const page = await store.listMinimal({ pageSize: 10, tags: [{ key: text, value: text }] });
+          expect(page.items).toEqual([[task.id, 'QUEUED']]);
+        }
+      });
+    });
+
+    describe('idempotency key', () => {
+      const key = { key: 'k', bodySha256: 'aa', ttlMs: 10_000 };
+
+      it('answers the first task to the same key, and whether the body was the same', async () => {
+        const [first, second, third] = [queuedTask(), queuedTask(), queuedTask()];
+        expect(await store.insert(requestOf(first), first, key)).toEqual({ kind: 'inserted' });
+        expect(await store.insert(requestOf(second), second, key)).toEqual({ kind: 'existing', id: first.id, sameBody: true });
+        const other = { ...key, bodySha256: 'bb' };
+        expect(await store.insert(requestOf(third), third, other)).toEqual({ kind: 'existing', id: first.id, sameBody: false });
+        expect(await store.getTask(second.id)).toBeUndefined();
+        expect(await store.counts()).toEqual({ QUEUED: 1 });
+      });
+
+      it('lets exactly one of many at once in', async () => {
+        const tasks = Array.from({ length: 20 }, () => queuedTask());
+        const results = await Promise.all(tasks.map((task) => store.insert(requestOf(task), task, key)));
+        const winner = tasks[results.findIndex((result) => result.kind === 'inserted')];
+        expect(results.filter((result) => result.kind === 'inserted')).toHaveLength(1);
+        expect(results.filter((result) => result.kind === 'existing' && result.id === winner?.id && result.sameBody)).toHaveLength(19);
+      });
+
+      it('belongs to its owner', async () => {
+        const [mine, yours] = [queuedTask({ owner: 'alice' }), queuedTask({ owner: 'bob' })];
+        expect(await store.insert(requestOf(mine), mine, key)).toEqual({ kind: 'inserted' });
+        expect(await store.insert(requestOf(yours), yours, key)).toEqual({ kind: 'inserted' });
+      });
+
+      it('is free again once its time is over, not before', async () => {
+        const [first, early, late] = [queuedTask(), queuedTask(), queuedTask()];
+        await store.insert(requestOf(first), first, key);
+        await harness.advance(key.ttlMs - 5000);
+        expect((await store.insert(requestOf(early), early, key)).kind).toBe('existing');
+        await harness.advance(5001);
+        expect((await store.insert(requestOf(late), late, key)).kind).toBe('inserted');
+      });
+    });
+
+    describe('update', () => {
+      it('replaces the record under its revision, once', async () => {
+        const task = queuedTask();
+        await store.insert(requestOf(task), task);
+        const next: TaskRecord = { ...task, revision: 2, state: 'CANCELED', step: 'done', systemLogs: ['cancelled'], endedAt: 5 };
+        expect(await store.update(next, 1)).toBe(true);
+        expect(await store.update({ ...next, state: 'COMPLETE' }, 1)).toBe(false);
+        expect(await store.getTask(task.id)).toEqual(next);
+      });
+
+      it('takes away what the next record no longer has', async () => {
+        const task = assignedTask(store.now(), {
+          boundTo: 'gateway-1',
+          notBefore: 5,
+          lease: { holder: 'x', until: 1 },
+          handle: { backend: 'local', version: 1, step: 'submitted', data: {} },
+        });
+        await store.insert(requestOf(task), task);
+        const { backend: _b, boundTo: _o, dueAt: _d, notBefore: _n, lease: _l, handle: _h, ...bare } = task;
+        await store.update({ ...bare, revision: 2 }, 1);
+        expect(await store.getTask(task.id)).toEqual({ ...bare, revision: 2 });
+      });
+
+      it('is false for a task that is not there', async () => {
+        expect(await store.update(queuedTask({ revision: 2 }), 1)).toBe(false);
+      });
+
+      it('refuses a revision that does not grow', async () => {
+        const task = queuedTask();
+        await store.insert(requestOf(task), task);
+        await expect(store.update(task, 1)).rejects.toThrow(RangeError);
+      });
+
+      it('lets one of many in a group win, and leaves the neighbours alone', async () => {
+        const [contested, ...others] = Array.from({ length: 5 }, () => queuedTask());
+        if (contested === undefined) throw new Error('no task');
+        await insertAll(store, [contested, ...others]);
+        const tries = Array.from({ length: 10 }, (_, index) =>
+          store.update({ ...contested, revision: 2, systemLogs: [`try ${index}`] }, 1),
+        );
+        const rest = others.map((task) => store.update({ ...task, revision: 2, name: 'moved' }, 1));
+        expect(await Promise.all(tries)).toEqual([true, ...Array.from({ length: 9 }, () => false)]);
+        expect(await Promise.all(rest)).toEqual(others.map(() => true));
+        expect((await store.getTask(contested.id))?.systemLogs).toEqual(['try 0']);
+      });
+
+      it('never changes the request', async () => {
+        const task = queuedTask();
+        await store.insert('{"original":true}', task);
+        await store.update({ ...task, revision: 2, name: 'x' }, 1);
+        expect((await store.getStored(task.id))?.requestJson).toBe('{"original":true}');
+      });
+    });
+
+    describe('tail', () => {
+      it('keeps the last one put, without a new revision, until it is taken away', async () => {
+        const task = queuedTask();
+        await store.insert(requestOf(task), task);
+        await store.putTail(task.id, { attempt: 1, executor: 0, stdout: { text: 'a', totalBytes: 1 } });
+        const last = { attempt: 1, executor: 0, stdout: { text: 'ab', totalBytes: 2 }, stderr: { text: '', totalBytes: 0 } };
+        await store.putTail(task.id, last);
+        expect(await store.getTail(task.id)).toEqual(last);
+        expect((await store.getTask(task.id))?.revision).toBe(1);
+        await store.putTail(task.id, undefined);
+        expect(await store.getTail(task.id)).toBeUndefined();
+      });
+    });
+
+    describe('counters', () => {
+      it('follow inserts, moves and deletions, in all and by owner', async () => {
+        const mine = [queuedTask({ owner: 'a' }), queuedTask({ owner: 'a' })] as const;
+        const yours = queuedTask({ owner: 'b' });
+        await insertAll(store, [...mine, yours]);
+        expect(await store.counts()).toEqual({ QUEUED: 3 });
+        await store.update({ ...mine[0], revision: 2, state: 'COMPLETE', step: 'done', endedAt: 10 }, 1);
+        await store.update({ ...mine[0], revision: 2, state: 'CANCELED' }, 1);
+        expect(await store.counts()).toEqual({ QUEUED: 2, COMPLETE: 1 });
+        expect(await store.counts('a')).toEqual({ QUEUED: 1, COMPLETE: 1 });
+        expect(await store.counts('b')).toEqual({ QUEUED: 1 });
+        expect(await store.counts('c')).toEqual({});
+        expect(await store.deleteFinished(11, 10)).toBe(1);
+        expect(await store.counts()).toEqual({ QUEUED: 2 });
+        await harness.reopen();
+        expect(await harness.store.counts('a')).toEqual({ QUEUED: 1 });
+      });
+
+      it('name the backends of live tasks, wanted or given, until they are done', async () => {
+        const wanted = queuedTask();
+        const waiting = { ...wanted, needs: { ...wanted.needs, backend: 'gone' } };
+        const running = assignedTask(store.now());
+        await insertAll(store, [waiting, running, queuedTask()]);
+        expect(await store.liveBackends()).toEqual(
+          new Map([
+            ['gone', 1],
+            ['local', 1],
+          ]),
+        );
+        const ended: TaskRecord = { ...running, revision: 2, state: 'COMPLETE', step: 'cleanup' };
+        await store.update(ended, 1);
+        expect(await store.liveBackends()).toEqual(
+          new Map([
+            ['gone', 1],
+            ['local', 1],
+          ]),
+        );
+        await store.update({ ...without(ended, 'dueAt'), revision: 3, step: 'done', endedAt: 1 }, 2);
+        await store.update({ ...waiting, revision: 2, state: 'INITIALIZING', step: 'stage-in', backend: 'pulsar' }, 1);
+        expect(await store.liveBackends()).toEqual(new Map([['pulsar', 1]]));
+      });
+    });
+
+    describe('deleteFinished', () => {
+      const done = (endedAt: number, changes: Partial<TaskRecord> = {}): TaskRecord =>
+        queuedTask({ state: 'COMPLETE', step: 'done', endedAt, tags: { t: 'v' }, name: 'n', ...changes });
+
+      it('deletes what is done and old enough, oldest first and no more than asked', async () => {
+        const tasks = [done(30), done(10), done(20), done(40)];
+        const cleaning = queuedTask({ state: 'COMPLETE', step: 'cleanup', endedAt: 1 });
+        await insertAll(store, [...tasks, cleaning, queuedTask()]);
+        expect(await store.deleteFinished(31, 2)).toBe(2);
+        const left = await Promise.all(tasks.map((task) => store.getState(task.id)));
+        expect(left).toEqual(['COMPLETE', undefined, undefined, 'COMPLETE']);
+        expect(await store.deleteFinished(31, 10)).toBe(1);
+        expect(await store.deleteFinished(31, 10)).toBe(0);
+        expect(await store.getState(cleaning.id)).toBe('COMPLETE');
+        expect(await store.counts()).toEqual({ COMPLETE: 2, QUEUED: 1 });
+      });
+
+      it('leaves nothing of a task behind', async () => {
+        const task = done(5);
+        await store.insert(requestOf(task), task);
+        await store.putTail(task.id, { attempt: 1, executor: 0 });
+        await store.deleteFinished(6, 1);
+        expect(await store.getStored(task.id)).toBeUndefined();
+        expect(await store.getTail(task.id)).toBeUndefined();
+        for (const filter of [
+          {},
+          { tags: [{ key: 't', value: 'v' }] },
+          { namePrefix: 'n' },
+          { state: 'COMPLETE' as const },
+          { owner: task.owner },
+        ]) {
+          expect((await store.listMinimal({ ...filter, pageSize: 5 })).items).toEqual([]);
+        }
+      });
+    });
+
+    describe('time', () => {
+      it('goes on, never back', async () => {
+        const start = store.now();
+        expect(Number.isInteger(start)).toBe(true);
+        await harness.advance(1000);
+        expect(store.now()).toBeGreaterThanOrEqual(start + 1000);
+        const before = store.now();
+        harness.changeClock(-3_600_000);
+        expect(store.now()).toBeGreaterThanOrEqual(before);
+      });
+
+      it('makes due at start what a wrong clock had put too far ahead', async () => {
+        const soon = assignedTask(store.now() + MAX_DUE_MS - 1000);
+        const far = assignedTask(store.now() + MAX_DUE_MS + 60_000, { lease: { holder: 'x', until: store.now() + MAX_DUE_MS + 60_000 } });
+        const retried = queuedTask({ notBefore: store.now() + MAX_DUE_MS + 60_000 });
+        await insertAll(store, [soon, far, retried]);
+        await harness.reopen();
+        const query = {
+          instance: 'i',
+          holder: 'h',
+          backends: ['local'],
+          boundBackends: [],
+          steps: ['run'] as const,
+          leaseMs: 1000,
+          limit: 10,
+        };
+        expect((await harness.store.claimDue(query)).map((task) => task.id)).toEqual([far.id]);
+        expect((await harness.store.queueHead({ limit: 5, backendsOpen: [] })).map((task) => task.id)).toEqual([retried.id]);
+      });
+    });
+
+    describe('life', () => {
+      it('keeps everything over a restart', async () => {
+        const tasks = Array.from({ length: 30 }, (_, index) => queuedTask({ name: `n${index}`, tags: { i: String(index) } }));
+        await insertAll(store, tasks);
+        await store.reserve('local', { taskId: 't', attempt: 1, cpuCores: 1, ramGb: 2 }, { cpuCores: 4, ramGb: 4 });
+        const again = await harness.reopen();
+        for (const task of tasks) expect(await again.getStored(task.id)).toEqual({ task, requestJson: requestOf(task) });
+        expect(await again.reservations('local')).toEqual([{ taskId: 't', attempt: 1, cpuCores: 1, ramGb: 2 }]);
+        expect((await again.listMinimal({ pageSize: 1 })).items).toEqual([[tasks.at(-1)?.id, 'QUEUED']]);
+      });
+
+      it('is well while it works, and refuses with StoreError once closed', async () => {
+        await expect(store.ping()).resolves.toBeUndefined();
+        const task = queuedTask();
+        const last = store.insert(requestOf(task), task);
+        await store.close();
+        await expect(last).resolves.toEqual({ kind: 'inserted' });
+        await expect(store.insert('{}', queuedTask())).rejects.toBeInstanceOf(StoreError);
+        await expect(store.getTask('x')).rejects.toBeInstanceOf(StoreError);
+        await expect(store.ping()).rejects.toBeInstanceOf(StoreError);
+        await store.close();
+      });
+    });
+
+    taskStorePagesSuite(() => harness);
+    taskStoreLoopsSuite(() => harness);
+  });
+}
