@@ -40,6 +40,17 @@ export function runCommand(command, args, { env = {}, show, signal } = {}) {
 
 export const seconds = (from) => `${((performance.now() - from) / 1000).toFixed(1)} s`;
 
+/** Says every few seconds that something is still going on. */
+export async function withProgress(words, work) {
+  const from = performance.now();
+  const told = setInterval(() => console.log(`  ${words} ... ${seconds(from)}`), 5000);
+  try {
+    return await work();
+  } finally {
+    clearInterval(told);
+  }
+}
+
 /** Runs `[{name, command, args, env?}]`, `atOnce` at a time, and returns the names of those that failed. */
 export async function runSteps(steps, atOnce = 2) {
   const failed = [];

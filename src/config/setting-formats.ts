@@ -1,6 +1,3 @@
-/** What clients that know fewer states may be shown instead (`api.show_*_as`). */
-export const TASK_STATES_SHOWN = ['QUEUED', 'INITIALIZING', 'RUNNING', 'PAUSED', 'CANCELED', 'SYSTEM_ERROR', 'UNKNOWN'];
-
 export const RUNTIMES = ['auto', 'docker', 'podman', 'apptainer', 'bubblewrap'] as const;
 export const NETWORKS = ['default', 'host', 'none'] as const;
 

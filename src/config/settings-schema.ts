@@ -1,13 +1,14 @@
-import { TASK_STATES_SHOWN } from './setting-formats';
 import type { BackendSettings } from './setting-formats';
 
 const MIB = 1024 * 1024;
-const shown = ['off', ...TASK_STATES_SHOWN];
+/** What clients that know fewer states may be shown instead. */
+const shown = ['off', 'QUEUED', 'INITIALIZING', 'RUNNING', 'PAUSED', 'CANCELED', 'SYSTEM_ERROR', 'UNKNOWN'];
 
 /**
  * Every setting there is: what it means, what it may be, what it is when nobody says. The README's table is made from this page.
  * A setting's environment variable and flag follow from its name: `server.port` is `TES_GATEWAY__SERVER__PORT` and `--server.port`.
  * One that is marked `sensitive` is masked wherever settings are shown. In lists of directories `<data_dir>` stands for that setting.
+ * Loads without a compiler (no imports of values), so that `scripts/settings-table.mjs` can read it as it is.
  */
 export const settingsSchema = {
   server: {
@@ -57,7 +58,11 @@ export const settingsSchema = {
       },
     },
   },
-  transfers: { parallel: { doc: 'Files moved at once, over all tasks', format: 'positive count', default: 4 } },
+  transfers: {
+    parallel: { doc: 'Files of one task moved at once', format: 'positive count', default: 8 },
+    tasks: { doc: 'Tasks whose data is moved, or which are handed to a backend, at once', format: 'positive count', default: 16 },
+    tries: { doc: 'Tries at one file before the attempt at the task fails', format: 'positive count', default: 3 },
+  },
   backends: {
     doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain}`; `cpus` and `ram_gb` left out mean all there is',
     format: 'backends',
@@ -128,6 +133,11 @@ export const settingsSchema = {
     },
     first_delay_seconds: { doc: 'Pause before the second attempt; doubled for each further one', format: 'number', default: 5 },
     longest_delay_seconds: { doc: 'Longest pause between attempts', format: 'number', default: 300 },
+    backend_patience_seconds: {
+      doc: 'A backend that is away (its daemon does not answer) is waited for so long before an attempt on it is given up',
+      format: 'number',
+      default: 3600,
+    },
   },
   retention: {
     finished: { doc: 'Finished tasks are deleted after this long (`30d`, `12h`); `off` keeps them', format: 'span', default: 'off' },

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import convict from 'convict';
+import { stringify } from 'yaml';
 import { settingFormats } from './setting-formats';
 import type { GivenSetting } from './setting-sources';
 import { SettingSources, settingDefinitions } from './setting-sources';
@@ -35,18 +36,31 @@ for (const [name, { validate }] of Object.entries(settingFormats)) convict.addFo
  * @throws SettingsError when a key is unknown or a value is of a wrong type, with every fault at once
  */
 export function loadSettings(layers: SettingLayers): Settings {
-  const settings = withAbsolutePaths(readLayers(settingsSchema, layers).getProperties() as Settings);
+  const settings = withAbsolutePaths(readLayers(settingsSchema, layers) as Settings);
   const faults = faultsBetween(settings);
   if (faults.length > 0) throw new SettingsError(faults);
   return deepFreeze(settings);
 }
 
-/** The effective settings as text for people, secrets masked. */
-export function describeSettings(layers: SettingLayers, schema: object = settingsSchema): string {
-  return readLayers(schema, layers).toString();
+/** Settings as YAML for people, which may serve as a settings file again; secrets are masked, set or not. */
+export function describeSettings(settings: object, schema: object = settingsSchema): string {
+  const secrets = [...settingDefinitions(schema)].filter(([, { sensitive }]) => sensitive).map(([key]) => key);
+  return stringify(masked(settings, secrets, ''));
 }
 
-function readLayers(schema: object, layers: SettingLayers): convict.Config<Record<string, unknown>> {
+function masked(group: object, secrets: readonly string[], prefix: string): object {
+  return Object.fromEntries(
+    Object.entries(group).map(([name, value]: [string, unknown]) => {
+      const key = prefix + name;
+      if (secrets.includes(key)) return [name, '[masked]'];
+      const isGroup = secrets.some((secret) => secret.startsWith(`${key}.`)) && typeof value === 'object' && value !== null;
+      return [name, isGroup ? masked(value, secrets, `${key}.`) : value];
+    }),
+  );
+}
+
+/** The values of a page of settings, checked one by one. */
+export function readLayers(schema: object, layers: SettingLayers): object {
   const sources = new SettingSources(settingDefinitions(schema));
   for (const file of layers.files) sources.file(file);
   sources.environment(layers.env);
@@ -66,7 +80,7 @@ function readLayers(schema: object, layers: SettingLayers): convict.Config<Recor
     }
   }
   if (faults.length > 0) throw new SettingsError(faults);
-  return config;
+  return config.getProperties();
 }
 
 /** What is wrong although each value is right for itself. */

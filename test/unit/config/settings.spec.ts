@@ -1,8 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
 import type { SettingLayers } from '../../../src/config/settings';
-import { SettingsError, describeSettings, loadSettings } from '../../../src/config/settings';
+import { SettingsError, describeSettings, loadSettings, readLayers } from '../../../src/config/settings';
 
 const defaultFile = join(__dirname, '../../../settings/default.yaml');
 let folder: string;
@@ -168,14 +169,18 @@ describe('settings', () => {
     const schema = {
       plain: { doc: '', format: 'text', default: 'seen' },
       key: { doc: '', format: 'text', default: '', sensitive: true },
-      number: { doc: '', format: 'count', default: 1, sensitive: true },
+      group: { key: { doc: '', format: 'count', default: 1, sensitive: true }, other: { doc: '', format: 'count', default: 1 } },
     };
     const layers = (env: Record<string, string>): SettingLayers => ({ files: [], argv: [], env });
-    const text = describeSettings(layers({ TES_GATEWAY__KEY: 'hunter2' }), schema);
-    expect(text).toContain('seen');
-    expect(text).not.toContain('hunter2');
-    expect(() => describeSettings(layers({ TES_GATEWAY__NUMBER: 'hunter2' }), schema)).toThrow(
-      /^TES_GATEWAY__NUMBER: number: must be (?!.*hunter2)/,
+    const shown = describeSettings(readLayers(schema, layers({ TES_GATEWAY__KEY: 'hunter2' })), schema);
+    expect(parse(shown)).toEqual({ plain: 'seen', key: '[masked]', group: { key: '[masked]', other: 1 } });
+    expect(() => readLayers(schema, layers({ TES_GATEWAY__GROUP__KEY: 'hunter2' }))).toThrow(
+      /^TES_GATEWAY__GROUP__KEY: group.key: must be (?!.*hunter2)/,
     );
+  });
+
+  it('shows settings as a file that says the same again', () => {
+    const settings = load({ env: { TES_GATEWAY__IMAGES__MAP: '{a: /b.sif}', TES_GATEWAY__SERVER__PORT: '9' } });
+    expect(load({ files: [file(describeSettings(settings))] })).toEqual(settings);
   });
 });

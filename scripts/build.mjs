@@ -1,0 +1,27 @@
+// Builds dist/ when a source is newer than it. Types are checked on the way.
+import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, runCommand, seconds, withProgress } from './steps.mjs';
+
+const newest = (folder) =>
+  Math.max(
+    ...readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
+  );
+
+/** `always` builds even if dist/ looks up to date. */
+export async function build({ always = false } = {}) {
+  const built = join(root, 'dist', 'main.js');
+  const sources = Math.max(newest(join(root, 'src')), statSync(join(root, 'package-lock.json')).mtimeMs);
+  if (!always && existsSync(built) && statSync(built).mtimeMs > sources) return;
+  const from = performance.now();
+  console.log('Building (tsc)');
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  const { code, output } = await withProgress('tsc', () => runCommand('tsc', ['-p', 'src/tsconfig.build.json']));
+  if (code !== 0) throw new Error(`the build failed:\n${output}`);
+  for (const file of readdirSync(join(root, 'src'), { recursive: true })) {
+    if (/\.(sh|sql)$/.test(file)) copyFileSync(join(root, 'src', file), join(root, 'dist', file));
+  }
+  console.log(`  done in ${seconds(from)}`);
+}
+
+if (process.argv[1] === import.meta.filename) await build({ always: true });

@@ -1,0 +1,192 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { ApiModule } from './api/api.module';
+import { configureHttp, fastifyAdapterOptions } from './api/http-server';
+import { serveDocumentation } from './api/openapi';
+import { AnonymousAuthenticator } from './auth/none/anonymous.authenticator';
+import { instanceName } from './config/instance-name';
+import type { Settings } from './config/settings';
+import { Engine } from './engine/engine';
+import { LogReader } from './engine/log-reader';
+import { TaskAdmission } from './engine/task-admission';
+import { taskId } from './engine/task-id';
+import { TaskService } from './engine/task.service';
+import type { ExecutionBackend } from './ports/execution-backend';
+import { BackendRegistry, StorageRegistry } from './ports/registries';
+import type { TaskStore } from './ports/task-store';
+import * as slices from './settings-slices';
+import { FileStorage } from './storage/file/file.storage';
+import { HttpStorage } from './storage/http/http.storage';
+import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
+import { FreeDisk } from './telemetry/free-disk';
+import { engineLog } from './telemetry/gateway-log';
+import { GatewayMetrics } from './telemetry/gateway-metrics';
+import { NestLogger } from './telemetry/nest-logger';
+import { Readiness } from './telemetry/readiness';
+import { observeRequests } from './telemetry/request-telemetry';
+import { logTasks } from './telemetry/task-log';
+import { TelemetryModule } from './telemetry/telemetry.module';
+
+export interface GatewayContext {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Logger;
+  /** What the backends' programs (docker, podman, apptainer) see of this process's environment. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** How often a followed log is looked at, ms. */
+const LOG_POLL_MS = 500;
+
+/** What only the composition knows, for the controllers. */
+@Module({})
+class EngineModule {
+  static register(tasks: TaskService, logs: LogReader, backends: BackendRegistry, storage: StorageRegistry): DynamicModule {
+    return {
+      module: EngineModule,
+      global: true,
+      providers: [
+        { provide: TaskService, useValue: tasks },
+        { provide: LogReader, useValue: logs },
+        { provide: BackendRegistry, useValue: backends },
+        { provide: StorageRegistry, useValue: storage },
+      ],
+      exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
+    };
+  }
+}
+
+/** One gateway process, put together by hand from the settings. */
+export class Gateway {
+  private constructor(
+    private readonly context: GatewayContext,
+    private readonly app: NestFastifyApplication,
+    private readonly store: TaskStore,
+    private readonly engine: Engine,
+    private readonly tasks: TaskService,
+    private readonly readiness: Readiness,
+    private readonly disk: FreeDisk,
+  ) {}
+
+  /** Opens the store and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
+  static async create(context: GatewayContext): Promise<Gateway> {
+    const { settings, log } = context;
+    makeDirectories(settings);
+    const instance = instanceName(settings.instance, settings.data_dir);
+    const store = await openStore(context);
+    const backends = new BackendRegistry(createBackends(context, instance));
+    const storage = new StorageRegistry([
+      new FileStorage(slices.fileStorageSettings(settings, instance)),
+      new HttpStorage(slices.httpStorageSettings(settings)),
+    ]);
+    const engine = new Engine({
+      store,
+      backends,
+      storage,
+      settings: slices.engineSettings(settings, instance),
+      log: engineLog(log),
+      now: Date.now,
+      random: Math.random,
+    });
+    logTasks(engine.events, log);
+    const disk = new FreeDisk(slices.freeDiskSettings(settings), (error, directory) =>
+      log.warn({ err: error, directory }, 'free disk space is not known'),
+    );
+    const tasks = new TaskService(
+      store,
+      engine.writer,
+      new TaskAdmission(backends, storage, slices.admissionSettings(settings)),
+      engine.scheduler,
+      {
+        settings: slices.taskServiceSettings(settings),
+        now: Date.now,
+        newId: (nowMs) => taskId(nowMs, randomBytes(10)),
+        diskGuard: () => disk.shortage(),
+      },
+    );
+    const logs = new LogReader(tasks, store, backends, engine.events, LOG_POLL_MS);
+    const readiness = new Readiness(store, backends, engine.monitor, disk);
+    const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
+    const app = await createApp(context, metrics, [
+      EngineModule.register(tasks, logs, backends, storage),
+      TelemetryModule.register(readiness, metrics),
+    ]);
+    return new Gateway(context, app, store, engine, tasks, readiness, disk);
+  }
+
+  /** Starts the loops, then listens. Resolves with the port. */
+  async start(): Promise<number> {
+    const { server } = this.context.settings;
+    await this.disk.start();
+    await this.engine.start();
+    await this.app.listen(server.port, server.host);
+    const address = this.app.getHttpServer().address();
+    return typeof address === 'object' && address !== null ? address.port : server.port;
+  }
+
+  /** Creates are refused at once; reads go on while transfers under way get their grace; then everything is let go. Jobs are left alone. */
+  async stop(): Promise<void> {
+    this.tasks.stopTaking();
+    this.readiness.stop();
+    this.disk.stop();
+    await this.engine.stop(this.context.settings.server.shutdown_grace_seconds * 1000);
+    await this.app.close();
+    await this.store.close();
+  }
+}
+
+function makeDirectories({ data_dir, work_dir, storage }: Settings): void {
+  mkdirSync(data_dir, { recursive: true });
+  mkdirSync(work_dir, { recursive: true });
+  const ownFiles = join(data_dir, 'files');
+  if (storage.file.allowed.includes(ownFiles)) mkdirSync(ownFiles, { recursive: true });
+}
+
+async function openStore({ settings, log }: GatewayContext): Promise<TaskStore> {
+  switch (settings.store.type) {
+    case 'sqlite':
+      return SqliteTaskStore.open({ ...slices.storeOptions(settings), onProgress: (line) => log.info({ store: 'sqlite' }, line) });
+    default:
+      throw new Error(`store.type ${settings.store.type} is not known`);
+  }
+}
+
+function createBackends({ settings }: GatewayContext, _instance: string): readonly ExecutionBackend[] {
+  return settings.backends.map((backend) => {
+    switch (backend.type) {
+      case 'local':
+        throw new Error(`the backend ${backend.name} cannot be made`);
+      default: {
+        const never: never = backend.type;
+        throw new Error(`a backend of type ${String(never)} is not known`);
+      }
+    }
+  });
+}
+
+async function createApp(
+  { settings, version, log }: GatewayContext,
+  metrics: GatewayMetrics,
+  imports: DynamicModule[],
+): Promise<NestFastifyApplication> {
+  const api = slices.apiSettings(settings);
+  const module = ApiModule.register({
+    settings: api,
+    serviceInfo: slices.serviceInfoSettings(settings, version),
+    authenticators: [new AnonymousAuthenticator()],
+    imports,
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(fastifyAdapterOptions(api)), {
+    logger: new NestLogger(log),
+    abortOnError: false,
+  });
+  configureHttp(app, api);
+  observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
+  serveDocumentation(app, version);
+  return app;
+}

@@ -1,0 +1,57 @@
+import type { SettingDefinition } from './setting-sources';
+import { settingDefinitions } from './setting-sources';
+import { settingsSchema } from './settings-schema';
+
+export interface CommandLine {
+  /** Files named by `--config`, in order. */
+  readonly configFiles: readonly string[];
+  readonly action: 'serve' | 'version' | 'check-config' | 'help';
+  /** Everything else: flags of settings. */
+  readonly flags: readonly string[];
+}
+
+const ACTIONS: Readonly<Record<string, CommandLine['action']>> = {
+  '--version': 'version',
+  '--check-config': 'check-config',
+  '--help': 'help',
+};
+
+/** Takes out what is not a setting: `--config FILE`, `--config=FILE`, `--version`, `--check-config`, `--help`. */
+export function readCommandLine(argv: readonly string[]): CommandLine {
+  const configFiles: string[] = [];
+  const flags: string[] = [];
+  let action: CommandLine['action'] = 'serve';
+  for (let at = 0; at < argv.length; at += 1) {
+    const word = argv[at] ?? '';
+    const named = ACTIONS[word];
+    const next = argv[at + 1];
+    if (named) action = named;
+    else if (word.startsWith('--config=')) configFiles.push(word.slice('--config='.length));
+    else if (word === '--config' && next !== undefined) {
+      configFiles.push(next);
+      at += 1;
+    } else flags.push(word);
+  }
+  return { configFiles, action, flags };
+}
+
+/** What `--help` prints. */
+export function helpText(): string {
+  const lines = [...settingDefinitions(settingsSchema)].map(
+    ([key, definition]) => `  --${key}  ${definition.doc}${defaultText(definition)}`,
+  );
+  return [
+    'tes-gateway: a GA4GH TES 1.1 server',
+    '',
+    '  --config FILE    settings in YAML; may be repeated, the later one wins',
+    '  --check-config   print the effective settings and end',
+    '  --version        print the version and end',
+    '',
+    'Settings (also by file, and by environment as TES_GATEWAY__SERVER__PORT):',
+    ...lines,
+  ].join('\n');
+}
+
+function defaultText({ default: value }: SettingDefinition): string {
+  return value === '' ? '' : ` [${typeof value === 'string' ? value : JSON.stringify(value)}]`;
+}

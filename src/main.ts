@@ -1,0 +1,109 @@
+import 'reflect-metadata';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { Gateway } from './app.module';
+import { helpText, readCommandLine } from './config/command-line';
+import { processEnvironment, programEnvironment } from './config/process-environment';
+import { SettingsError, describeSettings, loadSettings } from './config/settings';
+import type { SettingLayers, Settings } from './config/settings';
+import { createLog } from './telemetry/gateway-log';
+
+const top = join(__dirname, '..');
+/** The terminal and npm may both hand on one Ctrl-C: what comes within this time is one signal, ms. */
+const SAME_SIGNAL_MS = 500;
+
+function versionOfPackage(): string {
+  return (JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+async function main(): Promise<void> {
+  const { action, configFiles, flags } = readCommandLine(process.argv.slice(2));
+  const layers = { files: [join(top, 'settings', 'default.yaml'), ...configFiles], env: processEnvironment(), argv: flags };
+  switch (action) {
+    case 'version':
+      return say(versionOfPackage());
+    case 'help':
+      return say(helpText());
+    case 'check-config':
+      return say(describeSettings(readSettings(layers)).trimEnd());
+    case 'serve':
+      return serve(readSettings(layers));
+    default: {
+      const never: never = action;
+      throw new Error(`no such action: ${String(never)}`);
+    }
+  }
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Ends the process, with one line for each fault, when the settings cannot be used. */
+function readSettings(layers: SettingLayers): Settings {
+  try {
+    return loadSettings(layers);
+  } catch (error) {
+    if (!(error instanceof SettingsError)) throw error;
+    process.stderr.write(`${error.faults.join('\n')}\n`);
+    process.exit(1);
+  }
+}
+
+async function serve(settings: Settings): Promise<void> {
+  const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
+  const log = createLog({ level: settings.logs.level, format });
+  endOnBugs(log);
+  const version = versionOfPackage();
+  let gateway: Gateway | undefined;
+  try {
+    gateway = await Gateway.create({ settings, version, log, environment: programEnvironment() });
+    stopOnSignals(gateway, log);
+    const port = await gateway.start();
+    log.info({ version, node: process.version, data_dir: settings.data_dir }, `serving on http://${settings.server.host}:${port}`);
+  } catch (error) {
+    log.fatal({ err: error }, `the gateway cannot start: ${(error as Error).message}`);
+    process.exitCode = 1;
+    await gateway?.stop();
+    process.exit();
+  }
+}
+
+function stopOnSignals(gateway: Gateway, log: Logger): void {
+  let first: number | undefined;
+  const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    if (first !== undefined) {
+      if (performance.now() - first < SAME_SIGNAL_MS) return;
+      log.warn({ signal }, 'stopping at once');
+      process.exit(1);
+    }
+    first = performance.now();
+    log.info({ signal }, 'stopping: transfers under way get their grace, jobs go on');
+    try {
+      await gateway.stop();
+      log.info('stopped');
+      process.exit(0);
+    } catch (error) {
+      log.error({ err: error }, 'stopping met an error');
+      process.exit(1);
+    }
+  };
+  process.on('SIGTERM', (signal) => void stop(signal));
+  process.on('SIGINT', (signal) => void stop(signal));
+}
+
+/** A bug that nobody caught: the state of the process is unknown, the store's is not. A supervisor starts it again. */
+function endOnBugs(log: Logger): void {
+  const end = (error: unknown): void => {
+    log.fatal({ err: error }, 'a bug ends the gateway; jobs go on and are taken up at the next start');
+    process.exit(1);
+  };
+  process.on('uncaughtException', end);
+  process.on('unhandledRejection', end);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${(error as Error).stack ?? String(error)}\n`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import type { ApiSettings, ServiceInfoSettings } from './api/api-settings';
+import { spanMs } from './config/setting-formats';
+import type { Settings } from './config/settings';
+import type { EngineSettings } from './engine/engine-settings';
+import type { AdmissionSettings } from './engine/task-admission';
+import type { TaskServiceSettings } from './engine/task.service';
+import type { FileStorageSettings } from './storage/file/file.storage';
+import type { HttpStorageSettings } from './storage/http/http.storage';
+import type { SqliteTaskStoreOptions } from './stores/sqlite/sqlite-task-store';
+import type { TesState } from './task/tes';
+import type { FreeDiskSettings } from './telemetry/free-disk';
+
+/** From the page of settings to what each part reads: its own names, its own units. What nobody would set is decided here. */
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+export function engineSettings(settings: Settings, instance: string): EngineSettings {
+  const { retry, transfers, limits } = settings;
+  const retentionMs = spanMs(settings.retention.finished);
+  return {
+    instance,
+    retry: {
+      attempts: retry.attempts,
+      firstDelayMs: retry.first_delay_seconds * SECOND,
+      longestDelayMs: retry.longest_delay_seconds * SECOND,
+      patienceMs: retry.backend_patience_seconds * SECOND,
+    },
+    leaseMs: 30 * SECOND,
+    tickMs: 30 * SECOND,
+    parallelStaging: transfers.tasks,
+    transfers: { parallel: transfers.parallel, tries: transfers.tries },
+    parallelReconciling: 64,
+    callTimeoutMs: 30 * SECOND,
+    bigTaskWaitMs: limits.big_task_wait_seconds * SECOND,
+    tailBytes: settings.logs.tail_bytes,
+    healthMs: 10 * SECOND,
+    sweepMs: 5 * MINUTE,
+    ...(retentionMs === undefined ? {} : { retentionMs }),
+  };
+}
+
+export function admissionSettings({ api, limits }: Settings): AdmissionSettings {
+  return {
+    contentBytes: api.content_limit_bytes,
+    defaultCpuCores: limits.default_cpu_cores,
+    defaultRamGb: limits.default_ram_gb,
+    maxRuntimeSeconds: { default: limits.default_runtime_seconds, max: limits.max_runtime_seconds },
+    overCapacity: limits.over_capacity,
+  };
+}
+
+export function taskServiceSettings({ api, limits }: Settings): TaskServiceSettings {
+  const shown = (state: string): TesState | undefined => (state === 'off' ? undefined : (state as TesState));
+  const showCancelingAs = shown(api.show_canceling_as);
+  const showQueuedAs = shown(api.show_queued_as);
+  return {
+    views: { ...(showCancelingAs ? { showCancelingAs } : {}), ...(showQueuedAs ? { showQueuedAs } : {}) },
+    maxQueued: limits.max_queued,
+    keyTtlMs: 24 * HOUR,
+    pageBytes: 8 * 2 ** 20,
+  };
+}
+
+export function storeOptions(settings: Settings): Pick<SqliteTaskStoreOptions, 'path' | 'maxDueMs'> {
+  return { path: join(settings.data_dir, 'tasks.sqlite'), maxDueMs: Math.max(HOUR, settings.retry.longest_delay_seconds * SECOND) };
+}
+
+export function fileStorageSettings({ storage }: Settings, instance: string): FileStorageSettings {
+  return { allowed: storage.file.allowed, instance };
+}
+
+export function httpStorageSettings({ storage: { http } }: Settings): HttpStorageSettings {
+  return {
+    enabled: http.enabled,
+    maxRedirects: http.max_redirects,
+    allowPrivateAddresses: http.allow_private_addresses,
+    connectTimeoutMs: 10 * SECOND,
+    idleTimeoutMs: http.timeout_seconds * SECOND,
+  };
+}
+
+export function apiSettings({ server }: Settings): ApiSettings {
+  return { bodyLimitBytes: server.body_limit_bytes, corsOrigins: server.cors_origins, trustProxy: server.trust_proxy };
+}
+
+export function serviceInfoSettings({ service_info: info }: Settings, version: string): ServiceInfoSettings {
+  return {
+    id: info.id,
+    name: info.name,
+    organization: { name: info.organization_name, url: info.organization_url },
+    version,
+    ...(info.description === '' ? {} : { description: info.description }),
+    ...(info.contact_url === '' ? {} : { contactUrl: info.contact_url }),
+    ...(info.documentation_url === '' ? {} : { documentationUrl: info.documentation_url }),
+    ...(info.environment === '' ? {} : { environment: info.environment }),
+  };
+}
+
+export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): FreeDiskSettings {
+  return { directories: [data_dir, work_dir], minFreeBytes: limits.min_free_disk, everyMs: 5 * SECOND };
+}
