@@ -7,6 +7,7 @@ import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { Housekeeping } from './housekeeping';
 import { Reconciler } from './reconciler';
+import { ReservationCheck } from './reservation-check';
 import { Scheduler } from './scheduler';
 import { Stager } from './stager';
 import { TaskEvents } from './task-events';
@@ -38,6 +39,7 @@ export class Engine {
   readonly housekeeping: Housekeeping;
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
+  private readonly reservations: ReservationCheck;
   private readonly staging: DueLoop;
   private readonly reconciling: DueLoop;
   private readonly watching = new AbortController();
@@ -57,6 +59,9 @@ export class Engine {
     const stager = new Stager(store, backends, storage, failures, settings);
     this.reconciler = new Reconciler(store, backends, this.writer, failures, settings);
     this.housekeeping = new Housekeeping(store, backends, settings, log);
+    this.reservations = new ReservationCheck(store, backends, settings, log, () => {
+      this.scheduler.nudge();
+    });
     this.staging = this.loop('stager', STAGER_STEPS, settings.parallelStaging, (claims) =>
       claims.map((claim) => stager.work(claim).finally(() => this.staging.end(claim))),
     );
@@ -91,13 +96,20 @@ export class Engine {
     this.staging.start();
     this.scheduler.start();
     this.housekeeping.start();
+    this.reservations.start();
   }
 
   /** Takes on nothing new, gives transfers under way a grace, and lets go. Jobs are left alone. */
   async stop(graceMs: number): Promise<void> {
     this.watching.abort();
     this.monitor.stop();
-    await Promise.all([this.scheduler.stop(), this.housekeeping.stop(), this.staging.stop(graceMs), this.reconciling.stop(graceMs)]);
+    await Promise.all([
+      this.scheduler.stop(),
+      this.housekeeping.stop(),
+      this.reservations.stop(),
+      this.staging.stop(graceMs),
+      this.reconciling.stop(graceMs),
+    ]);
     await Promise.all(this.parts.backends.all.map((backend) => backend.close?.()));
   }
 

@@ -184,7 +184,9 @@ class Life {
 
   async check(): Promise<void> {
     expect(this.faults).toEqual([]);
-    for (const id of this.ids) {
+    const stored = await this.stored();
+    expect(stored).toEqual(expect.arrayContaining(this.ids));
+    for (const id of stored) {
       const task = await this.store.getTask(id);
       expect(task).toMatchObject({ id, step: 'done' });
       if (task?.state === 'COMPLETE') expect(task.attempts.at(-1)?.executors).toHaveLength(1);
@@ -193,6 +195,8 @@ class Life {
     await this.engine?.housekeeping.once();
     expect([...this.world.jobs.keys()]).toEqual([]);
     expect(this.world.started).toEqual([...new Set(this.world.started)]);
+    // Room reserved for an attempt that a crash prevented is given back within two leases.
+    if ((await this.store.reservations('scripted')).length > 0) await this.advance(3 * ENGINE.leaseMs);
     expect(await this.store.reservations('scripted')).toEqual([]);
   }
 
@@ -203,8 +207,13 @@ class Life {
   }
 
   private async allDone(): Promise<boolean> {
-    for (const id of this.ids) if ((await this.store.getTask(id))?.step !== 'done') return false;
+    for (const id of await this.stored()) if ((await this.store.getTask(id))?.step !== 'done') return false;
     return true;
+  }
+
+  /** Every task, also one whose create was never answered because the process died first. */
+  private async stored(): Promise<string[]> {
+    return (await this.store.listMinimal({ pageSize: 2047 })).items.map(([id]) => id);
   }
 
   /** The real store, with every committed change looked at. */
@@ -268,7 +277,7 @@ describe('random lives', () => {
         },
       ),
       {
-        numRuns: Number(process.env['TES_GATEWAY_TEST_LIVES'] ?? 1000),
+        numRuns: Number(process.env['TES_GATEWAY_TEST_LIVES'] ?? 100),
         ...(process.env['TES_GATEWAY_TEST_SEED'] ? { seed: Number(process.env['TES_GATEWAY_TEST_SEED']) } : {}),
       },
     );
