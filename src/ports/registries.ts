@@ -1,3 +1,4 @@
+import { schemeOf } from '../task/url';
 import { TransferError } from './errors';
 import type { ExecutionBackend } from './execution-backend';
 import type { StorageClient } from './storage-client';
@@ -11,12 +12,6 @@ export class BackendRegistry {
   get(name: string): ExecutionBackend | undefined {
     return this.byName.get(name);
   }
-}
-
-/** The scheme of a URL as TES allows it: a bare absolute path is `file`; lower case; `undefined` when it is neither. */
-export function schemeOf(url: string): string | undefined {
-  if (url.startsWith('/')) return 'file';
-  return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(url)?.[1]?.toLowerCase();
 }
 
 /** The storage clients that are on, by URL scheme. */
