@@ -77,7 +77,9 @@ function mayHoldUserinfo(requestJson: string): boolean {
   const key = '"url":"';
   for (let start = requestJson.indexOf(key); start !== -1; start = requestJson.indexOf(key, start)) {
     start += key.length;
-    if (hasUserinfo(requestJson.slice(start, requestJson.indexOf('"', start)))) return true;
+    const text = requestJson.slice(start, requestJson.indexOf('"', start));
+    // With a backslash the text is not yet the URL (an escaped quote may even have ended it early).
+    if (text.includes('\\') || hasUserinfo(text)) return true;
   }
   return false;
 }

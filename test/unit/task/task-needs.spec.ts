@@ -66,6 +66,7 @@ describe('what a task needs', () => {
   });
   it('takes 0 for "not given", as clients write it', () => {
     expect(resources({ cpu_cores: 0, ram_gb: 0, disk_gb: 0 }).needs).toMatchObject({ cpuCores: 1, ramGb: 2 });
+    expect(resources({ cpu_cores: 0, ram_gb: 0, disk_gb: 0 }).problems).toEqual([]);
     expect(resources({ disk_gb: 0 }).needs).not.toHaveProperty('diskGb');
   });
   it.each(['cpu_cores', 'ram_gb', 'disk_gb'] as const)('does not take a negative or endless %s', (key) => {
