@@ -6,6 +6,7 @@ import type { ApiSettings, ServiceInfoSettings } from '../../../src/api/api-sett
 import { configureHttp, fastifyAdapterOptions } from '../../../src/api/http-server';
 import { serveDocumentation } from '../../../src/api/openapi';
 import { AnonymousAuthenticator } from '../../../src/auth/none/anonymous.authenticator';
+import type { Authenticator } from '../../../src/ports/authenticator';
 import { LogReader } from '../../../src/engine/log-reader';
 import { TaskService } from '../../../src/engine/task.service';
 import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
@@ -23,11 +24,13 @@ export const SERVICE_INFO: ServiceInfoSettings = {
 export interface Behind {
   readonly tasks?: Partial<Pick<TaskService, 'create' | 'get' | 'list' | 'cancel' | 'explain'>>;
   readonly logs?: Pick<LogReader, 'open'>;
+  readonly authenticators?: readonly Authenticator[];
 }
 
 /** The HTTP side alone, listening on a free port, with scripted use cases behind it. */
 export async function startApi(behind: Behind, settings: Partial<ApiSettings> = {}): Promise<NestFastifyApplication> {
   const all = { ...SETTINGS, ...settings };
+  const authenticators = behind.authenticators ?? [new AnonymousAuthenticator()];
   @Global()
   @Module({
     providers: [
@@ -39,11 +42,23 @@ export async function startApi(behind: Behind, settings: Partial<ApiSettings> = 
     exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
   })
   class BehindModule {}
-  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO, authenticators: [new AnonymousAuthenticator()] });
+  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO, authenticators });
   const module = await Test.createTestingModule({ imports: [BehindModule, api] }).compile();
   const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(fastifyAdapterOptions(all)), { logger: false });
   configureHttp(app, all);
   serveDocumentation(app, '0.1.0');
   await app.listen(0, '127.0.0.1');
   return app;
+}
+
+/** One server for all tests of a `describe`. */
+export function sharedApi(behind: Behind, settings: Partial<ApiSettings> = {}): { port: () => number } {
+  let app: NestFastifyApplication;
+  let port = 0;
+  beforeAll(async () => {
+    app = await startApi(behind, settings);
+    port = Number(new URL(await app.getUrl()).port);
+  });
+  afterAll(() => app.close());
+  return { port: () => port };
 }
