@@ -1,0 +1,130 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { errorCode, isMissing } from '../shared/file-errors';
+import type { Limits } from '../shared/runtimes/runtime';
+
+/** A hard limit that an executor ran into, as the kernel counted it. */
+export interface LimitEvents {
+  readonly memoryKills: number;
+  readonly processRefusals: number;
+}
+
+const CPU_PERIOD_US = 100_000;
+
+/**
+ * Limits for a runtime that has none of its own (bubblewrap): one cgroup per job, made before it starts, joined by the script,
+ * removed at clean-up. Version 2, or 1 with a hierarchy per controller; needs root and writable cgroups, which `probe` finds out.
+ */
+export class JobCgroups {
+  private layout: 'none' | 'v1' | 'v2' = 'none';
+  private readonly parent: string;
+
+  constructor(
+    instance: string,
+    private readonly root = '/sys/fs/cgroup',
+  ) {
+    this.parent = `tes-gateway-${instance.replaceAll(/[^A-Za-z0-9_-]/g, '_')}`;
+  }
+
+  get enforced(): boolean {
+    return this.layout !== 'none';
+  }
+
+  /** Tries it out with a group of its own. */
+  async probe(): Promise<boolean> {
+    for (const layout of ['v2', 'v1'] as const) {
+      this.layout = layout;
+      try {
+        if (layout === 'v2') {
+          await fs.access(join(this.root, 'cgroup.controllers'));
+          await fs.mkdir(join(this.root, this.parent), { recursive: true });
+          await fs.writeFile(join(this.root, this.parent, 'cgroup.subtree_control'), '+memory +pids +cpu');
+        }
+        await this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
+        await this.remove('probe');
+        return true;
+      } catch {
+        await this.remove('probe').catch(() => undefined);
+      }
+    }
+    this.layout = 'none';
+    return false;
+  }
+
+  /** Directories to join, one per hierarchy. */
+  async create(jobName: string, limits: Limits): Promise<readonly string[]> {
+    if (this.layout === 'none') return [];
+    for (const directory of this.directories(jobName)) await fs.mkdir(directory, { recursive: true });
+    for (const [controller, file, value] of this.rules(limits)) {
+      await fs.writeFile(join(this.directory(jobName, controller), file), value);
+    }
+    return this.directories(jobName);
+  }
+
+  async events(jobName: string): Promise<LimitEvents> {
+    if (this.layout === 'none') return { memoryKills: 0, processRefusals: 0 };
+    const memoryFile = this.layout === 'v2' ? 'memory.events' : 'memory.oom_control';
+    return {
+      memoryKills: await counter(join(this.directory(jobName, 'memory'), memoryFile), 'oom_kill'),
+      processRefusals: await counter(join(this.directory(jobName, 'pids'), 'pids.events'), 'max'),
+    };
+  }
+
+  /** Whatever is left in it is ended first; a group can only be removed when it is empty. */
+  async remove(jobName: string): Promise<void> {
+    if (this.layout === 'none') return;
+    for (const directory of this.directories(jobName)) {
+      try {
+        await fs.rmdir(directory);
+      } catch (error) {
+        if (!isMissing(error)) throw error;
+      }
+    }
+  }
+
+  /** Processes in the job's groups; empty when there is no group. */
+  async pids(jobName: string): Promise<readonly number[]> {
+    if (this.layout === 'none') return [];
+    try {
+      const text = await fs.readFile(join(this.directory(jobName, 'pids'), 'cgroup.procs'), 'utf8');
+      return text.split('\n').filter(Boolean).map(Number);
+    } catch (error) {
+      if (isMissing(error) || errorCode(error) === 'ENODEV') return [];
+      throw error;
+    }
+  }
+
+  private rules(limits: Limits): readonly (readonly [string, string, string])[] {
+    const quota = String(Math.max(1000, Math.round(limits.cpuCores * CPU_PERIOD_US)));
+    const memory = String(limits.memoryBytes);
+    const pids: [string, string, string] = ['pids', 'pids.max', String(limits.pids)];
+    if (this.layout === 'v2') {
+      return [['memory', 'memory.max', memory], ['cpu', 'cpu.max', `${quota} ${CPU_PERIOD_US}`], pids];
+    }
+    return [
+      ['memory', 'memory.limit_in_bytes', memory],
+      ['cpu', 'cpu.cfs_period_us', String(CPU_PERIOD_US)],
+      ['cpu', 'cpu.cfs_quota_us', quota],
+      pids,
+    ];
+  }
+
+  private directories(jobName: string): readonly string[] {
+    if (this.layout === 'v2') return [this.directory(jobName, 'memory')];
+    return ['memory', 'cpu', 'pids'].map((controller) => this.directory(jobName, controller));
+  }
+
+  private directory(jobName: string, controller: string): string {
+    return this.layout === 'v2' ? join(this.root, this.parent, jobName) : join(this.root, controller, this.parent, jobName);
+  }
+}
+
+async function counter(path: string, key: string): Promise<number> {
+  try {
+    const line = (await fs.readFile(path, 'utf8')).split('\n').find((candidate) => candidate.startsWith(`${key} `));
+    return Number(line?.slice(key.length + 1) ?? 0);
+  } catch (error) {
+    if (isMissing(error)) return 0;
+    throw error;
+  }
+}

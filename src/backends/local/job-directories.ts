@@ -1,0 +1,122 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { BackendError } from '../../ports/errors';
+import { errorCode, isMissing } from '../shared/file-errors';
+import { layoutOf } from '../shared/layout';
+import type { Layout } from '../shared/layout';
+
+/** A job's name becomes a directory name, a container name and a label: nothing but these characters can come from `jobName`. */
+const JOB_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+
+/**
+ * `jobs/NAME` a workspace · `cancelled/NAME` a cancel mark, kept outside so that it needs no workspace and outlives it ·
+ * `kept/NAME` workspaces kept for a look · `scripts/` the job script by its content · `images/` what was learnt of images.
+ */
+export class JobDirectories {
+  constructor(private readonly workDir: string) {}
+
+  get scripts(): string {
+    return join(this.workDir, 'scripts');
+  }
+  get images(): string {
+    return join(this.workDir, 'images');
+  }
+
+  async prepare(): Promise<void> {
+    for (const name of ['jobs', 'cancelled', 'kept', 'scripts', 'images']) {
+      await fs.mkdir(join(this.workDir, name), { recursive: true, mode: 0o700 });
+    }
+  }
+
+  workspace(jobName: string): Layout {
+    return layoutOf(join(this.workDir, 'jobs', checked(jobName)));
+  }
+
+  mark(jobName: string): string {
+    return join(this.workDir, 'cancelled', checked(jobName));
+  }
+
+  kept(jobName: string): string {
+    return join(this.workDir, 'kept', checked(jobName));
+  }
+
+  /** Durable before it resolves: from now on nothing starts under this name. */
+  async leaveMark(jobName: string): Promise<void> {
+    const path = this.mark(jobName);
+    const file = await fs.open(path, 'w', 0o600);
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await syncDirectory(join(this.workDir, 'cancelled'));
+  }
+
+  async isMarked(jobName: string): Promise<boolean> {
+    return exists(this.mark(jobName));
+  }
+
+  async removeMark(jobName: string): Promise<void> {
+    await fs.rm(this.mark(jobName), { force: true });
+  }
+
+  /** Every name that still has a workspace or a mark, with the time of its last change. */
+  async names(): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    for (const folder of ['cancelled', 'jobs']) {
+      const directory = join(this.workDir, folder);
+      for (const name of await fs.readdir(directory)) {
+        if (!JOB_NAME.test(name)) continue;
+        try {
+          found.set(name, (await fs.stat(join(directory, name))).mtimeMs);
+        } catch (error) {
+          if (!isMissing(error)) throw error;
+        }
+      }
+    }
+    return found;
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await fs.open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await fs.lstat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+function checked(jobName: string): string {
+  if (JOB_NAME.test(jobName)) return jobName;
+  throw new BackendError('this is not the name of a job', { retryable: false });
+}
+
+/** Removes a tree whatever its modes are: a job may have taken away its own right to write. */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    await fs.rm(path, { recursive: true, force: true, maxRetries: 2 });
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOTEMPTY') throw error;
+    await openUp(path);
+    await fs.rm(path, { recursive: true, force: true });
+  }
+}
+
+async function openUp(path: string): Promise<void> {
+  const stats = await fs.lstat(path);
+  if (!stats.isDirectory()) return;
+  await fs.chmod(path, 0o700);
+  for (const name of await fs.readdir(path)) await openUp(join(path, name));
+}

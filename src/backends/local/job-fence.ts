@@ -1,0 +1,63 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { JobCgroups } from './cgroups';
+import type { ContainerEngine } from './container-engine';
+import type { JobProcess, ProcessTable } from './process-table';
+
+/** Not asked to end: bwrap takes its tree with it at once, and conmon is the one that reports a container's end. */
+const NOT_ASKED = new Set(['bwrap', 'conmon']);
+const LOOK_EVERY_MS = 50;
+
+/**
+ * Ends everything of a job and resolves only when two listings in a row, of processes and of containers, were empty.
+ * The caller has left the cancel mark first, so that nothing new starts meanwhile.
+ */
+export class JobFence {
+  constructor(
+    private readonly processes: ProcessTable,
+    private readonly cgroups: JobCgroups,
+  ) {}
+
+  async end(jobName: string, engines: readonly ContainerEngine[], graceSeconds: number, signal: AbortSignal): Promise<void> {
+    if (graceSeconds > 0) await this.ask(jobName, engines, graceSeconds, signal);
+    for (let empty = 0; empty < 2;) {
+      signal.throwIfAborted();
+      const members = await this.members(jobName);
+      for (const member of members) await this.processes.signal(member, 'SIGKILL');
+      let containers = 0;
+      for (const engine of engines) containers += await engine.removeJob(jobName, signal);
+      empty = members.length === 0 && containers === 0 ? empty + 1 : 0;
+      if (empty < 2) await pause(empty === 0 ? LOOK_EVERY_MS : 10, undefined, { signal });
+    }
+  }
+
+  /** True when no process of the job is left. */
+  async isEmpty(jobName: string): Promise<boolean> {
+    return (await this.members(jobName)).length === 0;
+  }
+
+  private async ask(jobName: string, engines: readonly ContainerEngine[], graceSeconds: number, signal: AbortSignal): Promise<void> {
+    const until = performance.now() + graceSeconds * 1000;
+    const asked = (await this.members(jobName)).filter((member) => !NOT_ASKED.has(member.name) && !isScript(member));
+    for (const member of asked) await this.processes.signal(member, 'SIGTERM');
+    for (const engine of engines) await engine.stopJob(jobName, graceSeconds, signal);
+    while (performance.now() < until) {
+      signal.throwIfAborted();
+      if ((await this.members(jobName)).length === 0) return;
+      await pause(LOOK_EVERY_MS, undefined, { signal });
+    }
+  }
+
+  private async members(jobName: string): Promise<readonly JobProcess[]> {
+    const found = new Map((await this.processes.membersOf(jobName)).map((entry) => [entry.pid, entry]));
+    for (const pid of await this.cgroups.pids(jobName)) {
+      const entry = found.has(pid) ? undefined : await this.processes.entry(pid);
+      if (entry) found.set(pid, { ...entry, isOurs: false });
+    }
+    return [...found.values()];
+  }
+}
+
+/** The script itself is left to see the mark and to write down how its executor ended. */
+function isScript(entry: JobProcess): boolean {
+  return entry.isOurs && entry.name === 'sh';
+}

@@ -1,0 +1,127 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import type { Observation } from '../../task/observation';
+import type { Handle } from '../../task/task-record';
+import { isMissing } from '../shared/file-errors';
+import { readFacts } from '../shared/job-facts';
+import type { JobFacts } from '../shared/job-facts';
+import { parseProgress, parseStarted } from '../shared/job-progress';
+import type { JobProgress } from '../shared/job-progress';
+import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
+import type { ReportContext } from '../shared/job-report';
+import type { Layout } from '../shared/layout';
+import { readTextOrNothing } from '../shared/log-tail';
+import type { JobCgroups } from './cgroups';
+import { exists } from './job-directories';
+import type { JobDirectories } from './job-directories';
+import type { LocalClient } from './local.client';
+import { breachesOf, brokenDetail, systemErrorOf } from './local.states';
+import type { ProcessTable } from './process-table';
+
+/** A script that was started has this long to say so before it counts as never started. */
+const START_GRACE_MS = 10_000;
+
+export interface ObserverParts {
+  readonly client: LocalClient;
+  readonly directories: JobDirectories;
+  readonly processes: ProcessTable;
+  readonly cgroups: JobCgroups;
+  /** Confirms that nothing of the job is left; called for a script that died without a result. */
+  readonly fence: (jobName: string, handle: Handle, signal: AbortSignal) => Promise<void>;
+}
+
+/** Reads what the script left behind. A few small files for each job; nothing is asked of an engine unless a script has died. */
+export class JobObserver {
+  constructor(private readonly parts: ObserverParts) {}
+
+  async observe(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
+    const layout = this.parts.directories.workspace(jobName);
+    const context = await this.context(jobName, layout, tailBytes);
+    const done = await this.finished(context, await readTextOrNothing(layout.result));
+    if (done) return done;
+    if (this.parts.client.isChild(jobName) || (await this.isScriptAlive(layout))) return this.underway(context);
+    // The result may have come between the first look and the end of the script.
+    const late = await this.finished(context, await readTextOrNothing(layout.result));
+    if (late) return late;
+    await this.parts.fence(jobName, handle, signal);
+    return this.lost(context);
+  }
+
+  /** What is known of a job that has been ended by force. */
+  async remains(jobName: string, tailBytes: number): Promise<Observation | undefined> {
+    const layout = this.parts.directories.workspace(jobName);
+    if (!(await exists(layout.progress)) && !(await exists(layout.result))) return undefined;
+    const context = await this.context(jobName, layout, tailBytes);
+    return (await this.finished(context, await readTextOrNothing(layout.result))) ?? this.lost(context);
+  }
+
+  private async isScriptAlive(layout: Layout): Promise<boolean> {
+    const text = await readTextOrNothing(layout.started);
+    const identity = text === undefined ? undefined : parseStarted(text);
+    if (identity) return this.parts.processes.isAlive(identity);
+    try {
+      return Date.now() - (await fs.stat(layout.plan)).mtimeMs < START_GRACE_MS;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+  }
+
+  private async finished(context: ReportContext, text: string | undefined): Promise<Observation | undefined> {
+    if (text === undefined) return undefined;
+    const progress = parseProgress(text);
+    if (!progress.ending || !(await this.isTrustworthy(progress, context.layout))) return undefined;
+    const facts = await readFacts(context.layout);
+    if (!facts) return undefined;
+    const executors = await executorRecords(progress, context);
+    const timedOut = await exists(join(context.layout.directory, 'timeout'));
+    const detail = await brokenDetail(progress, context.layout);
+    const systemError = systemErrorOf(progress, facts, timedOut, detail);
+    return {
+      jobName: context.jobName,
+      phase: ENDING_PHASES[progress.ending],
+      executors,
+      systemLogs: [...facts.systemLogs, ...unplacedStreams(progress, facts), ...(await this.breaches(progress, facts, context, timedOut))],
+      ...(systemError && { systemError }),
+    };
+  }
+
+  /** A result from before a restart of the machine counts only if everything beside it was on disk too. */
+  private async isTrustworthy(progress: JobProgress, layout: Layout): Promise<boolean> {
+    if (progress.synced) return true;
+    const text = await readTextOrNothing(layout.started);
+    return text !== undefined && parseStarted(text)?.bootId === (await this.parts.processes.bootId());
+  }
+
+  private async breaches(progress: JobProgress, facts: JobFacts, context: ReportContext, timedOut: boolean): Promise<readonly string[]> {
+    const events = await this.parts.cgroups.events(context.jobName);
+    return breachesOf(progress, facts, { ...events, timedOut });
+  }
+
+  private async underway(context: ReportContext): Promise<Observation> {
+    const progress = parseProgress((await readTextOrNothing(context.layout.progress)) ?? '');
+    const running = await runningPart(progress, context);
+    return {
+      jobName: context.jobName,
+      phase: progress.executors.length === 0 ? 'pending' : 'running',
+      executors: await executorRecords(progress, context),
+      ...(running && { running }),
+      systemLogs: [],
+    };
+  }
+
+  private async lost(context: ReportContext): Promise<Observation> {
+    const { progress, result } = context.layout;
+    const parsed = parseProgress((await readTextOrNothing(result)) ?? (await readTextOrNothing(progress)) ?? '');
+    return {
+      jobName: context.jobName,
+      phase: 'lost',
+      executors: await executorRecords(parsed, context),
+      systemLogs: ['the job was gone without a result: its process had been killed, or the machine was restarted'],
+    };
+  }
+
+  private async context(jobName: string, layout: Layout, tailBytes: number): Promise<ReportContext> {
+    return { jobName, layout, tailBytes, bootedAt: Date.now() - (await this.parts.processes.uptimeSeconds()) * 1000 };
+  }
+}

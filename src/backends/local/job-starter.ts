@@ -1,0 +1,96 @@
+import { readdirSync, promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { BackendError } from '../../ports/errors';
+import type { Job } from '../../ports/execution-backend';
+import type { Handle } from '../../task/task-record';
+import { machineError } from '../shared/file-errors';
+import type { Layout } from '../shared/layout';
+import { mountPlan } from '../shared/mount-plan';
+import { readHostDirectory } from '../shared/runtimes/host-root';
+import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
+import { TreeWorkspace } from '../shared/tree-workspace';
+import type { JobCgroups } from './cgroups';
+import { exists } from './job-directories';
+import type { JobDirectories } from './job-directories';
+import type { LocalClient } from './local.client';
+import { limitsOf, manifest } from './local.manifest';
+import type { LocalBackendSettings } from './local.settings';
+import type { Runtimes } from './runtimes';
+
+export const HANDLE_VERSION = 1;
+
+export interface StarterParts {
+  readonly settings: LocalBackendSettings;
+  readonly client: LocalClient;
+  readonly directories: JobDirectories;
+  readonly cgroups: JobCgroups;
+  readonly runtimes: Runtimes;
+  readonly machineCores: number;
+}
+
+/** The two steps of `submit`: a workspace, then plan and script. Each may be repeated after a crash anywhere inside it. */
+export class JobStarter {
+  constructor(private readonly parts: StarterParts) {}
+
+  async prepare(job: Job, runtime: RuntimeName): Promise<Handle> {
+    const { directories, settings } = this.parts;
+    await this.refuseMarked(job.name);
+    const layout = directories.workspace(job.name);
+    try {
+      await fs.mkdir(layout.streams, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw machineError('make a workspace', error);
+    }
+    return { backend: settings.name, version: HANDLE_VERSION, step: 'prepared', data: { runtime } };
+  }
+
+  async start(job: Job, handle: Handle, ended: () => void): Promise<Handle> {
+    const { directories, client, runtimes } = this.parts;
+    await this.refuseMarked(job.name);
+    const layout = directories.workspace(job.name);
+    const submitted: Handle = { ...handle, step: 'submitted' };
+    const runtime = handle.data['runtime'] as RuntimeName;
+    try {
+      if (client.isChild(job.name) || (await exists(layout.result)) || (await exists(layout.started))) return submitted;
+      if (!(await exists(layout.plan))) await this.writePlan(job, layout, runtime);
+    } catch (error) {
+      throw machineError('prepare a job', error);
+    }
+    await client.startScript(job.name, runtimes.script(runtime), layout.directory, ended);
+    return submitted;
+  }
+
+  /** Written aside and renamed: a plan is there as a whole or not at all, and is never changed. */
+  private async writePlan(job: Job, layout: Layout, runtime: RuntimeName): Promise<void> {
+    const { settings, directories, cgroups, machineCores, runtimes } = this.parts;
+    const images: ImageSource[] = [];
+    for (const { image } of job.request.executors) images.push(await runtimes.images.source(runtime, image));
+    const plan = mountPlan(job.request);
+    await new TreeWorkspace(layout, plan).ensureTrees();
+    const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
+    const files = manifest(job, plan, {
+      ...limitContext,
+      runtime,
+      instance: settings.instance,
+      network: settings.network,
+      layout,
+      mark: directories.mark(job.name),
+      killGraceSeconds: settings.killGraceSeconds,
+      asRoot: process.getuid?.() === 0,
+      cgroups: runtime === 'bubblewrap' ? await cgroups.create(job.name, limitsOf(job, limitContext)) : [],
+      images,
+      readHost: readHostDirectory,
+      readTree: (tree) => new Set(readdirSync(join(layout.trees, tree))),
+    });
+    await fs.rm(layout.newPlan, { recursive: true, force: true });
+    await fs.mkdir(layout.newPlan, { mode: 0o700 });
+    for (const [name, content] of files) await fs.writeFile(join(layout.newPlan, name), content, { mode: 0o600 });
+    await fs.rename(layout.newPlan, layout.plan);
+  }
+
+  private async refuseMarked(jobName: string): Promise<void> {
+    if (await this.parts.directories.isMarked(jobName)) {
+      throw new BackendError('the job was cancelled before it started', { retryable: false });
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import { promises as fs } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { ExecutionBackend } from '../../ports/execution-backend';
+import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
+import type { Observation } from '../../task/observation';
+import type { Handle, TaskNeeds } from '../../task/task-record';
+import type { TesTaskRequest } from '../../task/tes';
+import { parseProgress } from '../shared/job-progress';
+import { streamName } from '../shared/layout';
+import { readPart, readTextOrNothing } from '../shared/log-tail';
+import { mountPlan } from '../shared/mount-plan';
+import { abilityNotes } from '../shared/runtimes/capabilities';
+import { refusalsOf } from '../shared/runtimes/refusals';
+import { TreeWorkspace } from '../shared/tree-workspace';
+import { JobCgroups } from './cgroups';
+import { exists, JobDirectories, removeTree } from './job-directories';
+import { JobFence } from './job-fence';
+import { JobObserver } from './job-observer';
+import { JobStarter } from './job-starter';
+import { LocalClient } from './local.client';
+import type { LocalBackendSettings } from './local.settings';
+import { ProcessTable } from './process-table';
+import { Runtimes } from './runtimes';
+
+const GIB = 2 ** 30;
+const LOOK_AT_ADOPTED_MS = 500;
+const OBSERVED_AT_ONCE = 16;
+const KEPT_TAIL_BYTES = 16 * 1024;
+
+/** Carries jobs out on this machine, each by a script in a session of its own, under docker, podman, apptainer or bubblewrap. */
+export class LocalBackend extends ExecutionBackend {
+  readonly name: string;
+  private readonly client: LocalClient;
+  private readonly directories: JobDirectories;
+  private readonly cgroups: JobCgroups;
+  private readonly fence: JobFence;
+  private readonly observer: JobObserver;
+  private readonly starter: JobStarter;
+  private readonly runtimes: Runtimes;
+  private readonly machineCores = availableParallelism();
+  private nudge: (jobName: string) => void = () => undefined;
+  /** Jobs whose script an earlier gateway started: nobody tells when they end. */
+  private readonly adopted = new Set<string>();
+
+  constructor(private readonly settings: LocalBackendSettings) {
+    super();
+    this.name = settings.name;
+    this.client = new LocalClient(settings.environment);
+    this.directories = new JobDirectories(settings.workDir);
+    this.cgroups = new JobCgroups(settings.instance);
+    this.runtimes = new Runtimes(settings, this.client, this.directories);
+    const processes = new ProcessTable();
+    this.fence = new JobFence(processes, this.cgroups);
+    const { client, directories, cgroups, machineCores, runtimes } = this;
+    this.observer = new JobObserver({
+      client,
+      directories,
+      processes,
+      cgroups,
+      fence: async (jobName, handle, signal) => this.fence.end(jobName, await runtimes.enginesOf(handle), 0, signal),
+    });
+    this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores });
+  }
+
+  override capabilities(): BackendCapabilities {
+    const { settings } = this;
+    const runtime = this.runtimes.current;
+    return {
+      parameterKeys: runtime === 'bubblewrap' ? [] : ['gpus'],
+      staging: 'gateway',
+      capacity: {
+        cpuCores: settings.cpus ?? this.machineCores,
+        ramGb: settings.ramGb ?? totalmem() / GIB,
+        ...(settings.slots !== undefined && { slots: settings.slots }),
+      },
+      boundToInstance: true,
+      canList: true,
+      draining: settings.drain,
+      pollMs: { first: 250, longest: 2000 },
+      notes: this.notes(),
+    };
+  }
+
+  private notes(): readonly string[] {
+    const runtime = this.runtimes.current;
+    if (runtime === undefined) return ['no container runtime answers yet'];
+    const limits = this.cgroups.enforced ? 'enforced by cgroups' : 'cannot be enforced here (needs root and writable cgroups)';
+    const extra = runtime === 'bubblewrap' ? [`bubblewrap, limits of memory, CPU and processes on this machine: ${limits}`] : [];
+    return [...abilityNotes(runtime), ...extra];
+  }
+
+  override check(request: TesTaskRequest, needs: TaskNeeds): readonly string[] {
+    const runtime = this.runtimes.current;
+    if (runtime === undefined) return [];
+    void needs;
+    return [...refusalsOf(runtime, request), ...this.runtimes.images.refusals(runtime, request)];
+  }
+
+  override async start(signal: AbortSignal): Promise<void> {
+    await this.directories.prepare();
+    await this.cgroups.probe();
+    await this.runtimes.start(signal);
+    for (const note of this.notes()) this.settings.log('info', note, { backend: this.name });
+  }
+
+  override async submit(job: Job, handle: Handle | undefined, signal: AbortSignal): Promise<Handle> {
+    signal.throwIfAborted();
+    if (!handle) return this.starter.prepare(job, await this.runtimes.require(signal));
+    if (handle.step === 'submitted') return handle;
+    return this.starter.start(job, handle, () => this.nudge(job.name));
+  }
+
+  override async observe(
+    jobs: readonly { readonly name: string; readonly handle: Handle; readonly tailBytes: number }[],
+    signal: AbortSignal,
+  ): Promise<readonly Observation[]> {
+    const observations: Observation[] = [];
+    for (let from = 0; from < jobs.length; from += OBSERVED_AT_ONCE) {
+      signal.throwIfAborted();
+      const some = jobs.slice(from, from + OBSERVED_AT_ONCE);
+      for (const observation of await Promise.all(some.map((job) => this.observeOne(job, signal)))) {
+        if (observation) observations.push(observation);
+      }
+    }
+    return observations;
+  }
+
+  private async observeOne(
+    job: { readonly name: string; readonly handle: Handle; readonly tailBytes: number },
+    signal: AbortSignal,
+  ): Promise<Observation | undefined> {
+    try {
+      const observation = await this.observer.observe(job.name, job.handle, job.tailBytes, signal);
+      const live = observation.phase === 'pending' || observation.phase === 'running';
+      if (live && !this.client.isChild(job.name)) this.adopted.add(job.name);
+      return observation;
+    } catch (error) {
+      this.settings.log('warn', 'a job could not be looked at', { backend: this.name, job: job.name, error: String(error) });
+      return undefined;
+    }
+  }
+
+  override workspace(job: Job, handle: Handle): Workspace {
+    void handle;
+    return new TreeWorkspace(this.directories.workspace(job.name), mountPlan(job.request));
+  }
+
+  override async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
+    await this.directories.leaveMark(name);
+    await this.fence.end(name, await this.runtimes.enginesOf(handle), this.settings.killGraceSeconds, signal);
+    return this.observer.remains(name, KEPT_TAIL_BYTES);
+  }
+
+  override async cleanup(
+    name: string,
+    handle: Handle | undefined,
+    options: { readonly failed: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const layout = this.directories.workspace(name);
+    const { keepWorkspace } = this.settings;
+    this.adopted.delete(name);
+    // A script that has written its result is about to end by itself; anything else is ended first.
+    if (!(await exists(layout.result)) || this.client.isChild(name))
+      await this.fence.end(name, await this.runtimes.enginesOf(handle), 0, signal);
+    else await this.runtimes.removeContainers(name, handle, signal);
+    await this.cgroups.remove(name);
+    if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.keep(name);
+    else await removeTree(layout.directory);
+    await this.directories.removeMark(name);
+  }
+
+  private async keep(name: string): Promise<void> {
+    const { directory } = this.directories.workspace(name);
+    if (!(await exists(directory))) return;
+    await removeTree(this.directories.kept(name));
+    await fs.rename(directory, this.directories.kept(name));
+  }
+
+  override async health(signal: AbortSignal): Promise<BackendHealth> {
+    return this.runtimes.health(signal);
+  }
+
+  override async readLog(
+    name: string,
+    handle: Handle,
+    executor: number,
+    stream: 'stdout' | 'stderr',
+    offset: number,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<LogChunk | undefined> {
+    signal.throwIfAborted();
+    void handle;
+    const layout = this.directories.workspace(name);
+    // Looked at before the bytes: what is written after it ended cannot be missed.
+    const text = (await readTextOrNothing(layout.result)) ?? (await readTextOrNothing(layout.progress)) ?? '';
+    const progress = parseProgress(text);
+    const over = progress.ending !== undefined || progress.executors[executor]?.exitCode !== undefined;
+    const part = await readPart(join(layout.directory, streamName(executor, stream)), () => offset, maxBytes);
+    if (!part) return undefined;
+    return { bytes: part.bytes, ended: over && offset + part.bytes.length >= part.size };
+  }
+
+  override watch(nudge: (jobName: string) => void, signal: AbortSignal): void {
+    this.nudge = nudge;
+    const timer = setInterval(() => this.lookAtAdopted(), LOOK_AT_ADOPTED_MS);
+    timer.unref();
+    signal.addEventListener('abort', () => {
+      clearInterval(timer);
+      this.nudge = () => undefined;
+    });
+  }
+
+  private lookAtAdopted(): void {
+    for (const name of this.adopted) {
+      exists(this.directories.workspace(name).result).then(
+        (ended) => {
+          if (ended && this.adopted.delete(name)) this.nudge(name);
+        },
+        (error: unknown) => this.settings.log('warn', 'a workspace cannot be read', { job: name, error: String(error) }),
+      );
+    }
+  }
+
+  override async list(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]> {
+    const now = Date.now();
+    const ages = new Map([...(await this.directories.names())].map(([name, changedAt]) => [name, now - changedAt]));
+    for (const [name, ageMs] of await this.runtimes.jobsWithContainers(signal)) if (!ages.has(name)) ages.set(name, ageMs);
+    return [...ages].map(([name, ageMs]) => ({ name, ageMs }));
+  }
+}

@@ -1,0 +1,76 @@
+import { execFile, spawn } from 'node:child_process';
+import { machineError } from '../shared/file-errors';
+import { JOB_VARIABLE } from './process-table';
+
+/** Enough to find the host's own programs; never the gateway's whole environment. */
+const COMMAND_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const MOST_OUTPUT_BYTES = 16 << 20;
+
+export interface CommandResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Starts processes. Nothing here knows tasks or containers. */
+export class LocalClient {
+  private readonly running = new Set<string>();
+  readonly environment: Readonly<Record<string, string>>;
+
+  constructor(environment: Readonly<Record<string, string>> = {}) {
+    this.environment = { PATH: COMMAND_PATH, ...environment };
+  }
+
+  /** True while a script that this process started lives. */
+  isChild(jobName: string): boolean {
+    return this.running.has(jobName);
+  }
+
+  /**
+   * Starts a job script in a session of its own, with nothing tied to this process: it lives on when the gateway ends, however
+   * that happens. Resolves when the process exists. `ended` is called when it exits while this process lives.
+   */
+  startScript(jobName: string, script: string, directory: string, ended: () => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const child = spawn('/bin/sh', [script, directory], {
+        detached: true,
+        stdio: 'ignore',
+        cwd: '/',
+        env: { ...this.environment, [JOB_VARIABLE]: jobName },
+      });
+      child.once('error', (error) => {
+        this.running.delete(jobName);
+        reject(machineError('start a job', error));
+      });
+      child.once('spawn', () => {
+        this.running.add(jobName);
+        child.unref();
+        resolve();
+      });
+      child.once('exit', () => {
+        this.running.delete(jobName);
+        ended();
+      });
+    });
+  }
+
+  /** Carries a command out to its end, without a shell. Any exit code resolves; only a command that cannot be started rejects. */
+  command(argv: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<CommandResult> {
+    const [file = '', ...rest] = argv;
+    return new Promise((resolve, reject) => {
+      const options = {
+        env: this.environment,
+        cwd: '/',
+        signal,
+        timeout: timeoutMs,
+        killSignal: 'SIGKILL' as const,
+        maxBuffer: MOST_OUTPUT_BYTES,
+      };
+      execFile(file, rest, options, (error, stdout, stderr) => {
+        if (!error) resolve({ exitCode: 0, stdout, stderr });
+        else if (typeof error.code === 'number') resolve({ exitCode: error.code, stdout, stderr });
+        else reject(error);
+      });
+    });
+  }
+}

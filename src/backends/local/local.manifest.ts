@@ -1,0 +1,108 @@
+import type { Job } from '../../ports/execution-backend';
+import { FACTS_FILE } from '../shared/job-facts';
+import type { JobFacts } from '../shared/job-facts';
+import { jobPlan } from '../shared/job-plan';
+import type { Layout } from '../shared/layout';
+import type { MountPlan } from '../shared/mount-plan';
+import { bubblewrapLaunch, dropSkeleton } from '../shared/runtimes/bubblewrap';
+import { hostRoot } from '../shared/runtimes/host-root';
+import type { ReadDirectory } from '../shared/runtimes/host-root';
+import type { ExecutorContext, ImageSource, Launch, Limits, RuntimeName } from '../shared/runtimes/runtime';
+
+export const INSTANCE_LABEL = 'tes-gateway.instance';
+export const JOB_LABEL = 'tes-gateway.job';
+export const TASK_LABEL = 'tes-gateway.task';
+const SMALLEST_MEMORY = 8 << 20;
+
+export interface ManifestContext {
+  readonly runtime: RuntimeName;
+  readonly instance: string;
+  readonly network: 'default' | 'host' | 'none';
+  readonly layout: Layout;
+  readonly mark: string;
+  readonly killGraceSeconds: number;
+  readonly pidsLimit: number;
+  /** Cores of this machine: no runtime takes a limit above it. */
+  readonly machineCores: number;
+  readonly asRoot: boolean;
+  readonly cgroups: readonly string[];
+  /** By executor. */
+  readonly images: readonly ImageSource[];
+  readonly readHost: ReadDirectory;
+  readonly readTree: (tree: string) => ReadonlySet<string>;
+}
+
+export function limitsOf(job: Job, context: Pick<ManifestContext, 'pidsLimit' | 'machineCores'>): Limits {
+  return {
+    cpuCores: Math.min(job.needs.cpuCores, context.machineCores),
+    memoryBytes: Math.max(SMALLEST_MEMORY, Math.round(job.needs.ramGb * 2 ** 30)),
+    pids: context.pidsLimit,
+  };
+}
+
+/** Every file of the job's plan. Pure: the same job and context give the same bytes. */
+export function manifest(job: Job, plan: MountPlan, context: ManifestContext): ReadonlyMap<string, string> {
+  const limits = limitsOf(job, context);
+  const contexts = job.request.executors.map((executor, index): ExecutorContext => {
+    const gpus = parameter(job, 'gpus');
+    return {
+      jobName: job.name,
+      index,
+      executor,
+      plan,
+      workspace: context.layout.directory,
+      trees: context.layout.trees,
+      image: context.images[index] ?? { kind: 'none' },
+      limits,
+      network: context.network,
+      ...(gpus !== undefined && { gpus }),
+      labels: { [INSTANCE_LABEL]: context.instance, [JOB_LABEL]: job.name, [TASK_LABEL]: job.taskId },
+    };
+  });
+  const { launches, lines } = launchesOf(contexts, plan, context);
+  const files = jobPlan(job.request, plan, launches, {
+    jobName: job.name,
+    mark: context.mark,
+    maxRuntimeSeconds: job.needs.maxRuntimeSeconds,
+    killGraceSeconds: context.killGraceSeconds,
+    runtimeLines: lines,
+  });
+  return new Map([...files, [FACTS_FILE, JSON.stringify(factsOf(job, limits, context))]]);
+}
+
+function launchesOf(
+  contexts: readonly ExecutorContext[],
+  plan: MountPlan,
+  context: ManifestContext,
+): { launches: readonly Launch[]; lines: readonly string[] } {
+  const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree);
+  return {
+    launches: contexts.map((executor) => bubblewrapLaunch(executor, host, context.asRoot, context.cgroups)),
+    lines: [dropSkeleton(host, plan.rootEntries || contexts.length > 1)],
+  };
+}
+
+function factsOf(job: Job, limits: Limits, context: ManifestContext): JobFacts {
+  const recorded = context.runtime === 'bubblewrap' ? new Set(job.request.executors.map((executor) => executor.image)) : [];
+  return {
+    version: 1,
+    runtime: context.runtime,
+    maxRuntimeSeconds: job.needs.maxRuntimeSeconds,
+    memoryBytes: limits.memoryBytes,
+    pids: limits.pids,
+    systemLogs: [...recorded].map((image) => `image ${image} was recorded but not used: bubblewrap runs this machine's own programs`),
+    executors: job.request.executors.map(({ image, stdin, stdout, stderr, workdir }) => ({
+      image,
+      ...(stdin !== undefined && { stdin }),
+      ...(stdout !== undefined && { stdout }),
+      ...(stderr !== undefined && { stderr }),
+      ...(workdir !== undefined && { workdir }),
+    })),
+  };
+}
+
+/** A backend parameter; keys are case-insensitive (TES `backend_parameters`). */
+export function parameter(job: Pick<Job, 'request'>, key: string): string | undefined {
+  const entry = Object.entries(job.request.resources?.backend_parameters ?? {}).find(([name]) => name.toLowerCase() === key);
+  return entry?.[1];
+}

@@ -1,0 +1,68 @@
+import type { RuntimeName } from '../shared/runtimes/runtime';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** What the backend on this machine needs to know. Frozen; made by the composition root. */
+export interface LocalBackendSettings {
+  readonly name: string;
+  /** `auto`: docker if its daemon answers, else podman, else apptainer; never bubblewrap. */
+  readonly runtime: 'auto' | RuntimeName;
+  readonly network: 'default' | 'host' | 'none';
+  /** Cores to give away; absent = all of this machine. */
+  readonly cpus?: number;
+  /** Memory to give away, in 2^30 bytes; absent = all of this machine. */
+  readonly ramGb?: number;
+  /** Most jobs at once; absent = no such limit. */
+  readonly slots?: number;
+  readonly drain: boolean;
+  /** Absolute; workspaces lie below it. Not shared with another gateway. */
+  readonly workDir: string;
+  /** Stable name of this gateway process. */
+  readonly instance: string;
+  /** Between TERM and KILL. */
+  readonly killGraceSeconds: number;
+  /** Most processes of one executor. */
+  readonly pidsLimit: number;
+  readonly keepWorkspace: 'never' | 'on_error' | 'always';
+  readonly images: {
+    /** Directories from which an image file may be named by a task. */
+    readonly allowed: readonly string[];
+    /** Image name -> archive, SIF or directory of this machine. */
+    readonly map: Readonly<Record<string, string>>;
+    readonly pull: 'always' | 'missing' | 'never';
+    /** Registry logins, in the format of `docker login`. */
+    readonly authFile?: string;
+  };
+  /**
+   * Environment of the container command itself (never of an executor): `PATH`, `HOME`, `DOCKER_HOST`, `CONTAINERS_CONF`,
+   * `XDG_RUNTIME_DIR`; the names worth passing on are `COMMAND_ENVIRONMENT`.
+   */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Variables of the gateway's own environment that the composition root hands on, so that the container commands find their engine. */
+export const COMMAND_ENVIRONMENT = [
+  'PATH',
+  'HOME',
+  'USER',
+  'XDG_RUNTIME_DIR',
+  'DBUS_SESSION_BUS_ADDRESS',
+  'DOCKER_HOST',
+  'DOCKER_CERT_PATH',
+  'DOCKER_TLS_VERIFY',
+  'DOCKER_CONTEXT',
+  'DOCKER_CONFIG',
+  'CONTAINER_HOST',
+  'CONTAINERS_CONF',
+  'CONTAINERS_STORAGE_CONF',
+  'CONTAINERS_REGISTRIES_CONF',
+  'REGISTRY_AUTH_FILE',
+  'APPTAINER_CACHEDIR',
+  'APPTAINER_TMPDIR',
+  'APPTAINER_CONFIGDIR',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
+  'TMPDIR',
+] as const;

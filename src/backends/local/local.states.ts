@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import type { Observation } from '../../task/observation';
+import type { JobFacts } from '../shared/job-facts';
+import type { JobProgress } from '../shared/job-progress';
+import type { Layout } from '../shared/layout';
+import { readTail } from '../shared/log-tail';
+
+const MOST_DETAIL_BYTES = 4096;
+
+/** Words that the script writes about itself or its runtime, as sentences for `system_logs`, and whether another attempt may help. */
+const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(facts: JobFacts, executor: number): string }>> = {
+  stdin: {
+    retryable: false,
+    sentence: (facts, executor) =>
+      `stdin of executor ${executor} cannot be read: ${facts.executors[executor]?.stdin ?? ''} is not a regular file, or lies behind a link`,
+  },
+  workdir: {
+    retryable: false,
+    sentence: (facts, executor) =>
+      `the workdir ${facts.executors[executor]?.workdir ?? ''} of executor ${executor} cannot be made: a link or a file is in its place`,
+  },
+  noimage: {
+    retryable: false,
+    sentence: (facts, executor) => `the image ${facts.executors[executor]?.image ?? ''} cannot be had`,
+  },
+  pull: {
+    retryable: true,
+    sentence: (facts, executor) => `fetching the image ${facts.executors[executor]?.image ?? ''} failed`,
+  },
+  engine: { retryable: true, sentence: (facts) => `${facts.runtime} did not answer` },
+  copy: {
+    retryable: true,
+    sentence: (facts, executor) => `${facts.runtime} could not copy files for executor ${executor}`,
+  },
+};
+
+/** Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. */
+export function systemErrorOf(
+  progress: JobProgress,
+  facts: JobFacts,
+  timedOut: boolean,
+  detail: string | undefined,
+): Observation['systemError'] {
+  const suffix = detail === undefined ? '' : `: ${detail}`;
+  switch (progress.ending) {
+    case 'prepare': {
+      if (timedOut) {
+        return { message: `the time limit of ${facts.maxRuntimeSeconds} s passed before the executor could start`, retryable: false };
+      }
+      const note = progress.notes.findLast((candidate) => candidate.word in FAULTS);
+      const fault = note && FAULTS[note.word];
+      if (!note || !fault) return { message: `an executor could not be prepared${suffix}`, retryable: true };
+      return { message: `${fault.sentence(facts, Number(note.text.split(' ')[0]))}${suffix}`, retryable: fault.retryable };
+    }
+    case 'broken':
+      return { message: `${facts.runtime} could not start an executor${suffix}`, retryable: true };
+    case 'succeeded':
+    case 'failed':
+    case 'timeout':
+    case 'cancelled':
+    case undefined:
+      return undefined;
+    default: {
+      const never: never = progress.ending;
+      return never;
+    }
+  }
+}
+
+export interface Breaches {
+  readonly memoryKills: number;
+  readonly processRefusals: number;
+  readonly timedOut: boolean;
+}
+
+/** Limits that were reached, each named with its value. */
+export function breachesOf(progress: JobProgress, facts: JobFacts, events: Breaches): readonly string[] {
+  const lines: string[] = [];
+  const engineSawMemory = progress.notes.some((note) => note.word === 'oom');
+  if (events.memoryKills > 0 || engineSawMemory) lines.push(`memory limit ${Math.round(facts.memoryBytes / 2 ** 20)} MB reached`);
+  if (events.processRefusals > 0) lines.push(`limit of ${facts.pids} processes reached`);
+  if (events.timedOut) lines.push(`time limit of ${facts.maxRuntimeSeconds} s reached`);
+  return lines;
+}
+
+/** The runtime's own last words on an executor it could not start; never the host's paths. */
+export async function brokenDetail(progress: JobProgress, layout: Layout): Promise<string | undefined> {
+  const note = progress.notes.findLast((candidate) => /^\d/.test(candidate.text));
+  if (progress.ending !== 'broken' && progress.ending !== 'prepare') return undefined;
+  const index = Number(note?.text.split(' ')[0] ?? 0);
+  for (const stream of ['engine', 'stderr']) {
+    const tail = await readTail(join(layout.directory, `streams/${index}.${stream}`), MOST_DETAIL_BYTES);
+    const line = tail?.text.trim().split('\n').at(-1);
+    if (line) return line.replaceAll(layout.directory, '(workspace)').slice(0, 500);
+  }
+  return undefined;
+}

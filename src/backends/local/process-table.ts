@@ -1,0 +1,98 @@
+import { promises as fs } from 'node:fs';
+import { errorCode, isMissing } from '../shared/file-errors';
+import type { ShellIdentity } from '../shared/job-progress';
+
+/** The environment variable by which every process of a job is known, also one that left the session. */
+export const JOB_VARIABLE = 'TES_GATEWAY_JOB';
+
+export interface ProcessEntry {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly name: string;
+  readonly startTicks: string;
+}
+
+export interface JobProcess extends ProcessEntry {
+  /** The job's name is in its own environment: the script or a command it called, not a process in a container. */
+  readonly isOurs: boolean;
+}
+
+/** What /proc says. Linux alone; a process that ends while it is looked at is simply not there. */
+export class ProcessTable {
+  constructor(private readonly proc = '/proc') {}
+
+  async bootId(): Promise<string> {
+    return (await fs.readFile(`${this.proc}/sys/kernel/random/boot_id`, 'utf8')).trim();
+  }
+
+  /** Seconds since the machine's start. */
+  async uptimeSeconds(): Promise<number> {
+    return Number((await fs.readFile(`${this.proc}/uptime`, 'utf8')).split(' ')[0]);
+  }
+
+  async entry(pid: number): Promise<ProcessEntry | undefined> {
+    const text = await this.readOrNothing(`${pid}/stat`);
+    if (text === undefined) return undefined;
+    const open = text.indexOf('(');
+    const close = text.lastIndexOf(')');
+    const fields = text.slice(close + 2).split(' ');
+    // A zombie has ended; it only waits for its parent.
+    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    return { pid, name: text.slice(open + 1, close), parentPid: Number(fields[1]), startTicks: fields[19] ?? '' };
+  }
+
+  /** True only if exactly this process lives: same pid, same start, same boot. */
+  async isAlive(identity: ShellIdentity): Promise<boolean> {
+    if (identity.bootId !== (await this.bootId())) return false;
+    return (await this.entry(identity.pid))?.startTicks === identity.startTicks;
+  }
+
+  /** Every process that carries the job's name in its environment, and everything below those. */
+  async membersOf(jobName: string): Promise<readonly JobProcess[]> {
+    const entries: ProcessEntry[] = [];
+    const ours = new Set<number>();
+    const names = (await fs.readdir(this.proc)).filter((name) => /^\d+$/.test(name));
+    for (const name of names) {
+      const pid = Number(name);
+      const entry = await this.entry(pid);
+      if (!entry) continue;
+      entries.push(entry);
+      const environment = await this.readOrNothing(`${name}/environ`);
+      if (environment?.split('\0').includes(`${JOB_VARIABLE}=${jobName}`)) ours.add(pid);
+    }
+    const marked = new Set(ours);
+    for (let grown = true; grown;) {
+      grown = false;
+      for (const entry of entries) {
+        if (marked.has(entry.parentPid) && !marked.has(entry.pid)) {
+          marked.add(entry.pid);
+          grown = true;
+        }
+      }
+    }
+    return entries
+      .filter((entry) => marked.has(entry.pid) && entry.pid !== process.pid)
+      .map((entry) => ({ ...entry, isOurs: ours.has(entry.pid) }));
+  }
+
+  /** Sends a signal to exactly this process, not to a later one with its number. */
+  async signal(entry: ProcessEntry, name: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    if ((await this.entry(entry.pid))?.startTicks !== entry.startTicks) return;
+    try {
+      process.kill(entry.pid, name);
+    } catch {
+      // Ended in between, or not ours to end: the next listing tells.
+    }
+  }
+
+  private async readOrNothing(name: string): Promise<string | undefined> {
+    try {
+      return await fs.readFile(`${this.proc}/${name}`, 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      const code = errorCode(error);
+      if (code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto';
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { BackendError } from '../../ports/errors';
+import type { BackendHealth } from '../../ports/execution-backend';
+import type { Handle } from '../../task/task-record';
+import { scriptFor } from '../shared/job-script';
+import { RUNTIME_NAMES } from '../shared/runtimes/runtime';
+import type { RuntimeName } from '../shared/runtimes/runtime';
+import type { ContainerEngine } from './container-engine';
+import { ImageFiles } from './image-files';
+import { exists } from './job-directories';
+import type { JobDirectories } from './job-directories';
+import type { LocalClient } from './local.client';
+import type { LocalBackendSettings } from './local.settings';
+import { RuntimeProbe } from './runtime-probe';
+
+/** The runtime in use, the engines behind jobs that another one started, and the scripts. */
+export class Runtimes {
+  readonly images: ImageFiles;
+  private readonly engines = new Map<RuntimeName, ContainerEngine>();
+  private readonly probe: RuntimeProbe;
+  private readonly scripts = new Map<RuntimeName, string>();
+  private chosen: RuntimeName | undefined;
+  private reasons: readonly string[] = [];
+
+  constructor(
+    private readonly settings: LocalBackendSettings,
+    client: LocalClient,
+    private readonly directories: JobDirectories,
+  ) {
+    this.images = new ImageFiles(settings.images);
+    this.probe = new RuntimeProbe(settings.runtime, client, this.engines);
+    this.chosen = settings.runtime === 'auto' ? undefined : settings.runtime;
+  }
+
+  /** `undefined` while `auto` has found none. */
+  get current(): RuntimeName | undefined {
+    return this.chosen;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
+    await this.choose(signal);
+  }
+
+  /** Path of the script for a runtime. */
+  script(runtime: RuntimeName): string {
+    const path = this.scripts.get(runtime);
+    if (path === undefined) throw new BackendError('the backend has not been started', { retryable: true });
+    return path;
+  }
+
+  async require(signal: AbortSignal): Promise<RuntimeName> {
+    await this.choose(signal);
+    if (this.chosen !== undefined) return this.chosen;
+    const reason = this.reasons.join('; ');
+    throw new BackendError('no container runtime answers', { retryable: true, unavailable: true, internal: reason });
+  }
+
+  async health(signal: AbortSignal): Promise<BackendHealth> {
+    await this.choose(signal);
+    if (this.chosen === undefined) return { ok: false, detail: `no container runtime answers (${this.reasons.join('; ')})` };
+    return this.probe.health(this.chosen, signal);
+  }
+
+  /** Engines that may hold containers of a job: its own, or all that are in use when nothing is known of it. */
+  async enginesOf(handle: Handle | undefined): Promise<readonly ContainerEngine[]> {
+    const runtime = (handle?.data['runtime'] ?? this.chosen) as RuntimeName | undefined;
+    const engine = runtime === undefined ? undefined : this.engines.get(runtime);
+    return Promise.resolve(engine ? [engine] : []);
+  }
+
+  async removeContainers(jobName: string, handle: Handle | undefined, signal: AbortSignal): Promise<void> {
+    for (const engine of await this.enginesOf(handle)) await engine.removeJob(jobName, signal);
+  }
+
+  async jobsWithContainers(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const engine = this.chosen === undefined ? undefined : this.engines.get(this.chosen);
+    return engine ? engine.jobNames(signal) : new Map<string, number>();
+  }
+
+  private async choose(signal: AbortSignal): Promise<void> {
+    if (this.chosen !== undefined) return;
+    const { found, reasons } = await this.probe.find(signal);
+    this.reasons = reasons;
+    if (!found) return;
+    this.chosen = found.runtime;
+    this.settings.log('info', `container runtime: ${found.runtime} ${found.version}`, { backend: this.settings.name });
+  }
+
+  /** Named by its content: a script that a shell is reading is never changed under it. */
+  private async writeScript(runtime: RuntimeName): Promise<string> {
+    const text = scriptFor(runtime);
+    const name = `${runtime}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}.sh`;
+    const path = join(this.directories.scripts, name);
+    if (await exists(path)) return path;
+    const temporary = `${path}.${process.pid}`;
+    await fs.writeFile(temporary, text, { mode: 0o600 });
+    await fs.rename(temporary, path);
+    return path;
+  }
+}

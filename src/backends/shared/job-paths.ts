@@ -1,0 +1,42 @@
+import { fixedSegments, hasWildcard, segmentsOf } from './container-path';
+import type { Segments } from './container-path';
+import type { TesTaskRequest } from '../../task/tes';
+
+const UNTOUCHABLE = new Set(['proc', 'sys', 'dev']);
+
+/** Every directory that the request speaks of, and whether it names something directly in `/`. */
+export function jobDirectories(request: TesTaskRequest): { directories: readonly Segments[]; rootEntries: boolean } {
+  const directories = new Map<string, Segments>();
+  let rootEntries = false;
+  const addDirectory = (segments: Segments) => directories.set(segments.join('/'), segments);
+  const addFile = (path: string) => {
+    const parent = segmentsOf(path).slice(0, -1);
+    if (parent.length === 0) rootEntries = true;
+    else addDirectory(parent);
+  };
+  for (const input of request.inputs ?? []) {
+    if (input.type === 'DIRECTORY') addDirectory(segmentsOf(input.path));
+    else addFile(input.path);
+  }
+  for (const output of request.outputs ?? []) {
+    if (output.path_prefix !== undefined && hasWildcard(output.path)) {
+      const fixed = fixedSegments(output.path);
+      if (fixed.length === 0) rootEntries = true;
+      else addDirectory(fixed);
+    } else if (output.type === 'DIRECTORY') addDirectory(segmentsOf(output.path));
+    else addFile(output.path);
+  }
+  for (const executor of request.executors) {
+    for (const stream of [executor.stdout, executor.stderr]) if (stream !== undefined) addFile(stream);
+    if (executor.workdir !== undefined && segmentsOf(executor.workdir).length > 0) addDirectory(segmentsOf(executor.workdir));
+  }
+  for (const volume of request.volumes ?? []) addDirectory(segmentsOf(volume));
+  return { directories: [...directories.values()], rootEntries };
+}
+
+/** Public sentences for directories that no runtime can give to a job: the kernel's own file systems. */
+export function untouchableDirectories(request: TesTaskRequest): readonly string[] {
+  return jobDirectories(request)
+    .directories.filter((segments) => segments[0] !== undefined && UNTOUCHABLE.has(segments[0]))
+    .map((segments) => `/${segments.join('/')} lies in a file system of the kernel and cannot hold files of a task`);
+}

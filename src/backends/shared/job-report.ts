@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import type { JobPhase, Observation } from '../../task/observation';
+import type { ExecutorRecord } from '../../task/task-record';
+import type { JobFacts } from './job-facts';
+import type { Ending, JobProgress } from './job-progress';
+import type { Layout } from './layout';
+import { streamName } from './layout';
+import { readTail } from './log-tail';
+
+/** How a script's own last word reads as a phase. `cancelled`: nothing more was started; the fence says the rest. */
+export const ENDING_PHASES: Readonly<Record<Ending, JobPhase>> = {
+  succeeded: 'succeeded',
+  failed: 'failed',
+  timeout: 'failed',
+  prepare: 'failed',
+  broken: 'failed',
+  cancelled: 'lost',
+};
+
+export interface ReportContext {
+  readonly jobName: string;
+  readonly layout: Layout;
+  readonly tailBytes: number;
+  /** Milliseconds since the epoch when the machine's uptime was 0. */
+  readonly bootedAt: number;
+}
+
+/** The executors that have ended, with their tails. */
+export async function executorRecords(progress: JobProgress, context: ReportContext): Promise<readonly ExecutorRecord[]> {
+  const records: ExecutorRecord[] = [];
+  for (const [index, executor] of progress.executors.entries()) {
+    if (executor?.exitCode === undefined || executor.endedUp === undefined) break;
+    records.push({
+      exitCode: executor.exitCode,
+      startedAt: atEpoch(executor.startedUp, context),
+      endedAt: atEpoch(executor.endedUp, context),
+      ...(await tails(index, context)),
+    });
+  }
+  return records;
+}
+
+export async function runningPart(progress: JobProgress, context: ReportContext): Promise<Observation['running']> {
+  const index = progress.executors.length - 1;
+  if (index < 0 || progress.executors[index]?.exitCode !== undefined) return undefined;
+  return { index, ...(await tails(index, context)) };
+}
+
+async function tails(index: number, context: ReportContext): Promise<Pick<ExecutorRecord, 'stdout' | 'stderr'>> {
+  const stdout = await readTail(join(context.layout.directory, streamName(index, 'stdout')), context.tailBytes);
+  const stderr = await readTail(join(context.layout.directory, streamName(index, 'stderr')), context.tailBytes);
+  return { ...(stdout && { stdout }), ...(stderr && { stderr }) };
+}
+
+function atEpoch(upSeconds: number, context: ReportContext): number {
+  return Math.round(context.bootedAt + upSeconds * 1000);
+}
+
+/** Lines for `system_logs` about streams that could not be put where the executor wanted them. */
+export function unplacedStreams(progress: JobProgress, facts: JobFacts): readonly string[] {
+  return progress.notes
+    .filter((note) => note.word === 'unplaced')
+    .map((note) => {
+      const match = /^streams\/(\d+)\.(stdout|stderr)$/.exec(note.text);
+      const stream = match?.[2] === 'stderr' ? 'stderr' : 'stdout';
+      const path = facts.executors[Number(match?.[1])]?.[stream] ?? '';
+      return `${stream} of executor ${match?.[1] ?? ''} could not be written to ${path}: the way there is a link or not a directory`;
+    });
+}

@@ -1,0 +1,52 @@
+import { quoteWord, quoteWords } from '../shell-quote';
+import type { HostRoot } from './host-root';
+import { CONTAINER_DEFAULT_PATH, envOf } from './runtime';
+import type { ExecutorContext, Launch, RuntimeAbilities } from './runtime';
+
+export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
+  runtime: 'bubblewrap',
+  image: "recorded, not used: the programs are this machine's own, read-only",
+  network: "default and host: the machine's; none: enforced",
+  user: "the gateway's",
+  gpus: 'no',
+  memory: 'enforced as root where cgroups can be written, else not',
+  cpus: 'enforced as root where cgroups can be written, else not',
+  pids: 'enforced as root where cgroups can be written, else not',
+  wallClock: 'enforced',
+  disk: 'not enforced',
+};
+
+/** Root keeps what file programs like tar and cp expect; everything it can see is read-only or the job's own. */
+const ROOT_CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
+
+/** The argv of one executor under bubblewrap. Options travel NUL-separated in a file, so that no environment shows in the process table. */
+export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoot: boolean, cgroups: readonly string[]): Launch {
+  const { executor, index } = context;
+  const options = ['--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--die-with-parent', '--new-session'];
+  if (context.network === 'none') options.push('--unshare-net');
+  if (asRoot) options.push('--cap-drop', 'ALL', ...ROOT_CAPABILITIES.flatMap((name) => ['--cap-add', name]));
+  options.push('--bind', `${context.trees}/root`, '/', ...host.options);
+  options.push('--proc', '/proc', '--dev', '/dev', '--dir', '/run', '--dir', '/var/tmp');
+  options.push('--chdir', executor.workdir ?? '/', '--clearenv');
+  const env = new Map([['PATH', CONTAINER_DEFAULT_PATH], ['HOME', '/tmp'], ...envOf(executor)]);
+  for (const [name, value] of env) options.push('--setenv', name, value);
+  // `nice` with no change looks the program up in the job's PATH and ends with 127 or 126 where bwrap itself would say 1.
+  const command = ['bwrap', '--args', '9', '--json-status-fd', '8', '--', 'nice', '-n', '0', '--', ...executor.command];
+  return {
+    before: [],
+    commands: [
+      ...(cgroups.length === 0 ? [] : [`cgroups=${quoteWord(cgroups.join(' '))}`, 'join_cgroups || exit 125']),
+      `exec ${quoteWords(command)} 9<plan/${index}.options 8>streams/${index}.evidence`,
+    ],
+    files: { [`${index}.options`]: options.map((option) => `${option}\0`).join('') },
+  };
+}
+
+/**
+ * Takes our mount points out of the trees after an executor: the next one must not meet what this one made of them (a link
+ * where a mount point was would lead bwrap out), and the outputs must not hold them. Empty when nobody will look.
+ */
+export function dropSkeleton(host: HostRoot, needed: boolean): string {
+  const paths = [...host.skeleton.map((name) => `trees/root/${name}`), ...host.placeholders.map((name) => `trees/${name}`)];
+  return `drop_skeleton() { ${needed || host.placeholders.length > 0 ? `rm -rf -- ${quoteWords(paths)}` : ':'}; }`;
+}

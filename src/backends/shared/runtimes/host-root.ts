@@ -1,0 +1,145 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { isWithin, pathOf, segmentsOf } from '../container-path';
+import type { Segments } from '../container-path';
+import type { MountPlan } from '../mount-plan';
+
+/** One entry of a directory of this machine. */
+export interface HostEntry {
+  readonly name: string;
+  readonly kind: 'directory' | 'file' | 'link';
+  readonly target?: string;
+}
+/** Reads a directory; empty when it is not there. */
+export type ReadDirectory = (path: string) => readonly HostEntry[];
+
+/** Programs and libraries of this machine that a bubblewrap job sees, read-only. Not /home, /root, /var, /opt, /srv. */
+export const HOST_DIRECTORIES = ['usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const;
+/** Of /etc only what programs need to start, to find names and to check certificates; no key, no password. */
+export const HOST_ETC = [
+  'alternatives',
+  'ca-certificates',
+  'group',
+  'host.conf',
+  'hosts',
+  'ld.so.cache',
+  'ld.so.conf',
+  'ld.so.conf.d',
+  'localtime',
+  'mime.types',
+  'nsswitch.conf',
+  'passwd',
+  'pki',
+  'protocols',
+  'resolv.conf',
+  'services',
+  'ssl',
+  'timezone',
+] as const;
+
+export interface HostRoot {
+  /** bwrap options, in order. */
+  readonly options: readonly string[];
+  /** Names directly below `/` of the container that are ours, not the job's. */
+  readonly skeleton: readonly string[];
+  /** Placeholders inside trees, `tree/name`, that mounts leave behind. */
+  readonly placeholders: readonly string[];
+}
+
+/**
+ * A fresh `/` for each executor: the workspace's tree of `/` is writable, this machine's programs are mounted into it read-only,
+ * and the trees at their places. Where a tree belongs inside one of the machine's directories (`/usr/local/results`), the
+ * directories above it are built from their entries, so that nothing of the machine is hidden and nothing of it can be written.
+ */
+export function hostRoot(
+  plan: MountPlan,
+  trees: string,
+  readHost: ReadDirectory,
+  readTree: (tree: string) => ReadonlySet<string>,
+): HostRoot {
+  const options: string[] = [];
+  const skeleton = new Set(['proc', 'dev', 'usr', 'etc', 'run', 'var']);
+  const placeholders: string[] = [];
+  const top = new Map(readHost('/').map((entry) => [entry.name, entry]));
+
+  /** `/bin/x` is `/usr/bin/x` where /bin is a link. */
+  const canonical = (segments: Segments): Segments => {
+    const entry = top.get(segments[0] ?? '');
+    const shared = HOST_DIRECTORIES.some((name) => name === segments[0]);
+    return shared && entry?.kind === 'link' ? [...segmentsOf(`/${entry.target ?? ''}`), ...segments.slice(1)] : segments;
+  };
+  const roots = plan.roots.map((root) => ({ tree: root.tree, segments: canonical(root.segments) }));
+  const isAbove = (segments: Segments) => roots.some((root) => isWithin(root.segments, segments));
+
+  const show = (segments: Segments, entry: HostEntry): void => {
+    const path = pathOf(segments);
+    if (entry.kind === 'link') options.push('--symlink', entry.target ?? '', path);
+    else options.push('--ro-bind-try', path, path);
+  };
+  const build = (segments: Segments): void => {
+    const path = pathOf(segments);
+    const root = roots.find((candidate) => pathOf(candidate.segments) === path);
+    if (root) {
+      options.push('--bind', `${trees}/${root.tree}`, path);
+      const present = readTree(root.tree);
+      for (const child of readHost(path)) {
+        if (present.has(child.name)) continue;
+        placeholders.push(`${root.tree}/${child.name}`);
+        show([...segments, child.name], child);
+      }
+      return;
+    }
+    options.push('--dir', path);
+    for (const child of readHost(path)) {
+      const below = [...segments, child.name];
+      if (isAbove(below) && child.kind === 'directory') build(below);
+      else if (!isAbove(below)) show(below, child);
+    }
+  };
+
+  const done = new Set<string>();
+  for (const name of HOST_DIRECTORIES) {
+    const entry = top.get(name);
+    if (!entry) continue;
+    skeleton.add(name);
+    if (isAbove([name]) && entry.kind === 'directory') build([name]);
+    else show([name], entry);
+    done.add(name);
+  }
+  const etc = new Map(readHost('/etc').map((entry) => [entry.name, entry]));
+  for (const name of HOST_ETC) {
+    const entry = etc.get(name);
+    // A file behind a link (resolv.conf, localtime) is mounted itself: the link's target is not in the new root.
+    if (entry && !isAbove(['etc', name]) && !roots.some((root) => pathOf(root.segments) === '/etc')) {
+      options.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
+    }
+  }
+  for (const root of roots) {
+    const path = pathOf(root.segments);
+    if (!options.some((option, index) => option === '--bind' && options[index + 2] === path)) {
+      options.push('--bind', `${trees}/${root.tree}`, path);
+      if (path === '/etc') {
+        const present = readTree(root.tree);
+        for (const name of HOST_ETC) {
+          if (!etc.has(name) || present.has(name)) continue;
+          placeholders.push(`${root.tree}/${name}`);
+          options.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
+        }
+      }
+      if (root.segments[0] !== undefined) skeleton.add(root.segments[0]);
+    }
+  }
+  return { options, skeleton: [...skeleton], placeholders };
+}
+
+/** Reads this machine. Asked once for each directory that a tree lies in, and for `/` and `/etc`. */
+export const readHostDirectory: ReadDirectory = (path) => {
+  try {
+    return readdirSync(path, { withFileTypes: true }).map((entry) => {
+      if (entry.isSymbolicLink()) return { name: entry.name, kind: 'link', target: readlinkSync(join(path, entry.name)) };
+      return { name: entry.name, kind: entry.isDirectory() ? 'directory' : 'file' };
+    });
+  } catch {
+    return [];
+  }
+};

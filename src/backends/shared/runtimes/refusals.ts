@@ -1,0 +1,58 @@
+import type { TesTaskRequest } from '../../../task/tes';
+import { hasWildcard, segmentsOf } from '../container-path';
+import { untouchableDirectories } from '../job-paths';
+import { isShellName } from '../shell-quote';
+import type { RuntimeName } from './runtime';
+
+/** The kernel's limit for one argument or one variable (MAX_ARG_STRLEN, with its final NUL), in bytes. */
+const MOST_WORD_BYTES = 128 * 1024 - 1;
+/** Of all arguments and variables together; the kernel's is a quarter of the stack limit, 2 MiB as a rule. */
+const MOST_WORDS_BYTES = 1_500_000;
+/** Names in `/` that bubblewrap's fresh root needs for itself. */
+const SKELETON = new Set(['proc', 'sys', 'dev', 'usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'etc', 'run', 'var', 'tmp']);
+
+/** Why no executor of this request could ever be started by this runtime, as public sentences. Pure and fast. */
+export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
+  const reasons = [...untouchableDirectories(request), ...tooLong(request)];
+  if (runtime === 'apptainer') reasons.push(...unspeakableNames(request));
+  if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
+  return reasons;
+}
+
+function tooLong(request: TesTaskRequest): readonly string[] {
+  const reasons: string[] = [];
+  for (const [index, executor] of request.executors.entries()) {
+    const words = [...executor.command, ...Object.entries(executor.env ?? {}).map(([name, value]) => `${name}=${value}`)];
+    const sizes = words.map((word) => Buffer.byteLength(word) + 1);
+    if (sizes.some((size) => size > MOST_WORD_BYTES)) {
+      reasons.push(
+        `$.executors[${index}]: one argument or environment variable is longer than ${MOST_WORD_BYTES - 1} bytes, the most the kernel takes`,
+      );
+    } else if (sizes.reduce((sum, size) => sum + size + 8, 0) > MOST_WORDS_BYTES) {
+      reasons.push(`$.executors[${index}]: command and environment together are longer than ${MOST_WORDS_BYTES} bytes`);
+    }
+  }
+  return reasons;
+}
+
+/** Apptainer drops ALL variables, and says nothing that a client could see, when one name is not a shell identifier. */
+function unspeakableNames(request: TesTaskRequest): readonly string[] {
+  return request.executors.flatMap((executor, index) =>
+    Object.keys(executor.env ?? {})
+      .filter((name) => !isShellName(name))
+      .map((name) => `$.executors[${index}].env: apptainer cannot pass a variable named ${JSON.stringify(name)}`),
+  );
+}
+
+function skeletonPaths(request: TesTaskRequest): readonly string[] {
+  const files = [
+    ...(request.inputs ?? []).filter((input) => input.type === 'FILE').map((input) => input.path),
+    ...(request.outputs ?? []).filter((output) => output.type === 'FILE' && !hasWildcard(output.path)).map((output) => output.path),
+    ...request.executors.flatMap((executor) => [executor.stdout, executor.stderr]),
+  ];
+  return files
+    .filter((path) => path !== undefined)
+    .map((path) => segmentsOf(path))
+    .filter((segments) => segments.length === 1 && SKELETON.has(segments[0] ?? ''))
+    .map((segments) => `/${segments[0] ?? ''} is a directory of the system and cannot be a file of a task under bubblewrap`);
+}

@@ -1,0 +1,73 @@
+import type { TesExecutor } from '../../../task/tes';
+import type { MountPlan } from '../mount-plan';
+
+export const RUNTIME_NAMES = ['docker', 'podman', 'apptainer', 'bubblewrap'] as const;
+export type RuntimeName = (typeof RUNTIME_NAMES)[number];
+
+/** Where the bytes of an image come from. */
+export type ImageSource =
+  /** By name, from the engine's own store or a registry. */
+  | { readonly kind: 'registry'; readonly reference: string; readonly pull: 'always' | 'missing' | 'never' }
+  /** A file or directory of this machine; `key` names its present content (path, size, time of change). */
+  | {
+      readonly kind: 'local';
+      readonly path: string;
+      readonly form: 'archive' | 'oci-archive' | 'oci' | 'sif' | 'directory';
+      readonly key: string;
+    }
+  /** Recorded, not used (bubblewrap). */
+  | { readonly kind: 'none' };
+
+export interface Limits {
+  readonly cpuCores: number;
+  readonly memoryBytes: number;
+  readonly pids: number;
+}
+
+/** Everything about one executor that a runtime turns into an argv. Paths are the host's. */
+export interface ExecutorContext {
+  readonly jobName: string;
+  readonly index: number;
+  readonly executor: TesExecutor;
+  readonly plan: MountPlan;
+  /** Absolute directory of the workspace. */
+  readonly workspace: string;
+  readonly trees: string;
+  readonly image: ImageSource;
+  readonly limits: Limits;
+  readonly network: 'default' | 'host' | 'none';
+  /** `all` or a number, checked. */
+  readonly gpus?: string;
+  /** Container and image labels, for finding and fencing. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a runtime makes of one executor: shell words for the plan, and files beside it. Pure data. */
+export interface Launch {
+  /** Body of `launch_N`: commands whose every word was quoted; the last one replaces the shell. */
+  readonly commands: readonly string[];
+  /** Body of `before_N`, after the link-refusing preparation; empty = nothing. */
+  readonly before: readonly string[];
+  /** File name in `plan/` -> content, readable by the gateway's user alone. */
+  readonly files: Readonly<Record<string, string>>;
+}
+
+/** What one runtime can do, for the table of the README and `capabilities`. */
+export interface RuntimeAbilities {
+  readonly runtime: RuntimeName;
+  readonly image: string;
+  readonly network: string;
+  readonly user: string;
+  readonly gpus: string;
+  readonly memory: string;
+  readonly cpus: string;
+  readonly pids: string;
+  readonly wallClock: string;
+  readonly disk: string;
+}
+
+export const CONTAINER_DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export function envOf(executor: TesExecutor): readonly (readonly [string, string])[] {
+  return Object.entries(executor.env ?? {});
+}
