@@ -64,7 +64,7 @@ export class Scheduler {
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
-    const selection = selectBackend(task.id, task.needs, await this.candidates());
+    const selection = selectBackend(task.id, task.needs, await this.withReservation(await this.candidates()));
     return selection.kind === 'wait'
       ? selection.reasons.map((reason) => `waiting: ${reason}`)
       : ['waiting: about to be given to a backend'];

@@ -94,7 +94,7 @@ export interface QueueQuery {
  *
  * The store owns the time: `dueAt`, `notBefore`, leases and key expiry are in `now()`, which never steps back while the
  * process lives and survives clock changes (SQLite: wall time at start advanced by the monotonic clock; MongoDB: the server's).
- * At start any `dueAt` further ahead than `maxDueMs` becomes now.
+ * At start any `dueAt` further ahead than `maxDueMs` becomes now; a store that only one process can have open ends all leases then.
  *
  * Every write resolves only after it is durable (fsync, or w:majority j:true). A write that cannot be made throws `StoreError`.
  */

@@ -114,6 +114,7 @@ export const SQL = {
   // At start
   meta: 'SELECT value FROM meta WHERE key = ?',
   dueTooFar: 'SELECT seq FROM task INDEXED BY task_due WHERE due_at IS NOT NULL AND wake_at > ?',
+  leased: 'SELECT seq FROM task INDEXED BY task_due WHERE due_at IS NOT NULL AND lease_until IS NOT NULL',
   dueNow: 'UPDATE task SET due_at = ?, lease_until = NULL, lease_holder = NULL WHERE seq = ?',
   backoffTooFar: `SELECT seq FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before > ?`,
   notBeforeNow: 'UPDATE task SET not_before = ? WHERE seq = ?',
