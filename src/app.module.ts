@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { ApiModule } from './api/api.module';
 import { configureHttp, fastifyAdapterOptions } from './api/http-server';
 import { serveDocumentation } from './api/openapi';
 import { AnonymousAuthenticator } from './auth/none/anonymous.authenticator';
+import { LocalBackend } from './backends/local/local.backend';
 import { instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { Engine } from './engine/engine';
@@ -156,11 +158,17 @@ async function openStore({ settings, log }: GatewayContext): Promise<TaskStore> 
   }
 }
 
-function createBackends({ settings }: GatewayContext, _instance: string): readonly ExecutionBackend[] {
+function createBackends({ settings, environment, log }: GatewayContext, instance: string): readonly ExecutionBackend[] {
   return settings.backends.map((backend) => {
     switch (backend.type) {
       case 'local':
-        throw new Error(`the backend ${backend.name} cannot be made`);
+        return new LocalBackend(
+          slices.localBackendSettings(settings, backend, {
+            instance,
+            environment,
+            log: (level, message, fields) => log[level]({ backend: backend.name, ...fields }, message),
+          }),
+        );
       default: {
         const never: never = backend.type;
         throw new Error(`a backend of type ${String(never)} is not known`);

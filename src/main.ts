@@ -1,13 +1,11 @@
-import 'reflect-metadata';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { Gateway } from './app.module';
+import type { Gateway as RunningGateway } from './app.module';
 import { helpText, readCommandLine } from './config/command-line';
 import { processEnvironment, programEnvironment } from './config/process-environment';
 import { SettingsError, describeSettings, loadSettings } from './config/settings';
 import type { SettingLayers, Settings } from './config/settings';
-import { createLog } from './telemetry/gateway-log';
 
 const top = join(__dirname, '..');
 /** The terminal and npm may both hand on one Ctrl-C: what comes within this time is one signal, ms. */
@@ -52,11 +50,14 @@ function readSettings(layers: SettingLayers): Settings {
 }
 
 async function serve(settings: Settings): Promise<void> {
+  // Loaded only now: the version, or a fault of the settings, is said without a second of loading.
+  const { createLog } = await import('./telemetry/gateway-log.js');
+  const { Gateway } = await import('./app.module.js');
   const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
   const log = createLog({ level: settings.logs.level, format });
   endOnBugs(log);
   const version = versionOfPackage();
-  let gateway: Gateway | undefined;
+  let gateway: RunningGateway | undefined;
   try {
     gateway = await Gateway.create({ settings, version, log, environment: programEnvironment() });
     stopOnSignals(gateway, log);
@@ -70,7 +71,7 @@ async function serve(settings: Settings): Promise<void> {
   }
 }
 
-function stopOnSignals(gateway: Gateway, log: Logger): void {
+function stopOnSignals(gateway: RunningGateway, log: Logger): void {
   let first: number | undefined;
   const stop = async (signal: NodeJS.Signals): Promise<void> => {
     if (first !== undefined) {

@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import type { ApiSettings, ServiceInfoSettings } from './api/api-settings';
+import { COMMAND_ENVIRONMENT } from './backends/local/local.settings';
+import type { LocalBackendSettings } from './backends/local/local.settings';
 import { spanMs } from './config/setting-formats';
+import type { BackendSettings } from './config/setting-formats';
 import type { Settings } from './config/settings';
 import type { EngineSettings } from './engine/engine-settings';
 import type { AdmissionSettings } from './engine/task-admission';
@@ -101,4 +104,39 @@ export function serviceInfoSettings({ service_info: info }: Settings, version: s
 
 export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): FreeDiskSettings {
   return { directories: [data_dir, work_dir], minFreeBytes: limits.min_free_disk, everyMs: 5 * SECOND };
+}
+
+/** One entry of `backends` of type `local`. */
+export function localBackendSettings(
+  settings: Settings,
+  backend: BackendSettings,
+  surroundings: Pick<LocalBackendSettings, 'instance' | 'log'> & { readonly environment: Readonly<Record<string, string>> },
+): LocalBackendSettings {
+  const { images, local } = settings;
+  return {
+    name: backend.name,
+    runtime: backend.runtime,
+    network: backend.network,
+    ...(backend.cpus === undefined ? {} : { cpus: backend.cpus }),
+    ...(backend.ram_gb === undefined ? {} : { ramGb: backend.ram_gb }),
+    drain: backend.drain,
+    workDir: join(settings.work_dir, backend.name),
+    instance: surroundings.instance,
+    killGraceSeconds: local.kill_grace_seconds,
+    pidsLimit: local.pids_limit,
+    keepWorkspace: local.keep_workspace,
+    images: {
+      allowed: images.allowed,
+      map: images.map,
+      pull: images.pull,
+      ...(images.auth_file === '' ? {} : { authFile: images.auth_file }),
+    },
+    environment: Object.fromEntries(
+      COMMAND_ENVIRONMENT.flatMap((name) => {
+        const value = surroundings.environment[name];
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+    log: surroundings.log,
+  };
 }

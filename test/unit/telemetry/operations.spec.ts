@@ -1,0 +1,134 @@
+import { setTimeout } from 'node:timers/promises';
+import { BackendMonitor } from '../../../src/engine/backend-monitor';
+import { TaskEvents } from '../../../src/engine/task-events';
+import { StoreError } from '../../../src/ports/errors';
+import { BackendRegistry } from '../../../src/ports/registries';
+import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
+import { FreeDisk } from '../../../src/telemetry/free-disk';
+import { GatewayMetrics } from '../../../src/telemetry/gateway-metrics';
+import { Readiness } from '../../../src/telemetry/readiness';
+import { queuedTask } from '../../engine/records';
+import { ScriptedBackend } from '../../engine/scripted-backend';
+
+const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+async function start({ minFreeBytes = 0 } = {}) {
+  const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
+  const backend = new ScriptedBackend();
+  const backends = new BackendRegistry([backend]);
+  const monitor = new BackendMonitor(backends, 60_000, Date.now, silent, () => undefined);
+  await monitor.ask();
+  const disk = new FreeDisk({ directories: ['/'], minFreeBytes, everyMs: 60_000 }, () => undefined);
+  await disk.look();
+  const events = new TaskEvents((error) => {
+    throw error;
+  });
+  const metrics = new GatewayMetrics({ store, backends, engine: { events, monitor, loopErrors: 3 }, disk, version: '1.2.3' });
+  return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk) };
+}
+
+describe('readiness', () => {
+  it('is ready when store, disk and backends are well', async () => {
+    const { readiness, backend, store } = await start();
+    expect(await readiness.look()).toEqual({
+      status: 'ready',
+      store: { ok: true, detail: 'reads and writes' },
+      disk: { ok: true, detail: 'enough' },
+      backends: { [backend.name]: { ok: true, detail: 'scripted', since: expect.stringMatching(/^\d{4}-.*Z$/) } },
+    });
+    await store.close();
+  });
+
+  it('is degraded, not unavailable, while a backend is away', async () => {
+    const { readiness, backend, monitor, store } = await start();
+    backend.healthy = { ok: false, detail: 'the daemon does not answer' };
+    await monitor.ask();
+    const answer = await readiness.look();
+    expect(answer.status).toBe('degraded');
+    expect(answer.backends[backend.name]).toMatchObject({ ok: false, detail: 'the daemon does not answer' });
+    await store.close();
+  });
+
+  it('is degraded when the disk is nearly full, and says which setting decides', async () => {
+    const { readiness, disk, store } = await start({ minFreeBytes: Number.MAX_SAFE_INTEGER });
+    expect(disk.shortage()).toContain('limits.min_free_disk');
+    expect(await readiness.look()).toMatchObject({ status: 'degraded', disk: { ok: false } });
+    await store.close();
+  });
+
+  it('is unavailable when the store fails, with its public words only', async () => {
+    const { readiness, store } = await start();
+    jest
+      .spyOn(store, 'ping')
+      .mockRejectedValue(new StoreError('the store is damaged', { retryable: false, internal: 'page 7 of /secret/path' }));
+    expect(await readiness.look()).toMatchObject({ status: 'unavailable', store: { ok: false, detail: 'the store is damaged' } });
+    await store.close();
+  });
+
+  it('is unavailable once it stops', async () => {
+    const { readiness, store } = await start();
+    readiness.stop();
+    expect(await readiness.look()).toMatchObject({ status: 'unavailable', store: { detail: 'the gateway is stopping' } });
+    await store.close();
+  });
+});
+
+describe('free disk', () => {
+  it('keeps what it saw last when a directory cannot be asked, and says so', async () => {
+    const errors: string[] = [];
+    const disk = new FreeDisk({ directories: ['/', '/is-nowhere'], minFreeBytes: 1, everyMs: 5 }, (_error, directory) =>
+      errors.push(directory),
+    );
+    await disk.start();
+    while (errors.length < 2) await setTimeout(5);
+    disk.stop();
+    expect(errors).toContain('/is-nowhere');
+    expect(disk.free.get('/')).toBeGreaterThan(1);
+    expect(disk.shortage()).toBeUndefined();
+  });
+});
+
+describe('metrics', () => {
+  it('count tasks by state, changes, backends, disk and errors of the loops', async () => {
+    const { metrics, store, events, backend } = await start();
+    const task = queuedTask();
+    await store.insert('{}', task);
+    events.emit({ after: task, event: 'created' });
+    events.emit({ before: task, after: { ...task, state: 'INITIALIZING' }, event: 'assigned' });
+    events.emit({ before: { ...task, state: 'INITIALIZING' }, after: { ...task, state: 'INITIALIZING' }, event: 'submitted' });
+    const text = await metrics.registry.metrics();
+    for (const line of [
+      'tes_gateway_tasks{state="QUEUED"} 1',
+      'tes_gateway_tasks{state="COMPLETE"} 0',
+      'tes_gateway_queue_length 1',
+      'tes_gateway_task_state_changes_total{state="QUEUED"} 1',
+      'tes_gateway_task_state_changes_total{state="INITIALIZING"} 1',
+      `tes_gateway_backend_up{backend="${backend.name}"} 1`,
+      'tes_gateway_loop_errors 3',
+      'tes_gateway_info{version="1.2.3"} 1',
+    ])
+      expect(text).toContain(`${line}\n`);
+    expect(text).toMatch(/tes_gateway_disk_free_bytes{directory="\/"} \d+/);
+    await store.close();
+  });
+
+  it('still answer, without stale numbers, while the store is away', async () => {
+    const { metrics, store } = await start();
+    await store.insert('{}', queuedTask());
+    expect(await metrics.registry.metrics()).toContain('tes_gateway_tasks{state="QUEUED"} 1');
+    jest.spyOn(store, 'counts').mockRejectedValue(new StoreError('away', { retryable: true }));
+    const text = await metrics.registry.metrics();
+    expect(text).not.toContain('tes_gateway_tasks{');
+    expect(await metrics.registry.metrics()).toMatch(/tes_gateway_scrape_errors_total [1-9]/);
+    await store.close();
+  });
+
+  it('time requests by route template, never by id', async () => {
+    const { metrics, store } = await start();
+    metrics.answered('GET', '/v1/tasks/:id', 200, 0.002);
+    expect(await metrics.registry.metrics()).toContain(
+      'tes_gateway_http_request_duration_seconds_count{method="GET",route="/v1/tasks/:id",status="200"} 1',
+    );
+    await store.close();
+  });
+});
