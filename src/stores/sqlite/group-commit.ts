@@ -39,6 +39,7 @@ export class GroupCommit {
   constructor(
     private readonly db: DatabaseSync,
     private readonly hooks: GroupCommitHooks,
+    private readonly busyPatienceMs = BUSY_PATIENCE_MS,
   ) {
     this.begin = db.prepare('BEGIN IMMEDIATE');
     this.commit = db.prepare('COMMIT');
@@ -143,7 +144,7 @@ export class GroupCommit {
   private mayWait(): boolean {
     const now = performance.now();
     this.busySince ??= now;
-    if (now - this.busySince < BUSY_PATIENCE_MS) return true;
+    if (now - this.busySince < this.busyPatienceMs) return true;
     this.busySince = undefined;
     return false;
   }

@@ -45,8 +45,6 @@ export class ArrayList implements SeekList {
   }
 }
 
-const SLICE = 16_384;
-
 /** Tasks whose name is in a range that very many are in: read from the newest, slice by slice, so that one seek stays short. */
 export class NameScan implements SeekList {
   readonly exact = false;
@@ -60,6 +58,8 @@ export class NameScan implements SeekList {
     private readonly start: string,
     private readonly end: string | undefined,
     private readonly wanted: number,
+    /** Sequence numbers looked through at a time. */
+    private readonly slice: number,
   ) {}
 
   seek(from: number): number | undefined {
@@ -69,7 +69,7 @@ export class NameScan implements SeekList {
     if (next !== undefined) return next;
     const start = Math.min(top, this.floor);
     if (start <= 0) return undefined;
-    const bottom = start - SLICE;
+    const bottom = start - this.slice;
     this.found = rows<[number]>(this.statement, start, bottom, this.start, this.end ?? null, this.wanted).map(([seq]) => seq);
     const last = this.found.at(-1);
     this.floor = last !== undefined && this.found.length === this.wanted ? last - 1 : bottom;

@@ -15,7 +15,8 @@ export class StoreLock {
     let db: DatabaseSync | undefined;
     try {
       db = new DatabaseSync(path, { timeout: 0 });
-      db.exec('BEGIN EXCLUSIVE');
+      // No journal file: nothing is ever written here.
+      db.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
       return new StoreLock(db);
     } catch (error) {
       db?.close();

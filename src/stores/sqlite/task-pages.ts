@@ -15,14 +15,20 @@ interface Filter {
   readonly value: SQLInputValue;
 }
 
-/** So many names with a prefix are sorted in memory; when there are more, the newest tasks are looked through instead. */
-const MAX_NAMES = 16_384;
+export interface PageLimits {
+  /** So many names with a prefix are sorted in memory; when there are more, the newest tasks are looked through instead. */
+  readonly names: number;
+  /** How many of those at a time. */
+  readonly slice: number;
+}
+const LIMITS: PageLimits = { names: 16_384, slice: 16_384 };
 
 /** Pages of tasks, newest first. A page of one filter is one statement; of several, a walk over their indexes together. */
 export class TaskPages {
   constructor(
     private readonly statements: Statements,
     private readonly tokens: PageTokens,
+    private readonly limits: PageLimits = LIMITS,
   ) {}
 
   async minimal(query: ListQuery): Promise<Page<MinimalRow>> {
@@ -107,11 +113,11 @@ export class TaskPages {
     const accepts: ((seq: number) => boolean)[] = [];
     const seqs =
       end === undefined
-        ? rows<[number]>(seqsOfNameFrom, start, before, MAX_NAMES + 1)
-        : rows<[number]>(seqsOfName, start, end, before, MAX_NAMES + 1);
-    if (seqs.length <= MAX_NAMES) lists.unshift(new ArrayList(seqs.map(([seq]) => seq)));
+        ? rows<[number]>(seqsOfNameFrom, start, before, this.limits.names + 1)
+        : rows<[number]>(seqsOfName, start, end, before, this.limits.names + 1);
+    if (seqs.length <= this.limits.names) lists.unshift(new ArrayList(seqs.map(([seq]) => seq)));
     else if (lists.length > 0) accepts.push((seq) => this.nameKeyAt(seq)?.startsWith(start) === true);
-    else lists.push(new NameScan(namesBetween, row<[number | null]>(newest)?.[0] ?? 0, start, end, limit));
+    else lists.push(new NameScan(namesBetween, row<[number | null]>(newest)?.[0] ?? 0, start, end, limit, this.limits.slice));
     if (prefix.length > NAME_KEY_LENGTH) accepts.push((seq) => this.fullNameAt(seq)?.startsWith(prefix) === true);
     return accepts;
   }
