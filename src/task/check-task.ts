@@ -43,25 +43,28 @@ const HOLDS_NUL = 'must not hold a NUL character';
 
 /** Texts that are only kept and shown: they have to survive storage and answers as UTF-8. */
 function checkTexts(request: TesTaskRequest, found: Problems): void {
-  const check = (text: string | undefined, path: string): void => {
-    if (text !== undefined && !text.isWellFormed()) found.add(path, NOT_UNICODE);
-  };
   const checkMap = (map: Readonly<Record<string, string>> | undefined, path: string): void => {
     for (const [key, value] of Object.entries(map ?? {})) {
-      if (!key.isWellFormed() || !value.isWellFormed()) found.add(memberPath(path, key), NOT_UNICODE);
+      if (isBroken(key) || isBroken(value)) found.add(memberPath(path, key), NOT_UNICODE);
     }
   };
-  check(request.name, '$.name');
-  check(request.description, '$.description');
+  if (isBroken(request.name)) found.add('$.name', NOT_UNICODE);
+  if (isBroken(request.description)) found.add('$.description', NOT_UNICODE);
   checkMap(request.tags, '$.tags');
   checkMap(request.resources?.backend_parameters, '$.resources.backend_parameters');
-  request.resources?.zones?.forEach((zone, index) => check(zone, `$.resources.zones[${index}]`));
+  request.resources?.zones?.forEach((zone, index) => {
+    if (isBroken(zone)) found.add(`$.resources.zones[${index}]`, NOT_UNICODE);
+  });
   for (const list of ['inputs', 'outputs'] as const) {
     request[list]?.forEach(({ name, description }, index) => {
-      check(name, `$.${list}[${index}].name`);
-      check(description, `$.${list}[${index}].description`);
+      if (isBroken(name)) found.add(`$.${list}[${index}].name`, NOT_UNICODE);
+      if (isBroken(description)) found.add(`$.${list}[${index}].description`, NOT_UNICODE);
     });
   }
+}
+
+function isBroken(text: string | undefined): boolean {
+  return text !== undefined && !text.isWellFormed();
 }
 
 /** `$.tags.key`, or `$.tags["odd key"]`: always readable, whatever a client chose as a key. */
@@ -73,13 +76,16 @@ function checkExecutor(executor: TesExecutor, path: string, found: Problems): vo
   if (!parseImageReference(executor.image)) found.add(`${path}.image`, 'is not an image reference ([registry/]name[:tag][@digest])');
   if (executor.command.length === 0) found.add(`${path}.command`, 'must hold at least the program');
   if (executor.command[0] === '') found.add(`${path}.command[0]`, 'must name a program');
-  executor.command.forEach((argument, index) => checkPlain(argument, `${path}.command[${index}]`, found));
+  executor.command.forEach((argument, index) => {
+    if (!isPlain(argument)) addPlain(argument, `${path}.command[${index}]`, found);
+  });
   for (const [key, value] of Object.entries(executor.env ?? {})) {
+    if (key !== '' && !key.includes('=') && isPlain(key) && isPlain(value)) continue;
     const at = memberPath(`${path}.env`, key);
     if (key === '') found.add(at, 'must have a name');
     if (key.includes('=')) found.add(at, "must not have '=' in its name");
-    checkPlain(key, at, found);
-    checkPlain(value, at, found);
+    addPlain(key, at, found);
+    addPlain(value, at, found);
   }
   if (executor.workdir !== undefined) checkPath(executor.workdir, `${path}.workdir`, found);
   for (const stream of ['stdin', 'stdout', 'stderr'] as const) {
@@ -89,7 +95,12 @@ function checkExecutor(executor: TesExecutor, path: string, found: Problems): vo
 }
 
 /** argv, environment and URLs: any text the kernel can hand over. */
-function checkPlain(text: string, path: string, found: Problems): void {
+function isPlain(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0');
+}
+
+/** Says what keeps a text from being plain. */
+function addPlain(text: string, path: string, found: Problems): void {
   if (text.includes('\0')) found.add(path, HOLDS_NUL);
   if (!text.isWellFormed()) found.add(path, NOT_UNICODE);
 }
@@ -178,7 +189,7 @@ function checkOutput(output: TesOutput, at: string, found: Problems): void {
 
 /** URLs are opaque; only what no storage could ever read is refused. A URL that is ignored beside `content` only has to be text. */
 function checkUrl(url: string, at: string, found: Problems, { used }: { readonly used: boolean }): void {
-  checkPlain(url, at, found);
+  addPlain(url, at, found);
   if (!used) return;
   if (schemeOf(url) === undefined) found.add(at, 'must be a URL or an absolute path');
   // In a bare path a newline may be part of a file's name; in a URL it is how one request becomes two.

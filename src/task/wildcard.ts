@@ -41,7 +41,7 @@ function mayHoldWildcard(path: string): boolean {
 
 /** Whether a path holds `*` or `?` outside quoting: always a wildcard, so that `path_prefix` is required (TES `tesOutput.path_prefix`). */
 export function requiresPrefix(path: string): boolean {
-  return /[*?]/.test(path.replaceAll(/\\./gs, ''));
+  return /[*?]/.test(path) && /[*?]/.test(path.replaceAll(/\\./gs, ''));
 }
 
 /** The pattern an output's path stands for; `undefined` when the path is a plain one and `path_prefix` is ignored. For outputs that `checkTask` let through. */

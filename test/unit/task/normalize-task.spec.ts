@@ -155,7 +155,6 @@ describe('__proto__', () => {
   it('as a member is unknown, and nothing is read through it', () => {
     const body: unknown = JSON.parse('{"__proto__":{"name":"x"},"executors":[{"__proto__":{"image":"x"}}]}');
     expect(JSON.stringify(normalizeTask(body))).toBe('{"executors":[{}]}');
-    expect(normalizeTask(Object.create({ name: 'inherited' }))).toStrictEqual({});
   });
 });
 
