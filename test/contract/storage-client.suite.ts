@@ -8,7 +8,9 @@ export interface StorageUnderTest {
   readonly client: StorageClient;
   /** URL of an empty place (a directory, where the storage knows them) that may be written to. No trailing slash. */
   readonly base: string;
-  /** A URL that the settings forbid, and the setting that its refusal names. */
+  /** The same storage under narrower settings, where `client` itself forbids nothing. */
+  readonly refusing?: StorageClient;
+  /** A URL that the settings (of `refusing`, if there) forbid, and the setting that its refusal names. */
   readonly forbidden: { readonly url: string; readonly setting: string };
   /** Names of everything that is really there below `base`, temporary files included. */
   names(): Promise<readonly string[]>;
@@ -107,9 +109,10 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
     });
 
     it('refuses what the settings forbid, by name and without trying', async () => {
-      const { client, forbidden } = storage;
+      const { forbidden } = storage;
+      const client = storage.refusing ?? storage.client;
       for (const use of ['read', 'write'] as const) expect(client.refusal(forbidden.url, use)).toContain(forbidden.setting);
-      expect(client.refusal(url('a.txt'), 'write')).toBeUndefined();
+      expect(storage.client.refusal(url('a.txt'), 'write')).toBeUndefined();
       const tries = [
         client.stat(forbidden.url, signal),
         client.read(forbidden.url, {}, signal),

@@ -18,11 +18,11 @@ export function filePathOf(url: string): FilePath {
 }
 
 function pathOfFileUrl(url: string): FilePath {
-  const match = /^file:(?:\/\/([^/]*))?(\/[^]*)$/i.exec(url);
+  const match = /^file:(?:\/\/([^/]*)(\/[^]*)|(\/(?!\/)[^]*))$/i.exec(url);
   if (!match) return { problem: 'names no absolute path (file:///path)' };
   const host = match[1] ?? '';
   if (host !== '' && host.toLowerCase() !== 'localhost') return { problem: `names a file on another host (${host})` };
-  const raw = match[2] ?? '';
+  const raw = match[2] ?? match[3] ?? '';
   if (/%2f/i.test(raw)) return { problem: 'holds an encoded slash' };
   try {
     return { path: raw.replace(/(?:%[0-9a-f]{2})+/gi, (escapes) => decodeURIComponent(escapes)) };

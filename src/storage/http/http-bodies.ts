@@ -19,7 +19,7 @@ export function checkedBody(answer: Answer, expected: ExpectedBody, signal: Abor
   const stream = Readable.from(received(answer, expected, signal), { objectMode: false, signal });
   // Also when it is given up before the first byte is read.
   stream.once('close', () => {
-    answer.idle.rest();
+    answer.idle.end();
     answer.body.destroy();
   });
   return stream;

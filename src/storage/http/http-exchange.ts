@@ -29,6 +29,7 @@ export interface Answer {
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 /** Of a body nobody wants: so much is read to keep the connection, more is cut off. */
 const DISCARDED_BYTES = 64 * 1024;
+const DISCARD_MS = 5000;
 
 /** One request and its answer, whatever its status; redirects of GET and HEAD are followed, each target checked as the first was. */
 export class HttpExchange {
@@ -140,12 +141,14 @@ export function idleError(subject: string, limitMs: number): TransferError {
   return new TransferError(`${subject}: nothing moved for ${limitMs / 1000} s`, { retryable: true });
 }
 
-/** Lets go of an answer whose body is not wanted, keeping the connection where that is cheap. */
-export function discard({ body, idle }: Answer): void {
+/** Lets go of an answer whose body is not wanted, keeping the connection where that is cheap and quick. */
+export function discard({ body }: Answer): void {
+  if (body.closed) return;
   let bytes = 0;
-  idle.arm();
-  body.on('error', () => idle.rest());
-  body.on('close', () => idle.rest());
+  const timer = setTimeout(() => body.destroy(), DISCARD_MS);
+  // What becomes of it is nobody's concern any more.
+  body.on('error', () => undefined);
+  body.on('close', () => clearTimeout(timer));
   body.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > DISCARDED_BYTES) body.destroy();

@@ -110,7 +110,7 @@ export class HttpStorage extends StorageClient {
       if (broken && !idle.expired) throw broken;
       throw idle.expired ? idleError(subject, this.settings.idleTimeoutMs) : error;
     } finally {
-      idle.rest();
+      idle.end();
       body.destroy();
       content.destroy();
     }

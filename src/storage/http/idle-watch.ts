@@ -2,6 +2,7 @@
 export class IdleWatch {
   private readonly controller = new AbortController();
   private timer: NodeJS.Timeout | undefined;
+  private over = false;
   constructor(private readonly limitMs: number) {}
 
   get signal(): AbortSignal {
@@ -13,9 +14,15 @@ export class IdleWatch {
   /** Starts the clock, or starts it anew. */
   arm(): void {
     this.rest();
+    if (this.over) return;
     this.timer = setTimeout(() => this.controller.abort(), this.limitMs);
   }
   rest(): void {
     clearTimeout(this.timer);
+  }
+  /** For good: whoever still arms it starts nothing. */
+  end(): void {
+    this.over = true;
+    this.rest();
   }
 }

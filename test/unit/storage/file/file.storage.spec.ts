@@ -1,0 +1,284 @@
+import { execFileSync } from 'node:child_process';
+import { link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { TransferError } from '../../../../src/ports/errors';
+import type { StorageEntry } from '../../../../src/ports/storage-client';
+import { FileStorage } from '../../../../src/storage/file/file.storage';
+
+const signal = new AbortController().signal;
+/** Holds `data` (allowed), `data2` and `outside` (not allowed), each with a file `secret`. */
+let top: string;
+let data: string;
+let storage: FileStorage;
+
+beforeEach(async () => {
+  top = await realpath(await mkdtemp(join(tmpdir(), 'file-')));
+  data = join(top, 'data');
+  for (const name of ['data', 'data2', 'outside']) {
+    await mkdir(join(top, name));
+    await writeFile(join(top, name, 'secret'), `of ${name}`);
+  }
+  storage = new FileStorage({ allowed: [data] });
+});
+afterEach(async () => {
+  await rm(top, { recursive: true });
+});
+
+const get = async (url: string): Promise<string> => (await buffer(await storage.read(url, {}, signal))).toString();
+const put = (url: string, text = 'new', mode?: number): Promise<{ sizeBytes: number }> =>
+  storage.write(url, Readable.from([Buffer.from(text)], { objectMode: false }), mode === undefined ? {} : { mode }, signal);
+async function list(url: string): Promise<StorageEntry[]> {
+  const entries: StorageEntry[] = [];
+  for await (const entry of storage.list(url, signal)) entries.push(entry);
+  return entries;
+}
+async function failureOf(work: Promise<unknown>): Promise<TransferError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(TransferError);
+  return error as TransferError;
+}
+/** Every way to reach a URL, refused for good, with words that name the setting where one decides. */
+async function expectRefused(url: string, words = 'storage.file.allowed'): Promise<void> {
+  for (const work of [get(url), put(url), storage.stat(url, signal), list(url), storage.mkdir(url, 0o755, signal)]) {
+    const error = await failureOf(work);
+    expect(error.retryable).toBe(false);
+    expect(error.publicMessage).toContain(words);
+  }
+}
+const fifo = (path: string): void => void execFileSync('mkfifo', [path]);
+
+describe('the allowed directories', () => {
+  it('hold what lies below them by segments, not by letters', async () => {
+    expect(await get(`${data}/secret`)).toBe('of data');
+    expect(storage.refusal(`${top}/data2/secret`)).toContain('storage.file.allowed');
+    await expectRefused(`${top}/data2/secret`);
+    expect(storage.locations).toEqual([`file://${data}`]);
+  });
+
+  it.each(['/../outside/secret', '/x/../../outside/secret', '/./../data2/secret', '/..'])('are not left by %s', async (tail) => {
+    await expectRefused(`${data}${tail}`);
+    await expectRefused(`file://${data}${tail.replaceAll('..', '%2e%2e')}`);
+  });
+
+  it('allow nothing when there are none', async () => {
+    storage = new FileStorage({ allowed: [] });
+    await expectRefused(`${data}/secret`);
+    await expectRefused('/etc/passwd');
+  });
+
+  it('must be absolute', () => {
+    expect(() => new FileStorage({ allowed: ['data'] })).toThrow('storage.file.allowed');
+    expect(() => new FileStorage({ allowed: [''] })).toThrow('storage.file.allowed');
+  });
+
+  it('may be links, trail a slash, be the root, and come later', async () => {
+    await symlink(data, join(top, 'alias'));
+    storage = new FileStorage({ allowed: [join(top, 'alias/'), join(top, 'later')] });
+    expect(await get(join(top, 'alias/secret'))).toBe('of data');
+    expect(await get(join(data, 'secret'))).toBe('of data');
+    expect((await failureOf(put(join(top, 'later/x')))).publicMessage).toContain('does not exist');
+    await mkdir(join(top, 'later'));
+    await put(join(top, 'later/x'), 'late');
+    expect(await get(join(top, 'later/x'))).toBe('late');
+    storage = new FileStorage({ allowed: ['/'] });
+    expect(await get(join(top, 'outside/secret'))).toBe('of outside');
+  });
+});
+
+describe('links', () => {
+  it('that stay are followed, those that leave are refused', async () => {
+    await mkdir(join(data, 'sub'));
+    await symlink('../secret', join(data, 'sub/inside'));
+    await symlink('../../outside/secret', join(data, 'sub/out'));
+    await symlink(join(top, 'outside'), join(data, 'dir'));
+    expect(await get(`${data}/sub/inside`)).toBe('of data');
+    for (const work of [get(`${data}/sub/out`), get(`${data}/dir/secret`), list(`${data}/dir`), put(`${data}/dir/new`)]) {
+      expect((await failureOf(work)).publicMessage).toContain('symbolic link');
+    }
+    expect(await readdir(join(top, 'outside'))).toEqual(['secret']);
+  });
+
+  it('in place of a target are replaced, never written through', async () => {
+    await symlink(join(top, 'outside/secret'), join(data, 'target'));
+    await symlink(join(top, 'outside/made'), join(data, 'dangling'));
+    await put(`${data}/target`);
+    await put(`${data}/dangling`);
+    expect((await lstat(join(data, 'target'))).isFile()).toBe(true);
+    expect(await readFile(join(top, 'outside/secret'), 'utf8')).toBe('of outside');
+    expect(await readdir(join(top, 'outside'))).toEqual(['secret']);
+  });
+
+  it('that dangle on the way to a target make no directory elsewhere', async () => {
+    await symlink(join(top, 'outside/made'), join(data, 'way'));
+    await failureOf(put(`${data}/way/file`));
+    await failureOf(storage.mkdir(`${data}/way`, 0o755, signal));
+    expect(await readdir(join(top, 'outside'))).toEqual(['secret']);
+  });
+
+  it('swapped in while a file is being reached never lead out', async () => {
+    await mkdir(join(data, 'real'));
+    await writeFile(join(data, 'real/secret'), 'of data');
+    let swapping = true;
+    const swapper = (async () => {
+      for (let count = 0; swapping || count % 2 === 1; count += 1) {
+        await symlink(count % 2 === 0 ? 'real' : join(top, 'outside'), join(data, 'next'));
+        await rename(join(data, 'next'), join(data, 'd'));
+      }
+    })();
+    const seen = new Set<string>();
+    for (let count = 0; count < 100; count += 1) {
+      seen.add(await get(`${data}/d/secret`).catch((error: unknown) => (error instanceof TransferError ? 'refused' : String(error))));
+      await put(`${data}/d/new`).catch((error: unknown) => expect(error).toBeInstanceOf(TransferError));
+    }
+    swapping = false;
+    await swapper;
+    expect([...seen].sort()).toEqual(['of data', 'refused']);
+    expect(await readdir(join(top, 'outside'))).toEqual(['secret']);
+  });
+
+  it('of a listed tree are kept relative; an absolute one inside is rewritten', async () => {
+    await mkdir(join(data, 't/a/b'), { recursive: true });
+    await writeFile(join(data, 't/file'), 'x');
+    await symlink('../../file', join(data, 't/a/b/up'));
+    await symlink(join(data, 't/file'), join(data, 't/a/absolute'));
+    await symlink('nowhere', join(data, 't/dangling'));
+    await symlink('b', join(data, 't/a/dir'));
+    await symlink('dir/../../file', join(data, 't/a/crooked'));
+    await symlink('.', join(data, 't/self'));
+    const links = (await list(`${data}/t`)).filter((entry) => entry.kind === 'link').map((entry) => [entry.path, entry.linkTarget]);
+    expect(Object.fromEntries(links)).toEqual({
+      'a/b/up': '../../file',
+      'a/absolute': '../file',
+      dangling: 'nowhere',
+      'a/dir': 'b',
+      'a/crooked': '../file',
+      self: '.',
+    });
+  });
+
+  it.each(['../secret', '../../outside/secret', '/etc/passwd', 'a/../../secret', '/nowhere/at/all'])(
+    'of a listed tree that leave it are refused: %s',
+    async (target) => {
+      await mkdir(join(data, 't/a'), { recursive: true });
+      await symlink(target, join(data, 't/link'));
+      const error = await failureOf(list(`${data}/t`));
+      expect(error.retryable).toBe(false);
+      expect(error.publicMessage).toContain('leaves the directory');
+    },
+  );
+
+  it('made here replace what was there in one step', async () => {
+    await storage.symlink(`${data}/l`, 'one', signal);
+    await storage.symlink(`${data}/l`, 'two', signal);
+    expect(await readlink(join(data, 'l'))).toBe('two');
+    expect(await readdir(data)).toEqual(['l', 'secret']);
+  });
+
+  it('that are hard do not carry a write to the other name', async () => {
+    await link(join(top, 'outside/secret'), join(data, 'hard'));
+    await put(`${data}/hard`);
+    expect(await readFile(join(top, 'outside/secret'), 'utf8')).toBe('of outside');
+  });
+});
+
+describe('what is no file', () => {
+  it('is refused at once: a FIFO', async () => {
+    fifo(join(data, 'fifo'));
+    for (const work of [get(`${data}/fifo`), storage.stat(`${data}/fifo`, signal), put(`${data}/fifo`), list(data)]) {
+      const error = await failureOf(work);
+      expect(error.retryable).toBe(false);
+      expect(error.publicMessage).toContain('a FIFO');
+    }
+    expect((await lstat(join(data, 'fifo'))).isFIFO()).toBe(true);
+  });
+
+  it('is refused at once: a device', async () => {
+    storage = new FileStorage({ allowed: ['/dev'] });
+    for (const work of [get('/dev/zero'), storage.stat('/dev/zero', signal), put('/dev/null')]) {
+      expect((await failureOf(work)).publicMessage).toContain('a device');
+    }
+    expect((await lstat('/dev/null')).isCharacterDevice()).toBe(true);
+  });
+
+  it('is refused at once: a directory read as a file', async () => {
+    expect((await failureOf(get(data))).publicMessage).toContain('a directory');
+  });
+});
+
+describe('writing', () => {
+  it('keeps the mode, but never setuid, setgid or sticky', async () => {
+    await put(`${data}/tool`, 'x', 0o7751);
+    expect((await stat(join(data, 'tool'))).mode & 0o7777).toBe(0o751);
+    await storage.mkdir(`${data}/d`, 0o7750, signal);
+    expect((await stat(join(data, 'd'))).mode & 0o7777).toBe(0o750);
+  });
+
+  it('shows readers the old file until the new one is whole', async () => {
+    await put(`${data}/f`, 'old');
+    async function* slow(): AsyncGenerator<Buffer> {
+      yield Buffer.from('n');
+      expect(await readFile(join(data, 'f'), 'utf8')).toBe('old');
+      yield Buffer.from('ew');
+    }
+    await storage.write(`${data}/f`, Readable.from(slow(), { objectMode: false }), {}, signal);
+    expect(await readFile(join(data, 'f'), 'utf8')).toBe('new');
+  });
+
+  it('clears away what a killed process had begun for the same file', async () => {
+    let temporary: string | undefined;
+    async function* peeking(): AsyncGenerator<Buffer> {
+      temporary = (await readdir(data)).find((name) => name.endsWith('.part'));
+      yield Buffer.from('x');
+    }
+    await storage.write(`${data}/f`, Readable.from(peeking(), { objectMode: false }), {}, signal);
+    await writeFile(join(data, temporary ?? ''), 'left over, and longer than what comes');
+    await put(`${data}/f`, 'y');
+    expect(await readdir(data)).toEqual(['f', 'secret']);
+    expect(await get(`${data}/f`)).toBe('y');
+  });
+
+  it('names path and reason when it fails', async () => {
+    const long = `${data}/${'x'.repeat(256)}`;
+    const error = await failureOf(put(long));
+    expect(error.publicMessage).toContain(`${long} cannot be written: the name is too long`);
+    expect((await failureOf(get(`${data}/secret/below`))).notFound).toBe(true);
+  });
+});
+
+describe('listing', () => {
+  it('gives 10,000 files of one directory', async () => {
+    await mkdir(join(data, 'many'));
+    await Promise.all(Array.from({ length: 10_000 }, (_, index) => writeFile(join(data, 'many', `f${index}`), '')));
+    expect(await list(`${data}/many`)).toHaveLength(10_000);
+  });
+
+  it('goes deep without holding every directory open', async () => {
+    await mkdir(join(data, ...Array.from({ length: 500 }, () => 'd')), { recursive: true });
+    expect(await list(data)).toHaveLength(501);
+  });
+
+  it('refuses a name that is not UTF-8, rather than give a name that is not there', async () => {
+    await writeFile(Buffer.concat([Buffer.from(`${data}/bad-`), Buffer.from([0xff])]), 'x');
+    const error = await failureOf(list(data));
+    expect(error.publicMessage).toContain('bad-\\xff');
+    expect(error.retryable).toBe(false);
+  });
+
+  it('stops when it is told to', async () => {
+    const stop = new AbortController();
+    await put(`${data}/a`);
+    const reading = (async () => {
+      for await (const entry of storage.list(data, stop.signal)) {
+        expect(entry).toBeDefined();
+        stop.abort();
+      }
+    })();
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});
