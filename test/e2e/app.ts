@@ -1,0 +1,138 @@
+import { randomBytes } from 'node:crypto';
+import { Global, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { ApiModule } from '../../src/api/api.module';
+import type { ApiSettings, ServiceInfoSettings } from '../../src/api/api-settings';
+import { configureHttp, fastifyAdapterOptions } from '../../src/api/http-server';
+import { serveDocumentation } from '../../src/api/openapi';
+import { AnonymousAuthenticator } from '../../src/auth/none/anonymous.authenticator';
+import { Engine } from '../../src/engine/engine';
+import { LogReader } from '../../src/engine/log-reader';
+import { type AdmissionSettings, TaskAdmission } from '../../src/engine/task-admission';
+import { taskId } from '../../src/engine/task-id';
+import { TaskService, type TaskServiceSettings } from '../../src/engine/task.service';
+import type { Authenticator } from '../../src/ports/authenticator';
+import type { ExecutionBackend } from '../../src/ports/execution-backend';
+import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
+import type { StorageClient } from '../../src/ports/storage-client';
+import type { TaskStore } from '../../src/ports/task-store';
+import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
+import { MemoryStorage } from '../engine/memory-storage';
+import { ScriptedBackend, ScriptedWorld } from '../engine/scripted-backend';
+import { ADMISSION, ENGINE, SERVICE, SILENT } from '../engine/settings';
+
+export const SERVICE_INFO: ServiceInfoSettings = {
+  id: 'org.example.tes',
+  name: 'tes-gateway',
+  organization: { name: 'Example', url: 'https://example.org' },
+  version: '1.2.3',
+};
+
+export interface GatewayOptions {
+  readonly api?: Partial<ApiSettings>;
+  readonly service?: Partial<TaskServiceSettings>;
+  readonly admission?: Partial<AdmissionSettings>;
+  readonly authenticators?: readonly Authenticator[];
+  /** Instead of the scripted one. */
+  readonly backends?: readonly ExecutionBackend[];
+  /** Besides `mem://`. */
+  readonly storage?: readonly StorageClient[];
+  /** Instead of an empty one in memory; a test that wants to see or slow down its calls gives its own. */
+  readonly store?: TaskStore;
+  readonly shortage?: () => string | undefined;
+}
+
+/** The whole application but for its settings: HTTP, engine, SQLite in memory. A task runs as its tag `life` says. */
+export class TestGateway {
+  private constructor(
+    private readonly app: NestFastifyApplication,
+    private readonly engine: Engine,
+    readonly tasks: TaskService,
+    readonly store: TaskStore,
+    readonly backend: ScriptedBackend,
+    readonly storage: MemoryStorage,
+    readonly port: number,
+  ) {}
+
+  static async start(options: GatewayOptions = {}): Promise<TestGateway> {
+    const api: ApiSettings = { bodyLimitBytes: 16 * 2 ** 20, corsOrigins: [], trustProxy: false, ...options.api };
+    const store = options.store ?? (await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 }));
+    const backend = scriptedBackend();
+    const memory = new MemoryStorage();
+    const backends = new BackendRegistry(options.backends ?? [backend]);
+    const storage = new StorageRegistry([memory, ...(options.storage ?? [])]);
+    const engine = new Engine({ store, backends, storage, settings: ENGINE, log: SILENT, now: Date.now, random: Math.random });
+    const admission = new TaskAdmission(backends, storage, { ...ADMISSION, ...options.admission });
+    const tasks = new TaskService(store, engine.writer, admission, engine.scheduler, {
+      settings: { ...SERVICE, ...options.service },
+      now: Date.now,
+      newId: (nowMs) => taskId(nowMs, randomBytes(10)),
+      diskGuard: options.shortage ?? (() => undefined),
+    });
+    const logs = new LogReader(tasks, store, backends, engine.events, 20);
+    const app = await createApp(api, options.authenticators ?? [new AnonymousAuthenticator()], { tasks, logs, backends, storage });
+    await engine.start();
+    await app.listen(0, '127.0.0.1');
+    return new TestGateway(app, engine, tasks, store, backend, memory, Number(new URL(await app.getUrl()).port));
+  }
+
+  async stop(): Promise<void> {
+    await this.engine.stop(0);
+    await this.app.close();
+    await this.store.close();
+  }
+}
+
+/** One gateway for all tests of a `describe`. */
+export function sharedGateway(options: GatewayOptions = {}): () => TestGateway {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await TestGateway.start(options);
+  });
+  afterAll(() => gateway.stop());
+  return () => gateway;
+}
+
+/** Tag `life`: `run` runs until it is finished or cancelled, `fail` ends with exit code 1, anything else succeeds at once. */
+function scriptedBackend(): ScriptedBackend {
+  return new ScriptedBackend(new ScriptedWorld(), {
+    life: ({ request }) => {
+      const life = request.tags?.['life'];
+      return { looks: life === 'run' ? Infinity : 0, ending: { phase: life === 'fail' ? 'failed' : 'succeeded' } };
+    },
+    capacity: { cpuCores: 64, ramGb: 256 },
+    capabilities: { pollMs: { first: 10, longest: 200 } },
+  });
+}
+
+interface Behind {
+  readonly tasks: TaskService;
+  readonly logs: LogReader;
+  readonly backends: BackendRegistry;
+  readonly storage: StorageRegistry;
+}
+
+function createApp(settings: ApiSettings, authenticators: readonly Authenticator[], behind: Behind): Promise<NestFastifyApplication> {
+  @Global()
+  @Module({
+    providers: [
+      { provide: TaskService, useValue: behind.tasks },
+      { provide: LogReader, useValue: behind.logs },
+      { provide: BackendRegistry, useValue: behind.backends },
+      { provide: StorageRegistry, useValue: behind.storage },
+    ],
+    exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
+  })
+  class EngineModule {}
+  const module = ApiModule.register({ settings, serviceInfo: SERVICE_INFO, authenticators, imports: [EngineModule] });
+  return serve(module, settings);
+}
+
+async function serve(module: ReturnType<typeof ApiModule.register>, settings: ApiSettings): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter(fastifyAdapterOptions(settings));
+  const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: ['error'] });
+  configureHttp(app, settings);
+  serveDocumentation(app, SERVICE_INFO.version);
+  return app;
+}
