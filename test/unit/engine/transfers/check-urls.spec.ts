@@ -1,0 +1,41 @@
+import { checkUrls } from '../../../../src/engine/transfers/transfers';
+import { StorageRegistry } from '../../../../src/ports/registries';
+import { FileStorage } from '../../../../src/storage/file/file.storage';
+
+const storage = new StorageRegistry([new FileStorage({ allowed: ['/data'] })]);
+
+describe('checkUrls', () => {
+  it('finds every URL that can never work, with its place and the setting', () => {
+    const problems = checkUrls(
+      {
+        executors: [],
+        inputs: [
+          { path: '/a', type: 'FILE', url: '/data/x' },
+          { path: '/b', type: 'FILE', url: '/data2/x' },
+          { path: '/c', type: 'FILE', url: 's3://bucket/key' },
+          { path: '/d', type: 'FILE', url: 'relative/path' },
+        ],
+        outputs: [
+          { path: '/o', type: 'FILE', url: 'file:///data/../etc/passwd' },
+          { path: '/p', type: 'FILE', url: 'FILE:///data/ok' },
+        ],
+      },
+      storage,
+    );
+    expect(problems).toEqual([
+      { path: '$.inputs[1].url', message: '/data2/x lies in no directory that the setting storage.file.allowed allows' },
+      { path: '$.inputs[2].url', message: expect.stringContaining('no storage is set up for s3 URLs') as string },
+      { path: '$.inputs[3].url', message: expect.stringContaining('neither a URL nor an absolute path') as string },
+      { path: '$.outputs[0].url', message: expect.stringContaining('storage.file.allowed') as string },
+    ]);
+  });
+
+  it('does not look at the url beside inline content', () => {
+    const inputs = [{ path: '/a', type: 'FILE' as const, content: 'x', url: 's3://nobody/knows' }];
+    expect(checkUrls({ executors: [], inputs }, storage)).toEqual([]);
+  });
+
+  it('has nothing to say of a task without files', () => {
+    expect(checkUrls({ executors: [] }, storage)).toEqual([]);
+  });
+});

@@ -1,0 +1,188 @@
+import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { stageIn } from '../../../../src/engine/transfers/transfers';
+import type { TransferOptions, TransferProgress } from '../../../../src/engine/transfers/transfers';
+import { TransferError } from '../../../../src/ports/errors';
+import { StorageRegistry } from '../../../../src/ports/registries';
+import type { TesInput, TesTaskRequest } from '../../../../src/task/tes';
+import { BreakingStorage } from './breaking-storage';
+import { TempWorkspace } from './temp-workspace';
+
+const signal = new AbortController().signal;
+const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };
+let directory: string;
+let data: string;
+let workspace: TempWorkspace;
+let storage: BreakingStorage;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'stage-in-'));
+  data = join(directory, 'data');
+  await mkdir(data);
+  workspace = new TempWorkspace(directory);
+  storage = new BreakingStorage({ allowed: [data] });
+});
+afterEach(async () => {
+  await rm(directory, { recursive: true });
+});
+
+const request = (inputs: readonly TesInput[]): TesTaskRequest => ({ executors: [{ image: 'i', command: ['c'] }], inputs: [...inputs] });
+const stage = (inputs: readonly TesInput[], options: TransferOptions = QUICK, stop = signal): ReturnType<typeof stageIn> =>
+  stageIn(request(inputs), workspace, new StorageRegistry([storage]), options, stop);
+const staged = (path: string): Promise<string> => readFile(join(workspace.root, path), 'utf8');
+async function failureOf(work: Promise<unknown>): Promise<TransferError> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(TransferError);
+  return error as TransferError;
+}
+
+describe('stageIn', () => {
+  it('writes inline content and ignores its url', async () => {
+    const found = await stage([{ path: '/in/a', type: 'FILE', content: 'grüße\n', url: 's3://nobody/knows' }]);
+    expect(await staged('/in/a')).toBe('grüße\n');
+    expect(found).toEqual({ inputTypes: {}, systemLogs: [] });
+  });
+
+  it('copies files from both spellings of a file URL, with their mode', async () => {
+    await writeFile(join(data, 'tool x'), '#!', { mode: 0o755 });
+    await stage([
+      { path: '/in/a', type: 'FILE', url: `${data}/tool x` },
+      { path: '/in/b', type: 'FILE', url: `file://${data}/tool%20x` },
+    ]);
+    for (const path of ['in/a', 'in/b']) {
+      expect(await staged(path)).toBe('#!');
+      expect((await stat(join(workspace.root, path))).mode & 0o777).toBe(0o755);
+    }
+  });
+
+  it('copies a directory with modes, empty directories and inside links', async () => {
+    await mkdir(join(data, 'd/sub/empty'), { recursive: true });
+    await chmod(join(data, 'd/sub'), 0o750);
+    await writeFile(join(data, 'd/sub/f'), 'x', { mode: 0o640 });
+    await symlink('sub/f', join(data, 'd/link'));
+    await stage([{ path: '/in', type: 'DIRECTORY', url: `file://${data}/d/` }]);
+    expect((await readdir(join(workspace.root, 'in'), { recursive: true })).sort()).toEqual(['link', 'sub', 'sub/empty', 'sub/f']);
+    expect((await stat(join(workspace.root, 'in/sub'))).mode & 0o777).toBe(0o750);
+    expect((await stat(join(workspace.root, 'in/sub/f'))).mode & 0o777).toBe(0o640);
+    expect(await readlink(join(workspace.root, 'in/link'))).toBe('sub/f');
+  });
+
+  it('refuses a directory with a link that leaves it, and shows the job nothing', async () => {
+    await mkdir(join(data, 'd'));
+    await symlink('/etc/passwd', join(data, 'd/link'));
+    const error = await failureOf(stage([{ path: '/in', type: 'DIRECTORY', url: `${data}/d` }]));
+    expect(error.retryable).toBe(false);
+    expect(error.publicMessage).toMatch(/^input \/in: .*leaves the directory/);
+    await expect(lstat(workspace.root)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('learns which inputs are directories', async () => {
+    await mkdir(join(data, 'd'));
+    await writeFile(join(data, 'f'), 'x');
+    const { inputTypes } = await stage([
+      { path: '/a', type: 'FILE', url: `${data}/d` },
+      { path: '/b', type: 'DIRECTORY', url: `${data}/f` },
+      { path: '/c', type: 'FILE', url: `${data}/f` },
+      { path: '/a/', type: 'FILE', url: `${data}/d` },
+    ]);
+    expect(inputTypes).toEqual({ 0: 'DIRECTORY', 1: 'FILE', 3: 'DIRECTORY' });
+    expect((await stat(join(workspace.root, 'a'))).isDirectory()).toBe(true);
+  });
+
+  it('copies the same input once', async () => {
+    await writeFile(join(data, 'f'), 'x');
+    await stage([
+      { path: '/in/f', type: 'FILE', url: `${data}/f` },
+      { path: '/in/../in/f', type: 'FILE', url: `${data}/f` },
+    ]);
+    expect(storage.offsets).toEqual([0]);
+  });
+
+  it('goes on where a source broke, and gives the job every byte once', async () => {
+    const text = Array.from({ length: 400_000 }, (_, index) => String.fromCharCode(97 + (index % 26))).join('');
+    await writeFile(join(data, 'f'), text);
+    storage.readBreaks.push(100_000, 50_000);
+    await stage([{ path: '/f', type: 'FILE', url: `${data}/f` }]);
+    expect(storage.offsets).toEqual([0, 100_000, 150_000]);
+    expect(await staged('/f')).toBe(text);
+  });
+
+  it('gives up after the third failure of a file, and says that it may be tried later', async () => {
+    await writeFile(join(data, 'f'), 'x'.repeat(1000));
+    storage.readBreaks.push(10, 10, 10);
+    const error = await failureOf(stage([{ path: '/f', type: 'FILE', url: `${data}/f` }]));
+    expect(storage.offsets).toEqual([0, 10, 20]);
+    expect(error.publicMessage).toBe('input /f: the line broke');
+    expect(error.retryable).toBe(true);
+  });
+
+  it('counts anew after 8 MiB of progress', async () => {
+    const MIB = 1024 * 1024;
+    await writeFile(join(data, 'f'), Buffer.alloc(40 * MIB));
+    storage.readBreaks.push(9 * MIB, 9 * MIB, 9 * MIB, 9 * MIB);
+    await stage([{ path: '/f', type: 'FILE', url: `${data}/f` }]);
+    expect((await stat(join(workspace.root, 'f'))).size).toBe(40 * MIB);
+  });
+
+  it('tries nothing again that will stay wrong, and names the input', async () => {
+    const error = await failureOf(stage([{ path: '/f', type: 'FILE', url: `${data}/missing` }]));
+    expect(error).toMatchObject({ retryable: false, notFound: true });
+    expect(error.publicMessage).toBe(`input /f: ${data}/missing cannot be read: no such file or directory`);
+  });
+
+  it('does not take a file that ends early for the whole', async () => {
+    await writeFile(join(data, 'f'), 'x'.repeat(1000));
+    const real = storage.stat.bind(storage);
+    storage.stat = async (url, stop) => ({ ...(await real(url, stop)), sizeBytes: 2000 });
+    const error = await failureOf(stage([{ path: '/f', type: 'FILE', url: `${data}/f` }]));
+    expect(error.publicMessage).toContain('ended after 1000 of 2000 bytes');
+    expect(error.retryable).toBe(true);
+  });
+
+  it('leaves it to the next attempt when the workspace cannot take a file', async () => {
+    await writeFile(join(data, 'f'), 'x');
+    workspace.write = () => Promise.reject(new TransferError('cannot write: the disk is full', { retryable: true }));
+    const error = await failureOf(stage([{ path: '/f', type: 'FILE', url: `${data}/f` }]));
+    expect(error).toMatchObject({ retryable: true, publicMessage: 'input /f: cannot write: the disk is full' });
+  });
+
+  it('starts from nothing when it is called again', async () => {
+    await writeFile(join(data, 'f'), 'x');
+    const inputs: TesInput[] = [
+      { path: '/f', type: 'FILE', url: `${data}/f` },
+      { path: '/g', type: 'FILE', url: `${data}/g` },
+    ];
+    await failureOf(stage(inputs));
+    await writeFile(join(data, 'g'), 'y');
+    await stage(inputs);
+    expect(workspace.begun).toBe(2);
+    expect([await staged('/f'), await staged('/g')]).toEqual(['x', 'y']);
+  });
+
+  it('stops when it is told to, and shows the job nothing', async () => {
+    await mkdir(join(data, 'd'));
+    await Promise.all(Array.from({ length: 50 }, (_, index) => writeFile(join(data, 'd', `${index}`), 'x')));
+    const stop = new AbortController();
+    const options = { ...QUICK, onProgress: ({ files }: TransferProgress) => (files >= 10 ? stop.abort() : undefined) };
+    await expect(stage([{ path: '/d', type: 'DIRECTORY', url: `${data}/d` }], options, stop.signal)).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+    await expect(lstat(workspace.root)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(storage.offsets.length).toBeLessThan(50);
+  });
+
+  it('moves 10,000 files, never more at once than it may, and tells how far it is', async () => {
+    await mkdir(join(data, 'd'));
+    await Promise.all(Array.from({ length: 10_000 }, (_, index) => writeFile(join(data, 'd', `f${index}`), 'ab')));
+    let last: TransferProgress | undefined;
+    await stage([{ path: '/d', type: 'DIRECTORY', url: `${data}/d` }], { ...QUICK, parallel: 5, onProgress: (now) => (last = now) });
+    expect((await readdir(join(workspace.root, 'd'))).length).toBe(10_000);
+    expect(storage.busiest).toBeLessThanOrEqual(5);
+    expect(storage.busiest).toBeGreaterThan(1);
+    expect(last).toEqual({ files: 10_000, bytes: 20_000 });
+  });
+});
