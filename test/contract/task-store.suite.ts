@@ -348,6 +348,25 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
         expect(store.now()).toBeGreaterThanOrEqual(before);
       });
 
+      it('ends at start the leases of a process that is gone, and keeps the other times', async () => {
+        const leased = assignedTask(store.now() + 60_000, { lease: { holder: 'dead', until: store.now() + 60_000 } });
+        const waiting = assignedTask(store.now() + 60_000);
+        await insertAll(store, [leased, waiting]);
+        await harness.reopen();
+        const query = {
+          instance: 'i',
+          holder: 'h',
+          backends: ['local'],
+          boundBackends: [],
+          steps: ['run'] as const,
+          leaseMs: 1000,
+          limit: 10,
+        };
+        expect(await harness.store.renew(leased.id, 'dead', 1, 1000)).toBe(false);
+        expect((await harness.store.claimDue(query)).map((task) => task.id)).toEqual([leased.id]);
+        expect((await harness.store.getTask(waiting.id))?.dueAt).toBe(waiting.dueAt);
+      });
+
       it('makes due at start what a wrong clock had put too far ahead', async () => {
         const soon = assignedTask(store.now() + MAX_DUE_MS - 1000);
         const far = assignedTask(store.now() + MAX_DUE_MS + 60_000, { lease: { holder: 'x', until: store.now() + MAX_DUE_MS + 60_000 } });

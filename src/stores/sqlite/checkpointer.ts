@@ -44,6 +44,8 @@ export class Checkpointer {
     const worker = this.worker;
     if (worker === undefined) return;
     this.worker = undefined;
+    // Otherwise a process with nothing else to do would end before the thread has.
+    worker.ref();
     const signal = AbortSignal.timeout(CLOSE_LIMIT_MS);
     try {
       const exit = once(worker, 'exit', { signal });

@@ -145,15 +145,22 @@ export class StoreConnection {
     this.clockSavedAt = now;
   }
 
-  /** A clock that was wrong may have put times so far ahead that nobody would ever look at those tasks again. */
+  /**
+   * Nobody else has the file open, so whoever held a lease is gone: those tasks are due. And a clock that was wrong may have put times
+   * so far ahead that nobody would ever look at those tasks again.
+   */
   private pullBack(): void {
     const now = this.now();
     const latest = now + this.options.maxDueMs;
+    const leased = rows<[number]>(this.statements.leased);
     const due = rows<[number]>(this.statements.dueTooFar, latest);
     const backoff = rows<[number]>(this.statements.backoffTooFar, latest);
-    if (due.length === 0 && backoff.length === 0) return;
-    this.onProgress(`task store: the clock has changed; ${due.length + backoff.length} tasks that were to wait too long are due now`);
+    if (leased.length + due.length + backoff.length === 0) return;
+    this.onProgress(
+      `task store: ${leased.length} tasks were under way when the store was last open, ${due.length + backoff.length} were to wait too long; all are due now`,
+    );
     this.db.exec('BEGIN IMMEDIATE');
+    for (const [seq] of leased) this.statements.dueNow.run(now, seq);
     for (const [seq] of due) this.statements.dueNow.run(now, seq);
     for (const [seq] of backoff) this.statements.notBeforeNow.run(now, seq);
     this.db.exec('COMMIT');

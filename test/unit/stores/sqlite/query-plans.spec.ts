@@ -1,0 +1,38 @@
+import { openDatabase } from '../../../../src/stores/sqlite/open-database';
+import { SQL } from '../../../../src/stores/sqlite/statements';
+
+/** A few rows each, whatever the number of tasks; or read once, at start, from an index of live tasks only. */
+const MAY_SCAN = ['counts', 'backendCounts', 'dueTooFar', 'leased'];
+
+describe('query plans', () => {
+  const db = openDatabase(':memory:', () => undefined);
+  afterAll(() => db.close());
+
+  function planOf(sql: string): string[] {
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+    return plan.map((step) => String(step['detail']));
+  }
+
+  const statements = Object.entries(SQL).filter(([, sql]) => !sql.startsWith('PRAGMA'));
+
+  it.each(statements)('%s reads by an index and sorts nothing', (name, sql) => {
+    for (const step of planOf(sql)) {
+      expect(step).not.toMatch(/TEMP B-TREE|AUTOMATIC/);
+      if (!MAY_SCAN.includes(name)) expect(step).not.toMatch(/^SCAN (?!CONSTANT ROW)/);
+    }
+  });
+
+  it.each(['counts', 'backendCounts'])('%s scans a counter, not the tasks', (name) => {
+    expect(planOf(SQL[name as 'counts'])).toEqual([expect.stringMatching(/^SCAN (state|backend)_count$/)]);
+  });
+
+  it('pages come from the narrow rows alone', () => {
+    for (const name of ['pageOfAll', 'pageOfState', 'pageOfOwner', 'pageOfTerm'] as const) {
+      expect(planOf(SQL[name]).join()).not.toMatch(/record|request/);
+    }
+  });
+
+  it('the queue is passed over without touching a task', () => {
+    expect(planOf(SQL.queueHead).join()).toMatch(/COVERING INDEX task_queue/);
+  });
+});
