@@ -19,8 +19,6 @@ function fieldsOf({ before, after, event }: TaskChange): object {
     ...(after.backend === undefined ? {} : { backend: after.backend }),
     event,
     step: after.step,
-    ...(before && isTerminal(after.state) && !isTerminal(before.state)
-      ? { seconds: (after.endedAt ?? after.createdAt) / 1000 - after.createdAt / 1000 }
-      : {}),
+    ...(before && isTerminal(after.state) && !isTerminal(before.state) ? { ms: (after.endedAt ?? after.createdAt) - after.createdAt } : {}),
   };
 }
