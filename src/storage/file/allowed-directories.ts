@@ -4,6 +4,7 @@ import { lstat, mkdir, open, readlink, realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { isSameOrBelow } from '../../task/container-path';
+import { syncDirectory } from './directory-sync';
 import { codeOf, refused } from './file-errors';
 
 /** The setting that every refusal names. */
@@ -54,16 +55,20 @@ export class AllowedDirectories {
   /** Opens what is at `path` for reading, following links that stay allowed. Never blocks, and never opens a FIFO, socket or device. */
   async open(path: string): Promise<Opened> {
     this.check(path);
-    const realPath = await realpath(path);
-    await this.checkReal(path, realPath);
-    const before = await lstat(realPath);
-    if (!before.isFile() && !before.isDirectory()) throw refused(`${path} is ${kindOf(before)}, not a file or directory`);
-    return this.openExact(path, realPath, constants.O_RDONLY);
+    let where = path;
+    let there = await lstat(path);
+    if (!there.isFile() && !there.isDirectory()) {
+      where = await realpath(path);
+      await this.checkReal(path, where);
+      there = await lstat(where);
+      if (!there.isFile() && !there.isDirectory()) throw refused(`${path} is ${kindOf(there)}, not a file or directory`);
+    }
+    return this.openExact(path, where, constants.O_RDONLY | constants.O_NOFOLLOW);
   }
 
   async openDirectory(path: string): Promise<Opened> {
     this.check(path);
-    return this.openExact(path, path, constants.O_RDONLY | constants.O_DIRECTORY, true);
+    return this.openExact(path, path, constants.O_RDONLY | constants.O_DIRECTORY);
   }
 
   /**
@@ -83,15 +88,15 @@ export class AllowedDirectories {
       await mkdir(childOf(parent, posix.basename(path))).catch((error: unknown) => {
         if (codeOf(error) !== 'EEXIST') throw error;
       });
-      await syncDirectory(parent.handle);
+      await syncDirectory(parent);
     } finally {
       await parent.handle.close();
     }
     return this.openDirectory(path);
   }
 
-  private async openExact(path: string, where: string, flags: number, follow = false): Promise<Opened> {
-    const handle = await open(where, flags | constants.O_NONBLOCK | constants.O_NOCTTY | (follow ? 0 : constants.O_NOFOLLOW));
+  private async openExact(path: string, where: string, flags: number): Promise<Opened> {
+    const handle = await open(where, flags | constants.O_NONBLOCK | constants.O_NOCTTY);
     try {
       const realPath = await readlink(`/proc/self/fd/${handle.fd}`);
       await this.checkReal(path, realPath);
@@ -115,15 +120,6 @@ export class AllowedDirectories {
     );
     if (this.real.some((directory) => isSameOrBelow(realPath, directory))) return;
     throw refused(`${path} leads by a symbolic link out of the directories that the setting ${ALLOWED_SETTING} allows`);
-  }
-}
-
-/** Some network file systems know no fsync of a directory; their renames are as durable as they make them. */
-export async function syncDirectory(handle: FileHandle): Promise<void> {
-  try {
-    await handle.sync();
-  } catch (error) {
-    if (!['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(codeOf(error) ?? '')) throw error;
   }
 }
 

@@ -4,8 +4,9 @@ import { lstat, open, rename, rm, symlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import { childOf, kindOf, syncDirectory } from './allowed-directories';
+import { childOf, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
+import { syncDirectory } from './directory-sync';
 import { codeOf, refused } from './file-errors';
 
 /** Written bytes after which the kernel is asked to begin storing them, so that the final fsync finds little left to do. */
@@ -32,9 +33,7 @@ const inUse = new Set<string>();
 export async function writeWhole(file: NewFile, content: Readable, signal: AbortSignal): Promise<number> {
   await refuseOdd(file.directory, file.name, file.path);
   return withTemporaryName(file, async (temporary) => {
-    // What a killed process left under this name is thrown away: the write that it belonged to is this one.
-    await rm(temporary, { force: true });
-    const handle = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o666);
+    const handle = await openNew(temporary);
     try {
       const sizeBytes = await pour(content, handle, signal);
       if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
@@ -44,7 +43,7 @@ export async function writeWhole(file: NewFile, content: Readable, signal: Abort
       await handle.sync();
       signal.throwIfAborted();
       await rename(temporary, childOf(file.directory, file.name));
-      await syncDirectory(file.directory.handle);
+      await syncDirectory(file.directory);
       return sizeBytes;
     } finally {
       await handle.close();
@@ -59,8 +58,20 @@ export async function writeLink(file: NewFile, target: string): Promise<void> {
     await rm(temporary, { force: true });
     await symlink(target, temporary);
     await rename(temporary, childOf(file.directory, file.name));
-    await syncDirectory(file.directory.handle);
+    await syncDirectory(file.directory);
   });
+}
+
+/** What a killed process left under this name is thrown away: the write that it belonged to is this one. */
+async function openNew(temporary: string): Promise<FileHandle> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  try {
+    return await open(temporary, flags, 0o666);
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
+    await rm(temporary);
+    return open(temporary, flags, 0o666);
+  }
 }
 
 /** Never setuid, setgid or sticky: the bits come from a job. A file system without modes is left as it is. */
