@@ -67,5 +67,5 @@ export function decideFailure(task: TaskRecord, failure: Failure, now: number, p
 /** Exponential with full jitter, never less than a tenth of the first delay (so that a loop cannot spin). */
 export function backOff(tries: number, policy: Pick<RetryPolicy, 'firstDelayMs' | 'longestDelayMs'>, random: number): number {
   const ceiling = Math.min(policy.longestDelayMs, policy.firstDelayMs * 2 ** Math.min(tries, 30));
-  return Math.max(policy.firstDelayMs / 10, ceiling * random);
+  return Math.round(Math.max(policy.firstDelayMs / 10, ceiling * random));
 }

@@ -248,7 +248,7 @@ function changed(task: TaskRecord, context: ReduceContext): Reduction {
 /** A job that has lasted long is looked at less often: a tenth of its age, inside the backend's bounds. */
 function pollPause(task: TaskRecord, context: ReduceContext): number {
   const age = context.now - (task.attempts.at(-1)?.startedAt ?? context.now);
-  return Math.min(context.pollMs.longest, Math.max(context.pollMs.first, age / 10));
+  return Math.min(context.pollMs.longest, Math.max(context.pollMs.first, Math.round(age / 10)));
 }
 
 const ENDED_PHASES: ReadonlySet<string> = new Set(['succeeded', 'failed', 'preempted', 'lost']);

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Engine } from './engines';
 import type { RunningServer } from './server';
+import { processesNaming } from './server';
 import { eventually } from './tes-client';
 
 const run = promisify(execFile);
@@ -10,7 +11,9 @@ const run = promisify(execFile);
 /** What is left of these tasks on the machine: processes, containers, files below the work directory. One line each. */
 export async function leftovers(server: RunningServer, engine: Engine, ids: readonly string[]): Promise<readonly string[]> {
   const ofTasks = (text: string): boolean => ids.some((id) => text.includes(id));
-  const processes = server.processes().map(({ pid, commandLine }) => `process ${pid} ${commandLine}`);
+  const processes = [...server.processes(), ...(ids.length > 0 ? processesNaming(ids) : [])].map(
+    ({ pid, commandLine }) => `process ${pid} ${commandLine}`,
+  );
   const files = existsSync(server.workDirectory)
     ? readdirSync(server.workDirectory, { recursive: true })
         .map(String)

@@ -29,6 +29,33 @@ export interface SeenProcess {
   readonly commandLine: string;
 }
 
+const readOrNothing = (read: () => string): string => {
+  try {
+    return read();
+  } catch {
+    return ''; // It ended meanwhile.
+  }
+};
+
+/** Processes, this one aside, in whose command line, environment, working directory, root or open files one of the texts occurs. */
+export function processesNaming(texts: readonly string[]): readonly SeenProcess[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((name) => {
+      const link = (path: string): string => readOrNothing(() => readlinkSync(`/proc/${name}/${path}`));
+      const text = (path: string): string =>
+        readOrNothing(() => readFileSync(`/proc/${name}/${path}`, 'utf8').replaceAll('\0', ' ').trim());
+      const commandLine = text('cmdline');
+      const open = readOrNothing(() =>
+        readdirSync(`/proc/${name}/fd`)
+          .map((descriptor) => link(`fd/${descriptor}`))
+          .join(' '),
+      );
+      const held = [commandLine, text('environ'), link('cwd'), link('root'), open];
+      return texts.some((wanted) => held.some((part) => part.includes(wanted))) ? [{ pid: Number(name), commandLine }] : [];
+    });
+}
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -40,8 +67,10 @@ async function freePort(): Promise<number> {
 const nodeProgram = process.execPath;
 let built: Promise<string> | undefined;
 
-/** `dist/main.js`, built first when the sources are newer. */
+/** `dist/main.js`, built first when the sources are newer; TES_GATEWAY_MAIN names another one. */
 function builtServer(): Promise<string> {
+  const given = process.env['TES_GATEWAY_MAIN'];
+  if (given !== undefined) return Promise.resolve(given);
   built ??= promisify(execFile)(join(__dirname, 'build-server.sh'), [], { timeout: 300_000 }).then(({ stdout }) => stdout.trim());
   return built;
 }
@@ -141,29 +170,9 @@ export class RunningServer {
     await this.start();
   }
 
-  /** Processes that have something of this server's directories in their command line, working directory, root or open files, the server aside. */
+  /** Processes of this server's jobs: something of its directories is in their command line, environment, working directory, root or open files. */
   processes(): readonly SeenProcess[] {
-    const marks = [this.directory, this.dataDirectory, this.workDirectory];
-    const names = (text: string): boolean => marks.some((mark) => text.includes(mark));
-    const link = (path: string): string => {
-      try {
-        return readlinkSync(path);
-      } catch {
-        return '';
-      }
-    };
-    return readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid && Number(name) !== this.child?.pid)
-      .flatMap((name) => {
-        try {
-          const commandLine = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-          const open = readdirSync(`/proc/${name}/fd`).map((descriptor) => link(`/proc/${name}/fd/${descriptor}`));
-          const held = [commandLine, link(`/proc/${name}/cwd`), link(`/proc/${name}/root`), ...open];
-          return held.some(names) ? [{ pid: Number(name), commandLine }] : [];
-        } catch {
-          return []; // It ended meanwhile.
-        }
-      });
+    return processesNaming([this.directory, this.dataDirectory, this.workDirectory]).filter(({ pid }) => pid !== this.child?.pid);
   }
 
   /** Ends the server and what its jobs left, and removes its directories. */

@@ -125,6 +125,7 @@ describe('the life of a task', () => {
     const running = through(queuedTask(), RUNNING);
     const dueAfter = (now: number): number => (through(running, [observed(seen('running'))], { now }).dueAt ?? 0) - CONTEXT.storeNow;
     expect([dueAfter(5_100), dueAfter(10_000), dueAfter(500_000)]).toEqual([100, 500, 1_000]);
+    expect(dueAfter(8_333)).toBe(333);
   });
 });
 
