@@ -1,6 +1,6 @@
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
-import type { TaskStep } from '../task/task-record';
+import { jobName, type TaskRecord, type TaskStep } from '../task/task-record';
 import { BackendMonitor } from './backend-monitor';
 import { type Claim, DueLoop } from './due-loop';
 import type { EngineLog } from './engine-log';
@@ -43,6 +43,8 @@ export class Engine {
   private readonly staging: DueLoop;
   private readonly reconciling: DueLoop;
   private readonly watching = new AbortController();
+  /** Nudges that came before their jobs were known as handed over. */
+  private readonly early = new Set<string>();
   private readonly ingesting = new Map<string, { again: boolean }>();
 
   constructor(private readonly parts: EngineParts) {
@@ -84,6 +86,9 @@ export class Engine {
     );
     this.events.listen((change) => {
       this.scheduler.heard(change);
+      const { after, event } = change;
+      if (event === 'submitted' && after.step === 'run') this.handedOver(after);
+      else if (after.step === 'retreat' || after.step === 'cleanup') this.early.delete(jobName(after.id, after.attempt));
     });
     await this.monitor.start();
     await this.reportUnserved();
@@ -151,7 +156,10 @@ export class Engine {
       do {
         entry.again = false;
         const backend = this.parts.backends.get(backendName);
-        if (backend && !this.watching.signal.aborted) await this.reconciler.ingest(backend, name);
+        if (!backend || this.watching.signal.aborted) return;
+        // Noted before the look, so that a hand-over during it is not missed.
+        this.early.add(name);
+        if ((await this.reconciler.ingest(backend, name)) === 'followed') this.early.delete(name);
       } while (entry.again);
     } catch (error) {
       // A hint that could not be followed: the due loop looks anyway.
@@ -159,6 +167,11 @@ export class Engine {
     } finally {
       this.ingesting.delete(name);
     }
+  }
+
+  private handedOver(task: TaskRecord): void {
+    const name = jobName(task.id, task.attempt);
+    if (this.early.delete(name) && task.backend !== undefined) void this.ingest(task.backend, name);
   }
 
   private async reportUnserved(): Promise<void> {

@@ -42,20 +42,27 @@ export class Reconciler {
     return units;
   }
 
-  /** A nudge from a backend: something may have happened to this job. Without a lease: observing is harmless and the write is a compare-and-swap. */
-  async ingest(backend: ExecutionBackend, name: string): Promise<void> {
+  /**
+   * A nudge from a backend: something may have happened to this job; `early` when it has to be said again once the job is known as
+   * handed over. Without a lease: observing is harmless and the write is a compare-and-swap.
+   */
+  async ingest(backend: ExecutionBackend, name: string): Promise<'followed' | 'early'> {
     const id = taskIdOf(name);
     const task = id === undefined ? undefined : await this.store.getTask(id);
-    if (!task || task.step !== 'run' || !task.handle || task.backend !== backend.name || jobName(task.id, task.attempt) !== name) return;
+    if (!task || task.backend !== backend.name || jobName(task.id, task.attempt) !== name) return 'followed';
+    // A short job may end before it is written down that it was handed over.
+    if (task.step === 'stage-in' || task.step === 'submit') return 'early';
+    if (task.step !== 'run' || !task.handle) return 'followed';
     const seen = await backend.observe(
       [{ name, handle: task.handle, tailBytes: this.settings.tailBytes }],
       AbortSignal.timeout(this.settings.callTimeoutMs),
     );
     const observation = seen.find((one) => one.jobName === name);
     // A lost job is declared under the lease only, when nobody else is at work on it.
-    if (!observation || observation.phase === 'lost') return;
+    if (!observation || observation.phase === 'lost') return 'followed';
     await this.saveTail(task, observation);
     await this.writer.apply(task.id, this.eventOf(task, observation), { known: task });
+    return 'followed';
   }
 
   private async observeBatch(batch: readonly Claim[], backendName: string): Promise<void> {

@@ -35,6 +35,8 @@ export interface Script {
   readonly onCall?: (verb: string, name: string) => Promise<'before' | 'after' | undefined> | 'before' | 'after' | undefined;
   /** How a job goes: after how many looks it ends, and how. */
   readonly life?: (job: Job) => { readonly looks: number; readonly ending: Ending };
+  /** Called inside the submit that starts a job, before it answers. */
+  readonly onStart?: (name: string) => void;
   readonly capacity?: BackendCapabilities['capacity'];
   readonly capabilities?: Partial<BackendCapabilities>;
 }
@@ -99,6 +101,7 @@ export class ScriptedBackend extends ExecutionBackend {
         real.state = 'running';
         real.starts += 1;
         this.world.started.push(job.name);
+        this.script.onStart?.(job.name);
       }
     }
     if (fail === 'after') throw new BackendError('connection reset', { retryable: true });

@@ -211,6 +211,21 @@ describe('the engine', () => {
   });
 });
 
+describe('a nudge', () => {
+  it('that comes before the job is known as handed over is followed as soon as it is', async () => {
+    await start(
+      {
+        // The job ends, and says so, inside the submit that started it.
+        onStart: (name) => bench.backend.finish(name.split('-')[1] ?? '', 1),
+        capabilities: { pollMs: { first: 3_600_000, longest: 3_600_000 } },
+      },
+      { tickMs: 3_600_000 },
+    );
+    const id = await bench.create();
+    expect((await bench.done(id)).state).toBe('COMPLETE');
+  });
+});
+
 describe('cancel', () => {
   it('ends a running job before it says CANCELED', async () => {
     const { world } = await start();
