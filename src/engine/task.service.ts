@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { InsufficientStorage, Conflict, InvalidRequest, TaskNotFound, Unavailable } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
-import type { ListQuery, TaskStore } from '../ports/task-store';
+import type { IdempotencyKey, ListQuery, TaskStore } from '../ports/task-store';
+import { canonicalJson } from '../task/canonical-json';
 import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import { renderList, renderMinimal, renderTask, type ViewOptions } from '../task/task-view';
@@ -91,7 +92,11 @@ export class TaskService {
     const arrivalKey = `${principal.owner}\n${requestJson}`;
     const same = this.arriving.get(arrivalKey);
     if (same && same.basePath !== options.basePath && options.idempotencyKey === undefined) return same.id;
-    const id = this.insert(principal, requestJson, admitted, options);
+    // Compared as parsed: the same document with its members in another order is the same body.
+    const key = options.idempotencyKey;
+    const keyed =
+      key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
+    const id = this.insert(principal, requestJson, admitted, keyed);
     if (same) return id;
     this.arriving.set(arrivalKey, { basePath: options.basePath, id });
     try {
@@ -171,7 +176,7 @@ export class TaskService {
     principal: Principal,
     requestJson: string,
     admitted: ReturnType<TaskAdmission['admit']>,
-    options: CreateOptions,
+    key: IdempotencyKey | undefined,
   ): Promise<string> {
     const now = this.context.now();
     const id = this.context.newId(now);
@@ -192,12 +197,7 @@ export class TaskService {
       systemLogs: admitted.warnings,
       overlay: {},
     };
-    const { idempotencyKey: key } = options;
-    const result = await this.writer.create(
-      requestJson,
-      task,
-      key === undefined ? undefined : { key, bodySha256: sha256(requestJson), ttlMs: this.context.settings.keyTtlMs },
-    );
+    const result = await this.writer.create(requestJson, task, key);
     if (result.kind === 'inserted') return id;
     if (!result.sameBody) throw new Conflict('this Idempotency-Key was used with another body');
     return result.id;

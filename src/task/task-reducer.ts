@@ -118,12 +118,7 @@ function cancelRequested(task: TaskRecord, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     // Whatever an earlier attempt left was fenced and cleaned before the task came back to the queue: nothing runs.
     return changed(
-      without(
-        { ...task, state: 'CANCELED', step: 'done', endedAt: context.now, systemLogs: [...task.systemLogs, line] },
-        'dueAt',
-        'notBefore',
-        'trouble',
-      ),
+      without({ ...withLastLine(task, line), state: 'CANCELED', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore', 'trouble'),
       context,
     );
   }
@@ -203,11 +198,7 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
 function failed(task: TaskRecord, reason: string, observation: Observation | undefined, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     return changed(
-      without(
-        { ...task, state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now, systemLogs: [...task.systemLogs, reason] },
-        'dueAt',
-        'notBefore',
-      ),
+      without({ ...withLastLine(task, reason), state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore'),
       context,
     );
   }
@@ -273,6 +264,11 @@ function withAttempt(task: TaskRecord, change: (attempt: AttemptRecord) => Attem
 
 function withAttemptLine(task: TaskRecord, line: string): TaskRecord {
   return withAttempt(task, (attempt) => ({ ...attempt, systemLogs: [...attempt.systemLogs, line] }));
+}
+
+/** The line that ends a waiting task: after those of its last attempt, if it had one. */
+function withLastLine(task: TaskRecord, line: string): TaskRecord {
+  return task.attempts.length > 0 ? withAttemptLine(task, line) : { ...task, systemLogs: [...task.systemLogs, line] };
 }
 
 function endAttempt(task: TaskRecord, now: number, reason: string | undefined): TaskRecord {

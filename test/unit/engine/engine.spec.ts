@@ -360,6 +360,10 @@ describe('create', () => {
     const options = { basePath: '/v1', idempotencyKey: 'k' };
     const first = await bench.service.create(AnonymousPrincipal, REQUEST, options);
     expect(await bench.service.create(AnonymousPrincipal, REQUEST, options)).toBe(first);
+    const reordered = { tags: { b: '1', a: '2' }, ...REQUEST };
+    const other = { ...options, idempotencyKey: 'l' };
+    const second = await bench.service.create(AnonymousPrincipal, reordered, other);
+    expect(await bench.service.create(AnonymousPrincipal, { ...REQUEST, tags: { a: '2', b: '1' } }, other)).toBe(second);
     await expect(bench.service.create(AnonymousPrincipal, { ...REQUEST, name: 'x' }, options)).rejects.toMatchObject({ code: 'CONFLICT' });
   });
 
