@@ -1,0 +1,72 @@
+import { parseArgs } from 'node:util';
+
+const HELP = `npm run bench -- [options]
+
+  --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
+                      start, many-stored, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, files, memory
+  --quick             small sizes and one repetition: shows that everything works, no figures to quote
+  --soak              instead of the table: --minutes (20) of mixed load, and whether the end is like the beginning
+  --json FILE         everything that was measured
+  --reps N            repetitions of a row that is a ratio to H (3)
+  --parallel N        tasks at once in the rows that run tasks (as many as there are CPUs)
+  --main FILE         another build than dist/main.js, which is built when it is not there
+  --profile DIR       writes a CPU profile of every gateway there (--cpu-prof)`;
+
+const sizes = {
+  full: {
+    load: { reps: 3, duration: 4, yardSeconds: 2, warmup: 2 },
+    many: 1_000_000,
+    alone: 20,
+    atOnce: 1000,
+    atOncePodman: 200,
+    waiting: 10_000,
+    idleSeconds: 30,
+    fileMb: 2048,
+    minutes: 20,
+  },
+  quick: {
+    load: { reps: 1, duration: 1, yardSeconds: 1, warmup: 1 },
+    many: 20_000,
+    alone: 5,
+    atOnce: 40,
+    atOncePodman: 8,
+    waiting: 500,
+    idleSeconds: 5,
+    fileMb: 64,
+    minutes: 3,
+  },
+};
+
+/** Sizes and wishes, from the command line. Ends the process where it asks for help or cannot be understood. */
+export function readOptions(args) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      rows: { type: 'string', default: '' },
+      quick: { type: 'boolean', default: false },
+      soak: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      reps: { type: 'string' },
+      parallel: { type: 'string' },
+      minutes: { type: 'string' },
+      main: { type: 'string' },
+      profile: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    console.log(HELP);
+    process.exit(0);
+  }
+  const { reps, profile, minutes, parallel, ...wishes } = values;
+  const size = sizes[values.quick ? 'quick' : 'full'];
+  return {
+    ...size,
+    ...wishes,
+    rows: values.rows.split(',').filter(Boolean),
+    load: { ...size.load, ...(reps && { reps: Number(reps) }) },
+    minutes: Number(minutes ?? size.minutes),
+    parallel: parallel && Number(parallel),
+    nodeOptions: profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [],
+  };
+}

@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+// npm run bench: measures every row of the table in README.md on a gateway of its own, and prints the table.
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { build } from '../scripts/build.mjs';
+import { cacheDir, root } from '../scripts/steps.mjs';
+import { median } from './figures.mjs';
+import { readOptions } from './options.mjs';
+import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
+import { idleTasks } from './rows-idle.mjs';
+import { files } from './rows-files.mjs';
+import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
+import { soak } from './soak.mjs';
+import { markdown, rowLine } from './table.mjs';
+
+const options = readOptions(process.argv.slice(2));
+const main = resolve(options.main ?? join(root, 'dist', 'main.js'));
+if (!existsSync(main)) await build();
+const cache = cacheDir('bench');
+const work = join(cache, `work-${process.pid}`);
+mkdirSync(work, { recursive: true });
+
+const rows = [];
+const failures = [];
+/** What the rows share: sizes, where things lie, and where figures go. */
+const bench = {
+  ...options,
+  main,
+  cache,
+  work,
+  memories: [],
+  say: (line) => process.stderr.write(`${line}\n`),
+  wants: (...names) =>
+    names.some((name) => options.rows.length === 0 || options.rows.some((row) => name.startsWith(row) || row.startsWith(name))),
+  row: (row) => {
+    rows.push(row);
+    process.stderr.write(`${rowLine(row)}\n`);
+  },
+  memory: (name, gateway) => bench.memories.push(memoryOf(name, gateway)),
+};
+
+const date = new Date().toISOString();
+const stages = options.soak ? [soak] : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, memoryRow];
+try {
+  for (const stage of stages) {
+    try {
+      await stage(bench);
+    } catch (error) {
+      // One part that cannot be measured does not take the others with it.
+      failures.push({ stage: stage.name, error: error.message });
+      bench.say(`${stage.name} could not be measured: ${error.stack}`);
+    }
+  }
+} finally {
+  rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+}
+const yardPerSecond = median(rows.flatMap(({ figures }) => figures?.yardPerSecond ?? []));
+console.log(markdown({ rows, date, quick: options.quick, yardPerSecond }));
+for (const { stage, error } of failures) console.log(`\n${stage} could not be measured: ${error}`);
+if (options.json)
+  writeFileSync(options.json, `${JSON.stringify({ date, quick: options.quick, yardPerSecond, rows, failures }, undefined, 2)}\n`);
+process.exit(failures.length === 0 ? 0 : 1);
