@@ -18,8 +18,9 @@ export class JobDirectories {
   get scripts(): string {
     return join(this.workDir, 'scripts');
   }
-  get images(): string {
-    return join(this.workDir, 'images');
+  /** Each engine knows an image by its own id. */
+  images(runtime: string): string {
+    return join(this.workDir, 'images', runtime);
   }
 
   async prepare(): Promise<void> {

@@ -26,6 +26,8 @@ export interface ObserverParts {
   readonly directories: JobDirectories;
   readonly processes: ProcessTable;
   readonly cgroups: JobCgroups;
+  /** A result says which id each image name had. */
+  readonly learnImages: (progress: JobProgress, facts: JobFacts) => void;
   /** Confirms that nothing of the job is left; called for a script that died without a result. */
   readonly fence: (jobName: string, handle: Handle, signal: AbortSignal) => Promise<void>;
 }
@@ -73,6 +75,7 @@ export class JobObserver {
     if (!progress.ending || !(await this.isTrustworthy(progress, context.layout))) return undefined;
     const facts = await readFacts(context.layout);
     if (!facts) return undefined;
+    this.parts.learnImages(progress, facts);
     const executors = await executorRecords(progress, context);
     const timedOut = await exists(join(context.layout.directory, 'timeout'));
     const detail = await brokenDetail(progress, context.layout);

@@ -78,6 +78,8 @@ export class JobStarter {
       killGraceSeconds: settings.killGraceSeconds,
       asRoot: process.getuid?.() === 0,
       cgroups: runtime === 'bubblewrap' ? await cgroups.create(job.name, limitsOf(job, limitContext)) : [],
+      imagesDirectory: directories.images(runtime),
+      knownImages: runtimes.knownImages.current(),
       images,
       readHost: readHostDirectory,
       readTree: (tree) => new Set(readdirSync(join(layout.trees, tree))),

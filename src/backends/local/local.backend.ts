@@ -58,6 +58,7 @@ export class LocalBackend extends ExecutionBackend {
       directories,
       processes,
       cgroups,
+      learnImages: (progress, facts) => runtimes.knownImages.learn(progress, facts),
       fence: async (jobName, handle, signal) => this.fence.end(jobName, await runtimes.enginesOf(handle), 0, signal),
     });
     this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores });

@@ -5,12 +5,14 @@ import { jobPlan } from '../shared/job-plan';
 import type { Layout } from '../shared/layout';
 import type { MountPlan } from '../shared/mount-plan';
 import { bubblewrapLaunch, dropSkeleton } from '../shared/runtimes/bubblewrap';
+import { containerLaunch, containerLines, INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/containers';
+import type { ContainerDialect } from '../shared/runtimes/containers';
+import { DOCKER } from '../shared/runtimes/docker';
 import { hostRoot } from '../shared/runtimes/host-root';
 import type { ReadDirectory } from '../shared/runtimes/host-root';
+import { PODMAN } from '../shared/runtimes/podman';
 import type { ExecutorContext, ImageSource, Launch, Limits, RuntimeName } from '../shared/runtimes/runtime';
 
-export const INSTANCE_LABEL = 'tes-gateway.instance';
-export const JOB_LABEL = 'tes-gateway.job';
 export const TASK_LABEL = 'tes-gateway.task';
 const SMALLEST_MEMORY = 8 << 20;
 
@@ -26,6 +28,9 @@ export interface ManifestContext {
   readonly machineCores: number;
   readonly asRoot: boolean;
   readonly cgroups: readonly string[];
+  readonly memoryCgroup?: string;
+  readonly imagesDirectory: string;
+  readonly knownImages: ReadonlyMap<string, string>;
   /** By executor. */
   readonly images: readonly ImageSource[];
   readonly readHost: ReadDirectory;
@@ -70,15 +75,42 @@ export function manifest(job: Job, plan: MountPlan, context: ManifestContext): R
   return new Map([...files, [FACTS_FILE, JSON.stringify(factsOf(job, limits, context))]]);
 }
 
-function launchesOf(
+interface Launches {
+  readonly launches: readonly Launch[];
+  readonly lines: readonly string[];
+}
+
+function launchesOf(contexts: readonly ExecutorContext[], plan: MountPlan, context: ManifestContext): Launches {
+  switch (context.runtime) {
+    case 'docker':
+      return containerLaunches(DOCKER, contexts, plan, context);
+    case 'podman':
+      return containerLaunches(PODMAN, contexts, plan, context);
+    case 'apptainer':
+    case 'bubblewrap': {
+      const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree);
+      return {
+        launches: contexts.map((executor) => bubblewrapLaunch(executor, host, context.asRoot, context.cgroups)),
+        lines: [dropSkeleton(host, plan.rootEntries || contexts.length > 1)],
+      };
+    }
+    default: {
+      const never: never = context.runtime;
+      return never;
+    }
+  }
+}
+
+function containerLaunches(
+  dialect: ContainerDialect,
   contexts: readonly ExecutorContext[],
   plan: MountPlan,
   context: ManifestContext,
-): { launches: readonly Launch[]; lines: readonly string[] } {
-  const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree);
+): Launches {
+  const settings = { ...context, ...(context.memoryCgroup !== undefined && { memoryCgroup: context.memoryCgroup }) };
   return {
-    launches: contexts.map((executor) => bubblewrapLaunch(executor, host, context.asRoot, context.cgroups)),
-    lines: [dropSkeleton(host, plan.rootEntries || contexts.length > 1)],
+    launches: contexts.map((executor) => containerLaunch(dialect, executor, settings)),
+    lines: containerLines(dialect, contexts, plan, settings),
   };
 }
 

@@ -50,7 +50,10 @@ export function systemErrorOf(
       const note = progress.notes.findLast((candidate) => candidate.word in FAULTS);
       const fault = note && FAULTS[note.word];
       if (!note || !fault) return { message: `an executor could not be prepared${suffix}`, retryable: true };
-      return { message: `${fault.sentence(facts, Number(note.text.split(' ')[0]))}${suffix}`, retryable: fault.retryable };
+      return {
+        message: `${fault.sentence(facts, Number(note.text.split(' ')[0]))}${suffix}`,
+        retryable: fault.retryable && !(note.word === 'pull' && isUnknownImage(detail)),
+      };
     }
     case 'broken':
       return { message: `${facts.runtime} could not start an executor${suffix}`, retryable: true };
@@ -65,6 +68,14 @@ export function systemErrorOf(
       return never;
     }
   }
+}
+
+/** The engines say only in words why a pull failed; these are the ones by which registries refuse for good (401, 403, 404). */
+const REFUSALS =
+  /not found|manifest unknown|name unknown|does not exist|denied|unauthorized|authentication required|invalid reference|no such image/i;
+
+export function isUnknownImage(detail: string | undefined): boolean {
+  return detail !== undefined && REFUSALS.test(detail);
 }
 
 export interface Breaches {

@@ -8,7 +8,9 @@ import { scriptFor } from '../shared/job-script';
 import { RUNTIME_NAMES } from '../shared/runtimes/runtime';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { ContainerEngine } from './container-engine';
+import { CliContainerEngine } from './cli-container-engine';
 import { ImageFiles } from './image-files';
+import { KnownImages } from './known-images';
 import { exists } from './job-directories';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
@@ -18,6 +20,7 @@ import { RuntimeProbe } from './runtime-probe';
 /** The runtime in use, the engines behind jobs that another one started, and the scripts. */
 export class Runtimes {
   readonly images: ImageFiles;
+  readonly knownImages = new KnownImages();
   private readonly engines = new Map<RuntimeName, ContainerEngine>();
   private readonly probe: RuntimeProbe;
   private readonly scripts = new Map<RuntimeName, string>();
@@ -30,6 +33,9 @@ export class Runtimes {
     private readonly directories: JobDirectories,
   ) {
     this.images = new ImageFiles(settings.images);
+    for (const runtime of ['docker', 'podman'] as const) {
+      this.engines.set(runtime, new CliContainerEngine(runtime, client, settings.instance));
+    }
     this.probe = new RuntimeProbe(settings.runtime, client, this.engines);
     this.chosen = settings.runtime === 'auto' ? undefined : settings.runtime;
   }

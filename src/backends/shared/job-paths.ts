@@ -4,15 +4,27 @@ import type { TesTaskRequest } from '../../task/tes';
 
 const UNTOUCHABLE = new Set(['proc', 'sys', 'dev']);
 
-/** Every directory that the request speaks of, and whether it names something directly in `/`. */
-export function jobDirectories(request: TesTaskRequest): { directories: readonly Segments[]; rootEntries: boolean } {
+export interface JobDirectories {
+  readonly directories: readonly Segments[];
+  /** Something is named, or may match, directly in `/`. */
+  readonly rootEntries: boolean;
+  readonly rootNames: readonly string[];
+}
+
+/** Every directory that the request speaks of, and what it names directly in `/`. */
+export function jobDirectories(request: TesTaskRequest): JobDirectories {
   const directories = new Map<string, Segments>();
+  const rootNames = new Set<string>();
   let rootEntries = false;
-  const addDirectory = (segments: Segments) => directories.set(segments.join('/'), segments);
-  const addFile = (path: string) => {
-    const parent = segmentsOf(path).slice(0, -1);
-    if (parent.length === 0) rootEntries = true;
-    else addDirectory(parent);
+  const addDirectory = (segments: Segments): void => {
+    directories.set(segments.join('/'), segments);
+  };
+  const addFile = (path: string): void => {
+    const segments = segmentsOf(path);
+    const parent = segments.slice(0, -1);
+    if (parent.length > 0) return addDirectory(parent);
+    rootEntries = true;
+    rootNames.add(segments[0] ?? '');
   };
   for (const input of request.inputs ?? []) {
     if (input.type === 'DIRECTORY') addDirectory(segmentsOf(input.path));
@@ -31,7 +43,7 @@ export function jobDirectories(request: TesTaskRequest): { directories: readonly
     if (executor.workdir !== undefined && segmentsOf(executor.workdir).length > 0) addDirectory(segmentsOf(executor.workdir));
   }
   for (const volume of request.volumes ?? []) addDirectory(segmentsOf(volume));
-  return { directories: [...directories.values()], rootEntries };
+  return { directories: [...directories.values()], rootEntries, rootNames: [...rootNames] };
 }
 
 /** Public sentences for directories that no runtime can give to a job: the kernel's own file systems. */

@@ -29,13 +29,15 @@ export interface MountPlan {
   readonly directories: readonly Segments[];
   /** Something is declared directly in `/`, which is no mount: it lies in the tree `root` and is moved in and out. */
   readonly rootEntries: boolean;
+  /** The names of those. */
+  readonly rootNames: readonly string[];
 }
 
 /** The tree for what lies directly in `/` of the container. */
 export const ROOT_TREE = 'root';
 
 export function mountPlan(request: TesTaskRequest): MountPlan {
-  const { directories, rootEntries } = jobDirectories(request);
+  const { directories, rootEntries, rootNames } = jobDirectories(request);
   const wanted = [...directories, ['tmp']].filter((segments) => segments.length > 0);
   wanted.sort((a, b) => a.length - b.length || (pathOf(a) < pathOf(b) ? -1 : 1));
   const roots: MountRoot[] = [];
@@ -44,7 +46,7 @@ export function mountPlan(request: TesTaskRequest): MountPlan {
     const path = pathOf(segments);
     roots.push({ path, segments, tree: String(roots.length), fresh: path === '/tmp' });
   }
-  return { roots, directories, rootEntries };
+  return { roots, directories, rootEntries, rootNames };
 }
 
 /** Where a container path lies in the workspace. What no root holds belongs to the tree of `/`. */

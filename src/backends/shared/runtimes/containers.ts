@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import type { MountPlan } from '../mount-plan';
+import { ROOT_TREE } from '../mount-plan';
+import { assignment, quoteWord, quoteWords } from '../shell-quote';
+import { envOf } from './runtime';
+import type { ExecutorContext, ImageSource, Launch } from './runtime';
+
+export const JOB_LABEL = 'tes-gateway.job';
+export const INSTANCE_LABEL = 'tes-gateway.instance';
+
+/** What docker and podman do differently. */
+export interface ContainerDialect {
+  readonly engine: 'docker' | 'podman';
+  gpuOptions(gpus: string): readonly string[];
+}
+
+export interface ContainerSettings {
+  readonly asRoot: boolean;
+  /** Directory for what is learnt of images, absolute. */
+  readonly imagesDirectory: string;
+  readonly instance: string;
+  /** Image name -> id, as seen a moment ago: saves asking the engine. */
+  readonly knownImages: ReadonlyMap<string, string>;
+  /** podman with cgroups version 1 does not say when memory ran out: the job's own group holds the limit then. */
+  readonly memoryCgroup?: string;
+}
+
+/** The argv of one executor. The CLI gets a clean environment; every option is one word made here, and the image comes by its id. */
+export function containerLaunch(dialect: ContainerDialect, context: ExecutorContext, settings: ContainerSettings): Launch {
+  const { index, executor, plan } = context;
+  const copied = copiedTrees(dialect, plan, settings);
+  const { options, envFile } = containerOptions(dialect, context, settings, copied);
+  const name = `${context.jobName}-${index}`;
+  const verb = copied.length > 0 ? 'create' : 'run';
+  const words = quoteWords([dialect.engine, verb, '--name', name, ...options]);
+  const command = `${words} ${interactive(executor.stdin)}"$image" ${quoteWords(executor.command)}`;
+  return {
+    before: [`name=${quoteWord(name)}`],
+    commands:
+      copied.length > 0
+        ? [`${command} >/dev/null 2>streams/${index}.engine || { cat streams/${index}.engine >&2; exit 125; }`, `start_copied ${index}`]
+        : [`exec ${command}`],
+    files: envFile === '' ? {} : { [`${index}.env`]: envFile },
+  };
+}
+
+const interactive = (stdin: string | undefined): string => (stdin === undefined ? '' : '-i ');
+
+function containerOptions(
+  dialect: ContainerDialect,
+  context: ExecutorContext,
+  settings: ContainerSettings,
+  copied: readonly string[],
+): { options: readonly string[]; envFile: string } {
+  const { executor, index, limits } = context;
+  const options = ['--pull=never', '--log-driver=none', '--entrypoint='];
+  for (const [label, value] of Object.entries(context.labels)) options.push(`--label=${label}=${value}`);
+  if (context.network !== 'default') options.push(`--network=${context.network}`);
+  options.push(`--cpus=${limits.cpuCores}`, `--pids-limit=${limits.pids}`);
+  if (settings.memoryCgroup === undefined) options.push(`--memory=${limits.memoryBytes}`, `--memory-swap=${limits.memoryBytes}`);
+  else options.push(`--cgroup-parent=${settings.memoryCgroup}`);
+  if (context.gpus !== undefined) options.push(...dialect.gpuOptions(context.gpus));
+  if (executor.workdir !== undefined) options.push(`--workdir=${executor.workdir}`);
+  for (const root of context.plan.roots) {
+    if (copied.includes(root.tree))
+      options.push(`--mount=${mountField('volume', `${context.jobName}-${index}-${root.tree}`, root.path)},volume-nocopy`);
+    else options.push(`--mount=${mountField('bind', `${context.trees}/${root.tree}`, root.path)}`);
+  }
+  let envFile = '';
+  for (const [name, value] of envOf(executor)) {
+    // Plain pairs travel in a file, so that a token does not show in the process table; what a file cannot hold exactly goes as one word.
+    if (PLAIN_NAME.test(name) && PLAIN_VALUE.test(value)) envFile += `${name}=${value}\n`;
+    else options.push(`--env=${name}=${value}`);
+  }
+  if (envFile !== '') options.push(`--env-file=plan/${index}.env`);
+  return { options, envFile };
+}
+
+/** Read the same by every version of both engines: no quote, no blank at an end, no comment, no line break, far from any line limit. */
+const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
+const PLAIN_VALUE = /^[A-Za-z0-9_.,:;/+=@%~!?&|<>(){}[\]^-]{0,8000}$/;
+
+/** `--mount` is one line of CSV. */
+function mountField(type: 'bind' | 'volume', source: string, target: string): string {
+  return `type=${type},${csv(`source=${source}`)},${csv(`target=${target}`)}`;
+}
+const csv = (field: string): string => `"${field.replaceAll('"', '""')}"`;
+
+/** Trees that travel by the engine's own copy: the one of `/`, which cannot be mounted, and all where the gateway could not own the files. */
+function copiedTrees(dialect: ContainerDialect, plan: MountPlan, settings: ContainerSettings): readonly string[] {
+  const volumes = dialect.engine === 'docker' && !settings.asRoot ? plan.roots.map((root) => root.tree) : [];
+  return plan.rootEntries ? [...volumes, ROOT_TREE] : volumes;
+}
+
+/** Lines of the plan that `containers.sh` works with. */
+export function containerLines(
+  dialect: ContainerDialect,
+  contexts: readonly ExecutorContext[],
+  plan: MountPlan,
+  settings: ContainerSettings,
+): readonly string[] {
+  const mounted = [...new Set(plan.roots.map((root) => root.segments[0] ?? ''))];
+  return [
+    assignment('ENGINE', dialect.engine),
+    assignment('IMAGES', settings.imagesDirectory),
+    assignment('ROOT', settings.asRoot ? 1 : 0),
+    assignment('COPIED', copiedTrees(dialect, plan, settings).join(' ')),
+    assignment('MINE', `--label=${INSTANCE_LABEL}=${settings.instance}`),
+    assignment('SHELL_PROGRAM', '/bin/sh'),
+    wordTest('is_mounted', mounted),
+    wordTest('is_named', rootNames(contexts)),
+    ...plan.roots.map((root) => `path_of_${root.tree}() { path=${quoteWord(root.path)}; }`),
+    ...contexts.flatMap((context) => [imageFunction(context, settings), rootsFunction(context, plan)]),
+  ];
+}
+
+function imageFunction({ index, image }: ExecutorContext, settings: ContainerSettings): string {
+  return `image_${index}() { ${imageCommand(index, image, settings)}; }`;
+}
+
+function imageCommand(index: number, image: ImageSource, settings: ContainerSettings): string {
+  switch (image.kind) {
+    case 'registry':
+      return `resolve_image ${index} ${quoteWords([image.reference, image.pull, image.pull === 'always' ? '' : (settings.knownImages.get(image.reference) ?? '')])}`;
+    case 'local':
+      return `load_image ${index} ${quoteWords([`localhost/tes-gateway-file:${image.key}`, image.path, image.form])}`;
+    case 'none':
+      return 'return 1';
+    default: {
+      const never: never = image;
+      return never;
+    }
+  }
+}
+
+function rootsFunction({ index }: ExecutorContext, plan: MountPlan): string {
+  const checks = plan.roots
+    .filter((root) => !root.fresh)
+    .map((root) => `fill_root ${index} ${quoteWords([createHash('sha256').update(root.path).digest('hex'), root.tree, root.path])}`);
+  return `roots_${index}() { ${checks.length === 0 ? ':' : checks.join(' && ')}; }`;
+}
+
+/** Names directly in `/` that the request speaks of. */
+function rootNames(contexts: readonly ExecutorContext[]): readonly string[] {
+  return [...new Set(contexts.flatMap((context) => context.plan.rootNames))];
+}
+
+function wordTest(name: string, words: readonly string[]): string {
+  const patterns = words.map(quoteWord).join(' | ');
+  return `${name}() { ${words.length === 0 ? 'false' : `case $1 in ${patterns}) true ;; *) false ;; esac`}; }`;
+}

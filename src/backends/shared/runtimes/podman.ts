@@ -1,0 +1,10 @@
+import type { ContainerDialect } from './containers';
+
+export const PODMAN: ContainerDialect = {
+  engine: 'podman',
+  /** By the container device interface; `--gpus` does nothing in older versions. */
+  gpuOptions: (gpus) => {
+    if (gpus === 'all') return ['--device=nvidia.com/gpu=all'];
+    return Array.from({ length: Number(gpus) }, (_, index) => `--device=nvidia.com/gpu=${index}`);
+  },
+};

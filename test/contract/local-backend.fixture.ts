@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { LocalBackend } from '../../src/backends/local/local.backend';
+import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
+import type { Engine } from '../engines/engines';
+import { processesOf } from './execution-backend.fixture';
+import type { BackendUnderTest } from './execution-backend.fixture';
+
+const runFile = promisify(execFile);
+
+/** Settings of a local backend over a real engine. */
+export function localSettings(engine: Engine, workDir: string, changes: Partial<LocalBackendSettings> = {}): LocalBackendSettings {
+  const { PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME = '/' } = process.env;
+  return {
+    name: 'local',
+    runtime: engine.name,
+    network: 'default',
+    drain: false,
+    workDir,
+    instance: 'contract',
+    killGraceSeconds: 1,
+    pidsLimit: 200,
+    keepWorkspace: 'never',
+    images: { allowed: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory], map: {}, pull: 'missing' },
+    environment: { PATH, HOME, ...engine.env },
+    log: () => undefined,
+    ...changes,
+  };
+}
+
+export function localUnderTest(engine: () => Engine, changes: Partial<LocalBackendSettings> = {}): () => BackendUnderTest {
+  return () => {
+    const { name, images, env } = engine();
+    return {
+      images,
+      usesImages: name !== 'bubblewrap',
+      anyVariableName: name !== 'apptainer',
+      make: (workDir) => new LocalBackend(localSettings(engine(), workDir, changes)),
+      leftovers: async (jobName) => {
+        const found = [...(await processesOf(jobName))];
+        if (name === 'docker' || name === 'podman') {
+          const { stdout } = await runFile(name, ['ps', '-a', '-q', '--filter', `label=tes-gateway.job=${jobName}`], {
+            env: { ...process.env, ...env },
+          });
+          found.push(...stdout.split('\n').filter(Boolean));
+        }
+        return found;
+      },
+    };
+  };
+}
