@@ -1,5 +1,5 @@
 // Builds dist/ when a source is newer than it. Types are checked on the way.
-import { copyFileSync, existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, runCommand, seconds, withProgress } from './steps.mjs';
 
@@ -15,12 +15,18 @@ export async function build({ always = false } = {}) {
   if (!always && existsSync(built) && statSync(built).mtimeMs > sources) return;
   const from = performance.now();
   console.log('Building (tsc)');
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  const { code, output } = await withProgress('tsc', () => runCommand('tsc', ['-p', 'src/tsconfig.build.json']));
+  // Built aside and put in place at the end: a failed build, or a server that starts meanwhile, finds the old one whole.
+  const next = join(root, 'node_modules', '.dist-next');
+  const old = join(root, 'node_modules', '.dist-old');
+  for (const folder of [next, old]) rmSync(folder, { recursive: true, force: true });
+  const { code, output } = await withProgress('tsc', () => runCommand('tsc', ['-p', 'src/tsconfig.build.json', '--outDir', next]));
   if (code !== 0) throw new Error(`the build failed:\n${output}`);
   for (const file of readdirSync(join(root, 'src'), { recursive: true })) {
-    if (/\.(sh|sql)$/.test(file)) copyFileSync(join(root, 'src', file), join(root, 'dist', file));
+    if (/\.(sh|sql)$/.test(file)) copyFileSync(join(root, 'src', file), join(next, file));
   }
+  if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
+  renameSync(next, join(root, 'dist'));
+  rmSync(old, { recursive: true, force: true });
   console.log(`  done in ${seconds(from)}`);
 }
 

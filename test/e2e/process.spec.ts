@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
+jest.setTimeout(120_000);
+
 const top = join(__dirname, '../..');
 const scratch = process.env.TES_GATEWAY_CACHE ?? join(homedir(), '.cache', 'tes-gateway');
 const run = promisify(execFile);
@@ -177,8 +179,9 @@ describe('a stop', () => {
   async function staging(flags: readonly string[]): Promise<{ gateway: Gateway; url: string; finish: () => void }> {
     let finish: () => void = () => undefined;
     const reading = new Promise<void>((resolve) => {
-      const source = createServer((_request, response) => {
+      const source = createServer((request, response) => {
         response.writeHead(200, { 'content-length': '4' });
+        if (request.method === 'HEAD') return response.end();
         response.write('ab');
         finish = () => response.end('cd');
         resolve();
