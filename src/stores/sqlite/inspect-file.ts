@@ -17,8 +17,10 @@ const PROBES = [
   'SELECT length(json) FROM request WHERE seq = (SELECT max(seq) FROM request)',
   'SELECT min(hash) FROM term',
   'SELECT max(hash) FROM term',
-  'SELECT min(id), max(id) FROM task',
-  'SELECT min(state), max(state) FROM task',
+  'SELECT min(id) FROM task',
+  'SELECT max(id) FROM task',
+  'SELECT min(state) FROM task',
+  'SELECT max(state) FROM task',
   'SELECT count(*) FROM state_count',
   'SELECT count(*) FROM meta',
 ];

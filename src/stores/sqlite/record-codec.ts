@@ -23,6 +23,9 @@ export type RecordRow = readonly [
   json: string,
 ];
 
+/** The same with the request's text. */
+export type StoredRow = readonly [...record: RecordRow, requestJson: string];
+
 /** Of `task t`, `owner o`, `record r`. */
 export const RECORD_COLUMNS =
   't.id, o.name, t.state, t.step, t.revision, t.backend, t.bound_to, t.due_at, t.not_before, t.lease_holder, t.lease_until, r.json';
@@ -30,7 +33,7 @@ export const RECORD_COLUMNS =
 /** Code units of a name that the index keeps; a longer prefix is compared with the record. */
 export const NAME_KEY_LENGTH = 64;
 
-export function decodeRecord(row: RecordRow): TaskRecord {
+export function decodeRecord(row: RecordRow | StoredRow): TaskRecord {
   const [id, owner, state, step, revision, backend, boundTo, dueAt, notBefore, leaseHolder, leaseUntil, json] = row;
   const task: { -readonly [Member in keyof TaskRecord]: TaskRecord[Member] } = {
     ...(JSON.parse(json) as InJson),

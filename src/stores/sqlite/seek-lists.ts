@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
-import { row, rows } from './statements';
+import { rows } from './statements';
 
 /** Sequence numbers in descending order, as one filter of a query allows them. */
 export interface SeekList {
@@ -12,16 +12,30 @@ export interface SeekList {
   readonly exact: boolean;
 }
 
-/** A list that an index holds in order: one look-up per seek. */
+const MOST_AHEAD = 256;
+
+/** A list that an index holds in order. Where the search goes through it step by step, it reads ahead; where it jumps, it does not. */
 export class IndexList implements SeekList {
   readonly exact = true;
+  /** Numbers read, descending; all of the list between the first and the last of them. */
+  private ahead: [seq: number][] = [];
+  private at = 0;
+  private size = 1;
+
   constructor(
     private readonly statement: StatementSync,
     private readonly key: SQLInputValue,
   ) {}
 
   seek(from: number): number | undefined {
-    return row<[number | null]>(this.statement, this.key, from)?.[0] ?? undefined;
+    while ((this.ahead[this.at]?.[0] ?? -1) > from) this.at += 1;
+    const known = this.ahead[this.at];
+    if (known !== undefined) return known[0];
+    const passed = this.ahead.at(-1)?.[0] ?? Infinity;
+    this.size = passed - from <= MOST_AHEAD ? Math.min(this.size * 2, MOST_AHEAD) : 1;
+    this.ahead = rows<[number]>(this.statement, this.key, from, this.size);
+    this.at = 0;
+    return this.ahead[0]?.[0];
   }
 }
 
@@ -45,12 +59,19 @@ export class ArrayList implements SeekList {
   }
 }
 
-/** Tasks whose name is in a range that very many are in: read from the newest, slice by slice, so that one seek stays short. */
+const FIRST_SLICE = 64;
+
+/**
+ * Tasks whose name is in a range that very many are in: looked through from the newest, slice by slice. Slices grow while the search goes
+ * on without a jump, and stay so short that one seek never holds up the event loop.
+ */
 export class NameScan implements SeekList {
   readonly exact = false;
   private found: number[] = [];
-  /** Everything above this has been read. */
-  private floor = Number.MAX_SAFE_INTEGER;
+  private at = 0;
+  /** Everything from `from` of the last reading down to here, excluded, has been read. */
+  private floor = Infinity;
+  private size: number;
 
   constructor(
     private readonly statement: StatementSync,
@@ -58,22 +79,26 @@ export class NameScan implements SeekList {
     private readonly start: string,
     private readonly end: string | undefined,
     private readonly wanted: number,
-    /** Sequence numbers looked through at a time. */
+    /** Most sequence numbers looked through at a time. */
     private readonly slice: number,
-  ) {}
+  ) {
+    this.size = Math.min(FIRST_SLICE, slice);
+  }
 
   seek(from: number): number | undefined {
     const top = Math.min(from, this.newest);
-    while ((this.found[0] ?? -1) > top) this.found.shift();
-    const next = this.found[0];
-    if (next !== undefined) return next;
-    const start = Math.min(top, this.floor);
-    if (start <= 0) return undefined;
-    const bottom = start - this.slice;
-    this.found = rows<[number]>(this.statement, start, bottom, this.start, this.end ?? null, this.wanted).map(([seq]) => seq);
+    while ((this.found[this.at] ?? -1) > top) this.at += 1;
+    const known = this.found[this.at];
+    if (known !== undefined) return known;
+    if (top > this.floor && this.floor > 0) return this.floor;
+    if (top <= 0 || this.floor <= 0) return undefined;
+    this.size = this.floor - top <= this.size ? Math.min(this.size * 2, this.slice) : Math.min(FIRST_SLICE, this.slice);
+    const bottom = Math.max(0, top - this.size);
+    this.found = rows<[number]>(this.statement, top, bottom, this.start, this.end ?? null, this.wanted).map(([seq]) => seq);
+    this.at = 0;
     const last = this.found.at(-1);
     this.floor = last !== undefined && this.found.length === this.wanted ? last - 1 : bottom;
-    return this.found[0] ?? (bottom > 0 ? bottom : undefined);
+    return this.found[0] ?? (this.floor > 0 ? this.floor : undefined);
   }
 }
 

@@ -17,7 +17,7 @@ import type { TesState } from '../../task/tes';
 import { DONE_CODE, stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
-import { decodeRecord, encodeJson, type RecordRow } from './record-codec';
+import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './record-codec';
 import { readReservations, reserve } from './reservations';
 import { row, rows, type Statements } from './statements';
 import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection';
@@ -79,9 +79,9 @@ export class SqliteTaskStore extends TaskStore {
 
   getStored(id: string, owner?: string): Promise<StoredTask | undefined> {
     return this.connection.read(() => {
-      const task = this.record(id, owner);
-      const request = task === undefined ? undefined : row<[string]>(this.statements.request, id);
-      return task === undefined || request === undefined ? undefined : { task, requestJson: request[0] };
+      const found = row<StoredRow>(this.statements.stored, id);
+      if (found === undefined || (owner !== undefined && found[1] !== owner)) return undefined;
+      return { task: decodeRecord(found), requestJson: found[12] };
     });
   }
 

@@ -50,11 +50,8 @@ export const SQL = {
   step: 'SELECT step FROM task WHERE id = ?',
   record: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.id = ?`,
   recordAt: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.seq = ?`,
-  request: 'SELECT q.json FROM task t JOIN request q ON q.seq = t.seq WHERE t.id = ?',
-  requestAt: 'SELECT json FROM request WHERE seq = ?',
+  stored: `SELECT ${RECORD_COLUMNS}, q.json ${FROM_RECORD} JOIN request q ON q.seq = t.seq WHERE t.id = ?`,
   seq: 'SELECT seq FROM task WHERE id = ?',
-  minimalAt: 'SELECT id, state FROM task WHERE seq = ?',
-  nameKeyAt: 'SELECT name_key FROM task WHERE seq = ?',
   jsonAt: 'SELECT json FROM record WHERE seq = ?',
 
   // Pages: rows of one list, newest first
@@ -63,13 +60,14 @@ export const SQL = {
   pageOfOwner: `SELECT id, state FROM task WHERE owner = ${OWNER} AND seq < ? ORDER BY seq DESC LIMIT ?`,
   pageOfTerm: `SELECT t.id, t.state FROM term m CROSS JOIN task t ON t.seq = m.seq
     WHERE m.hash = ? AND m.seq < ? ORDER BY m.seq DESC LIMIT ?`,
-  // Pages: the next place of one list, for walking several together
-  seekState: 'SELECT max(seq) FROM task WHERE state = ? AND seq <= ?',
-  seekOwner: `SELECT max(seq) FROM task WHERE owner = ${OWNER} AND seq <= ?`,
-  seekTerm: 'SELECT max(seq) FROM term WHERE hash = ? AND seq <= ?',
+  minimalAmong: 'SELECT t.id, t.state FROM json_each(?) chosen CROSS JOIN task t ON t.seq = chosen.value',
+  // Pages: the next places of one list, for walking several together
+  seekState: 'SELECT seq FROM task WHERE state = ? AND seq <= ? ORDER BY seq DESC LIMIT ?',
+  seekOwner: `SELECT seq FROM task WHERE owner = ${OWNER} AND seq <= ? ORDER BY seq DESC LIMIT ?`,
+  seekTerm: 'SELECT seq FROM term WHERE hash = ? AND seq <= ? ORDER BY seq DESC LIMIT ?',
   newest: 'SELECT max(seq) FROM task',
-  seqsOfName: 'SELECT seq FROM task INDEXED BY task_name WHERE name_key >= ? AND name_key < ? AND seq < ? LIMIT ?',
-  seqsOfNameFrom: 'SELECT seq FROM task INDEXED BY task_name WHERE name_key >= ? AND seq < ? LIMIT ?',
+  seqsOfName: 'SELECT seq FROM task INDEXED BY task_name WHERE name_key >= ? AND name_key < ? AND seq < ? LIMIT ? OFFSET ?',
+  seqsOfNameFrom: 'SELECT seq FROM task INDEXED BY task_name WHERE name_key >= ? AND seq < ? LIMIT ? OFFSET ?',
   namesBetween: `SELECT seq FROM task WHERE seq <= ?1 AND seq > ?2 AND +name_key >= ?3 AND (?4 IS NULL OR +name_key < ?4)
     ORDER BY seq DESC LIMIT ?5`,
 

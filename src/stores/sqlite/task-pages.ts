@@ -2,7 +2,7 @@ import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/task-store';
 import { stateCode, stateOf } from './codes';
 import type { PageTokens } from './page-token';
-import { decodeRecord, NAME_KEY_LENGTH, nameKey, prefixEnd, type RecordRow, tagTerm } from './record-codec';
+import { decodeRecord, NAME_KEY_LENGTH, nameKey, prefixEnd, type StoredRow, tagTerm } from './record-codec';
 import { ArrayList, IndexList, intersect, NameScan, type SeekList } from './seek-lists';
 import { row, rows, type Statements } from './statements';
 
@@ -41,16 +41,15 @@ export class TaskPages {
     const items: StoredTask[] = [];
     let bytes = 0;
     for (const [id] of found) {
-      const record = row<RecordRow>(this.statements.record, id);
-      const request = row<[string]>(this.statements.request, id);
-      if (record === undefined || request === undefined) continue;
-      const [requestJson] = request;
-      bytes += Buffer.byteLength(requestJson) + Buffer.byteLength(record[11]);
+      const stored = row<StoredRow>(this.statements.stored, id);
+      if (stored === undefined) continue;
+      const [recordJson, requestJson] = [stored[11], stored[12]];
+      bytes += Buffer.byteLength(requestJson) + Buffer.byteLength(recordJson);
       const last = items.at(-1);
       if (last !== undefined && bytes > maxBytes) {
         return { items, nextPageToken: this.tokens.encode(query, this.seqOf(last.task.id) ?? 0) };
       }
-      items.push({ task: decodeRecord(record), requestJson });
+      items.push({ task: decodeRecord(stored), requestJson });
     }
     return { items, nextPageToken: next === undefined ? '' : this.tokens.encode(query, next) };
   }
@@ -77,21 +76,14 @@ export class TaskPages {
       return { found, next: this.seqOf(found.at(-1)?.[0] ?? '') };
     }
     const lists: SeekList[] = filters.map((filter) => new IndexList(filter.seek, filter.value));
-    const accepts = prefix === '' ? [] : this.addName(lists, prefix, before, limit);
-    const seqs = await intersect(lists, before - 1, limit, (seq) => accepts.every((accept) => accept(seq)));
+    if (prefix !== '') lists.unshift(this.namesWith(prefix, before, limit));
+    // The index knows only the beginning of a name.
+    const accept = prefix.length <= NAME_KEY_LENGTH ? () => true : (seq: number) => this.nameAt(seq)?.startsWith(prefix) === true;
+    const seqs = await intersect(lists, before - 1, limit, accept);
     const more = seqs.length === limit;
     if (more) seqs.pop();
     // A task deleted during the walk is left out; the page goes on from its place all the same.
-    return { found: this.rowsAt(seqs), next: more ? seqs.at(-1) : undefined };
-  }
-
-  private rowsAt(seqs: readonly number[]): StateRow[] {
-    const found: StateRow[] = [];
-    for (const seq of seqs) {
-      const each = row<StateRow>(this.statements.minimalAt, seq);
-      if (each !== undefined) found.push(each);
-    }
-    return found;
+    return { found: rows<StateRow>(this.statements.minimalAmong, JSON.stringify(seqs)), next: more ? seqs.at(-1) : undefined };
   }
 
   private filters(query: ListQuery): Filter[] {
@@ -105,28 +97,18 @@ export class TaskPages {
     return filters;
   }
 
-  /** Adds the list of the names, or, where it would be long and another list is there to lead, answers how to test each hit. */
-  private addName(lists: SeekList[], prefix: string, before: number, limit: number): ((seq: number) => boolean)[] {
+  private namesWith(prefix: string, before: number, limit: number): SeekList {
     const start = nameKey(prefix) ?? '';
     const end = prefixEnd(start);
     const { seqsOfName, seqsOfNameFrom, namesBetween, newest } = this.statements;
-    const accepts: ((seq: number) => boolean)[] = [];
-    const seqs =
-      end === undefined
-        ? rows<[number]>(seqsOfNameFrom, start, before, this.limits.names + 1)
-        : rows<[number]>(seqsOfName, start, end, before, this.limits.names + 1);
-    if (seqs.length <= this.limits.names) lists.unshift(new ArrayList(seqs.map(([seq]) => seq)));
-    else if (lists.length > 0) accepts.push((seq) => this.nameKeyAt(seq)?.startsWith(start) === true);
-    else lists.push(new NameScan(namesBetween, row<[number | null]>(newest)?.[0] ?? 0, start, end, limit, this.limits.slice));
-    if (prefix.length > NAME_KEY_LENGTH) accepts.push((seq) => this.fullNameAt(seq)?.startsWith(prefix) === true);
-    return accepts;
+    const within = (most: number, offset: number): [seq: number][] =>
+      end === undefined ? rows(seqsOfNameFrom, start, before, most, offset) : rows(seqsOfName, start, end, before, most, offset);
+    const { names, slice } = this.limits;
+    if (within(1, names).length === 0) return new ArrayList(within(names, 0).map(([seq]) => seq));
+    return new NameScan(namesBetween, row<[number | null]>(newest)?.[0] ?? 0, start, end, limit, slice);
   }
 
-  private nameKeyAt(seq: number): string | undefined {
-    return row<[string | null]>(this.statements.nameKeyAt, seq)?.[0] ?? undefined;
-  }
-
-  private fullNameAt(seq: number): string | undefined {
+  private nameAt(seq: number): string | undefined {
     const json = row<[string]>(this.statements.jsonAt, seq)?.[0];
     return json === undefined ? undefined : (JSON.parse(json) as { name?: string }).name;
   }
