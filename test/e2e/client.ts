@@ -1,4 +1,4 @@
-import { request } from 'node:http';
+import { Agent, request } from 'node:http';
 import type { TesState, TesTask, TesTaskRequest } from '../../src/task/tes';
 import { faultsOf } from './official';
 
@@ -14,6 +14,8 @@ export const V1 = '/v1';
 export const TES_BASE = '/ga4gh/tes/v1';
 const ENDED: readonly string[] = ['COMPLETE', 'EXECUTOR_ERROR', 'SYSTEM_ERROR', 'CANCELED', 'PREEMPTED'];
 const PATIENCE_MS = 20_000;
+/** Connections are kept, as clients keep them, and not more at once than a client has. */
+const AGENT = new Agent({ keepAlive: true, maxSockets: 32 });
 
 export const TRUE_TASK = { executors: [{ image: 'busybox', command: ['true'] }] };
 
@@ -33,15 +35,18 @@ export class Client {
     return new Promise((resolve, reject) => {
       const { body, headers } = options;
       const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
-      const sent = request({ host: '127.0.0.1', port: this.port(), method, path: target, headers: { ...length, ...headers } }, (answer) => {
-        const chunks: Buffer[] = [];
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-        answer.on('error', reject);
-        answer.on('end', () => {
-          const text = Buffer.concat(chunks).toString('utf8');
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json: parsed(text) });
-        });
-      });
+      const sent = request(
+        { agent: AGENT, host: '127.0.0.1', port: this.port(), method, path: target, headers: { ...length, ...headers } },
+        (answer) => {
+          const chunks: Buffer[] = [];
+          answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+          answer.on('error', reject);
+          answer.on('end', () => {
+            const text = Buffer.concat(chunks).toString('utf8');
+            resolve({ status: answer.statusCode ?? 0, headers: answer.headers, text, json: parsed(text) });
+          });
+        },
+      );
       sent.on('error', reject);
       sent.end(body);
     });
