@@ -1,6 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing } from '../shared/file-errors';
+import { readTextOrNothing } from '../shared/log-tail';
 import type { Limits } from '../shared/runtimes/runtime';
 
 /** A hard limit that an executor ran into, as the kernel counted it. */
@@ -10,6 +12,8 @@ export interface LimitEvents {
 }
 
 const CPU_PERIOD_US = 100_000;
+const BUSY_TRIES = 40;
+const BUSY_PAUSE_MS = 50;
 
 /**
  * Limits for a runtime that has none of its own (bubblewrap): one cgroup per job, made before it starts, joined by the script,
@@ -70,16 +74,28 @@ export class JobCgroups {
     };
   }
 
-  /** Whatever is left in it is ended first; a group can only be removed when it is empty. */
+  /**
+   * A group that holds the memory of containers: podman with cgroups version 1 ends a container whose memory ran out without
+   * saying so, but a limit one level above it counts. The path as `--cgroup-parent` takes it; `undefined` where version 2 is in use.
+   */
+  async createParent(jobName: string, limits: Limits): Promise<string | undefined> {
+    if (this.layout !== 'v1') return undefined;
+    await fs.mkdir(this.directory(jobName, 'memory'), { recursive: true });
+    await fs.writeFile(join(this.directory(jobName, 'memory'), 'memory.limit_in_bytes'), String(limits.memoryBytes));
+    return `/${this.parent}/${jobName}`;
+  }
+
+  /** How often the limit of `createParent` was run into. */
+  async parentRefusals(jobName: string): Promise<number> {
+    if (this.layout !== 'v1') return 0;
+    return Number((await readTextOrNothing(join(this.directory(jobName, 'memory'), 'memory.failcnt'))) ?? 0);
+  }
+
+  /** A group can only be removed when it is empty; the last process may take a moment to go. Idempotent. */
   async remove(jobName: string): Promise<void> {
     if (this.layout === 'none') return;
-    for (const directory of this.directories(jobName)) {
-      try {
-        await fs.rmdir(directory);
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-      }
-    }
+    const hierarchies = this.layout === 'v2' ? ['.'] : await fs.readdir(this.root);
+    for (const hierarchy of hierarchies) await removeGroup(join(this.root, hierarchy, this.parent, jobName));
   }
 
   /** Processes in the job's groups; empty when there is no group. */
@@ -119,12 +135,29 @@ export class JobCgroups {
   }
 }
 
-async function counter(path: string, key: string): Promise<number> {
+async function removeGroup(directory: string): Promise<void> {
+  let names;
   try {
-    const line = (await fs.readFile(path, 'utf8')).split('\n').find((candidate) => candidate.startsWith(`${key} `));
-    return Number(line?.slice(key.length + 1) ?? 0);
+    names = await fs.readdir(directory, { withFileTypes: true });
   } catch (error) {
-    if (isMissing(error)) return 0;
+    if (isMissing(error)) return;
     throw error;
   }
+  for (const entry of names) if (entry.isDirectory()) await removeGroup(join(directory, entry.name));
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await fs.rmdir(directory);
+      return;
+    } catch (error) {
+      if (isMissing(error)) return;
+      if (errorCode(error) !== 'EBUSY' || tries >= BUSY_TRIES) throw error;
+      await pause(BUSY_PAUSE_MS);
+    }
+  }
+}
+
+async function counter(path: string, key: string): Promise<number> {
+  const text = await readTextOrNothing(path);
+  const line = text?.split('\n').find((candidate) => candidate.startsWith(`${key} `));
+  return Number(line?.slice(key.length + 1) ?? 0);
 }

@@ -20,6 +20,8 @@ import type { ProcessTable } from './process-table';
 
 /** A script that was started has this long to say so before it counts as never started. */
 const START_GRACE_MS = 10_000;
+/** Exit code of what the kernel or an engine has killed. */
+const KILLED = 137;
 
 export interface ObserverParts {
   readonly client: LocalClient;
@@ -98,7 +100,9 @@ export class JobObserver {
 
   private async breaches(progress: JobProgress, facts: JobFacts, context: ReportContext, timedOut: boolean): Promise<readonly string[]> {
     const events = await this.parts.cgroups.events(context.jobName);
-    return breachesOf(progress, facts, { ...events, timedOut });
+    const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
+    const refused = killed && facts.runtime === 'podman' ? await this.parts.cgroups.parentRefusals(context.jobName) : 0;
+    return breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
   }
 
   private async underway(context: ReportContext): Promise<Observation> {

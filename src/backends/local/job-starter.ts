@@ -68,6 +68,8 @@ export class JobStarter {
     const plan = mountPlan(job.request);
     await new TreeWorkspace(layout, plan).ensureTrees();
     const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
+    const limits = limitsOf(job, limitContext);
+    const memoryCgroup = runtime === 'podman' && runtimes.needsMemoryGroup ? await cgroups.createParent(job.name, limits) : undefined;
     const files = manifest(job, plan, {
       ...limitContext,
       runtime,
@@ -77,7 +79,8 @@ export class JobStarter {
       mark: directories.mark(job.name),
       killGraceSeconds: settings.killGraceSeconds,
       asRoot: process.getuid?.() === 0,
-      cgroups: runtime === 'bubblewrap' ? await cgroups.create(job.name, limitsOf(job, limitContext)) : [],
+      cgroups: runtime === 'bubblewrap' ? await cgroups.create(job.name, limits) : [],
+      ...(memoryCgroup !== undefined && { memoryCgroup }),
       imagesDirectory: directories.images(runtime),
       knownImages: runtimes.knownImages.current(),
       images,

@@ -17,6 +17,8 @@ import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 import { RuntimeProbe } from './runtime-probe';
 
+const PODMAN_INFO_MS = 30_000;
+
 /** The runtime in use, the engines behind jobs that another one started, and the scripts. */
 export class Runtimes {
   readonly images: ImageFiles;
@@ -24,12 +26,14 @@ export class Runtimes {
   private readonly engines = new Map<RuntimeName, ContainerEngine>();
   private readonly probe: RuntimeProbe;
   private readonly scripts = new Map<RuntimeName, string>();
+  /** podman with cgroups version 1 and no systemd: see `JobCgroups.createParent`. */
+  needsMemoryGroup = false;
   private chosen: RuntimeName | undefined;
   private reasons: readonly string[] = [];
 
   constructor(
     private readonly settings: LocalBackendSettings,
-    client: LocalClient,
+    private readonly client: LocalClient,
     private readonly directories: JobDirectories,
   ) {
     this.images = new ImageFiles(settings.images);
@@ -48,6 +52,14 @@ export class Runtimes {
   async start(signal: AbortSignal): Promise<void> {
     for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
     await this.choose(signal);
+    await this.lookAtPodman(signal);
+  }
+
+  private async lookAtPodman(signal: AbortSignal): Promise<void> {
+    if (this.chosen !== 'podman' || process.getuid?.() !== 0) return;
+    const argv = ['podman', 'info', '--format', '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}'];
+    const answer = await this.client.command(argv, PODMAN_INFO_MS, signal).catch(() => undefined);
+    this.needsMemoryGroup = answer?.stdout.trim() === 'cgroupfs v1';
   }
 
   /** Path of the script for a runtime. */
