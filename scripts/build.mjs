@@ -1,12 +1,10 @@
 // Builds dist/ when a source is newer than it. Types are checked on the way.
 import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { root, runCommand, seconds, withProgress } from './steps.mjs';
 
-const newest = (folder) =>
-  Math.max(
-    ...readdirSync(folder, { recursive: true, withFileTypes: true }).map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
-  );
+const newest = (folder) => Math.max(...readdirSync(folder, { recursive: true }).map((name) => statSync(join(folder, name)).mtimeMs));
 
 /** `always` builds even if dist/ looks up to date. */
 export async function build({ always = false } = {}) {
@@ -30,4 +28,4 @@ export async function build({ always = false } = {}) {
   console.log(`  done in ${seconds(from)}`);
 }
 
-if (process.argv[1] === import.meta.filename) await build({ always: true });
+if (process.argv[1] === fileURLToPath(import.meta.url)) await build({ always: true });
