@@ -36,7 +36,8 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     parallelStaging: transfers.tasks,
     transfers: { parallel: transfers.parallel, tries: transfers.tries },
     parallelReconciling: 64,
-    callTimeoutMs: 30 * SECOND,
+    // A cancel waits for the grace inside one call: it must be able to see the end of it.
+    callTimeoutMs: (30 + settings.local.kill_grace_seconds) * SECOND,
     bigTaskWaitMs: limits.big_task_wait_seconds * SECOND,
     tailBytes: settings.logs.tail_bytes,
     healthMs: 10 * SECOND,

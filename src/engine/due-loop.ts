@@ -21,6 +21,11 @@ export class Claim {
     return this.abort.signal;
   }
 
+  /** True once the task was let go: whoever finds it due next may have it, though this claim's neighbours are still at work. */
+  get released(): boolean {
+    return !this.holding;
+  }
+
   /** Ends the work; what it was doing is repeated or fenced by whoever takes the task next. */
   stop(reason: string): void {
     this.abort.abort(new Error(reason));
@@ -183,7 +188,7 @@ export class DueLoop {
     if (tasks.length === 0) return;
     // Work that was told to stop but has not ended yet keeps its task: the new lease runs out and the task is due again.
     const claims = tasks
-      .filter((task) => !this.claims.has(task.id))
+      .filter((task) => this.claims.get(task.id)?.released ?? true)
       .map((task) => new Claim(task, this.writer, this.holder, this.settings.leaseMs));
     for (const claim of claims) this.claims.set(claim.task.id, claim);
     const settle = async (unit: Promise<void>): Promise<void> => {
@@ -217,13 +222,15 @@ export class DueLoop {
   }
 
   private async renewAll(): Promise<void> {
-    for (const claim of [...this.claims.values()]) {
-      try {
-        const renewed = await this.store.renew(claim.task.id, this.holder, claim.task.revision, this.settings.leaseMs);
-        if (!renewed && this.claims.get(claim.task.id) === claim && !(await this.stillHeld(claim))) claim.stop('the lease was lost');
-      } catch (error) {
-        this.owner.failed(error, claim.task);
-      }
+    await Promise.all([...this.claims.values()].map((claim) => this.renew(claim)));
+  }
+
+  private async renew(claim: Claim): Promise<void> {
+    try {
+      const renewed = await this.store.renew(claim.task.id, this.holder, claim.task.revision, this.settings.leaseMs);
+      if (!renewed && this.claims.get(claim.task.id) === claim && !(await this.stillHeld(claim))) claim.stop('the lease was lost');
+    } catch (error) {
+      this.owner.failed(error, claim.task);
     }
   }
 
