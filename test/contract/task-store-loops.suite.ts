@@ -1,6 +1,6 @@
 import type { ClaimQuery, TaskStore } from '../../src/ports/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
-import { assignedTask, insertAll, queuedTask, requestOf, type TaskStoreHarness } from './task-store.fixture';
+import { assignedTask, insertAll, queuedTask, requestOf, type TaskStoreHarness, without } from './task-store.fixture';
 
 const CLAIM: ClaimQuery = {
   instance: 'gateway-1',
@@ -189,7 +189,7 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       expect(await store.nextDue(CLAIM)).toBe(claimed.dueAt);
       await store.renew(task.id, CLAIM.holder, 2, 90_000);
       expect(await store.nextDue(CLAIM)).toBeGreaterThan(claimed.dueAt ?? 0);
-      const { lease: _lease, dueAt: _dueAt, ...done } = claimed;
+      const done = without(claimed, 'lease', 'dueAt');
       await store.update({ ...done, revision: 3, state: 'COMPLETE', step: 'done', endedAt: 1 }, 2);
       expect(await store.nextDue({ ...CLAIM, steps: ['run', 'done'] })).toBeUndefined();
     });

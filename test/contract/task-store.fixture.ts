@@ -65,8 +65,9 @@ export async function insertAll(store: TaskStore, tasks: readonly TaskRecord[]):
   await Promise.all(tasks.map((task) => store.insert(requestOf(task), task)));
 }
 
-/** The record without a member. */
-export function without<Key extends keyof TaskRecord>(task: TaskRecord, key: Key): Omit<TaskRecord, Key> {
-  const { [key]: _dropped, ...rest } = task;
-  return rest;
+/** The record without some of its members. */
+export function without<Key extends keyof TaskRecord>(task: TaskRecord, ...keys: Key[]): Omit<TaskRecord, Key> {
+  const copy: Partial<TaskRecord> = { ...task };
+  for (const key of keys) delete copy[key];
+  return copy as Omit<TaskRecord, Key>;
 }

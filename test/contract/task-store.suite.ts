@@ -208,7 +208,7 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
           handle: { backend: 'local', version: 1, step: 'submitted', data: {} },
         });
         await store.insert(requestOf(task), task);
-        const { backend: _b, boundTo: _o, dueAt: _d, notBefore: _n, lease: _l, handle: _h, ...bare } = task;
+        const bare = without(task, 'backend', 'boundTo', 'dueAt', 'notBefore', 'lease', 'handle');
         await store.update({ ...bare, revision: 2 }, 1);
         expect(await store.getTask(task.id)).toEqual({ ...bare, revision: 2 });
       });

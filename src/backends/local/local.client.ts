@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { machineError } from '../shared/file-errors';
+import { COMMAND_ENVIRONMENT } from './local.settings';
 import { JOB_VARIABLE } from './process-table';
 
 /** Enough to find the host's own programs; never the gateway's whole environment. */
@@ -18,7 +19,11 @@ export class LocalClient {
   readonly environment: Readonly<Record<string, string>>;
 
   constructor(environment: Readonly<Record<string, string>> = {}) {
-    this.environment = { PATH: COMMAND_PATH, ...environment };
+    const known = new Set<string>(COMMAND_ENVIRONMENT);
+    this.environment = {
+      PATH: COMMAND_PATH,
+      ...Object.fromEntries(Object.entries(environment).filter(([name]) => known.has(name.toUpperCase()))),
+    };
   }
 
   /** True while a script that this process started lives. */

@@ -4,6 +4,7 @@ import type { JobFacts } from '../shared/job-facts';
 import { jobPlan } from '../shared/job-plan';
 import type { Layout } from '../shared/layout';
 import type { MountPlan } from '../shared/mount-plan';
+import { apptainerLaunch, apptainerLines } from '../shared/runtimes/apptainer';
 import { bubblewrapLaunch, dropSkeleton } from '../shared/runtimes/bubblewrap';
 import { containerLaunch, containerLines, INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/containers';
 import type { ContainerDialect } from '../shared/runtimes/containers';
@@ -29,6 +30,8 @@ export interface ManifestContext {
   readonly asRoot: boolean;
   readonly cgroups: readonly string[];
   readonly memoryCgroup?: string;
+  /** apptainer: a writable layer over an image works here. */
+  readonly overlay: boolean;
   readonly imagesDirectory: string;
   readonly knownImages: ReadonlyMap<string, string>;
   /** By executor. */
@@ -87,6 +90,10 @@ function launchesOf(contexts: readonly ExecutorContext[], plan: MountPlan, conte
     case 'podman':
       return containerLaunches(PODMAN, contexts, plan, context);
     case 'apptainer':
+      return {
+        launches: contexts.map((executor) => apptainerLaunch(executor, context)),
+        lines: apptainerLines(contexts, plan, context),
+      };
     case 'bubblewrap': {
       const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree);
       return {

@@ -28,6 +28,8 @@ export class Runtimes {
   private readonly scripts = new Map<RuntimeName, string>();
   /** podman with cgroups version 1 and no systemd: see `JobCgroups.createParent`. */
   needsMemoryGroup = false;
+  /** apptainer: a writable layer over an image works here (root; or a user with overlay mounts of their own). */
+  overlay = false;
   private chosen: RuntimeName | undefined;
   private reasons: readonly string[] = [];
 
@@ -53,6 +55,28 @@ export class Runtimes {
     for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
     await this.choose(signal);
     await this.lookAtPodman(signal);
+    if (this.chosen === 'apptainer') this.overlay = await this.tryOverlay(signal);
+  }
+
+  /** With an empty image: the program is missing in any case, what counts is whether the layer is the complaint. */
+  private async tryOverlay(signal: AbortSignal): Promise<boolean> {
+    const directory = join(this.directories.scripts, 'overlay');
+    for (const name of ['image/bin', 'image/tmp', 'image/proc', 'image/sys', 'image/dev', 'image/etc', 'layer/upper', 'layer/work']) {
+      await fs.mkdir(join(directory, name), { recursive: true });
+    }
+    const argv = [
+      'apptainer',
+      'exec',
+      '--containall',
+      '--no-home',
+      '--overlay',
+      join(directory, 'layer'),
+      join(directory, 'image'),
+      '/none',
+    ];
+    const answer = await this.client.command(argv, PODMAN_INFO_MS, signal).catch(() => undefined);
+    await fs.rm(directory, { recursive: true, force: true });
+    return answer !== undefined && /\/none/.test(answer.stderr) && !/overlay/i.test(answer.stderr);
   }
 
   private async lookAtPodman(signal: AbortSignal): Promise<void> {

@@ -134,7 +134,7 @@ word=succeeded
 while [ "$index" -lt "$EXECUTORS" ]; do
   [ ! -e "$MARK" ] || finish cancelled
   stdin=/dev/null cgroups=
-  before_executor "$index" && "before_$index" || finish prepare
+  before_executor "$index" && "before_$index" && ready_executor "$index" || finish prepare
   [ ! -e "$MARK" ] || finish cancelled
   [ "$index" -gt 0 ] || watch_time "$LIMIT"
   note begin "$index"

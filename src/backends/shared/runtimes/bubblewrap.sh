@@ -1,6 +1,7 @@
 # Runtime part: bubblewrap. The kernel ends the whole tree with its first process (--die-with-parent, own pid namespace).
 stop_runtime() { :; }
 before_executor() { :; }
+ready_executor() { :; }
 
 # bwrap writes an exit code only when the program was started and has ended; without one, it failed itself.
 after_executor() { # INDEX CODE

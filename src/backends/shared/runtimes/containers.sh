@@ -54,6 +54,8 @@ before_executor() { # INDEX
   [ "$image" = "$filled_by" ] || { empty_trees && fill_trees "$1"; }
 }
 
+ready_executor() { :; }
+
 # Where the image itself has something in a directory that a tree will cover, it is copied into the tree; inputs win.
 fill_trees() { # INDEX
   scratch=

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { MountPlan } from '../mount-plan';
 import { ROOT_TREE } from '../mount-plan';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
-import { envOf } from './runtime';
+import { csvField, envOf } from './runtime';
 import type { ExecutorContext, ImageSource, Launch } from './runtime';
 
 export const JOB_LABEL = 'tes-gateway.job';
@@ -82,9 +82,8 @@ const PLAIN_VALUE = /^[A-Za-z0-9_.,:;/+=@%~!?&|<>(){}[\]^-]{0,8000}$/;
 
 /** `--mount` is one line of CSV. */
 function mountField(type: 'bind' | 'volume', source: string, target: string): string {
-  return `type=${type},${csv(`source=${source}`)},${csv(`target=${target}`)}`;
+  return `type=${type},${csvField(`source=${source}`)},${csvField(`target=${target}`)}`;
 }
-const csv = (field: string): string => `"${field.replaceAll('"', '""')}"`;
 
 /** Trees that travel by the engine's own copy: the one of `/`, which cannot be mounted, and all where the gateway could not own the files. */
 function copiedTrees(dialect: ContainerDialect, plan: MountPlan, settings: ContainerSettings): readonly string[] {

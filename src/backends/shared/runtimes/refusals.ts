@@ -38,9 +38,9 @@ function tooLong(request: TesTaskRequest): readonly string[] {
 /** Apptainer drops ALL variables, and says nothing that a client could see, when one name is not a shell identifier. */
 function unspeakableNames(request: TesTaskRequest): readonly string[] {
   return request.executors.flatMap((executor, index) =>
-    Object.keys(executor.env ?? {})
-      .filter((name) => !isShellName(name))
-      .map((name) => `$.executors[${index}].env: apptainer cannot pass a variable named ${JSON.stringify(name)}`),
+    Object.entries(executor.env ?? {})
+      .filter(([name, value]) => !isShellName(name) || (name === 'HOME' && !/^\/[^:,\n]*$/.test(value)))
+      .map(([name]) => `$.executors[${index}].env: apptainer cannot pass this variable exactly: ${JSON.stringify(name)}`),
   );
 }
 

@@ -71,3 +71,8 @@ export const CONTAINER_DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:
 export function envOf(executor: TesExecutor): readonly (readonly [string, string])[] {
   return Object.entries(executor.env ?? {});
 }
+
+/** One field of a line of CSV, as the `--mount` options of all engines read it. */
+export function csvField(field: string): string {
+  return `"${field.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import type { MountPlan } from '../mount-plan';
+import { assignment, quoteWord, quoteWords } from '../shell-quote';
+import { csvField, envOf } from './runtime';
+import type { ExecutorContext, ImageSource, Launch } from './runtime';
+
+export interface ApptainerSettings {
+  readonly asRoot: boolean;
+  /** A writable layer over an image works on this machine. */
+  readonly overlay: boolean;
+  readonly imagesDirectory: string;
+  readonly cgroups: readonly string[];
+}
+
+/** The argv of one executor. Variables travel as APPTAINERENV_NAME with --no-eval: the only way in which values arrive byte for byte. */
+export function apptainerLaunch(context: ExecutorContext, settings: ApptainerSettings): Launch {
+  const { executor } = context;
+  const options = ['--containall', '--no-home', '--no-eval'];
+  options.push(...(settings.overlay ? [`--overlay=${context.workspace}/layer`] : ['--writable-tmpfs']));
+  if (context.network === 'none' && settings.asRoot) options.push('--net', '--network=none');
+  if (context.gpus !== undefined) options.push('--nv');
+  for (const root of mountedRoots(context.plan, settings.overlay)) {
+    options.push(`--mount=type=bind,${csvField(`source=${context.trees}/${root.tree}`)},${csvField(`destination=${root.path}`)}`);
+  }
+  const env = envOf(executor);
+  const home = env.find(([name]) => name === 'HOME')?.[1];
+  if (home !== undefined) options.push(`--home=${home}`);
+  options.push(`--pwd=${executor.workdir ?? '/'}`);
+  return {
+    before: [],
+    commands: [
+      ...(settings.cgroups.length === 0 ? [] : [`cgroups=${quoteWord(settings.cgroups.join(' '))}`, 'join_cgroups || exit 125']),
+      ...env.filter(([name]) => name !== 'HOME').map(([name, value]) => `export ${assignment(`APPTAINERENV_${name}`, value)}`),
+      `exec ${quoteWords(['apptainer', '-q', 'exec', ...options])} "$image" ${quoteWords(executor.command)}`,
+    ],
+    files: {},
+  };
+}
+
+/** Lines of the plan that `apptainer.sh` works with. */
+export function apptainerLines(contexts: readonly ExecutorContext[], plan: MountPlan, settings: ApptainerSettings): readonly string[] {
+  const laid = plan.roots
+    .filter((root) => !root.fresh)
+    .map((root) => `"$1" ${quoteWords([root.tree, root.segments.at(-1) ?? '', ...root.segments.slice(0, -1)])}`);
+  return [
+    assignment('IMAGES', settings.imagesDirectory),
+    assignment('OVERLAY', settings.overlay ? 1 : 0),
+    `each_tree() { ${laid.length === 0 ? ':' : laid.join(' && ')}; }`,
+    ...contexts.map(({ index, image }) => `image_${index}() { ${imageCommand(index, image)}; }`),
+  ];
+}
+
+function mountedRoots(plan: MountPlan, overlay: boolean): MountPlan['roots'] {
+  return overlay ? plan.roots.filter((root) => root.fresh) : plan.roots;
+}
+
+function imageCommand(index: number, image: ImageSource): string {
+  switch (image.kind) {
+    case 'registry': {
+      const file = `${createHash('sha256').update(image.reference).digest('hex').slice(0, 32)}.sif`;
+      return `make_image ${index} ${quoteWords([file, `docker://${image.reference}`, image.pull])}`;
+    }
+    case 'local':
+      return localCommand(index, image);
+    case 'none':
+      return 'return 1';
+    default: {
+      const never: never = image;
+      return never;
+    }
+  }
+}
+
+function localCommand(index: number, image: Extract<ImageSource, { kind: 'local' }>): string {
+  const file = `${image.key}.sif`;
+  switch (image.form) {
+    case 'sif':
+    case 'directory':
+      return `use_image ${index} ${quoteWord(image.path)}`;
+    case 'archive':
+      return `unpack_image ${index} ${quoteWords([file, image.path])}`;
+    case 'oci-archive':
+      return `make_image ${index} ${quoteWords([file, `oci-archive:${image.path}`, 'missing'])}`;
+    case 'oci':
+      return `make_image ${index} ${quoteWords([file, `oci:${image.path}`, 'missing'])}`;
+    default: {
+      const never: never = image.form;
+      return never;
+    }
+  }
+}
