@@ -31,7 +31,11 @@ export function exampleTask(image, folder) {
       executors: [
         {
           image,
-          command: ['sh', '-c', 'echo "sorting $(wc -l < /data/fruit.txt) kinds of fruit"; sleep 1; sort /data/fruit.txt > /data/sorted.txt'],
+          command: [
+            'sh',
+            '-c',
+            'echo "sorting $(wc -l < /data/fruit.txt) kinds of fruit"; sleep 1; sort /data/fruit.txt > /data/sorted.txt',
+          ],
           stdout: '/data/stdout.txt',
         },
       ],
