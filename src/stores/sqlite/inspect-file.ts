@@ -1,10 +1,9 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../../ports/errors';
 import { APPLICATION_ID, MIGRATIONS } from './schema';
 import { isCorruption, sqliteCode, toStoreError } from './sqlite-errors';
 
-const MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
 /** Files up to this size are checked page by page at start (some 100 ms); larger ones by their ends. */
 const FULL_CHECK_BYTES = 64 * 1024 * 1024;
 /** First and last entries: damage at the end, as of a file cut short, shows here. */
@@ -25,46 +24,30 @@ const PROBES = [
   'SELECT count(*) FROM meta',
 ];
 
-/** `version` 0 = nothing in it yet. */
-export interface FileFacts {
-  readonly version: number;
-  readonly newestVersion: number;
-}
-
 /**
  * Looks at an existing store through a read-only connection, which leaves it exactly as it is. Throws `StoreError` with a message for
- * the operator when it is not a task store, is damaged, or was written by a newer program.
+ * the operator when it is not a task store, is damaged, or was written by a newer program. Returns its schema's version; 0 = nothing in it yet.
  */
-export function inspectFile(path: string): FileFacts {
-  const newestVersion = MIGRATIONS.length;
+export function inspectFile(path: string): number {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  if (size === 0) return { version: 0, newestVersion };
-  if (!hasMagic(path)) throw refusal(`${path} is not an SQLite file`);
+  if (size === 0) return 0;
   let db: DatabaseSync | undefined;
   try {
     db = new DatabaseSync(path, { readOnly: true, timeout: 1000 });
-    const version = readVersion(db, path, newestVersion);
+    const version = readVersion(db, path);
     if (version > 0) check(db, path, size);
-    return { version, newestVersion };
+    return version;
   } catch (error) {
     if (!isCorruption(error)) throw toStoreError(error);
-    throw refusal(`${path} is damaged (SQLite result ${String(sqliteCode(error))}: ${String(error)})`, error);
+    // Not by reading the file ourselves: closing it would drop the locks of a store that this process has open.
+    throw refusal(`${path} is damaged, or not an SQLite file (SQLite result ${String(sqliteCode(error))}: ${String(error)})`, error);
   } finally {
     db?.close();
   }
 }
 
-function hasMagic(path: string): boolean {
-  const file = openSync(path, 'r');
-  try {
-    const head = Buffer.alloc(MAGIC.length);
-    return readSync(file, head, 0, head.length, 0) === head.length && head.equals(MAGIC);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function readVersion(db: DatabaseSync, path: string, newestVersion: number): number {
+function readVersion(db: DatabaseSync, path: string): number {
+  const newestVersion = MIGRATIONS.length;
   const tables = number(db, 'SELECT count(*) FROM sqlite_schema');
   // A first start that was cut off before its one transaction.
   if (tables === 0) return 0;

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { inspectFile } from './inspect-file';
 import { APPLICATION_ID, MIGRATIONS } from './schema';
@@ -16,8 +14,7 @@ const LOG_LIMIT_BYTES = 64 * 1024 * 1024;
 
 /** Looks at the file, opens it and brings it to the newest schema. The caller holds its lock. Throws `StoreError`, see `inspectFile`. */
 export function openDatabase(path: string, onProgress: (line: string) => void): DatabaseSync {
-  if (path !== IN_MEMORY) mkdirSync(dirname(path), { recursive: true });
-  const version = path === IN_MEMORY ? 0 : inspectFile(path).version;
+  const version = path === IN_MEMORY ? 0 : inspectFile(path);
   const db = new DatabaseSync(path, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: false });
   try {
     configure(db);

@@ -12,15 +12,17 @@ export interface SeekList {
   readonly exact: boolean;
 }
 
+const FIRST_AHEAD = 16;
 const MOST_AHEAD = 256;
 
-/** A list that an index holds in order. Where the search goes through it step by step, it reads ahead; where it jumps, it does not. */
+/** A list that an index holds in order, read a little ahead, and more so where the search goes through it step by step. */
 export class IndexList implements SeekList {
   readonly exact = true;
   /** Numbers read, descending; all of the list between the first and the last of them. */
   private ahead: [seq: number][] = [];
   private at = 0;
-  private size = 1;
+  private size = FIRST_AHEAD;
+  private ended = false;
 
   constructor(
     private readonly statement: StatementSync,
@@ -30,10 +32,11 @@ export class IndexList implements SeekList {
   seek(from: number): number | undefined {
     while ((this.ahead[this.at]?.[0] ?? -1) > from) this.at += 1;
     const known = this.ahead[this.at];
-    if (known !== undefined) return known[0];
+    if (known !== undefined || this.ended) return known?.[0];
     const passed = this.ahead.at(-1)?.[0] ?? Infinity;
-    this.size = passed - from <= MOST_AHEAD ? Math.min(this.size * 2, MOST_AHEAD) : 1;
+    this.size = passed - from <= MOST_AHEAD ? Math.min(this.size * 2, MOST_AHEAD) : FIRST_AHEAD;
     this.ahead = rows<[number]>(this.statement, this.key, from, this.size);
+    this.ended = this.ahead.length < this.size;
     this.at = 0;
     return this.ahead[0]?.[0];
   }

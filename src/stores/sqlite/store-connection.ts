@@ -1,3 +1,5 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../../ports/errors';
 import { Checkpointer } from './checkpointer';
@@ -42,8 +44,11 @@ export class StoreConnection {
   static open(options: SqliteTaskStoreOptions): StoreConnection {
     const onProgress = options.onProgress ?? ((): void => undefined);
     if (options.path === IN_MEMORY) return new StoreConnection(openDatabase(IN_MEMORY, onProgress), undefined, options, onProgress);
+    mkdirSync(dirname(options.path), { recursive: true });
     const lock = StoreLock.acquire(options.path);
     try {
+      // Requests may hold secrets: only this user reads the file, and SQLite makes those beside it alike.
+      closeSync(openSync(options.path, 'a', 0o600));
       return new StoreConnection(openDatabase(options.path, onProgress), lock, options, onProgress);
     } catch (error) {
       lock.release();
