@@ -3,8 +3,8 @@ import { types } from 'node:util';
 import type { Opened } from './allowed-directories';
 import { fileError } from './file-errors';
 
-/** Bytes read at once: few enough to keep many transfers small, many enough that the system calls cost nothing. */
-const CHUNK_BYTES = 1024 * 1024;
+/** Bytes read at once: as many as stay in a core's cache until they are written (1 MiB was seen to take twice the time). */
+const CHUNK_BYTES = 256 * 1024;
 const SMALLEST_CHUNK_BYTES = 4096;
 
 /** The bytes of an open file from `offset` on. Closes it at the end, whatever the end is. */

@@ -67,7 +67,7 @@ export class TempWorkspace implements Workspace {
 
   async read(path: string): Promise<Readable> {
     if (!(await lstat(join(this.root, path))).isFile()) throw new TransferError(`${path} is no file`, { retryable: false });
-    return createReadStream(join(this.root, path));
+    return createReadStream(join(this.root, path), { highWaterMark: 1 << 18 });
   }
 
   private async entry(path: string): Promise<WorkspaceEntry> {

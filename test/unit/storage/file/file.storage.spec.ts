@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -254,7 +255,7 @@ describe('writing', () => {
 describe('listing', () => {
   it('gives 10,000 files of one directory', async () => {
     await mkdir(join(data, 'many'));
-    await Promise.all(Array.from({ length: 10_000 }, (_, index) => writeFile(join(data, 'many', `f${index}`), '')));
+    for (let index = 0; index < 10_000; index += 1) writeFileSync(join(data, 'many', `f${index}`), '');
     expect(await list(`${data}/many`)).toHaveLength(10_000);
   });
 
