@@ -54,15 +54,20 @@ export async function load({ url, requests, duration, amount, connections = CONN
 }
 
 let yardstickUrl;
+/** Where H answers; started when it is first asked for. */
+export async function yardstickServer() {
+  yardstickUrl ??= await startYardstick();
+  return yardstickUrl;
+}
+
 /** Loads H. Its server is a process of its own, as the measured one is. Both it and the generator are warm. */
-export async function loadYardstick(seconds, connections = CONNECTIONS) {
+export async function loadYardstick(seconds) {
   const requests = [{ method: 'GET', path: '/' }];
-  if (yardstickUrl === undefined) {
-    yardstickUrl = await startYardstick();
-    await load({ url: yardstickUrl, requests, duration: 2, connections });
-  }
+  const cold = yardstickUrl === undefined;
+  const url = await yardstickServer();
+  if (cold) await load({ url, requests, duration: 2 });
   const generator = generatorCpu();
-  const result = await load({ url: yardstickUrl, requests, duration: seconds, connections });
+  const result = await load({ url, requests, duration: seconds });
   return { ...result, generatorCpuMs: generator() / result.n };
 }
 

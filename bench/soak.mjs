@@ -4,62 +4,73 @@ import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { mean, median, processFigures, quantile, round, sizeMb, sorted } from './figures.mjs';
 import { prepareGateway } from './gateway.mjs';
-import { loadYardstick } from './load.mjs';
+import { yardstickServer } from './load.mjs';
+import { endOf } from './scenarios.mjs';
 import { realisticTask, TERMINAL, trivialTask } from './tasks.mjs';
 import { listPath } from './tes-server.mjs';
 
-/** A request of each kind every so many ms. */
-const EVERY = { create: 200, get: 20, full: 50, list: 100, filter: 200, cancel: 2000, file: 2000 };
+/** How often one client of each kind sends a request, ms; the mix has `CLIENTS` of a kind, one where none is named. */
+const EVERY = { create: 1000, file: 2000, cancel: 2000, get: 20, full: 50, list: 100, filter: 200, yardstick: 20 };
+const CLIENTS = { create: 4 };
 const RECENT = 200;
 
-/** Returns latencies by kind, taken out with each call. */
-function startMix(gateway, counts, until) {
+/** Starts the mix until the given moment. `take` hands out the latencies by kind since its last call. */
+function startMix(gateway, yardstickUrl, counts, until) {
   let latencies = {};
   const recent = [];
+  const anyId = () => recent[Math.floor(Math.random() * recent.length)];
   const remember = (id) => {
     recent.push(id);
     if (recent.length > RECENT) recent.shift();
+    return id;
   };
-  const anyId = () => recent[Math.floor(Math.random() * recent.length)];
-  const create = async (task) => remember(await gateway.create(task));
   const get = async (path) => {
     const { status, text } = await gateway.call('GET', path);
     if (status !== 200) throw new Error(`${path}: ${status} ${text.slice(0, 200)}`);
   };
+  const create = async (task) => remember(await gateway.create(task));
   let number = 0;
+  /** Each resolves to what the client does before its next request; that is not part of the latency. */
+  const ended = (id) => async () => {
+    const state = await endOf(gateway, id, { everyMs: 100 });
+    if (state !== 'COMPLETE') throw new Error(`${id} ended ${state}`);
+  };
   const work = {
-    create: () => create(trivialTask(number++)),
-    get: () => anyId() && get(`/tasks/${anyId()}?view=MINIMAL`),
-    full: () => anyId() && get(`/tasks/${anyId()}?view=FULL`),
+    create: async () => ended(await create(trivialTask(number++))),
+    file: async () => ended(await create(fileTask(gateway, number++))),
+    cancel: async () => {
+      const id = await create({ ...realisticTask(), inputs: [], outputs: [] });
+      await gateway.call('POST', `/tasks/${id}:cancel`, {});
+      return () => endOf(gateway, id, { everyMs: 100 });
+    },
+    get: () => recent.length > 0 && get(`/tasks/${anyId()}?view=MINIMAL`),
+    full: () => recent.length > 0 && get(`/tasks/${anyId()}?view=FULL`),
     list: () => get(listPath()),
     filter: () => get(listPath({ tag: 'bench=e2e', state: 'COMPLETE', pageSize: 20, view: 'BASIC' })),
-    file: () => create(fileTask(gateway, number++)),
-    cancel: async () => {
-      const id = await gateway.create({ ...realisticTask(), inputs: [], outputs: [] });
-      await gateway.call('POST', `/tasks/${id}:cancel`, {});
-      remember(id);
-    },
+    yardstick: async () => void (await (await fetch(yardstickUrl)).arrayBuffer()),
   };
-  const loops = Object.entries(EVERY).map(async ([kind, every]) => {
+  const client = async (kind) => {
     while (performance.now() < until) {
       const from = performance.now();
       try {
-        await work[kind]();
+        const rest = await work[kind]();
         (latencies[kind] ??= []).push(performance.now() - from);
         counts[kind] = (counts[kind] ?? 0) + 1;
+        if (typeof rest === 'function') await rest();
       } catch (error) {
         counts.failed = (counts.failed ?? 0) + 1;
         counts.lastFailure = String(error);
       }
-      await pause(Math.max(1, every - (performance.now() - from)));
+      await pause(Math.max(1, EVERY[kind] - (performance.now() - from)));
     }
-  });
+  };
+  const clients = Object.keys(EVERY).flatMap((kind) => Array.from({ length: CLIENTS[kind] ?? 1 }, () => client(kind)));
   const take = () => {
     const taken = latencies;
     latencies = {};
     return taken;
   };
-  return { take, ended: Promise.all(loops) };
+  return { take, ended: Promise.all(clients) };
 }
 
 const fileTask = (gateway, number) => ({
@@ -70,37 +81,30 @@ const fileTask = (gateway, number) => ({
 });
 
 export async function soak(bench) {
-  const minutes = bench.minutes;
-  // Finished tasks go after a short while, so that the store is as large after the warm-up as it will ever be; sweeps are 5 minutes apart.
+  const { minutes } = bench;
   const directory = join(bench.work, 'soak');
+  // Finished tasks go after a short while, so that the store is as large after the warm-up as it will ever be. Sweeps are 5 minutes apart:
+  // what is compared lies 10 minutes apart.
   const settings = { retention: { finished: '1m' } };
   const gateway = await prepareGateway({ main: bench.main, directory, backend: { runtime: 'bubblewrap' }, settings });
   writeFileSync(join(gateway.files, 'in'), Buffer.alloc(1_000_000, 'x'));
   await gateway.start(bench.nodeOptions);
   const counts = {};
   const from = performance.now();
-  const mix = startMix(gateway, counts, from + minutes * 60_000);
+  const mix = startMix(gateway, await yardstickServer(), counts, from + minutes * 60_000);
   const samples = [];
-  while (performance.now() - from < minutes * 60_000 - 5000) {
-    await pause(Math.min(25_000, minutes * 3000));
-    const taken = mix.take();
-    const yard = await loadYardstickLightly();
-    mix.take();
-    const p50 = Object.fromEntries(Object.entries(taken).map(([kind, ms]) => [kind, round(quantile(sorted(ms), 0.5), 2)]));
+  while (performance.now() - from < minutes * 60_000 - 2000) {
+    await pause(Math.min(20_000, minutes * 3000));
+    const taken = Object.entries(mix.take());
+    const p50 = Object.fromEntries(taken.map(([kind, ms]) => [kind, round(quantile(sorted(ms), 0.5), 2)]));
     const { rssMb, handles, threads } = processFigures(gateway.pid);
     const storeMb = round(sizeMb(gateway.store), 1);
-    samples.push({ minute: round((performance.now() - from) / 60_000), rssMb, handles, threads, storeMb, p50, yard });
+    samples.push({ minute: round((performance.now() - from) / 60_000), rssMb, handles, threads, storeMb, p50 });
     bench.say(JSON.stringify(samples.at(-1)));
   }
   await mix.ended;
-  const left = await unfinished(gateway);
-  soakRows(bench, samples, counts, left);
+  soakRows(bench, samples, counts, await unfinished(gateway));
   await gateway.remove();
-}
-
-/** ms of H's median answer to one connection: what a bare request costs on the machine as it is just now. */
-async function loadYardstickLightly() {
-  return (await loadYardstick(1, 1)).p50;
 }
 
 /** Tasks that have not ended a while after the last one was created. */
@@ -132,18 +136,11 @@ function soakRows(bench, samples, counts, left) {
   add('memory, MB', ({ rssMb }) => rssMb);
   add('handles', ({ handles }) => handles);
   add('store, MB', ({ storeMb }) => storeMb);
-  for (const kind of Object.keys(EVERY)) {
-    const [a, b] = [begin, last].map((some) => median(some.map(({ p50, yard }) => p50[kind] / yard)));
+  for (const kind of Object.keys(EVERY).filter((name) => name !== 'yardstick')) {
+    const [a, b] = [begin, last].map((some) => median(some.map(({ p50 }) => p50[kind] / p50.yardstick)));
     const shown = `${round(a, 1)} -> ${round(b, 1)} times H's (${round((b / a - 1) * 100, 1)} %)`;
-    bench.row({
-      row: 'soak',
-      what: `latency of ${kind}`,
-      target: 'within 10 %',
-      shown,
-      funnel: '-',
-      pass: b <= a * 1.1,
-      figures: { begin: a, end: b },
-    });
+    const figures = { begin: a, end: b };
+    bench.row({ row: 'soak', what: `latency of ${kind}`, target: 'within 10 %', shown, funnel: '-', pass: b <= a * 1.1, figures });
   }
   const pass = left === 0 && !counts.failed;
   bench.row({
