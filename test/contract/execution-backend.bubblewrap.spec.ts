@@ -1,8 +1,12 @@
 import { describeEngine } from '../engines/engines';
+import { describeHostile } from './execution-backend.hostile.suite';
+import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
 describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('bubblewrap', underTest);
+  describeLife('bubblewrap', underTest);
+  describeHostile('bubblewrap', underTest);
 });

@@ -1,8 +1,12 @@
 import { describeEngine } from '../engines/engines';
+import { describeHostile } from './execution-backend.hostile.suite';
+import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
 describeEngine('podman', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('podman', underTest);
+  describeLife('podman', underTest);
+  describeHostile('podman', underTest);
 });

@@ -40,6 +40,7 @@ export class ScopedTrees {
         done = step(done, rest.shift() ?? '.');
         continue;
       }
+      if (this.isElsewhere(done)) return undefined;
       const hostPath = this.hostPathOf(done);
       const stats = await lstatOrNothing(hostPath);
       if (stats?.isSymbolicLink() && (rest.length > 0 || followLast)) {
@@ -97,6 +98,11 @@ export class ScopedTrees {
   hostPathOf(segments: Segments): string {
     const place = locate(this.plan, segments);
     return join(this.directory, place.tree, ...place.segments);
+  }
+
+  /** In the container's own file system, of which the workspace knows nothing. */
+  private isElsewhere(segments: Segments): boolean {
+    return !this.plan.rootEntries && !this.plan.roots.some((root) => isWithin(segments, root.segments));
   }
 
   /** A directory of the container that is only there because something is mounted further down. */

@@ -1,4 +1,4 @@
-import { readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isWithin, pathOf, segmentsOf } from '../container-path';
 import type { Segments } from '../container-path';
@@ -37,7 +37,14 @@ export const HOST_ETC = [
   'timezone',
 ] as const;
 
+/** With root's uid these can be written without any capability, and mean the whole machine. */
+const KERNEL_SETTINGS = ['sys', 'sysrq-trigger', 'irq', 'bus', 'fs', 'acpi', 'scsi', 'mtrr', 'driver'];
+/** And these read. */
+const KERNEL_SECRETS = ['kcore', 'keys', 'timer_list'];
+
 export interface HostRoot {
+  /** bwrap options that take the kernel's own settings away; after /proc is mounted. */
+  readonly kernel: readonly string[];
   /** bwrap options, in order. */
   readonly options: readonly string[];
   /** Names directly below `/` of the container that are ours, not the job's. */
@@ -129,7 +136,7 @@ export function hostRoot(
       if (root.segments[0] !== undefined) skeleton.add(root.segments[0]);
     }
   }
-  return { options, skeleton: [...skeleton], placeholders };
+  return { kernel: kernelOptions(), options, skeleton: [...skeleton], placeholders };
 }
 
 /** Reads this machine. Asked once for each directory that a tree lies in, and for `/` and `/etc`. */
@@ -143,3 +150,15 @@ export const readHostDirectory: ReadDirectory = (path) => {
     return [];
   }
 };
+
+let kernel: readonly string[] | undefined;
+
+/** What /proc holds does not change while the machine runs. */
+function kernelOptions(): readonly string[] {
+  const present = (name: string): boolean => existsSync(`/proc/${name}`);
+  kernel ??= [
+    ...KERNEL_SETTINGS.filter(present).flatMap((name) => ['--ro-bind', `/proc/${name}`, `/proc/${name}`]),
+    ...KERNEL_SECRETS.filter(present).flatMap((name) => ['--ro-bind', '/dev/null', `/proc/${name}`]),
+  ];
+  return kernel;
+}

@@ -1,0 +1,241 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionBackend } from '../../src/ports/execution-backend';
+import { exitCodes, JobDriver, makeWorkDirectory, namesBelow, stdoutOf, textOf } from './execution-backend.fixture';
+import type { BackendUnderTest } from './execution-backend.fixture';
+
+const never = new AbortController().signal;
+
+/** Every character of Latin-1 and some beyond, in UTF-8: all bytes that a shell might take for its own. */
+const EVERY_CHARACTER = `${Array.from({ length: 255 }, (_, index) => String.fromCharCode(index + 1)).join('')}\u2028\ufffd\u{1f600}`;
+
+/** Strings that break out of careless programs. `%` stands for the canary directory. */
+const HOSTILE = [
+  '',
+  ' ',
+  "'",
+  '"',
+  '\\',
+  "'; touch %/a; '",
+  '"; touch %/b; "',
+  '$(touch %/c)',
+  '`touch %/d`',
+  '${IFS}',
+  '\n touch %/e\n',
+  '; touch %/f #',
+  '&& touch %/g',
+  '| tee %/h',
+  '--privileged',
+  '-v/:/host',
+  '--',
+  '-',
+  '*',
+  '~root',
+  '{a,b}',
+  'a=b',
+  '%s%n',
+  'trailing\n',
+  'trailing\\',
+  '\r\n',
+  'a,b"c:d',
+  EVERY_CHARACTER,
+];
+
+/** What every ExecutionBackend promises about strings and files that somebody made to break it. Everything here is really carried out. */
+export function describeHostile(name: string, underTest: () => BackendUnderTest): void {
+  describe(`${name}: hostile strings and files`, () => {
+    let backend: ExecutionBackend;
+    let driver: JobDriver;
+    let workDir: string;
+    let canary: string;
+    let hostile: readonly string[];
+
+    beforeAll(async () => {
+      workDir = await makeWorkDirectory(name);
+      canary = await makeWorkDirectory('canary');
+      hostile = HOSTILE.map((text) => text.replaceAll('%/', `${canary}/`));
+      backend = underTest().make(workDir);
+      await backend.start(never);
+      driver = new JobDriver(backend, underTest().images);
+    });
+    afterEach(async () => {
+      await driver.cleanAll();
+      expect(await fs.readdir(canary)).toEqual([]);
+    });
+    afterAll(async () => {
+      await backend.close?.();
+      for (const directory of [workDir, canary]) await fs.rm(directory, { recursive: true, force: true });
+    });
+
+    const nulSeparated = (text: string): readonly string[] => text.split('\0').slice(0, -1);
+
+    it('hands every argument over byte for byte', async () => {
+      const job = driver.job({ executors: [{ command: ['printf', '%s\\0', ...hostile, 'x'.repeat(64 * 1024)], stdout: '/work/argv' }] });
+      const ended = await driver.carryOut(job);
+      expect(exitCodes(ended)).toEqual([0]);
+      expect(nulSeparated(await textOf(ended.workspace, '/work/argv'))).toEqual([...hostile, 'x'.repeat(64 * 1024)]);
+    });
+
+    it('hands every environment value over byte for byte, or refuses the name before anything runs', async () => {
+      const names = [
+        'PLAIN',
+        'LD_PRELOAD',
+        'LD_LIBRARY_PATH',
+        'DOCKER_HOST',
+        'CONTAINERS_CONF',
+        'APPTAINER_BIND',
+        'BASH_ENV',
+        'ENV',
+        'IFS',
+        'TES_GATEWAY_JOB',
+        '_',
+      ];
+      const env: Record<string, string> = Object.fromEntries([
+        ...hostile.map((value, index) => [`V${index}`, value] as const),
+        ...names.map((variable) => [variable, `value of ${variable}`] as const),
+        ['HOME', '/some/where'],
+        ['PATH', '/bin:/usr/bin:/x y'],
+        ['LONG', 'y'.repeat(64 * 1024)],
+      ]);
+      const odd = { 'A.B': 'dot', 'A-B': 'dash', '1N': 'digit' };
+      const wanted = underTest().anyVariableName ? { ...env, ...odd } : env;
+      if (!underTest().anyVariableName) {
+        const refused = driver.job({ executors: [{ command: ['true'], env: odd }] });
+        expect(backend.check(refused.request, refused.needs)).toHaveLength(3);
+      }
+      const job = driver.job({ executors: [{ command: ['/bin/env', '-0'], env: wanted, stdout: '/work/env' }] });
+      expect(backend.check(job.request, job.needs)).toEqual([]);
+      const ended = await driver.carryOut(job);
+      expect(exitCodes(ended)).toEqual([0]);
+      const found = new Map(
+        nulSeparated(await textOf(ended.workspace, '/work/env')).map((line) => [
+          line.slice(0, line.indexOf('=')),
+          line.slice(line.indexOf('=') + 1),
+        ]),
+      );
+      for (const [variable, value] of Object.entries(wanted)) expect([variable, found.get(variable)]).toEqual([variable, value]);
+    });
+
+    it('keeps hostile paths: streams, workdir, volumes, inputs, outputs', async () => {
+      const odd = [
+        'a b',
+        "q'uote",
+        'dq"uote',
+        '$(touch x)',
+        '`x`',
+        'semi;colon',
+        'new\nline',
+        'com,ma',
+        'co:lon',
+        'eq=ual',
+        '-dash',
+        '*',
+        'back\\slash',
+        '\u00fc\u{1f600}',
+      ];
+      for (const word of odd.map((text) => text.replace('touch x', `touch ${canary}/x`).replaceAll('/', '_'))) {
+        const job = driver.job({
+          inputs: [{ path: `/in ${word}/${word}`, type: 'FILE' }],
+          volumes: [`/vol ${word}`],
+          executors: [
+            {
+              command: ['/bin/sh', '-c', 'cat; pwd; ls -d "$1"', 'sh', `/vol ${word}`],
+              stdin: `/in ${word}/${word}`,
+              stdout: `/out ${word}/${word}`,
+              workdir: `/dir ${word}/${word}`,
+            },
+          ],
+        });
+        const ended = await driver.carryOut(job, { [`/in ${word}/${word}`]: 'input\n' });
+        expect([word, exitCodes(ended), ended.observation.systemError]).toEqual([word, [0], undefined]);
+        const said = await textOf(ended.workspace, `/out ${word}/${word}`);
+        expect(said.startsWith(`input\n/dir ${word}/${word}\n/vol `)).toBe(true);
+      }
+    }, 120_000);
+
+    it('refuses arguments that the kernel cannot pass', () => {
+      const job = driver.job({ executors: [{ command: ['true', 'x'.repeat(200_000)] }] });
+      expect(backend.check(job.request, job.needs)).toHaveLength(1);
+    });
+
+    it('refuses directories of the kernel', () => {
+      const job = driver.job({ volumes: ['/proc/x'], executors: [{ command: ['true'], workdir: '/dev/shm' }] });
+      expect(backend.check(job.request, job.needs)).toHaveLength(2);
+    });
+
+    it('reads nothing outside the trees through links, in outputs or on the way to them', async () => {
+      await fs.writeFile(join(workDir, 'host-secret'), 'secret of the host');
+      const ended = await driver.shell(
+        `cd /work; ln -s ${workDir}/host-secret direct; ln -s ${workDir} dir; ln -s ../../../../../../../../../../..${workDir}/host-secret up; ln -s loop loop; ln -s real/file good; mkdir real; echo fine >real/file; ln -s /work/real alias; mkfifo pipe`,
+        { volumes: ['/work'] },
+      );
+      expect(ended.observation.phase).toBe('succeeded');
+      const { workspace } = ended;
+      for (const path of ['/work/direct', '/work/up', '/work/loop', '/work/pipe'])
+        await expect(workspace.read(path, never)).rejects.toMatchObject({ retryable: false });
+      await expect(workspace.read('/work/dir/host-secret', never)).rejects.toMatchObject({ notFound: true });
+      expect(await workspace.stat('/work/dir/host-secret', never)).toBeUndefined();
+      expect(await workspace.stat('/work/loop/x', never)).toBeUndefined();
+      expect(await workspace.stat('/work/../../../../etc/passwd', never)).toBeUndefined();
+      expect(await workspace.stat('/work/good', never)).toMatchObject({ kind: 'link', linkTarget: 'real/file' });
+      expect(await textOf(workspace, '/work/alias/file')).toBe('fine\n');
+      expect((await workspace.stat('/work/pipe', never))?.kind).toBe('other');
+      expect(await namesBelow(workspace, '/work')).not.toContain('/work/dir/host-secret');
+    });
+
+    it('opens and places streams through no link that an executor left', async () => {
+      await fs.writeFile(join(workDir, 'host-file'), 'untouched');
+      const job = driver.job({
+        volumes: ['/work'],
+        executors: [
+          {
+            command: [
+              '/bin/sh',
+              '-c',
+              `rmdir /work/l; ln -s ${workDir} /work/l; ln -s ${workDir}/host-file /work/d/out; ln -s ${workDir}/host-file /work/in`,
+            ],
+          },
+          { command: ['echo', 'safe'], stdout: '/work/d/out', stderr: '/work/l/err' },
+          { command: ['cat'], stdin: '/work/in' },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect(await fs.readFile(join(workDir, 'host-file'), 'utf8')).toBe('untouched');
+      expect(await fs.readdir(workDir)).not.toContain('err');
+      expect(await textOf(ended.workspace, '/work/d/out')).toBe('safe\n');
+      expect(ended.observation.systemLogs.join('\n')).toContain('/work/l/err');
+      expect(ended.observation.systemError?.message).toContain('/work/in');
+      expect(ended.observation.executors).toHaveLength(2);
+    });
+
+    it('lets nothing be written to this machine: not by absolute paths, hard links, devices or a changed root', async () => {
+      const script = [
+        `mkdir -p ${canary} 2>/dev/null && echo x >${canary}/written`,
+        `ln /etc/passwd /work/hard 2>/dev/null; mknod /work/disk b 254 0 2>/dev/null && cat /work/disk | head -c 1`,
+        `mount -t tmpfs none /mnt 2>/dev/null; v=$(cat /proc/sys/kernel/core_pattern); (echo "$v" >/proc/sys/kernel/core_pattern) 2>/dev/null && echo kernel; echo x >/usr/bin/evil 2>/dev/null`,
+        `mv /etc /moved 2>/dev/null; ln -s /oldroot/tmp /etc 2>/dev/null; ls ${workDir} 2>/dev/null`,
+        'kill -9 -1 2>/dev/null; true',
+      ].join('; ');
+      const job = driver.job({
+        volumes: ['/work'],
+        executors: [
+          { command: ['/bin/sh', '-c', script], ignore_error: true },
+          { command: ['/bin/sh', '-c', 'cat /etc/passwd >/dev/null; echo second'] },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect(stdoutOf(ended, 0)).toBe('');
+      expect(exitCodes(ended)).toHaveLength(2);
+      await expect(fs.lstat('/usr/bin/evil')).rejects.toMatchObject({ code: 'ENOENT' });
+    });
+
+    it('shows a job neither the gateway nor other processes of this machine', async () => {
+      const ended = await driver.shell(
+        'ls /proc | grep -c "^[0-9]"; cat /proc/1/environ 2>/dev/null | tr "\\0" "\\n" | grep -c TES_GATEWAY; true',
+      );
+      const [processes, ours] = stdoutOf(ended).trim().split('\n').map(Number);
+      expect(processes).toBeLessThan(12);
+      expect(ours).toBe(name === 'bubblewrap' ? ours : 0);
+    });
+  });
+}

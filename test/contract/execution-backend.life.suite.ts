@@ -1,0 +1,188 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
+import type { Handle } from '../../src/task/task-record';
+import { eventually, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import type { BackendUnderTest } from './execution-backend.fixture';
+
+const never = new AbortController().signal;
+const SLEEP = 'echo ready; sleep 600';
+
+/** What every ExecutionBackend promises about the life of a job: cancel, crashes of the gateway and of the job, clean-up. */
+export function describeLife(name: string, underTest: () => BackendUnderTest): void {
+  describe(`${name}: the life of a job`, () => {
+    let backend: ExecutionBackend;
+    let driver: JobDriver;
+    let workDir: string;
+
+    const restarted = async (): Promise<JobDriver> => {
+      const another = underTest().make(workDir);
+      await another.start(never);
+      return new JobDriver(another, underTest().images);
+    };
+    const shellJob = (script: string, needs: Partial<Job['needs']> = {}): Job =>
+      driver.job({ executors: [{ command: ['/bin/sh', '-c', script] }], volumes: ['/work'] }, needs);
+    const startedAndReady = async (script: string): Promise<{ job: Job; handle: Handle }> => {
+      const job = shellJob(script);
+      const handle = await driver.start(job);
+      await driver.untilPrinted(job, handle, 'ready');
+      return { job, handle };
+    };
+    const shellOf = async (job: Job): Promise<number> =>
+      Number((await fs.readFile(join(workDir, 'jobs', job.name, 'started'), 'utf8')).split(' ')[0]);
+    const expectGone = async (jobName: string): Promise<void> => expect(await underTest().leftovers(jobName)).toEqual([]);
+
+    beforeAll(async () => {
+      workDir = await makeWorkDirectory(name);
+      backend = underTest().make(workDir);
+      await backend.start(never);
+      driver = new JobDriver(backend, underTest().images);
+    });
+    afterEach(() => driver.cleanAll());
+    afterAll(async () => {
+      await backend.close?.();
+      await fs.rm(workDir, { recursive: true, force: true });
+    });
+
+    it('starts nothing between the steps of submit, and finds itself when a step is repeated', async () => {
+      const job = shellJob('echo x >>/work/count');
+      const first = await driver.prepare(job);
+      expect(first.step).toBe('prepared');
+      expect(await backend.submit(job, undefined, never)).toEqual(first);
+      await expectGone(job.name);
+      const again = await Promise.all([backend.submit(job, first, never), (await restarted()).backend.submit(job, first, never)]);
+      expect(again.map((handle) => handle.step)).toEqual(['submitted', 'submitted']);
+      const ended = await driver.ended(job, again[0]);
+      await (await restarted()).backend.submit(job, first, never);
+      await expectGone(job.name);
+      expect(await textOf(ended.workspace, '/work/count')).toBe('x\n');
+    });
+
+    it('throws away what an earlier try of staging wrote', async () => {
+      const job = driver.job({
+        inputs: [
+          { path: '/in/a', type: 'FILE' },
+          { path: '/in/b', type: 'FILE' },
+        ],
+        executors: [{ command: ['/bin/sh', '-c', 'ls /in'] }],
+      });
+      await driver.prepare(job, { '/in/a': 'old' });
+      expect(stdoutOf(await driver.carryOut(job, { '/in/b': 'new' }))).toBe('b\n');
+    });
+
+    it('is found again by a new gateway while it runs, and its result after it has ended', async () => {
+      const { job, handle } = await startedAndReady('echo ready; while [ ! -e /work/go ]; do sleep 0.1; done; echo over; exit 4');
+      const later = await restarted();
+      expect(await later.look(job, handle)).toMatchObject({ phase: 'running', running: { index: 0, stdout: { text: 'ready\n' } } });
+      const nudged = new Promise<string>((resolve) => later.backend.watch?.(resolve, never));
+      const tree = join(workDir, 'jobs', job.name, name.startsWith('apptainer') ? 'layer/upper/work' : 'trees');
+      const places = name.startsWith('apptainer') ? [tree] : (await fs.readdir(tree)).map((entry) => join(tree, entry));
+      for (const place of places) await fs.writeFile(join(place, 'go'), '');
+      expect(await nudged).toBe(job.name);
+      const ended = await later.ended(job, handle);
+      expect(ended.observation).toMatchObject({ phase: 'failed', executors: [{ exitCode: 4, stdout: { text: 'ready\nover\n' } }] });
+    });
+
+    it('ends a program that ignores TERM, what it forked twice, and what made itself a session', async () => {
+      const { job, handle } = await startedAndReady(
+        'trap "" TERM; (setsid sh -c "trap \\"\\" TERM; sleep 601" &); (sleep 602 & ); echo ready; while :; do sleep 1; done',
+      );
+      const observation = await backend.cancel(job.name, handle, never);
+      await expectGone(job.name);
+      expect(observation === undefined || ['failed', 'lost', 'succeeded'].includes(observation.phase)).toBe(true);
+      const left = (await fs.readdir('/proc')).filter((pid) => /^\d+$/.test(pid));
+      for (const pid of left) expect(await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).not.toMatch(/^sleep\0(601|602)\0/);
+    });
+
+    it('gives a program the time to end by itself', async () => {
+      const { job, handle } = await startedAndReady('trap "echo bye; exit 9" TERM; echo ready; while :; do sleep 0.1; done');
+      const observation = await backend.cancel(job.name, handle, never);
+      expect(observation?.executors[0]).toMatchObject({ exitCode: 9, stdout: { text: 'ready\nbye\n' } });
+    });
+
+    it('cancels in every phase, and starts nothing under the name afterwards', async () => {
+      const unknown = shellJob(SLEEP);
+      await backend.cancel(unknown.name, undefined, never);
+      await expect(backend.submit(unknown, undefined, never)).rejects.toMatchObject({ retryable: false });
+      await backend.cleanup(unknown.name, undefined, { failed: false }, never);
+
+      const prepared = shellJob(SLEEP);
+      const handle = await driver.prepare(prepared);
+      await backend.cancel(prepared.name, undefined, never);
+      await expect(backend.submit(prepared, handle, never)).rejects.toMatchObject({ retryable: false });
+
+      const starting = shellJob(SLEEP);
+      const submitted = await driver.start(starting);
+      await backend.cancel(starting.name, submitted, never);
+      await expectGone(starting.name);
+
+      const ended = await driver.shell('true');
+      expect(await backend.cancel(ended.job.name, ended.handle, never)).toMatchObject({ phase: 'succeeded' });
+    });
+
+    it('cancels by the name alone, and twice', async () => {
+      const { job } = await startedAndReady(SLEEP);
+      await backend.cancel(job.name, undefined, never);
+      await backend.cancel(job.name, undefined, never);
+      await expectGone(job.name);
+    });
+
+    it('reports a job whose shell was killed as lost, after ending the rest of it', async () => {
+      const { job, handle } = await startedAndReady(SLEEP);
+      process.kill(await shellOf(job), 'SIGKILL');
+      const observation = await driver.untilPhase(job, handle, 'lost');
+      expect(observation.executors).toEqual([]);
+      await expectGone(job.name);
+    });
+
+    it('never takes another process with the same pid for the job', async () => {
+      const job = shellJob('true');
+      const { handle } = await driver.carryOut(job);
+      const directory = join(workDir, 'jobs', job.name);
+      await fs.rename(join(directory, 'result'), join(directory, 'progress'));
+      await fs.writeFile(join(directory, 'progress'), 'begin 1.00 0\n');
+      const [, start, boot] = (await fs.readFile(join(directory, 'started'), 'utf8')).trim().split(' ');
+      await fs.rm(join(directory, 'started'));
+      await fs.writeFile(join(directory, 'started'), `${process.pid} ${start} ${boot}\n`);
+      expect((await (await restarted()).look(job, handle))?.phase).toBe('lost');
+      expect(process.pid).toBeGreaterThan(0);
+    });
+
+    it('believes no result from before a restart of the machine unless it was synced', async () => {
+      const job = shellJob('true');
+      const { handle } = await driver.carryOut(job);
+      const directory = join(workDir, 'jobs', job.name);
+      const started = await fs.readFile(join(directory, 'started'), 'utf8');
+      await fs.rm(join(directory, 'started'));
+      await fs.writeFile(join(directory, 'started'), started.replace(/ [0-9a-f-]+\n$/, ' 00000000-0000-0000-0000-000000000000\n'));
+      expect((await (await restarted()).look(job, handle))?.phase).toBe('lost');
+      const result = await fs.readFile(join(directory, 'result'), 'utf8');
+      await fs.writeFile(join(directory, 'result'), result.replace('done', 'synced 1.00 0\ndone'));
+      expect((await (await restarted()).look(job, handle))?.phase).toBe('succeeded');
+    });
+
+    it('leaves nothing after the clean-up, lists what is there, and cleans what never was', async () => {
+      const { job, handle } = await startedAndReady(SLEEP);
+      expect((await backend.list?.(never))?.map((entry) => entry.name)).toContain(job.name);
+      await backend.cancel(job.name, handle, never);
+      await backend.cleanup(job.name, handle, { failed: true }, never);
+      await backend.cleanup(job.name, undefined, { failed: true }, never);
+      await expectGone(job.name);
+      expect((await backend.list?.(never))?.map((entry) => entry.name)).not.toContain(job.name);
+    });
+
+    it('carries many jobs out at once and keeps them apart', async () => {
+      const jobs = Array.from({ length: 6 }, (_, index) => shellJob(`echo ${index}; exit ${index}`));
+      const ended = await Promise.all(jobs.map((job) => driver.carryOut(job)));
+      expect(ended.map((one) => [stdoutOf(one), exitCodes(one)])).toEqual(jobs.map((_, index) => [`${index}\n`, [index]]));
+    });
+
+    it('nudges when a job has ended', async () => {
+      const job = shellJob('true');
+      const nudged = new Promise<string>((resolve) => backend.watch?.(resolve, never));
+      const handle = await driver.start(job);
+      expect(await nudged).toBe(job.name);
+      expect((await eventually('an end', () => driver.look(job, handle))).phase).toBe('succeeded');
+    });
+  });
+}
