@@ -189,6 +189,8 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
         true,
       ],
       [{ foo: 'bar' }, [['FOO', 'bar']], false],
+      [{ fo: 'obar' }, [['foo', 'bar']], false],
+      [{ foo: 'bar' }, [['foobar', '']], false],
       [{ foo: 'bar' }, [['foo', 'ba']], false],
       [{ 'foo","bar': '' }, [['foo', 'bar']], false],
     ] as [Record<string, string>, string[][], boolean][])('tags %j with %j: %j', async (tags, pairs, matches) => {

@@ -42,8 +42,6 @@ export async function backupStore(path: string, target: string, onProgress: (lin
 function check(path: string): void {
   const copy = new DatabaseSync(path);
   try {
-    // A single file, so that nothing beside it is needed; opening it as a store turns the log on again.
-    copy.exec('PRAGMA journal_mode = DELETE');
     const found = copy.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
     if (found !== 'ok') throw refusal(`the copy is damaged, and so may be the store: ${String(found)}`);
   } finally {

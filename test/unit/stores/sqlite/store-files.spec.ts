@@ -175,6 +175,20 @@ describe('the file of SqliteTaskStore', () => {
     await store.close();
   });
 
+  it('holds no row of a deleted task', async () => {
+    const store = await open();
+    const tasks = Array.from({ length: 5 }, () =>
+      queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1, name: 'n', tags: { a: 'b', c: '' } }),
+    );
+    await insertAll(store, tasks);
+    expect(await store.deleteFinished(2, 5)).toBe(5);
+    await store.close();
+    const db = new DatabaseSync(path);
+    const left = ['task', 'record', 'request', 'term'].map((table) => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.['n']);
+    db.close();
+    expect(left).toEqual([0, 0, 0, 0]);
+  });
+
   it('gives its room back when finished tasks are deleted', async () => {
     const store = await open();
     const done = (): Promise<unknown> => store.insert('x'.repeat(20_000), queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 }));
