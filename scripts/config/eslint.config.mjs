@@ -23,6 +23,8 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
       // An async method of a port stays async where an adapter happens to have nothing to wait for.
       '@typescript-eslint/require-await': 'off',
+      // Node's own ExecFileException is no Error by its type.
+      '@typescript-eslint/prefer-promise-reject-errors': 'off',
       'max-lines': ['error', { max: 400 }],
       'no-control-regex': 'off',
       eqeqeq: ['error', 'always', { null: 'ignore' }],
@@ -36,7 +38,7 @@ export default tseslint.config(
   {
     files: ['test/**/*.ts', 'bench/**/*.ts'],
     rules: {
-      // Answers of supertest and JSON.parse are `any` by their own types.
+      // What JSON.parse and fetch give is `any` by their own types.
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-argument': 'off',

@@ -181,7 +181,10 @@ describe('a stop', () => {
     const reading = new Promise<void>((resolve) => {
       const source = createServer((request, response) => {
         response.writeHead(200, { 'content-length': '4' });
-        if (request.method === 'HEAD') return response.end();
+        if (request.method === 'HEAD') {
+          response.end();
+          return;
+        }
         response.write('ab');
         finish = () => response.end('cd');
         resolve();
