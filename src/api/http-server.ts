@@ -3,6 +3,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { AllowedMethods } from './allowed-methods';
 import type { ApiSettings } from './api-settings';
+import { boundBodies } from './body-budget';
 import { type ErrorAnswer, ofStatus } from './error-answer';
 import { parseJsonBody } from './json-body';
 import { MethodNotServed } from './method-not-served';
@@ -44,6 +45,7 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
   app.useBodyParser('*', { bodyLimit: settings.bodyLimitBytes }, (_request, body, done) => {
     done(null, parseJsonBody(body));
   });
+  boundBodies(server, settings.bodyLimitBytes);
   answerWrongMethods(app);
   const anyOrigin = settings.corsOrigins.includes('*');
   if (settings.corsOrigins.length > 0) {

@@ -13,15 +13,14 @@ const BACKSLASH = 0x5c;
  * Throws InvalidRequest for bytes that are not UTF-8, text that is not JSON, and more than `MAX_NESTING` levels.
  */
 export function parseJsonBody(bytes: Buffer): unknown {
-  if (bytes.length === 0) return undefined;
   if (!isUtf8(bytes)) throw new InvalidRequest('the body is not valid UTF-8');
   if (nestsDeeperThan(MAX_NESTING, bytes)) throw new InvalidRequest(`the body nests deeper than ${MAX_NESTING} levels`);
   const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   const text = bytes.toString('utf8', start);
-  if (text.trim() === '') return undefined;
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
+    if (text.trim() === '') return undefined;
     throw new InvalidRequest(`the body is not JSON: ${reasonOf(error)}`, { cause: error });
   }
 }
