@@ -83,6 +83,8 @@ export interface DueLoopOwner {
 export class DueLoop {
   private readonly holder: string;
   private readonly claims = new Map<string, Claim>();
+  /** Found due while an earlier claim's work on the task had not ended: given back as soon as it has, not when the lease is over. */
+  private readonly passedOver = new Map<string, Claim>();
   private readonly underWay = new Set<Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
   private renewal: NodeJS.Timeout | undefined;
@@ -186,10 +188,13 @@ export class DueLoop {
 
   private begin(tasks: readonly TaskRecord[]): void {
     if (tasks.length === 0) return;
-    // Work that was told to stop but has not ended yet keeps its task: the new lease runs out and the task is due again.
-    const claims = tasks
-      .filter((task) => this.claims.get(task.id)?.released ?? true)
-      .map((task) => new Claim(task, this.writer, this.holder, this.settings.leaseMs));
+    const claims: Claim[] = [];
+    for (const task of tasks) {
+      const claim = new Claim(task, this.writer, this.holder, this.settings.leaseMs);
+      // Work that has not ended yet keeps its task to itself: it was told to stop, or a nudge brought the task further meanwhile.
+      if (this.claims.get(task.id)?.released ?? true) claims.push(claim);
+      else this.passedOver.set(task.id, claim);
+    }
     for (const claim of claims) this.claims.set(claim.task.id, claim);
     const settle = async (unit: Promise<void>): Promise<void> => {
       try {
@@ -211,13 +216,26 @@ export class DueLoop {
 
   /** Called by the owner as soon as one task of a batch is finished, so that it is free before its neighbours are. */
   async end(claim: Claim): Promise<void> {
-    if (this.claims.get(claim.task.id) !== claim) return;
+    const { id } = claim.task;
+    if (this.claims.get(id) !== claim) return;
     try {
       await claim.finish();
     } catch (error) {
       this.owner.failed(error, claim.task);
     } finally {
-      this.claims.delete(claim.task.id);
+      this.claims.delete(id);
+    }
+    const next = this.passedOver.get(id);
+    if (!next) return;
+    this.passedOver.delete(id);
+    await this.giveBack(next);
+  }
+
+  private async giveBack(claim: Claim): Promise<void> {
+    try {
+      await claim.finish();
+    } catch (error) {
+      this.owner.failed(error, claim.task);
     }
   }
 

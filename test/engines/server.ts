@@ -175,7 +175,7 @@ export class RunningServer {
     return processesNaming([this.directory, this.dataDirectory, this.workDirectory]).filter(({ pid }) => pid !== this.child?.pid);
   }
 
-  /** Ends the server and what its jobs left, and removes its directories. */
+  /** Ends the server and what its jobs left, and removes its directories (TES_GATEWAY_KEEP=1 keeps them, to look at the log). */
   async remove(): Promise<void> {
     await this.kill9();
     for (const { pid } of this.processes()) {
@@ -185,6 +185,7 @@ export class RunningServer {
         // It ended meanwhile.
       }
     }
+    if (process.env['TES_GATEWAY_KEEP'] !== undefined) return;
     for (const directory of [this.directory, this.dataDirectory, this.workDirectory]) {
       rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
     }

@@ -1,0 +1,70 @@
+import { DueLoop, type Claim } from '../../../src/engine/due-loop';
+import { TaskEvents } from '../../../src/engine/task-events';
+import { TaskWriter } from '../../../src/engine/task-writer';
+import { BackendRegistry } from '../../../src/ports/registries';
+import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
+import type { TaskEvent } from '../../../src/task/task-events';
+import { jobName } from '../../../src/task/task-record';
+import { queuedTask } from '../../engine/records';
+import { ScriptedBackend } from '../../engine/scripted-backend';
+
+/** Longer than any test: what waits for a lease or a tick never comes. */
+const NEVER_MS = 3_600_000;
+
+describe('a due loop', () => {
+  it('gives a task back that it claimed again before its own work on it had ended', async () => {
+    const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
+    const events = new TaskEvents((error) => {
+      throw error;
+    });
+    const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), events, Date.now);
+    const works: { claim: Claim; end: () => void }[] = [];
+    let reachable = true;
+    const loop = new DueLoop(
+      { name: 'test', instance: 'here', steps: ['run', 'cleanup'], leaseMs: NEVER_MS, parallel: 4, tickMs: NEVER_MS },
+      store,
+      writer,
+      events,
+      {
+        reachable: () => ({ backends: reachable ? ['scripted'] : [], boundBackends: [] }),
+        work: (claims) => claims.map((claim) => new Promise<void>((resolve) => works.push({ claim, end: resolve }))),
+        failed: (error) => {
+          throw error;
+        },
+      },
+    );
+    const { id } = await writer.create('{}', queuedTask()).then(() => queuedTask());
+    const handle = { backend: 'scripted', version: 1, step: 'submitted', data: {} };
+    const ended: TaskEvent = {
+      type: 'observed',
+      attempt: 1,
+      observation: { jobName: jobName(id, 1), phase: 'succeeded', executors: [{ exitCode: 0 }], systemLogs: [] },
+    };
+    await writer.apply(id, { type: 'assigned', backend: 'scripted', droppedParameters: [], warnings: [] });
+    await writer.apply(id, { type: 'submitted', attempt: 1, handle });
+    const until = async (condition: () => boolean | Promise<boolean>): Promise<void> => {
+      for (let tries = 0; !(await condition()); tries += 1) {
+        if (tries === 1000) throw new Error('it does not come');
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+
+    try {
+      loop.start();
+      await until(() => works.length === 1);
+      reachable = false;
+      await writer.apply(id, ended); // A nudge was quicker ...
+      await works[0]?.claim.release(ended); // ... than the look under way, which has nothing to add.
+      reachable = true;
+      loop.nudge();
+      await until(async () => (await store.getTask(id))?.lease !== undefined);
+      works[0]?.end();
+      await until(() => works.length === 2);
+      expect(works[1]?.claim.task).toMatchObject({ id, state: 'COMPLETE', step: 'cleanup' });
+    } finally {
+      for (const { end } of works) end();
+      await loop.stop(0);
+      await store.close();
+    }
+  });
+});
