@@ -44,6 +44,8 @@ export interface GatewayContext {
 
 /** How often a followed log is looked at, ms. */
 const LOG_POLL_MS = 500;
+/** How long requests under way may take once everything else has stopped, ms. */
+const LAST_ANSWERS_MS = 3000;
 
 /** What only the composition knows, for the controllers. */
 @Module({})
@@ -137,8 +139,15 @@ export class Gateway {
     this.readiness.stop();
     this.disk.stop();
     await this.engine.stop(this.context.settings.server.shutdown_grace_seconds * 1000);
-    await this.app.close();
+    await this.closeHttp();
     await this.store.close();
+  }
+
+  /** A client that sends or reads slowly must not hold up the stop. */
+  private async closeHttp(): Promise<void> {
+    const cut = setTimeout(() => this.app.getHttpServer().closeAllConnections(), LAST_ANSWERS_MS);
+    await this.app.close();
+    clearTimeout(cut);
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -223,6 +223,19 @@ describe('a stop', () => {
     const url = await next.url();
     const { tasks } = (await (await fetch(`${url}/v1/tasks`)).json()) as { tasks: { state: string }[] };
     expect(tasks).toEqual([expect.objectContaining({ state: expect.stringMatching(/QUEUED|INITIALIZING/) })]);
+  });
+
+  it('is not held up by a client that never finishes its request', async () => {
+    const gateway = new Gateway();
+    const { port } = new URL(await gateway.url());
+    const socket = connect(Number(port), '127.0.0.1');
+    const cut = new Promise((resolve) => socket.once('close', resolve));
+    socket.on('error', () => undefined);
+    socket.write('POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{');
+    await fetch(`http://127.0.0.1:${port}/healthz`);
+    gateway.child.kill('SIGTERM');
+    expect(await gateway.ended).toBe(0);
+    await cut;
   });
 
   it('takes two signals in a row as one, and a later one as "at once"', async () => {
