@@ -135,4 +135,35 @@ describe('requests', () => {
   it('contract 12: a path with dots that stays inside is taken', async () => {
     await client.create({ outputs: [{ path: '/tmp/../data/./out', url: 'mem://o' }] });
   });
+
+  it('contract 13: content and env values stand in no error answer and in no line that is written', async () => {
+    const secret = 'AWS_SECRET_ACCESS_KEY=hunter2';
+    const lines: string[] = [];
+    const spies = [process.stdout, process.stderr].map((stream) =>
+      jest.spyOn(stream, 'write').mockImplementation((chunk) => {
+        lines.push(String(chunk));
+        return true;
+      }),
+    );
+    const wrong = [
+      { inputs: [{ path: 'relative', content: secret }] },
+      { inputs: [{ path: '/i', content: secret, type: 'DIRECTORY' }] },
+      { inputs: [{ path: '/i', content: secret.repeat(2 ** 18) }] },
+      { executors: [{ ...EXECUTOR, env: { A: secret, 'B=': secret } }] },
+      { inputs: [{ path: '/i', content: [secret] }] },
+    ].map((task) => JSON.stringify({ ...TRUE_TASK, ...task }));
+    const insert = jest.spyOn(gateway().store, 'insert').mockRejectedValueOnce(new Error('a fault of ours'));
+    try {
+      const failed = await client.post({ ...TRUE_TASK, inputs: [{ path: '/i', content: secret }] });
+      const answers = [failed];
+      for (const body of [...wrong, `{"content":"${secret}",`]) answers.push(await client.send('POST', `${V1}/tasks`, { body }));
+      expect(answers.map(({ status }) => status)).toEqual([500, 400, 400, 400, 400, 400, 400]);
+      for (const { text } of answers) expect(text).not.toContain('hunter2');
+    } finally {
+      insert.mockRestore();
+      for (const spy of spies) spy.mockRestore();
+    }
+    expect(lines.join('')).toContain('a fault of ours');
+    expect(lines.join('')).not.toContain('hunter2');
+  });
 });
