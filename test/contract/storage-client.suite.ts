@@ -153,6 +153,7 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
     ])('stores nothing when %s bytes come than were announced', async (_, text, sizeBytes) => {
       const error = await failureOf(storage.client.write(url('short'), Readable.from([Buffer.from(text)]), { sizeBytes }, signal));
       expect(error.retryable).toBe(true);
+      expect(error.publicMessage).toContain('announced');
       expect(await storage.names()).toEqual([]);
     });
 

@@ -50,7 +50,10 @@ export class OutputFiles {
       this.type = yield* this.entry(literal, url);
       return;
     }
-    if (!pattern) return this.say(`output ${path}: nothing is there, left out`);
+    if (!pattern) {
+      this.say(`output ${path}: nothing is there, left out`);
+      return;
+    }
     let matches = 0;
     let inside: string | undefined;
     for await (const entry of this.below(pattern.base)) {

@@ -3,14 +3,14 @@
  * memory. The first failure stops the others through the signal they were given, and is thrown after all of them have ended.
  */
 export async function inParallel<T>(
-  source: AsyncIterable<T>,
+  source: AsyncIterable<T> | Iterable<T>,
   width: number,
   work: (value: T, signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const stop = new AbortController();
   const both = AbortSignal.any([signal, stop.signal]);
-  const iterator = source[Symbol.asyncIterator]();
+  const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   const failures: unknown[] = [];
   const lane = async (): Promise<void> => {
     try {
@@ -28,9 +28,4 @@ export async function inParallel<T>(
   await iterator.return?.();
   signal.throwIfAborted();
   if (failures.length > 0) throw failures[0];
-}
-
-/** A list as `inParallel` wants it. */
-export async function* each<T>(values: Iterable<T>): AsyncIterable<T> {
-  yield* values;
 }

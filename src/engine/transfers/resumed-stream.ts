@@ -60,12 +60,12 @@ interface OpenPart {
 }
 
 function partOf(stream: Readable): OpenPart {
-  const iterator: AsyncIterator<unknown> = stream[Symbol.asyncIterator]();
+  const iterator: AsyncIterator<unknown, undefined> = stream[Symbol.asyncIterator]();
   return {
     async next() {
-      const { done, value } = await iterator.next();
-      if (done === true) return undefined;
-      if (value instanceof Uint8Array) return value;
+      const next = await iterator.next();
+      if (next.done === true) return undefined;
+      if (next.value instanceof Uint8Array) return next.value;
       throw new TypeError('a stream of bytes is needed');
     },
     close: () => void stream.destroy(),

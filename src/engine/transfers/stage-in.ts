@@ -8,7 +8,7 @@ import type { PlacedInput } from '../../task/distinct-inputs';
 import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
 import type { TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
-import { each, inParallel } from './parallel';
+import { inParallel } from './parallel';
 import { resumedStream } from './resumed-stream';
 import { ProgressCount } from './transfer-options';
 import type { TransferOptions } from './transfer-options';
@@ -82,7 +82,7 @@ class StageIn {
       const url = input.url ?? '';
       located.push({ index, path, url, stat: await this.stat(path, url, stop) });
     };
-    await inParallel(each(distinctInputs(inputs)), this.width, locate, signal);
+    await inParallel(distinctInputs(inputs), this.width, locate, signal);
     located.sort((a, b) => a.index - b.index);
     await inParallel(this.files(located, signal), this.width, (file, stop) => this.copy(file, stop), signal);
     return foundTypes(inputs, located);

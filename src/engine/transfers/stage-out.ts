@@ -89,9 +89,8 @@ class StageOut {
     const failures = [...this.failures.values()];
     const worst = failures.find((failure) => !failure.retryable) ?? failures[0];
     if (worst) throw worst;
-    // Compact: places of links to directories and the like were never filled.
-    const outputs = this.stored.filter(() => true);
-    return { outputs, outputTypes: this.types, systemLogs: this.systemLogs };
+    // By place; a place that was never filled does not count.
+    return { outputs: Object.values(this.stored), outputTypes: this.types, systemLogs: this.systemLogs };
   }
 
   private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {
@@ -101,7 +100,11 @@ class StageOut {
       try {
         const content = await this.workspace.read(file.source, signal);
         try {
-          content.on('data', (chunk: Uint8Array) => this.progress.moved(chunk.length)).pause();
+          content
+            .on('data', (chunk: Uint8Array) => {
+              this.progress.moved(chunk.length);
+            })
+            .pause();
           const { sizeBytes } = await client.write(file.url, content, { sizeBytes: file.sizeBytes, mode: file.mode & 0o777 }, signal);
           if (sizeBytes !== file.sizeBytes) {
             throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });

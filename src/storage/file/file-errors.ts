@@ -1,4 +1,3 @@
-import { types } from 'node:util';
 import { TransferError } from '../../ports/errors';
 
 interface Meaning {
@@ -43,8 +42,10 @@ export function fileError(error: unknown, subject: string): unknown {
   });
 }
 
+/** By its members, not its class: an error of the runtime may come from another realm than ours. */
 export function codeOf(error: unknown): string | undefined {
-  return types.isNativeError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** A refusal that no second try can change. */

@@ -1,5 +1,4 @@
 import { Readable } from 'node:stream';
-import { types } from 'node:util';
 import type { Opened } from './allowed-directories';
 import { fileError } from './file-errors';
 
@@ -21,18 +20,18 @@ export function streamOf(file: Opened, offset: number, subject: string, signal: 
           position += bytesRead;
           this.push(bytesRead === 0 ? null : buffer.subarray(0, bytesRead));
         },
-        (error: unknown) => this.destroy(asError(fileError(error, subject))),
+        (error: unknown) => this.destroy(fileError(error, subject) as Error),
       );
     },
     destroy(error, done): void {
       file.handle.close().then(
-        () => done(error),
-        (closing: unknown) => done(error ?? asError(closing)),
+        () => {
+          done(error);
+        },
+        (closing: unknown) => {
+          done(error ?? (closing as Error));
+        },
       );
     },
   });
-}
-
-function asError(error: unknown): Error {
-  return types.isNativeError(error) ? error : new Error(String(error));
 }

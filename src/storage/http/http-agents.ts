@@ -1,7 +1,6 @@
 import { Agent as PlainAgent } from 'node:http';
 import type { ClientRequestArgs } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { isPrivateAddress, PrivateAddress, publicLookup } from './private-addresses';
 
@@ -48,17 +47,22 @@ class WatchedTlsAgent extends TlsAgent {
   }
 }
 
+type Stream = ReturnType<PlainAgent['createConnection']>;
+
 /** Ends a connection that is not made in time, or that reaches where it must not; nothing has been sent on it by then. */
-function watch<T extends Duplex | null | undefined>(stream: T, ready: 'connect' | 'secureConnect', settings: ConnectionSettings): T {
+function watch(stream: Stream, ready: 'connect' | 'secureConnect', settings: ConnectionSettings): Stream {
   if (!stream) return stream;
-  const socket: Duplex & Partial<Pick<Socket, 'remoteAddress'>> = stream;
-  const timer = setTimeout(() => socket.destroy(new ConnectTimeout('no connection in time')), settings.connectTimeoutMs);
-  socket.once('connect', () => {
-    if (!settings.allowPrivateAddresses && isPrivateAddress(socket.remoteAddress ?? '')) {
-      socket.destroy(new PrivateAddress('connected to a private address'));
+  const timer = setTimeout(() => stream.destroy(new ConnectTimeout('no connection in time')), settings.connectTimeoutMs);
+  const rest = (): void => {
+    clearTimeout(timer);
+  };
+  stream.once('connect', () => {
+    const reached = 'remoteAddress' in stream && typeof stream.remoteAddress === 'string' ? stream.remoteAddress : '';
+    if (!settings.allowPrivateAddresses && isPrivateAddress(reached)) {
+      stream.destroy(new PrivateAddress('connected to a private address'));
     }
   });
-  socket.once(ready, () => clearTimeout(timer));
-  socket.once('close', () => clearTimeout(timer));
+  stream.once(ready, rest);
+  stream.once('close', rest);
   return stream;
 }

@@ -1,4 +1,3 @@
-import { types } from 'node:util';
 import { TransferError } from '../../ports/errors';
 import { ConnectTimeout } from './http-agents';
 import { PRIVATE_ADDRESS } from './private-addresses';
@@ -54,7 +53,7 @@ const PASSING: Readonly<Record<string, string>> = {
 
 /** Translates by code what the HTTP client threw. What is none of its failures passes through. */
 export function networkError(error: unknown, subject: string): unknown {
-  for (let cause = error; types.isNativeError(cause); cause = cause.cause) {
+  for (let cause = error; typeof cause === 'object' && cause !== null; cause = 'cause' in cause ? cause.cause : undefined) {
     if (cause instanceof TransferError) return cause;
     const code = cause instanceof ConnectTimeout ? 'ETIMEDOUT' : codeOf(cause);
     if (code === undefined) continue;
@@ -67,6 +66,6 @@ export function networkError(error: unknown, subject: string): unknown {
   return error;
 }
 
-function codeOf(error: Error): string | undefined {
+function codeOf(error: object): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -148,7 +148,9 @@ export function discard({ body }: Answer): void {
   const timer = setTimeout(() => body.destroy(), DISCARD_MS);
   // What becomes of it is nobody's concern any more.
   body.on('error', () => undefined);
-  body.on('close', () => clearTimeout(timer));
+  body.on('close', () => {
+    clearTimeout(timer);
+  });
   body.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > DISCARDED_BYTES) body.destroy();

@@ -1,9 +1,9 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { StorageClient } from '../../ports/storage-client';
 import type { StorageEntry, StorageStat } from '../../ports/storage-client';
 import { shownUrl } from '../../task/transfer-plan';
-import { checkedBody, sentBody } from './http-bodies';
+import { receivedBody, sentBody } from './http-bodies';
 import { statusError } from './http-errors';
 import { discard, HttpExchange, idleError } from './http-exchange';
 import type { Answer, HttpSettings } from './http-exchange';
@@ -64,11 +64,13 @@ export class HttpStorage extends StorageClient {
       else if (known && changedSince(known, answer)) {
         throw new TransferError(`${subject}: it has changed while it was being read`, { retryable: true });
       }
-      return checkedBody(
-        answer,
-        { subject, idleTimeoutMs: this.settings.idleTimeoutMs, ...this.expected(answer, offset, subject) },
-        signal,
-      );
+      // Asked for what lies behind the end of what is there: nothing is left to read.
+      if (answer.status === 416 && contentRange(answer.headers)?.totalBytes === offset) {
+        discard(answer);
+        return Readable.from([], { objectMode: false });
+      }
+      const skipBytes = bytesToSkip(answer, offset, subject);
+      return receivedBody(answer, { subject, idleTimeoutMs: this.settings.idleTimeoutMs, skipBytes }, signal);
     } catch (error) {
       discard(answer);
       throw error;
@@ -127,26 +129,18 @@ export class HttpStorage extends StorageClient {
   close(): void {
     this.exchange.close();
   }
+}
 
-  /** Which bytes an answer to GET brings, or why it is not usable. */
-  private expected(answer: Answer, offset: number, subject: string): { readonly sizeBytes?: number; readonly skipBytes?: number } {
-    const { status, headers } = answer;
-    const length = contentLength(headers);
-    const sizeBytes = length === undefined ? {} : { sizeBytes: length };
-    if (status === 416 && offset > 0 && contentRange(headers)?.totalBytes === offset) return { ...sizeBytes, skipBytes: Infinity };
-    if (status === 206 && offset > 0) {
-      const range = contentRange(headers);
-      if (range?.firstByte === offset) return sizeBytes;
-      throw new TransferError(`${subject}: the server sent another part than the one asked for`, { retryable: false });
-    }
-    // A server without ranges sends everything again.
-    if (status === 200) return { ...sizeBytes, skipBytes: offset };
-    if (isSuccess(status)) {
-      throw new TransferError(`${subject}: the server answered ${status} where a file was asked for`, { retryable: false });
-    }
-    if (status < 400) throw new TransferError(`${subject}: the server answered ${status} without saying where to go`, { retryable: false });
-    throw statusError(status, subject);
+/** How many bytes at the start of an answer to GET are there already; throws when the answer is not usable. */
+function bytesToSkip({ status, headers }: Answer, offset: number, subject: string): number {
+  // A server without ranges sends everything again.
+  if (status === 200) return offset;
+  if (status === 206 && offset > 0) {
+    if (contentRange(headers)?.firstByte === offset) return 0;
+    throw new TransferError(`${subject}: the server sent another part than the one asked for`, { retryable: false });
   }
+  if (status < 400) throw new TransferError(`${subject}: the server answered ${status} where a file was asked for`, { retryable: false });
+  throw statusError(status, subject);
 }
 
 function isSuccess(status: number): boolean {

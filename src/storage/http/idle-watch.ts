@@ -15,7 +15,9 @@ export class IdleWatch {
   arm(): void {
     this.rest();
     if (this.over) return;
-    this.timer = setTimeout(() => this.controller.abort(), this.limitMs);
+    this.timer = setTimeout(() => {
+      this.controller.abort();
+    }, this.limitMs);
   }
   rest(): void {
     clearTimeout(this.timer);

@@ -49,11 +49,16 @@ type Answer = (error: NodeJS.ErrnoException | null, address: string | LookupAddr
 /** A `lookup` for agents: as the system's, but a name with any private address is refused, so that none is ever connected to. */
 export function publicLookup(hostname: string, options: LookupOptions, answer: Answer): void {
   lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return answer(error, []);
+    if (error) {
+      answer(error, []);
+      return;
+    }
     const first = addresses[0];
     if (!first || addresses.some(({ address }) => isPrivateAddress(address))) {
-      return answer(new PrivateAddress(`${hostname} has a private address`), []);
+      answer(new PrivateAddress(`${hostname} has a private address`), []);
+      return;
     }
-    return options.all === true ? answer(null, addresses) : answer(null, first.address, first.family);
+    if (options.all === true) answer(null, addresses);
+    else answer(null, first.address, first.family);
   });
 }

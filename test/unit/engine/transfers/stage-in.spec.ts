@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -129,7 +130,9 @@ describe('stageIn', () => {
   });
 
   it('tries nothing again that will stay wrong, and names the input', async () => {
+    const asked = jest.spyOn(storage, 'stat');
     const error = await failureOf(stage([{ path: '/f', type: 'FILE', url: `${data}/missing` }]));
+    expect(asked).toHaveBeenCalledTimes(1);
     expect(error).toMatchObject({ retryable: false, notFound: true });
     expect(error.publicMessage).toBe(`input /f: ${data}/missing cannot be read: no such file or directory`);
   });
@@ -167,7 +170,12 @@ describe('stageIn', () => {
     await mkdir(join(data, 'd'));
     await Promise.all(Array.from({ length: 50 }, (_, index) => writeFile(join(data, 'd', `${index}`), 'x')));
     const stop = new AbortController();
-    const options = { ...QUICK, onProgress: ({ files }: TransferProgress) => (files >= 10 ? stop.abort() : undefined) };
+    const options = {
+      ...QUICK,
+      onProgress: ({ files }: TransferProgress) => {
+        if (files >= 10) stop.abort();
+      },
+    };
     await expect(stage([{ path: '/d', type: 'DIRECTORY', url: `${data}/d` }], options, stop.signal)).rejects.toMatchObject({
       name: 'AbortError',
     });
@@ -175,14 +183,14 @@ describe('stageIn', () => {
     expect(storage.offsets.length).toBeLessThan(50);
   });
 
-  it('moves 2,000 files, never more at once than it may, and tells how far it is', async () => {
+  it('moves many files, never more at once than it may, and tells how far it is', async () => {
     await mkdir(join(data, 'd'));
-    await Promise.all(Array.from({ length: 2000 }, (_, index) => writeFile(join(data, 'd', `f${index}`), 'ab')));
+    for (let index = 0; index < 500; index += 1) writeFileSync(join(data, 'd', `f${index}`), 'ab');
     let last: TransferProgress | undefined;
     await stage([{ path: '/d', type: 'DIRECTORY', url: `${data}/d` }], { ...QUICK, parallel: 5, onProgress: (now) => (last = now) });
-    expect((await readdir(join(workspace.root, 'd'))).length).toBe(2000);
+    expect((await readdir(join(workspace.root, 'd'))).length).toBe(500);
     expect(storage.busiest).toBeLessThanOrEqual(5);
     expect(storage.busiest).toBeGreaterThan(1);
-    expect(last).toEqual({ files: 2000, bytes: 4000 });
+    expect(last).toEqual({ files: 500, bytes: 1000 });
   });
 });

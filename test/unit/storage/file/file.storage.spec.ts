@@ -70,7 +70,7 @@ describe('the allowed directories', () => {
   it('allow nothing when there are none', async () => {
     storage = new FileStorage({ allowed: [] });
     await expectRefused(`${data}/secret`);
-    await expectRefused('/etc/passwd');
+    await expectRefused(`${top}/outside/secret`);
   });
 
   it('must be absolute', () => {
@@ -125,9 +125,9 @@ describe('links', () => {
   it('swapped in while a file is being reached never lead out', async () => {
     await mkdir(join(data, 'real'));
     await writeFile(join(data, 'real/secret'), 'of data');
-    let swapping = true;
+    const read = new AbortController();
     const swapper = (async () => {
-      for (let count = 0; swapping || count % 2 === 1; count += 1) {
+      for (let count = 0; !read.signal.aborted || count % 2 === 1; count += 1) {
         await symlink(count % 2 === 0 ? 'real' : join(top, 'outside'), join(data, 'next'));
         await rename(join(data, 'next'), join(data, 'd'));
       }
@@ -135,11 +135,13 @@ describe('links', () => {
     const seen = new Set<string>();
     for (let count = 0; count < 100; count += 1) {
       seen.add(await get(`${data}/d/secret`).catch((error: unknown) => (error instanceof TransferError ? 'refused' : String(error))));
-      await put(`${data}/d/new`).catch((error: unknown) => expect(error).toBeInstanceOf(TransferError));
+      await put(`${data}/d/new`).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(TransferError);
+      });
     }
-    swapping = false;
+    read.abort();
     await swapper;
-    expect([...seen].sort()).toEqual(['of data', 'refused']);
+    expect([...seen].filter((text) => text !== 'refused')).toEqual(['of data']);
     expect(await readdir(join(top, 'outside'))).toEqual(['secret']);
   });
 
@@ -199,12 +201,12 @@ describe('what is no file', () => {
     expect((await lstat(join(data, 'fifo'))).isFIFO()).toBe(true);
   });
 
+  // Only read: a write that was not refused would replace the machine's device. Writing is tried on the FIFO.
   it('is refused at once: a device', async () => {
     storage = new FileStorage({ allowed: ['/dev'] });
-    for (const work of [get('/dev/zero'), storage.stat('/dev/zero', signal), put('/dev/null')]) {
+    for (const work of [get('/dev/null'), storage.stat('/dev/null', signal)]) {
       expect((await failureOf(work)).publicMessage).toContain('a device');
     }
-    expect((await lstat('/dev/null')).isCharacterDevice()).toBe(true);
   });
 
   it('is refused at once: a directory read as a file', async () => {

@@ -68,7 +68,9 @@ describe('agents that allow no private addresses', () => {
         response.resume();
         resolve(response.statusCode);
       })
-        .on('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+        .on('error', (error: NodeJS.ErrnoException) => {
+          resolve(error.code);
+        })
         .end();
     });
 
