@@ -16,8 +16,10 @@ export interface BackendUnderTest {
   readonly images: EngineImages;
   /** False where an image is only recorded (bubblewrap): what an image brings is then not tested. */
   readonly usesImages: boolean;
-  /** Names like `A.B` arrive; otherwise `check` refuses them. */
-  readonly anyVariableName: boolean;
+  /** Every variable arrives byte for byte; otherwise `check` refuses names like `A.B` and a few values. */
+  readonly speaksEveryVariable: boolean;
+  /** Part of the environment the adapter works with; no job may see it. */
+  readonly gatewaySecret: string;
   /** A new backend object over the same work directory, as a restarted gateway would make it. */
   make(workDir: string): ExecutionBackend;
   /** Processes and containers that still belong to the job. */

@@ -97,12 +97,17 @@ export function describeHostile(name: string, underTest: () => BackendUnderTest)
         ['PATH', '/bin:/usr/bin:/x y'],
         ['LONG', 'y'.repeat(64 * 1024)],
       ]);
-      const odd = { 'A.B': 'dot', 'A-B': 'dash', '1N': 'digit' };
-      const wanted = underTest().anyVariableName ? { ...env, ...odd } : env;
-      if (!underTest().anyVariableName) {
+      const odd = { 'A.B': 'dot', 'A-B': 'dash', '1N': 'digit', CRLF: 'a\r\nb', CONTROL: EVERY_CHARACTER };
+      const speaks = underTest().speaksEveryVariable;
+      if (!speaks) {
         const refused = driver.job({ executors: [{ command: ['true'], env: odd }] });
-        expect(backend.check(refused.request, refused.needs)).toHaveLength(3);
+        expect(backend.check(refused.request, refused.needs)).toHaveLength(Object.keys(odd).length);
+        // Apptainer adds its own directory to this one.
+        delete env['LD_LIBRARY_PATH'];
       }
+      const wanted = speaks
+        ? { ...env, ...odd }
+        : Object.fromEntries(Object.entries(env).filter(([, value]) => !/\r\n|\u0080/.test(value)));
       const job = driver.job({ executors: [{ command: ['/bin/env', '-0'], env: wanted, stdout: '/work/env' }] });
       expect(backend.check(job.request, job.needs)).toEqual([]);
       const ended = await driver.carryOut(job);
@@ -230,12 +235,9 @@ export function describeHostile(name: string, underTest: () => BackendUnderTest)
     });
 
     it('shows a job neither the gateway nor other processes of this machine', async () => {
-      const ended = await driver.shell(
-        'ls /proc | grep -c "^[0-9]"; cat /proc/1/environ 2>/dev/null | tr "\\0" "\\n" | grep -c TES_GATEWAY; true',
-      );
-      const [processes, ours] = stdoutOf(ended).trim().split('\n').map(Number);
-      expect(processes).toBeLessThan(12);
-      expect(ours).toBe(name === 'bubblewrap' ? ours : 0);
+      const ended = await driver.shell('ls /proc | grep -c "^[0-9]"; cat /proc/*/environ 2>/dev/null; env');
+      expect(Number(stdoutOf(ended).split('\n')[0])).toBeLessThan(12);
+      expect(stdoutOf(ended)).not.toContain(underTest().gatewaySecret);
     });
   });
 }

@@ -8,6 +8,9 @@ import type { BackendUnderTest } from './execution-backend.fixture';
 
 const runFile = promisify(execFile);
 
+/** In the environment of the container command; no job may ever see it. */
+export const GATEWAY_SECRET = 'hidden-from-jobs';
+
 /** Settings of a local backend over a real engine. */
 export function localSettings(engine: Engine, workDir: string, changes: Partial<LocalBackendSettings> = {}): LocalBackendSettings {
   const { PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', HOME = '/' } = process.env;
@@ -22,7 +25,7 @@ export function localSettings(engine: Engine, workDir: string, changes: Partial<
     pidsLimit: 200,
     keepWorkspace: 'never',
     images: { allowed: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory], map: {}, pull: 'missing' },
-    environment: { PATH, HOME, ...engine.env },
+    environment: { PATH, HOME, HTTPS_PROXY: `http://user:${GATEWAY_SECRET}@127.0.0.1:9`, ...engine.env },
     log: () => undefined,
     ...changes,
   };
@@ -34,7 +37,8 @@ export function localUnderTest(engine: () => Engine, changes: Partial<LocalBacke
     return {
       images,
       usesImages: name !== 'bubblewrap',
-      anyVariableName: name !== 'apptainer',
+      gatewaySecret: GATEWAY_SECRET,
+      speaksEveryVariable: name !== 'apptainer',
       make: (workDir) => new LocalBackend(localSettings(engine(), workDir, changes)),
       leftovers: async (jobName) => {
         const found = [...(await processesOf(jobName))];

@@ -147,6 +147,23 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       expect(await storage.names()).toEqual(['file']);
     });
 
+    it('reports a source that breaks before it is read', async () => {
+      const broken = new TransferError('the source broke', { retryable: true });
+      const source = new Readable({ read: () => undefined });
+      source.destroy(broken);
+      expect(await failureOf(storage.client.write(url('file'), source, { sizeBytes: 3 }, signal))).toBe(broken);
+      expect(await storage.names()).toEqual([]);
+    });
+
+    it('bears it that a read is stopped before anybody listens', async () => {
+      await put('file', 'text');
+      const stop = new AbortController();
+      const stream = await storage.client.read(url('file'), {}, stop.signal);
+      stop.abort();
+      await new Promise((resolve) => stream.once('close', resolve));
+      await expect(buffer(stream)).rejects.toMatchObject({ name: 'AbortError' });
+    });
+
     it.each([
       ['fewer', 'abc', 5],
       ['more', 'abcdef', 5],

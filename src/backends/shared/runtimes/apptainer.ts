@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { MountPlan } from '../mount-plan';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
-import { csvField, envOf } from './runtime';
+import { kernelPaths } from './host-root';
+import { csvField, envOf, FORGET_GATEWAY } from './runtime';
 import type { ExecutorContext, ImageSource, Launch } from './runtime';
 
 export interface ApptainerSettings {
@@ -22,6 +23,10 @@ export function apptainerLaunch(context: ExecutorContext, settings: ApptainerSet
   for (const root of mountedRoots(context.plan, settings.overlay)) {
     options.push(`--mount=type=bind,${csvField(`source=${context.trees}/${root.tree}`)},${csvField(`destination=${root.path}`)}`);
   }
+  if (settings.asRoot) {
+    for (const { path, masked } of kernelPaths())
+      options.push(`--mount=type=bind,source=${masked ? '/dev/null' : path},destination=${path},ro`);
+  }
   const env = envOf(executor);
   const home = env.find(([name]) => name === 'HOME')?.[1];
   if (home !== undefined) options.push(`--home=${home}`);
@@ -29,6 +34,7 @@ export function apptainerLaunch(context: ExecutorContext, settings: ApptainerSet
   return {
     before: [],
     commands: [
+      FORGET_GATEWAY,
       ...(settings.cgroups.length === 0 ? [] : [`cgroups=${quoteWord(settings.cgroups.join(' '))}`, 'join_cgroups || exit 125']),
       ...env.filter(([name]) => name !== 'HOME').map(([name, value]) => `export ${assignment(`APPTAINERENV_${name}`, value)}`),
       `exec ${quoteWords(['apptainer', '-q', 'exec', ...options])} "$image" ${quoteWords(executor.command)}`,

@@ -1,6 +1,6 @@
 import { quoteWord, quoteWords } from '../shell-quote';
 import type { HostRoot } from './host-root';
-import { CONTAINER_DEFAULT_PATH, envOf } from './runtime';
+import { CONTAINER_DEFAULT_PATH, envOf, FORGET_GATEWAY } from './runtime';
 import type { ExecutorContext, Launch, RuntimeAbilities } from './runtime';
 
 export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
@@ -36,6 +36,7 @@ export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoo
   return {
     before: [],
     commands: [
+      FORGET_GATEWAY,
       ...(cgroups.length === 0 ? [] : [`cgroups=${quoteWord(cgroups.join(' '))}`, 'join_cgroups || exit 125']),
       `exec ${quoteWords(command)} 9<plan/${index}.options 8>streams/${index}.evidence`,
     ],

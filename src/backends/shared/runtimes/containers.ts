@@ -11,6 +11,8 @@ export const INSTANCE_LABEL = 'tes-gateway.instance';
 /** What docker and podman do differently. */
 export interface ContainerDialect {
   readonly engine: 'docker' | 'podman';
+  /** Always given. */
+  readonly options: readonly string[];
   gpuOptions(gpus: string): readonly string[];
 }
 
@@ -53,7 +55,7 @@ function containerOptions(
   copied: readonly string[],
 ): { options: readonly string[]; envFile: string } {
   const { executor, index, limits } = context;
-  const options = ['--pull=never', '--log-driver=none', '--entrypoint='];
+  const options = ['--pull=never', '--log-driver=none', '--entrypoint=', ...dialect.options];
   for (const [label, value] of Object.entries(context.labels)) options.push(`--label=${label}=${value}`);
   if (context.network !== 'default') options.push(`--network=${context.network}`);
   options.push(`--cpus=${limits.cpuCores}`, `--pids-limit=${limits.pids}`);

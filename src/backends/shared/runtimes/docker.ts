@@ -2,5 +2,6 @@ import type { ContainerDialect } from './containers';
 
 export const DOCKER: ContainerDialect = {
   engine: 'docker',
+  options: [],
   gpuOptions: (gpus) => [`--gpus=${gpus}`],
 };

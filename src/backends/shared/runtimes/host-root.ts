@@ -136,7 +136,12 @@ export function hostRoot(
       if (root.segments[0] !== undefined) skeleton.add(root.segments[0]);
     }
   }
-  return { kernel: kernelOptions(), options, skeleton: [...skeleton], placeholders };
+  return {
+    kernel: kernelPaths().flatMap((path) => ['--ro-bind', path.masked ? '/dev/null' : path.path, path.path]),
+    options,
+    skeleton: [...skeleton],
+    placeholders,
+  };
 }
 
 /** Reads this machine. Asked once for each directory that a tree lies in, and for `/` and `/etc`. */
@@ -151,14 +156,13 @@ export const readHostDirectory: ReadDirectory = (path) => {
   }
 };
 
-let kernel: readonly string[] | undefined;
+let kernel: readonly { readonly path: string; readonly masked: boolean }[] | undefined;
 
-/** What /proc holds does not change while the machine runs. */
-function kernelOptions(): readonly string[] {
-  const present = (name: string): boolean => existsSync(`/proc/${name}`);
+/** What is taken away from a job that has root's uid but no image engine to do it. What /proc holds does not change while the machine runs. */
+export function kernelPaths(): readonly { readonly path: string; readonly masked: boolean }[] {
   kernel ??= [
-    ...KERNEL_SETTINGS.filter(present).flatMap((name) => ['--ro-bind', `/proc/${name}`, `/proc/${name}`]),
-    ...KERNEL_SECRETS.filter(present).flatMap((name) => ['--ro-bind', '/dev/null', `/proc/${name}`]),
-  ];
+    ...KERNEL_SETTINGS.map((name) => ({ path: `/proc/${name}`, masked: false })),
+    ...KERNEL_SECRETS.map((name) => ({ path: `/proc/${name}`, masked: true })),
+  ].filter(({ path }) => existsSync(path));
   return kernel;
 }

@@ -2,6 +2,8 @@ import type { ContainerDialect } from './containers';
 
 export const PODMAN: ContainerDialect = {
   engine: 'podman',
+  /** It hands the proxies of its own environment on otherwise. */
+  options: ['--http-proxy=false'],
   /** By the container device interface; `--gpus` does nothing in older versions. */
   gpuOptions: (gpus) => {
     if (gpus === 'all') return ['--device=nvidia.com/gpu=all'];

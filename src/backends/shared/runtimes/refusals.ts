@@ -14,7 +14,8 @@ const SKELETON = new Set(['proc', 'sys', 'dev', 'usr', 'bin', 'sbin', 'lib', 'li
 /** Why no executor of this request could ever be started by this runtime, as public sentences. Pure and fast. */
 export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
   const reasons = [...untouchableDirectories(request), ...tooLong(request)];
-  if (runtime === 'apptainer') reasons.push(...unspeakableNames(request));
+  if (runtime === 'apptainer') reasons.push(...unspeakableVariables(request));
+  if (runtime === 'podman') reasons.push(...blankNames(request));
   if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
   return reasons;
 }
@@ -35,12 +36,24 @@ function tooLong(request: TesTaskRequest): readonly string[] {
   return reasons;
 }
 
-/** Apptainer drops ALL variables, and says nothing that a client could see, when one name is not a shell identifier. */
-function unspeakableNames(request: TesTaskRequest): readonly string[] {
+/**
+ * Apptainer hands variables over as shell text of its own making: one name that is not a shell identifier, or U+0080 in a value,
+ * and ALL are dropped, with exit code 0; CR LF loses its CR; HOME is an option with `:` and `,` in its syntax. Seen with 1.4.5.
+ */
+function unspeakableVariables(request: TesTaskRequest): readonly string[] {
   return request.executors.flatMap((executor, index) =>
     Object.entries(executor.env ?? {})
-      .filter(([name, value]) => !isShellName(name) || (name === 'HOME' && !/^\/[^:,\n]*$/.test(value)))
+      .filter(([name, value]) => !isShellName(name) || /\r\n|\u0080/.test(value) || (name === 'HOME' && !/^\/[^:,\n]*$/.test(value)))
       .map(([name]) => `$.executors[${index}].env: apptainer cannot pass this variable exactly: ${JSON.stringify(name)}`),
+  );
+}
+
+/** podman cuts white space off the beginning of a name. */
+function blankNames(request: TesTaskRequest): readonly string[] {
+  return request.executors.flatMap((executor, index) =>
+    Object.keys(executor.env ?? {})
+      .filter((name) => /^\s/.test(name))
+      .map((name) => `$.executors[${index}].env: podman cannot pass a variable named ${JSON.stringify(name)}`),
   );
 }
 

@@ -76,3 +76,10 @@ export function envOf(executor: TesExecutor): readonly (readonly [string, string
 export function csvField(field: string): string {
   return `"${field.replaceAll('"', '""')}"`;
 }
+
+/** Variables of a container command that its container must not see: it is the first process there, and its environment can be read. */
+const OF_THE_GATEWAY = ['HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY', 'http_proxy', 'https_proxy', 'no_proxy'].concat(
+  ['USER', 'XDG_RUNTIME_DIR', 'DBUS_SESSION_BUS_ADDRESS', 'DOCKER_HOST', 'DOCKER_CERT_PATH', 'DOCKER_TLS_VERIFY', 'DOCKER_CONTEXT'],
+  ['DOCKER_CONFIG', 'CONTAINER_HOST', 'CONTAINERS_CONF', 'CONTAINERS_STORAGE_CONF', 'CONTAINERS_REGISTRIES_CONF', 'REGISTRY_AUTH_FILE'],
+);
+export const FORGET_GATEWAY = `unset ${OF_THE_GATEWAY.join(' ')}`;
