@@ -16,7 +16,9 @@ export interface ResumableSource {
  * sees the bytes once and in order, or an error. Ending early, by what the storage had said of the size, is breaking.
  */
 export function resumedStream(source: ResumableSource, tries: Tries, moved: (bytes: number) => void, signal: AbortSignal): Readable {
-  return Readable.from(chunksOf(source, tries, moved, signal), { objectMode: false, highWaterMark: 1024 * 1024, signal });
+  const stream = Readable.from(chunksOf(source, tries, moved, signal), { objectMode: false, highWaterMark: 1024 * 1024, signal });
+  // It may end before its reader has begun to listen; the reader finds the error when it does.
+  return stream.on('error', () => undefined);
 }
 
 async function* chunksOf(

@@ -100,11 +100,12 @@ class StageOut {
       try {
         const content = await this.workspace.read(file.source, signal);
         try {
-          content
-            .on('data', (chunk: Uint8Array) => {
-              this.progress.moved(chunk.length);
-            })
-            .pause();
+          // It may end before the storage has begun to listen; the storage finds the error when it does.
+          content.on('error', () => undefined);
+          const count = (chunk: Uint8Array): void => {
+            this.progress.moved(chunk.length);
+          };
+          content.on('data', count).pause();
           const { sizeBytes } = await client.write(file.url, content, { sizeBytes: file.sizeBytes, mode: file.mode & 0o777 }, signal);
           if (sizeBytes !== file.sizeBytes) {
             throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });

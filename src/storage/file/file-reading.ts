@@ -9,7 +9,7 @@ const SMALLEST_CHUNK_BYTES = 4096;
 /** The bytes of an open file from `offset` on. Closes it at the end, whatever the end is. */
 export function streamOf(file: Opened, offset: number, subject: string, signal: AbortSignal): Readable {
   let position = offset;
-  return new Readable({
+  const stream = new Readable({
     highWaterMark: 2 * CHUNK_BYTES,
     signal,
     read(): void {
@@ -34,4 +34,6 @@ export function streamOf(file: Opened, offset: number, subject: string, signal: 
       );
     },
   });
+  // It may end before its reader has begun to listen; the reader finds the error when it does.
+  return stream.on('error', () => undefined);
 }

@@ -79,6 +79,8 @@ export class FileStorage extends StorageClient {
     options: { readonly sizeBytes?: number; readonly mode?: number },
     signal: AbortSignal,
   ): Promise<{ readonly sizeBytes: number }> {
+    // It may break while its place is being made; reading it brings the error up.
+    content.on('error', () => undefined);
     try {
       return await this.guarded(url, 'cannot be written', signal, async (path) => {
         const directory = await this.allowed.makeDirectory(posix.dirname(path));

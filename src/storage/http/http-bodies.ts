@@ -23,7 +23,8 @@ export function receivedBody(answer: Answer, expected: ExpectedBody, signal: Abo
     answer.idle.end();
     answer.body.destroy();
   });
-  return stream;
+  // It may end before its reader has begun to listen; the reader finds the error when it does.
+  return stream.on('error', () => undefined);
 }
 
 async function* received({ body, idle }: Answer, expected: ExpectedBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -57,7 +58,8 @@ export function sentBody(
   expected: { readonly subject: string; readonly sizeBytes?: number },
   count: (bytes: number) => void,
 ): Readable {
-  return Readable.from(sent(content, idle, expected, count), { objectMode: false });
+  // The one who sends it looks at `errored`.
+  return Readable.from(sent(content, idle, expected, count), { objectMode: false }).on('error', () => undefined);
 }
 
 async function* sent(

@@ -85,6 +85,8 @@ export class HttpStorage extends StorageClient {
   ): Promise<{ readonly sizeBytes: number }> {
     const subject = `${shownUrl(url)} cannot be written`;
     const { sizeBytes } = options;
+    // It may break while the connection is being made; reading it brings the error up.
+    content.on('error', () => undefined);
     const idle = new IdleWatch(this.settings.idleTimeoutMs);
     let sentBytes = 0;
     const body = sentBody(content, idle, { subject, ...(sizeBytes === undefined ? {} : { sizeBytes }) }, (bytes) => (sentBytes += bytes));

@@ -183,6 +183,20 @@ describe('stageIn', () => {
     expect(storage.offsets.length).toBeLessThan(50);
   });
 
+  it('bears it that it is stopped while the workspace is still making the place', async () => {
+    await writeFile(join(data, 'f'), 'x');
+    const stop = new AbortController();
+    const real = workspace.write.bind(workspace);
+    workspace.write = async (path, mode, content, given) => {
+      stop.abort();
+      await new Promise((resolve) => content.once('close', resolve));
+      return real(path, mode, content, given);
+    };
+    await expect(stage([{ path: '/f', type: 'FILE', url: `${data}/f` }], QUICK, stop.signal)).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+
   it('moves many files, never more at once than it may, and tells how far it is', async () => {
     await mkdir(join(data, 'd'));
     for (let index = 0; index < 500; index += 1) writeFileSync(join(data, 'd', `f${index}`), 'ab');

@@ -289,6 +289,22 @@ describe('what cannot be stored', () => {
     expect(await names()).toEqual([]);
   });
 
+  it('does not bring anything down when it breaks before the storage listens', async () => {
+    await made('/out/f');
+    const real = workspace.read.bind(workspace);
+    workspace.read = async (path) => {
+      const stream = await real(path);
+      setImmediate(() => stream.destroy(new TransferError('the workspace is gone', { retryable: false })));
+      return stream;
+    };
+    const write = storage.write.bind(storage);
+    storage.write = async (url, content, options, stop) => {
+      await new Promise((resolve) => content.once('close', resolve));
+      return write(url, content, options, stop);
+    };
+    expect((await failureOf(stage([file('/out/f', `${data}/f`)]))).publicMessage).toContain('the workspace is gone');
+  });
+
   it('is nothing at all once the signal is given', async () => {
     await made('/out/f');
     const stopped = AbortSignal.abort();
