@@ -115,7 +115,7 @@ export class Engine {
       this.staging.stop(graceMs),
       this.reconciling.stop(graceMs),
     ]);
-    await Promise.all(this.parts.backends.all.map((backend) => backend.close?.()));
+    await Promise.all(this.parts.backends.all.map(async (backend) => backend.close?.()));
   }
 
   private loop(

@@ -47,7 +47,6 @@ export class TaskWriter {
       if (reduction.kind === 'ignored') {
         if (task !== options.known) return { kind: 'ignored', why: reduction.why, task };
         // The caller's copy may be old: what is stored decides whether the event has a meaning.
-        task = undefined;
         const stored = await this.store.getTask(id);
         if (!stored) return { kind: 'gone' };
         if (stored.revision === before.revision) return { kind: 'ignored', why: reduction.why, task: stored };

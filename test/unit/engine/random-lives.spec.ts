@@ -102,9 +102,11 @@ class Life {
 
   /** Lets everything that can go on now go on. */
   async settle(): Promise<void> {
-    for (let quiet = 0, calls = -1; quiet < 3; quiet = calls === this.mortal.calls ? quiet + 1 : 0) {
-      calls = this.mortal.calls;
+    let quiet = 0;
+    while (quiet < 3) {
+      const { calls } = this.mortal;
       await turns(4);
+      quiet = calls === this.mortal.calls ? quiet + 1 : 0;
     }
   }
 

@@ -1,0 +1,107 @@
+import { Engine } from '../../src/engine/engine';
+import type { EngineSettings } from '../../src/engine/engine-settings';
+import { LogReader } from '../../src/engine/log-reader';
+import { TaskAdmission } from '../../src/engine/task-admission';
+import { taskId } from '../../src/engine/task-id';
+import { TaskService, type TaskServiceSettings } from '../../src/engine/task.service';
+import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
+import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
+import type { TaskRecord } from '../../src/task/task-record';
+import type { TesState, TesTask, TesTaskRequest } from '../../src/task/tes';
+import { MemoryStorage } from './memory-storage';
+import { AnonymousPrincipal } from './principals';
+import { type Script, ScriptedBackend, ScriptedWorld } from './scripted-backend';
+import { ADMISSION, ENGINE, SERVICE, SILENT } from './settings';
+
+export const REQUEST: TesTaskRequest = { executors: [{ image: 'i', command: ['c'] }] };
+
+/** The whole engine with a scripted backend, memory storage and a real store, and ways to wait for what it does. */
+export class EngineBench {
+  readonly world = new ScriptedWorld();
+  readonly storage = new MemoryStorage();
+  readonly backends: readonly ScriptedBackend[];
+  readonly backend: ScriptedBackend;
+  readonly engine: Engine;
+  readonly service: TaskService;
+  readonly logs: LogReader;
+  private serial = 0;
+
+  private constructor(
+    readonly store: SqliteTaskStore,
+    scripts: readonly Script[],
+    settings: Partial<EngineSettings>,
+    serviceSettings: Partial<TaskServiceSettings>,
+  ) {
+    this.storage.objects.set('mem://in', 'input');
+    this.backends = scripts.map((script, index) => new ScriptedBackend(this.world, script, `scripted${index || ''}`));
+    this.backend = this.backends[0] as ScriptedBackend;
+    const backends = new BackendRegistry(this.backends);
+    const storage = new StorageRegistry([this.storage]);
+    const now = (): number => Date.now();
+    const all = { ...ENGINE, ...settings };
+    this.engine = new Engine({ store, backends, storage, settings: all, log: SILENT, now, random: () => 0.01 });
+    this.service = new TaskService(store, this.engine.writer, new TaskAdmission(backends, storage, ADMISSION), this.engine.scheduler, {
+      settings: { ...SERVICE, ...serviceSettings },
+      now,
+      newId: () => taskId(++this.serial, new Uint8Array(10)),
+      diskGuard: () => undefined,
+    });
+    this.logs = new LogReader(this.service, store, backends, this.engine.events, 20);
+  }
+
+  static async start(
+    script: Script | readonly Script[] = {},
+    settings: Partial<EngineSettings> = {},
+    service: Partial<TaskServiceSettings> = {},
+  ): Promise<EngineBench> {
+    const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
+    const bench = new EngineBench(store, Array.isArray(script) ? (script as readonly Script[]) : [script as Script], settings, service);
+    await bench.engine.start();
+    return bench;
+  }
+
+  create(request: TesTaskRequest = REQUEST): Promise<string> {
+    return this.service.create(AnonymousPrincipal, request, { basePath: '/v1' });
+  }
+
+  async task(id: string): Promise<TaskRecord> {
+    const task = await this.store.getTask(id);
+    if (!task) throw new Error(`no task ${id}`);
+    return task;
+  }
+
+  async full(id: string): Promise<TesTask> {
+    return JSON.parse(await this.service.get(AnonymousPrincipal, id, 'FULL')) as TesTask;
+  }
+
+  /** Waits until the record satisfies the condition; the test's own time limit ends it otherwise. */
+  async until(id: string, condition: (task: TaskRecord) => boolean): Promise<TaskRecord> {
+    for (;;) {
+      const task = await this.task(id);
+      if (condition(task)) return task;
+      await new Promise<void>((resolve) => {
+        const stop = this.engine.events.listen(({ after }) => {
+          if (after.id !== id) return;
+          stop();
+          resolve();
+        });
+        // A change between the read and the listening would be missed.
+        setTimeout(() => {
+          stop();
+          resolve();
+        }, 20);
+      });
+    }
+  }
+  state(id: string, state: TesState): Promise<TaskRecord> {
+    return this.until(id, (task) => task.state === state);
+  }
+  done(id: string): Promise<TaskRecord> {
+    return this.until(id, (task) => task.step === 'done');
+  }
+
+  async stop(): Promise<void> {
+    await this.engine.stop(0);
+    await this.store.close();
+  }
+}

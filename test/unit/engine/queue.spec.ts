@@ -1,0 +1,120 @@
+import { REQUEST, EngineBench } from '../../engine/engine-bench';
+import { AnonymousPrincipal } from '../../engine/principals';
+
+let bench: EngineBench;
+async function start(...given: Parameters<typeof EngineBench.start>): Promise<EngineBench> {
+  bench = await EngineBench.start(...given);
+  return bench;
+}
+afterEach(() => bench.stop());
+
+describe('the queue', () => {
+  it('holds tasks back until they fit, lets a small one pass, and says why the other waits', async () => {
+    await start({ capacity: { cpuCores: 2, ramGb: 8 } });
+    const first = await bench.create();
+    await bench.state(first, 'RUNNING');
+    const big = await bench.create({ ...REQUEST, resources: { cpu_cores: 2 } });
+    const small = await bench.create();
+    await bench.state(small, 'RUNNING');
+    expect((await bench.full(big)).logs?.[0]?.system_logs).toEqual([
+      'waiting: backend scripted: the task needs 2 CPU cores, 0 of 2 are free',
+    ]);
+    bench.backend.finish(first, 1);
+    bench.backend.finish(small, 1);
+    await bench.state(big, 'RUNNING');
+  });
+
+  it('keeps a backend free for a big task that has waited too long', async () => {
+    await start({ capacity: { cpuCores: 2, ramGb: 8 } }, { bigTaskWaitMs: 0 });
+    const first = await bench.create();
+    await bench.state(first, 'RUNNING');
+    const big = await bench.create({ ...REQUEST, resources: { cpu_cores: 2 } });
+    await bench.until(big, ({ createdAt }) => bench.store.now() > createdAt);
+    const small = await bench.create();
+    expect((await bench.full(small)).logs?.[0]?.system_logs?.join()).toContain('kept free for a big task');
+    bench.backend.finish(first, 1);
+    await bench.state(big, 'RUNNING');
+    expect((await bench.task(small)).state).toBe('QUEUED');
+    bench.backend.finish(big, 1);
+    await bench.state(small, 'RUNNING');
+  });
+
+  it('is not blocked by any number of tasks for a backend that is full', async () => {
+    const one = { capacity: { cpuCores: 1, ramGb: 100 } };
+    await start([one, one]);
+    const wish = { ...REQUEST, resources: { backend_parameters: { backend: 'scripted' } } };
+    const wanting = await Promise.all(Array.from({ length: 100 }, () => bench.create(wish)));
+    const other = await bench.create();
+    expect(await bench.state(other, 'RUNNING')).toMatchObject({ backend: 'scripted1' });
+    expect((await bench.store.counts()).QUEUED).toBe(wanting.length - 1);
+  });
+
+  it('takes no more than limits.max_queued', async () => {
+    await start({ capacity: { cpuCores: 1, ramGb: 1 } }, {}, { maxQueued: 1 });
+    const first = await bench.create();
+    await bench.state(first, 'RUNNING');
+    await bench.create();
+    await expect(bench.create()).rejects.toMatchObject({ code: 'UNAVAILABLE', retryAfterSeconds: 30 });
+  });
+
+  it('gives a task to nobody while its backend is away', async () => {
+    await start();
+    bench.backend.healthy = { ok: false, detail: 'no daemon' };
+    await bench.engine.monitor.ask();
+    const id = await bench.create();
+    expect((await bench.full(id)).logs?.[0]?.system_logs).toEqual(['waiting: backend scripted: it is away (no daemon)']);
+    bench.backend.healthy = { ok: true, detail: 'back' };
+    await bench.engine.monitor.ask();
+    await bench.state(id, 'RUNNING');
+  });
+});
+
+describe('create', () => {
+  it('is one task when the same body comes again on another base path while the first is being stored', async () => {
+    await start();
+    const [first, second, third] = await Promise.all([
+      bench.service.create(AnonymousPrincipal, REQUEST, { basePath: '/ga4gh/tes/v1' }),
+      bench.service.create(AnonymousPrincipal, REQUEST, { basePath: '/v1' }),
+      bench.service.create(AnonymousPrincipal, REQUEST, { basePath: '/ga4gh/tes/v1' }),
+    ]);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  });
+
+  it('answers the same id for the same Idempotency-Key and body, and refuses another body', async () => {
+    await start();
+    const options = { basePath: '/v1', idempotencyKey: 'k' };
+    const first = await bench.service.create(AnonymousPrincipal, REQUEST, options);
+    expect(await bench.service.create(AnonymousPrincipal, REQUEST, options)).toBe(first);
+    const reordered = { tags: { b: '1', a: '2' }, ...REQUEST };
+    const other = { ...options, idempotencyKey: 'l' };
+    const second = await bench.service.create(AnonymousPrincipal, reordered, other);
+    expect(await bench.service.create(AnonymousPrincipal, { ...REQUEST, tags: { a: '2', b: '1' } }, other)).toBe(second);
+    await expect(bench.service.create(AnonymousPrincipal, { ...REQUEST, name: 'x' }, options)).rejects.toMatchObject({ code: 'CONFLICT' });
+  });
+
+  it('drops backend parameters that no backend knows, with a line, and refuses them when strict', async () => {
+    await start();
+    const resources = { backend_parameters: { VmSize: 'big', Queue: 'q' } };
+    const id = await bench.create({ ...REQUEST, resources });
+    const full = await bench.full(id);
+    expect(full.resources?.backend_parameters).toEqual({ Queue: 'q' });
+    expect(full.logs?.[0]?.system_logs?.join()).toContain('vmsize');
+    await expect(bench.create({ ...REQUEST, resources: { ...resources, backend_parameters_strict: true } })).rejects.toMatchObject({
+      code: 'INVALID_TASK',
+    });
+  });
+
+  it('cuts a request that is larger than every backend down to the largest, with a line', async () => {
+    await start({ capacity: { cpuCores: 2, ramGb: 8 } });
+    const id = await bench.create({ ...REQUEST, resources: { cpu_cores: 64, ram_gb: 1 } });
+    expect((await bench.state(id, 'RUNNING')).needs.cpuCores).toBe(2);
+    expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('64 CPU cores were asked for');
+  });
+
+  it('takes nothing while the gateway is stopping', async () => {
+    await start();
+    bench.service.stopTaking();
+    await expect(bench.create()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+});
