@@ -1,4 +1,4 @@
-import { fixedSegments, hasWildcard, segmentsOf } from './container-path';
+import { fixedSegments, hasWildcard, isWithin, segmentsOf } from './container-path';
 import type { Segments } from './container-path';
 import type { TesTaskRequest } from '../../task/tes';
 
@@ -15,6 +15,7 @@ export interface JobDirectories {
 export function jobDirectories(request: TesTaskRequest): JobDirectories {
   const directories = new Map<string, Segments>();
   const rootNames = new Set<string>();
+  const outputDirectories: Segments[] = [];
   let rootEntries = false;
   const addDirectory = (segments: Segments): void => {
     directories.set(segments.join('/'), segments);
@@ -35,7 +36,7 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
       const fixed = fixedSegments(output.path);
       if (fixed.length === 0) rootEntries = true;
       else addDirectory(fixed);
-    } else if (output.type === 'DIRECTORY') addDirectory(segmentsOf(output.path));
+    } else if (output.type === 'DIRECTORY') outputDirectories.push(segmentsOf(output.path));
     else addFile(output.path);
   }
   for (const executor of request.executors) {
@@ -43,6 +44,11 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
     if (executor.workdir !== undefined && segmentsOf(executor.workdir).length > 0) addDirectory(segmentsOf(executor.workdir));
   }
   for (const volume of request.volumes ?? []) addDirectory(segmentsOf(volume));
+  // An output directory that lies in one of these is the program's to make: Nextflow's and Cromwell's scripts `mkdir` it and fail when it is there.
+  outputDirectories.sort((a, b) => a.length - b.length);
+  for (const segments of outputDirectories) {
+    if (![...directories.values()].some((directory) => isWithin(segments, directory))) addDirectory(segments);
+  }
   return { directories: [...directories.values()], rootEntries, rootNames: [...rootNames] };
 }
 

@@ -1,0 +1,61 @@
+import { fixedSegments, hasWildcard, isWithin, segmentsOf } from '../../../../src/backends/shared/container-path';
+import { locate, mountPlan } from '../../../../src/backends/shared/mount-plan';
+import type { TesTaskRequest } from '../../../../src/task/tes';
+
+const request = (rest: Partial<TesTaskRequest>): TesTaskRequest => ({ executors: [{ image: 'i', command: ['c'] }], ...rest });
+const paths = (rest: Partial<TesTaskRequest>): readonly string[] => mountPlan(request(rest)).roots.map((root) => root.path);
+
+describe('container paths', () => {
+  it('resolve without leaving the root', () => {
+    expect(segmentsOf('//a/./b//../c/')).toEqual(['a', 'c']);
+    expect(segmentsOf('/../../x')).toEqual(['x']);
+  });
+
+  it('are compared by segments', () => {
+    expect(isWithin(['data', 'x'], ['data'])).toBe(true);
+    expect(isWithin(['data2'], ['data'])).toBe(false);
+  });
+
+  it('keep the directories before a wildcard', () => {
+    expect(fixedSegments('/a/b*/c')).toEqual(['a']);
+    expect(['/a/?', '/a/[x]', '/a/{b,c}', '/a/\\*'].every(hasWildcard)).toBe(true);
+    expect(hasWildcard('/a/b')).toBe(false);
+  });
+});
+
+describe('the mount plan', () => {
+  it('is the smallest set of directories, and /tmp', () => {
+    const inputs = [
+      { path: '/work/in/a', type: 'FILE' },
+      { path: '/work/b', type: 'FILE' },
+      { path: '/work2/tree', type: 'DIRECTORY' },
+    ] as const;
+    expect(paths({ inputs: [...inputs], volumes: ['/work2/tree/sub', '/vol'] })).toEqual(['/tmp', '/vol', '/work', '/work2/tree']);
+  });
+
+  it('counts streams and workdirs, and the directory before a wildcard', () => {
+    const executors = [{ image: 'i', command: ['c'], stdout: '/o/1', stderr: '/e/2', workdir: '/w' }];
+    const outputs = [{ path: '/out/*/x', path_prefix: '/out', url: 'u', type: 'FILE' }] as const;
+    expect(paths({ executors, outputs: [...outputs] })).toEqual(['/e', '/o', '/out', '/tmp', '/w']);
+  });
+
+  it('makes an output directory of its own, but leaves one below another directory to the program, which does mkdir', () => {
+    const executors = [{ image: 'i', command: ['c'], workdir: '/work' }];
+    const outputs = ['/work/glob', '/alone', '/alone/below', '/work'].map((path) => ({ path, url: 'u', type: 'DIRECTORY' }) as const);
+    const plan = mountPlan(request({ executors, outputs }));
+    expect(plan.directories.map((segments) => segments.join('/')).sort()).toEqual(['alone', 'work']);
+  });
+
+  it('leaves what lies directly in / to a tree of its own', () => {
+    const plan = mountPlan(request({ outputs: [{ path: '/x.txt', url: 'u', type: 'FILE' }] }));
+    expect(plan).toMatchObject({ rootEntries: true, rootNames: ['x.txt'] });
+    expect(locate(plan, ['x.txt'])).toEqual({ tree: 'root', segments: ['x.txt'] });
+    expect(mountPlan(request({ executors: [{ image: 'i', command: ['c'], workdir: '/' }] })).rootEntries).toBe(false);
+  });
+
+  it('puts inputs in /tmp into the fresh /tmp', () => {
+    const plan = mountPlan(request({ inputs: [{ path: '/tmp/deep/x', type: 'FILE' }] }));
+    expect(plan.roots).toEqual([{ path: '/tmp', segments: ['tmp'], tree: '0', fresh: true }]);
+    expect(locate(plan, ['tmp', 'deep', 'x'])).toEqual({ tree: '0', segments: ['deep', 'x'] });
+  });
+});
