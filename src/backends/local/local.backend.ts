@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ExecutionBackend } from '../../ports/execution-backend';
 import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
 import type { Observation } from '../../task/observation';
-import type { Handle, TaskNeeds } from '../../task/task-record';
+import type { Handle } from '../../task/task-record';
 import type { TesTaskRequest } from '../../task/tes';
 import { parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
@@ -12,6 +12,7 @@ import { readPart, readTextOrNothing } from '../shared/log-tail';
 import { mountPlan } from '../shared/mount-plan';
 import { abilityNotes } from '../shared/runtimes/capabilities';
 import { refusalsOf } from '../shared/runtimes/refusals';
+import type { RuntimeName } from '../shared/runtimes/runtime';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import { JobCgroups } from './cgroups';
 import { exists, JobDirectories, removeTree } from './job-directories';
@@ -39,6 +40,7 @@ export class LocalBackend extends ExecutionBackend {
   private readonly starter: JobStarter;
   private readonly runtimes: Runtimes;
   private readonly machineCores = availableParallelism();
+  private described: { runtime: RuntimeName | undefined; enforced: boolean; capabilities: BackendCapabilities } | undefined;
   private nudge: (jobName: string) => void = () => undefined;
   /** Jobs whose script an earlier gateway started: nobody tells when they end. */
   private readonly adopted = new Set<string>();
@@ -64,9 +66,18 @@ export class LocalBackend extends ExecutionBackend {
     this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores });
   }
 
+  /** The same object until the runtime changes: it is asked for with every request that creates or explains a task. */
   override capabilities(): BackendCapabilities {
-    const { settings } = this;
     const runtime = this.runtimes.current;
+    const { enforced } = this.cgroups;
+    const known = this.described;
+    if (known !== undefined && known.runtime === runtime && known.enforced === enforced) return known.capabilities;
+    this.described = { runtime, enforced, capabilities: this.describe(runtime) };
+    return this.described.capabilities;
+  }
+
+  private describe(runtime: RuntimeName | undefined): BackendCapabilities {
+    const { settings } = this;
     return {
       parameterKeys: runtime === 'bubblewrap' ? [] : ['gpus'],
       staging: 'gateway',
@@ -87,14 +98,14 @@ export class LocalBackend extends ExecutionBackend {
     const runtime = this.runtimes.current;
     if (runtime === undefined) return ['no container runtime answers yet'];
     const limits = this.cgroups.enforced ? 'enforced by cgroups' : 'cannot be enforced here (needs root and writable cgroups)';
-    const extra = runtime === 'bubblewrap' ? [`bubblewrap, limits of memory, CPU and processes on this machine: ${limits}`] : [];
+    const byCgroups = runtime === 'bubblewrap' || runtime === 'apptainer';
+    const extra = byCgroups ? [`${runtime}, limits of memory, CPU and processes on this machine: ${limits}`] : [];
     return [...abilityNotes(runtime), ...extra];
   }
 
-  override check(request: TesTaskRequest, needs: TaskNeeds): readonly string[] {
+  override check(request: TesTaskRequest): readonly string[] {
     const runtime = this.runtimes.current;
     if (runtime === undefined) return [];
-    void needs;
     return [...refusalsOf(runtime, request), ...this.runtimes.images.refusals(runtime, request)];
   }
 
@@ -142,8 +153,7 @@ export class LocalBackend extends ExecutionBackend {
     }
   }
 
-  override workspace(job: Job, handle: Handle): Workspace {
-    void handle;
+  override workspace(job: Job): Workspace {
     return new TreeWorkspace(this.directories.workspace(job.name), mountPlan(job.request));
   }
 
@@ -166,7 +176,7 @@ export class LocalBackend extends ExecutionBackend {
     if (!(await exists(layout.result)) || this.client.isChild(name))
       await this.fence.end(name, await this.runtimes.enginesOf(handle), 0, signal);
     else await this.runtimes.removeContainers(name, handle, signal);
-    await this.cgroups.remove(name);
+    await this.cgroups.remove(name, this.runtimes.needsMemoryGroup);
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.keep(name);
     else await removeTree(layout.directory);
     await this.directories.removeMark(name);
@@ -185,7 +195,7 @@ export class LocalBackend extends ExecutionBackend {
 
   override async readLog(
     name: string,
-    handle: Handle,
+    _handle: Handle,
     executor: number,
     stream: 'stdout' | 'stderr',
     offset: number,
@@ -193,7 +203,6 @@ export class LocalBackend extends ExecutionBackend {
     signal: AbortSignal,
   ): Promise<LogChunk | undefined> {
     signal.throwIfAborted();
-    void handle;
     const layout = this.directories.workspace(name);
     // Looked at before the bytes: what is written after it ended cannot be missed.
     const text = (await readTextOrNothing(layout.result)) ?? (await readTextOrNothing(layout.progress)) ?? '';
