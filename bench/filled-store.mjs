@@ -8,8 +8,8 @@ import { prepareGateway } from './gateway.mjs';
 import { realisticTask } from './tasks.mjs';
 
 export const RARE = 10;
-/** What decides how a stored task looks. */
-const LAYOUT = ['stores/sqlite/schema.js', 'stores/sqlite/record-codec.js', 'stores/sqlite/codes.js', 'engine/task-id.js'];
+/** What decides how a stored task looks, beside the filling itself. */
+const LAYOUT = ['stores/sqlite/schema.js', 'stores/sqlite/codes.js', 'engine/task-id.js'];
 
 /** Puts a store of `count` finished tasks where the gateway, which is not running, will open it. */
 export async function placeStore(bench, gateway, count) {

@@ -8,6 +8,7 @@ const HELP = `npm run bench -- [options]
   --soak              instead of the table: --minutes (20) of mixed load, and whether the end is like the beginning
   --json FILE         everything that was measured
   --reps N            repetitions of a row that is a ratio to H (3)
+  --seconds N         length of a repetition (4)
   --parallel N        tasks at once in the rows that run tasks (as many as there are CPUs)
   --main FILE         another build than dist/main.js, which is built when it is not there
   --profile DIR       writes a CPU profile of every gateway there (--cpu-prof)`;
@@ -47,6 +48,7 @@ export function readOptions(args) {
       soak: { type: 'boolean', default: false },
       json: { type: 'string' },
       reps: { type: 'string' },
+      seconds: { type: 'string' },
       parallel: { type: 'string' },
       minutes: { type: 'string' },
       main: { type: 'string' },
@@ -58,13 +60,13 @@ export function readOptions(args) {
     console.log(HELP);
     process.exit(0);
   }
-  const { reps, profile, minutes, parallel, ...wishes } = values;
+  const { reps, seconds, profile, minutes, parallel, ...wishes } = values;
   const size = sizes[values.quick ? 'quick' : 'full'];
   return {
     ...size,
     ...wishes,
     rows: values.rows.split(',').filter(Boolean),
-    load: { ...size.load, ...(reps && { reps: Number(reps) }) },
+    load: { ...size.load, ...(reps && { reps: Number(reps) }), ...(seconds && { duration: Number(seconds) }) },
     minutes: Number(minutes ?? size.minutes),
     parallel: parallel && Number(parallel),
     nodeOptions: profile ? ['--cpu-prof', `--cpu-prof-dir=${profile}`] : [],
