@@ -1,4 +1,3 @@
-import { posix } from 'node:path';
 import { maskUserinfo } from './url-mask';
 
 /**
@@ -12,12 +11,6 @@ export function linkStays(link: string, target: string): boolean {
   const ups = segments.findIndex((segment) => segment !== '..');
   const climbs = ups === -1 ? segments.length : ups;
   return !segments.slice(climbs).includes('..') && climbs <= link.split('/').length - 1;
-}
-
-/** The path relative to a tree that a link inside it points at, by text; use only where `linkStays`. "" is the tree itself. */
-export function linkedPath(link: string, target: string): string {
-  const path = posix.join(posix.dirname(link), target).replace(/\/$/, '');
-  return path === '.' ? '' : path;
 }
 
 /** A URL as system logs and errors name it: without userinfo, and without the query, which may hold a signature. */
