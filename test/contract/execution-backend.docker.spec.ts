@@ -1,5 +1,6 @@
 import { describeEngine } from '../engines/engines';
 import { describeHostile } from './execution-backend.hostile.suite';
+import { describeImages } from './execution-backend.images.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
@@ -9,4 +10,5 @@ describeEngine('docker', 'ExecutionBackend', (engine) => {
   describeExecutors('docker', underTest);
   describeLife('docker', underTest);
   describeHostile('docker', underTest);
+  describeImages('docker', engine);
 });

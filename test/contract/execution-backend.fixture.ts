@@ -16,8 +16,8 @@ export interface BackendUnderTest {
   readonly images: EngineImages;
   /** False where an image is only recorded (bubblewrap): what an image brings is then not tested. */
   readonly usesImages: boolean;
-  /** Every variable arrives byte for byte; otherwise `check` refuses names like `A.B` and a few values. */
-  readonly speaksEveryVariable: boolean;
+  /** Variables to which the runtime adds something of its own, as its table of abilities says; all others arrive byte for byte or are refused. */
+  readonly changedVariables: readonly string[];
   /** Part of the environment the adapter works with; no job may see it. */
   readonly gatewaySecret: string;
   /** A new backend object over the same work directory, as a restarted gateway would make it. */

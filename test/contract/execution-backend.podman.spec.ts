@@ -1,5 +1,6 @@
 import { describeEngine } from '../engines/engines';
 import { describeHostile } from './execution-backend.hostile.suite';
+import { describeImages } from './execution-backend.images.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
@@ -9,4 +10,5 @@ describeEngine('podman', 'ExecutionBackend', (engine) => {
   describeExecutors('podman', underTest);
   describeLife('podman', underTest);
   describeHostile('podman', underTest);
+  describeImages('podman', engine);
 });

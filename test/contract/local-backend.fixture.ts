@@ -38,7 +38,7 @@ export function localUnderTest(engine: () => Engine, changes: Partial<LocalBacke
       images,
       usesImages: name !== 'bubblewrap',
       gatewaySecret: GATEWAY_SECRET,
-      speaksEveryVariable: name !== 'apptainer',
+      changedVariables: name === 'apptainer' ? ['LD_LIBRARY_PATH'] : [],
       make: (workDir) => new LocalBackend(localSettings(engine(), workDir, changes)),
       leftovers: async (jobName) => {
         const found = [...(await processesOf(jobName))];

@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { errorCode, isMissing } from '../shared/file-errors';
+import { errorCode, isMissing, machineError } from '../shared/file-errors';
 import { readTextOrNothing } from '../shared/log-tail';
 import type { Limits } from '../shared/runtimes/runtime';
 
@@ -12,7 +12,7 @@ export interface LimitEvents {
 }
 
 const CPU_PERIOD_US = 100_000;
-const BUSY_TRIES = 40;
+const BUSY_TRIES = 200;
 const BUSY_PAUSE_MS = 50;
 
 /**
@@ -45,10 +45,10 @@ export class JobCgroups {
           await fs.writeFile(join(this.root, this.parent, 'cgroup.subtree_control'), '+memory +pids +cpu');
         }
         await this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
-        await this.remove('probe');
+        await this.remove('probe', false);
         return true;
       } catch {
-        await this.remove('probe').catch(() => undefined);
+        await this.remove('probe', false).catch(() => undefined);
       }
     }
     this.layout = 'none';
@@ -91,11 +91,16 @@ export class JobCgroups {
     return Number((await readTextOrNothing(join(this.directory(jobName, 'memory'), 'memory.failcnt'))) ?? 0);
   }
 
-  /** A group can only be removed when it is empty; the last process may take a moment to go. Idempotent. */
-  async remove(jobName: string): Promise<void> {
+  /**
+   * A group can only be removed when it is empty; the last process may take a moment to go. Idempotent. `everywhere`: an engine
+   * has made groups below ours, in every hierarchy.
+   */
+  async remove(jobName: string, everywhere: boolean): Promise<void> {
     if (this.layout === 'none') return;
-    const hierarchies = this.layout === 'v2' ? ['.'] : await fs.readdir(this.root);
-    for (const hierarchy of hierarchies) await removeGroup(join(this.root, hierarchy, this.parent, jobName));
+    const directories = everywhere
+      ? (await fs.readdir(this.root)).map((hierarchy) => join(this.root, hierarchy, this.parent, jobName))
+      : this.directories(jobName);
+    for (const directory of directories) await removeGroup(directory);
   }
 
   /** Processes in the job's groups; empty when there is no group. */
@@ -136,22 +141,17 @@ export class JobCgroups {
 }
 
 async function removeGroup(directory: string): Promise<void> {
-  let names;
-  try {
-    names = await fs.readdir(directory, { withFileTypes: true });
-  } catch (error) {
-    if (isMissing(error)) return;
-    throw error;
-  }
-  for (const entry of names) if (entry.isDirectory()) await removeGroup(join(directory, entry.name));
   for (let tries = 0; ; tries += 1) {
     try {
       await fs.rmdir(directory);
       return;
     } catch (error) {
       if (isMissing(error)) return;
-      if (errorCode(error) !== 'EBUSY' || tries >= BUSY_TRIES) throw error;
-      await pause(BUSY_PAUSE_MS);
+      if (errorCode(error) !== 'EBUSY' || tries >= BUSY_TRIES) throw machineError('remove a cgroup', error);
+      // Busy: a group below it, or a process that is just ending.
+      const below = (await fs.readdir(directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
+      for (const entry of below) await removeGroup(join(directory, entry.name));
+      if (below.length === 0) await pause(BUSY_PAUSE_MS);
     }
   }
 }

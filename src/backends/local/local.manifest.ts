@@ -9,6 +9,7 @@ import { bubblewrapLaunch, dropSkeleton } from '../shared/runtimes/bubblewrap';
 import { containerLaunch, containerLines, INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/containers';
 import type { ContainerDialect } from '../shared/runtimes/containers';
 import { DOCKER } from '../shared/runtimes/docker';
+import { gpusOf } from '../shared/runtimes/gpus';
 import { hostRoot } from '../shared/runtimes/host-root';
 import type { ReadDirectory } from '../shared/runtimes/host-root';
 import { PODMAN } from '../shared/runtimes/podman';
@@ -52,7 +53,7 @@ export function limitsOf(job: Job, context: Pick<ManifestContext, 'pidsLimit' | 
 export function manifest(job: Job, plan: MountPlan, context: ManifestContext): ReadonlyMap<string, string> {
   const limits = limitsOf(job, context);
   const contexts = job.request.executors.map((executor, index): ExecutorContext => {
-    const gpus = parameter(job, 'gpus');
+    const gpus = gpusOf(job.request);
     return {
       jobName: job.name,
       index,
@@ -138,10 +139,4 @@ function factsOf(job: Job, limits: Limits, context: ManifestContext): JobFacts {
       ...(workdir !== undefined && { workdir }),
     })),
   };
-}
-
-/** A backend parameter; keys are case-insensitive (TES `backend_parameters`). */
-export function parameter(job: Pick<Job, 'request'>, key: string): string | undefined {
-  const entry = Object.entries(job.request.resources?.backend_parameters ?? {}).find(([name]) => name.toLowerCase() === key);
-  return entry?.[1];
 }

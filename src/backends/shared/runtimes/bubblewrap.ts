@@ -8,6 +8,7 @@ export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
   image: "recorded, not used: the programs are this machine's own, read-only",
   network: "default and host: the machine's; none: enforced",
   user: "the gateway's",
+  variables: 'any name',
   gpus: 'no',
   memory: 'enforced as root where cgroups can be written, else not',
   cpus: 'enforced as root where cgroups can be written, else not',

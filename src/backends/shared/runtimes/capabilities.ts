@@ -1,47 +1,53 @@
 import { BUBBLEWRAP_ABILITIES } from './bubblewrap';
 import type { RuntimeAbilities, RuntimeName } from './runtime';
 
-const CONTAINERS: Omit<RuntimeAbilities, 'runtime' | 'gpus'> = {
+const CONTAINERS: Omit<RuntimeAbilities, 'runtime' | 'gpus' | 'variables'> = {
   image: 'used',
   network: "default: the engine's own; host and none: enforced",
-  user: "the image's; files are handed back to the gateway's user",
+  user: "the image's; outputs belong to the gateway's user",
   memory: 'enforced',
   cpus: 'enforced',
   pids: 'enforced',
   wallClock: 'enforced',
   disk: 'not enforced',
 };
+const BY_CGROUPS = 'enforced as root where cgroups can be written, else not';
 
 /** What each runtime can do: the table of the README and the source of `capabilities().notes`. */
 export const RUNTIME_ABILITIES: Readonly<Record<RuntimeName, RuntimeAbilities>> = {
-  docker: { runtime: 'docker', gpus: '`gpus` -> --gpus', ...CONTAINERS },
-  podman: { runtime: 'podman', gpus: '`gpus` -> --device nvidia.com/gpu (CDI)', ...CONTAINERS },
+  docker: { runtime: 'docker', gpus: '`gpus` -> --gpus', variables: 'any name', ...CONTAINERS },
+  podman: {
+    runtime: 'podman',
+    gpus: '`gpus` -> --device nvidia.com/gpu (CDI)',
+    variables: 'names that do not begin with white space, values without CR LF',
+    ...CONTAINERS,
+  },
   apptainer: {
     runtime: 'apptainer',
-    image: 'used; its USER, WORKDIR and ENTRYPOINT are not',
-    network: "default and host: the machine's; none: enforced as root",
+    image: 'used; its USER, WORKDIR and ENTRYPOINT are not; a layer over it can be written where overlays work, else /tmp and the mounts',
+    network: "default and host: the machine's; none: enforced as root, else refused",
     user: "the gateway's",
+    variables: 'names that a shell can hold, values without CR LF and U+0080; LD_LIBRARY_PATH gets a directory of apptainer appended',
     gpus: '`gpus` -> --nv',
-    memory: 'enforced as root, else not',
-    cpus: 'enforced as root, else not',
-    pids: 'enforced as root, else not',
+    memory: BY_CGROUPS,
+    cpus: BY_CGROUPS,
+    pids: BY_CGROUPS,
     wallClock: 'enforced',
     disk: 'not enforced',
   },
   bubblewrap: BUBBLEWRAP_ABILITIES,
 };
 
+const WORDS: Readonly<Record<string, string>> = {
+  cpus: 'CPU limit',
+  memory: 'memory limit',
+  pids: 'process limit',
+  wallClock: 'time limit',
+  disk: 'disk limit',
+};
+
 /** Lines for the log at start and for `capabilities`. */
 export function abilityNotes(runtime: RuntimeName): readonly string[] {
   const { runtime: name, ...abilities } = RUNTIME_ABILITIES[runtime];
-  const words = {
-    wallClock: 'time limit',
-    ...Object.fromEntries([
-      ['cpus', 'CPU limit'],
-      ['memory', 'memory limit'],
-      ['pids', 'process limit'],
-      ['disk', 'disk limit'],
-    ]),
-  };
-  return Object.entries(abilities).map(([key, value]) => `${name}, ${(words as Readonly<Record<string, string>>)[key] ?? key}: ${value}`);
+  return Object.entries(abilities).map(([key, value]) => `${name}, ${WORDS[key] ?? key}: ${value}`);
 }

@@ -105,12 +105,13 @@ empty_trees() {
     cd fill || exit 1
     for tree in *; do
       [ -d "$tree" ] || continue
+      filled=$PWD/$tree
       (cd "../trees/$tree" && find . \( -type f -o -type l \) -exec "$0" -c '\''
         fill=$1; shift
         for file; do
           if [ -L "$file" ]; then [ -L "$fill/$file" ] && [ "$(readlink "$file")" = "$(readlink "$fill/$file")" ] && rm -f "$file"
           elif [ ! -L "$fill/$file" ] && cmp -s "$fill/$file" "$file"; then rm -f "$file"; fi
-        done'\'' "$0" "$PWD/$tree" {} +)
+        done'\'' "$0" "$filled" {} +)
     done' "$SHELL_PROGRAM"
   rm -rf fill
 }

@@ -2,6 +2,7 @@ import type { TesTaskRequest } from '../../../task/tes';
 import { hasWildcard, segmentsOf } from '../container-path';
 import { untouchableDirectories } from '../job-paths';
 import { isShellName } from '../shell-quote';
+import { gpusRefusals } from './gpus';
 import type { RuntimeName } from './runtime';
 
 /** The kernel's limit for one argument or one variable (MAX_ARG_STRLEN, with its final NUL), in bytes. */
@@ -14,8 +15,9 @@ const SKELETON = new Set(['proc', 'sys', 'dev', 'usr', 'bin', 'sbin', 'lib', 'li
 /** Why no executor of this request could ever be started by this runtime, as public sentences. Pure and fast. */
 export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
   const reasons = [...untouchableDirectories(request), ...tooLong(request)];
+  if (runtime !== 'bubblewrap') reasons.push(...gpusRefusals(request));
   if (runtime === 'apptainer') reasons.push(...unspeakableVariables(request));
-  if (runtime === 'podman') reasons.push(...blankNames(request));
+  if (runtime === 'podman') reasons.push(...unspeakableToPodman(request));
   if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
   return reasons;
 }
@@ -48,12 +50,12 @@ function unspeakableVariables(request: TesTaskRequest): readonly string[] {
   );
 }
 
-/** podman cuts white space off the beginning of a name. */
-function blankNames(request: TesTaskRequest): readonly string[] {
+/** podman cuts white space off the beginning of a name, and CR before LF out of a value. Seen with 4.3.1. */
+function unspeakableToPodman(request: TesTaskRequest): readonly string[] {
   return request.executors.flatMap((executor, index) =>
-    Object.keys(executor.env ?? {})
-      .filter((name) => /^\s/.test(name))
-      .map((name) => `$.executors[${index}].env: podman cannot pass a variable named ${JSON.stringify(name)}`),
+    Object.entries(executor.env ?? {})
+      .filter(([name, value]) => /^\s/.test(name) || /\r\n/.test(name + value))
+      .map(([name]) => `$.executors[${index}].env: podman cannot pass this variable exactly: ${JSON.stringify(name)}`),
   );
 }
 

@@ -58,6 +58,7 @@ export interface RuntimeAbilities {
   readonly image: string;
   readonly network: string;
   readonly user: string;
+  readonly variables: string;
   readonly gpus: string;
   readonly memory: string;
   readonly cpus: string;

@@ -1,0 +1,121 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { LocalBackend } from '../../src/backends/local/local.backend';
+import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
+import type { Engine } from '../engines/engines';
+import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { localSettings } from './local-backend.fixture';
+
+const never = new AbortController().signal;
+
+/** What the local backend promises where images are really used: docker, podman, apptainer. */
+export function describeImages(name: string, engine: () => Engine): void {
+  describe(`${name}: images`, () => {
+    let driver: JobDriver;
+    let workDir: string;
+    const drivers: JobDriver[] = [];
+
+    const driverWith = async (changes: Partial<LocalBackendSettings> = {}): Promise<JobDriver> => {
+      const backend = new LocalBackend(localSettings(engine(), workDir, changes));
+      await backend.start(never);
+      const made = new JobDriver(backend, engine().images);
+      drivers.push(made);
+      return made;
+    };
+
+    beforeAll(async () => {
+      workDir = await makeWorkDirectory(name);
+      driver = await driverWith();
+    });
+    afterEach(async () => {
+      for (const each of drivers) await each.cleanAll();
+    });
+    afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
+
+    it('runs a program in an image that has no shell', async () => {
+      const job = driver.job({
+        inputs: [{ path: '/work/in', type: 'FILE' }],
+        executors: [
+          { image: engine().images.noShell, command: ['/busybox', 'cat'], stdin: '/work/in', stdout: '/work/out', workdir: '/made/here' },
+        ],
+      });
+      const ended = await driver.carryOut(job, { '/work/in': 'piped' });
+      expect(await textOf(ended.workspace, '/work/out')).toBe('piped');
+    });
+
+    it('neither hides what the image has in a directory nor loses what is written there', async () => {
+      const job = driver.job({
+        inputs: [{ path: '/app/lib/input.txt', type: 'FILE' }],
+        outputs: [{ path: '/app/result.txt', type: 'FILE', url: '/x' }],
+        executors: [
+          {
+            image: engine().images.filled,
+            command: ['/bin/sh', '-c', 'cat own.txt lib/module.txt lib/input.txt; /opt/tool/bin/tool; cp own.txt result.txt'],
+            workdir: '/app',
+            stdout: '/opt/tool/said.txt',
+          },
+        ],
+      });
+      for (const attempt of [1, 2]) {
+        const again = { ...job, taskId: `${job.taskId}${attempt}`, name: `${job.name}${attempt}` };
+        const ended = await driver.carryOut(again, { '/app/lib/input.txt': 'from the input\n' });
+        expect([exitCodes(ended), ended.observation.executors[0]?.stderr?.text]).toEqual([[0], undefined]);
+        expect(await textOf(ended.workspace, '/opt/tool/said.txt')).toBe(
+          'from the image: app\nfrom the image: module\nfrom the input\nfrom the image: tool\n',
+        );
+        expect(await textOf(ended.workspace, '/app/result.txt')).toBe('from the image: app\n');
+      }
+    });
+
+    it('lets an input win over what the image has under the same name', async () => {
+      const job = driver.job({
+        inputs: [{ path: '/app/own.txt', type: 'FILE' }],
+        executors: [{ image: engine().images.filled, command: ['cat', '/app/own.txt', '/app/lib/module.txt'] }],
+      });
+      expect(stdoutOf(await driver.carryOut(job, { '/app/own.txt': 'mine\n' }))).toBe('mine\nfrom the image: module\n');
+    });
+
+    it('does not carry what one image brought into the next', async () => {
+      const job = driver.job({
+        volumes: ['/app'],
+        executors: [
+          { image: engine().images.filled, command: ['/bin/sh', '-c', 'echo new >/app/new.txt; cat /app/own.txt >/app/copy.txt'] },
+          { image: engine().images.busybox, command: ['/bin/sh', '-c', 'cd /app && find . -type f | sort'] },
+        ],
+      });
+      expect(stdoutOf(await driver.carryOut(job), 1)).toBe('./copy.txt\n./new.txt\n');
+    });
+
+    it('says of an image that is nowhere that it cannot be had', async () => {
+      const strict = await driverWith({ images: { ...localSettings(engine(), workDir).images, pull: 'never' } });
+      const job = strict.job({ executors: [{ image: 'localhost/is-nowhere:latest', command: ['true'] }] });
+      const ended = await strict.carryOut(job);
+      expect(ended.observation).toMatchObject({ phase: 'failed', executors: [], systemError: { retryable: false } });
+      expect(ended.observation.systemError?.message).toContain('localhost/is-nowhere:latest');
+    });
+
+    it('takes an image from a file that the settings name', async () => {
+      const directory = join(workDir, 'rootfs');
+      await fs.mkdir(join(directory, 'bin'), { recursive: true });
+      for (const needed of ['tmp', 'proc', 'sys', 'dev', 'etc', 'var/tmp']) await fs.mkdir(join(directory, needed), { recursive: true });
+      await fs.copyFile('/usr/bin/busybox', join(directory, 'bin/busybox'));
+      await fs.chmod(join(directory, 'bin/busybox'), 0o755);
+      const mapped = await driverWith({ images: { allowed: [], map: { 'example.org/from-a-file:1': directory }, pull: 'never' } });
+      const job = mapped.job({ executors: [{ image: 'example.org/from-a-file:1', command: ['/bin/busybox', 'echo', 'from a file'] }] });
+      expect(stdoutOf(await mapped.carryOut(job))).toBe('from a file\n');
+    });
+
+    it('refuses an image file outside the directories that the settings allow, also behind a link', async () => {
+      const allowed = join(workDir, 'allowed');
+      await fs.mkdir(allowed, { recursive: true });
+      await fs.symlink('/etc/passwd', join(allowed, 'link.sif'));
+      const narrow = await driverWith({ images: { allowed: [allowed], map: {}, pull: 'never' } });
+      const outside = narrow.job({ executors: [{ image: '/etc/passwd', command: ['true'] }] });
+      expect(narrow.backend.check(outside.request, outside.needs)).toHaveLength(1);
+      const dots = narrow.job({ executors: [{ image: `${allowed}/../x.sif`, command: ['true'] }] });
+      expect(narrow.backend.check(dots.request, dots.needs)).toHaveLength(1);
+      const behind = narrow.job({ executors: [{ image: join(allowed, 'link.sif'), command: ['true'] }] });
+      await expect(narrow.start(behind)).rejects.toMatchObject({ retryable: false });
+    });
+  });
+}

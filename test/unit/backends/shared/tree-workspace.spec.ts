@@ -1,0 +1,99 @@
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { layoutOf } from '../../../../src/backends/shared/layout';
+import { mountPlan } from '../../../../src/backends/shared/mount-plan';
+import { TreeWorkspace } from '../../../../src/backends/shared/tree-workspace';
+import { temporaryDirectory } from '../temporary-directory';
+
+const signal = new AbortController().signal;
+const PLAN = mountPlan({ volumes: ['/work', '/deep/er/vol'], executors: [{ image: 'i', command: ['c'] }] });
+
+describe('a workspace on this machine', () => {
+  const directory = temporaryDirectory('workspace');
+  const make = (): TreeWorkspace => new TreeWorkspace(layoutOf(directory()), PLAN);
+  const content = (text: string): Readable => Readable.from([Buffer.from(text)]);
+  const names = async (workspace: TreeWorkspace, path: string): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const entry of workspace.list(path, signal)) found.push(entry.path);
+    return found;
+  };
+  const tree = (path: string): string => join(directory(), 'trees', PLAN.roots.find((root) => root.path === path)?.tree ?? 'none');
+
+  it('shows inputs only after they were committed, with their modes', async () => {
+    const workspace = make();
+    await workspace.beginInputs(signal);
+    expect(await workspace.write('/work/a/b', 0o640, content('hello'), signal)).toEqual({ sizeBytes: 5 });
+    await workspace.mkdir('/work/empty', 0o750, signal);
+    await workspace.symlink('/work/link', 'a/b', signal);
+    expect(await workspace.stat('/work/a/b', signal)).toBeUndefined();
+    await workspace.commitInputs(signal);
+    expect(await workspace.stat('/work/a/b', signal)).toEqual({ path: '/work/a/b', kind: 'file', sizeBytes: 5, mode: 0o640 });
+    expect(await workspace.stat('/work/empty', signal)).toMatchObject({ kind: 'directory', mode: 0o750 });
+    expect(await workspace.stat('/work/link', signal)).toMatchObject({ kind: 'link', linkTarget: 'a/b' });
+    expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/empty', '/work/link']);
+  });
+
+  it('refuses to write one path twice, through a file, or after the job was handed over', async () => {
+    const workspace = make();
+    await workspace.beginInputs(signal);
+    await workspace.write('/work/a', 0o644, content('1'), signal);
+    await expect(workspace.write('/work/a', 0o644, content('2'), signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.write('/work/a/b', 0o644, content('2'), signal)).rejects.toMatchObject({ retryable: false });
+    await fs.mkdir(join(directory(), 'plan'));
+    await expect(workspace.beginInputs(signal)).rejects.toMatchObject({ retryable: false });
+  });
+
+  it('does not write through a link of an input', async () => {
+    const workspace = make();
+    await workspace.beginInputs(signal);
+    await workspace.symlink('/work/out', directory(), signal);
+    await expect(workspace.write('/work/out/evil', 0o644, content('x'), signal)).rejects.toMatchObject({ retryable: false });
+    await expect(fs.lstat(join(directory(), 'evil'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('follows links on the way in the words of the container, never of this machine', async () => {
+    const workspace = make();
+    await workspace.ensureTrees();
+    await fs.mkdir(join(tree('/work'), 'real'));
+    await fs.writeFile(join(tree('/work'), 'real', 'f'), 'ok');
+    await fs.writeFile(join(tree('/deep/er/vol'), 'g'), 'other tree');
+    await fs.symlink('/work/real', join(tree('/work'), 'absolute'));
+    await fs.symlink('../deep/er/vol', join(tree('/work'), 'across'));
+    await fs.symlink('../../../../../../../../etc', join(tree('/work'), 'up'));
+    await fs.symlink('/etc', join(tree('/work'), 'etc'));
+    await fs.symlink('self', join(tree('/work'), 'self'));
+    expect(await workspace.stat('/work/absolute/f', signal)).toMatchObject({ kind: 'file', sizeBytes: 2 });
+    expect(await workspace.stat('/work/across/g', signal)).toMatchObject({ kind: 'file', sizeBytes: 10 });
+    for (const path of ['/work/up/passwd', '/work/etc/passwd', '/work/self/x', '/etc/passwd']) {
+      expect(await workspace.stat(path, signal)).toBeUndefined();
+    }
+  });
+
+  it('reads only regular files', async () => {
+    const workspace = make();
+    await workspace.ensureTrees();
+    await fs.symlink('/etc/passwd', join(tree('/work'), 'link'));
+    for (const path of ['/work/link', '/work', '/work/none'])
+      await expect(workspace.read(path, signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.read('/work/none', signal)).rejects.toMatchObject({ notFound: true });
+    await expect(names(workspace, '/work/link')).rejects.toMatchObject({ retryable: false });
+  });
+
+  it('says nothing of this machine when it fails', async () => {
+    const workspace = make();
+    await workspace.ensureTrees();
+    const failure = await workspace.read('/work/none', signal).catch((error: unknown) => error);
+    expect((failure as { publicMessage: string }).publicMessage).not.toContain(directory());
+  });
+
+  it('stops when the signal is aborted', async () => {
+    const workspace = make();
+    await workspace.beginInputs(signal);
+    const stop = new AbortController();
+    const endless = new Readable({ read: () => undefined });
+    const writing = workspace.write('/work/a', 0o644, endless, stop.signal);
+    stop.abort();
+    await expect(writing).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});
