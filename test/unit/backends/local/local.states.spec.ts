@@ -1,0 +1,77 @@
+import { breachesOf, isUnknownImage, systemErrorOf } from '../../../../src/backends/local/local.states';
+import type { JobFacts } from '../../../../src/backends/shared/job-facts';
+import { parseProgress } from '../../../../src/backends/shared/job-progress';
+import { ENDING_PHASES } from '../../../../src/backends/shared/job-report';
+
+const FACTS: JobFacts = {
+  version: 1,
+  runtime: 'podman',
+  maxRuntimeSeconds: 60,
+  memoryBytes: 256 * 2 ** 20,
+  pids: 100,
+  systemLogs: [],
+  executors: [{ image: 'alpine:3', stdin: '/work/in', workdir: '/w' }],
+};
+const errorOf = (text: string, detail?: string, timedOut = false) => systemErrorOf(parseProgress(text), FACTS, timedOut, detail);
+
+describe('how a script ended', () => {
+  it("is the executor's own when one failed", () => {
+    for (const word of ['succeeded', 'failed', 'timeout', 'cancelled'] as const) expect(errorOf(`done 1.0 ${word}\n`)).toBeUndefined();
+    expect(ENDING_PHASES).toMatchObject({
+      succeeded: 'succeeded',
+      failed: 'failed',
+      timeout: 'failed',
+      broken: 'failed',
+      cancelled: 'lost',
+    });
+  });
+
+  it('names what the request got wrong, which no other attempt mends', () => {
+    expect(errorOf('stdin 1.0 0\ndone 1.0 prepare\n')).toMatchObject({
+      retryable: false,
+      message: expect.stringContaining('/work/in') as string,
+    });
+    expect(errorOf('workdir 1.0 0\ndone 1.0 prepare\n')).toMatchObject({
+      retryable: false,
+      message: expect.stringContaining('/w') as string,
+    });
+    expect(errorOf('noimage 1.0 0\ndone 1.0 prepare\n')).toMatchObject({
+      retryable: false,
+      message: expect.stringContaining('alpine:3') as string,
+    });
+  });
+
+  it('tries a pull again that broke off, but not one that was refused', () => {
+    expect(errorOf('pull 1.0 0\ndone 1.0 prepare\n', 'connection reset by peer')?.retryable).toBe(true);
+    expect(errorOf('pull 1.0 0\ndone 1.0 prepare\n', 'manifest unknown')?.retryable).toBe(false);
+    expect(isUnknownImage('pull access denied')).toBe(true);
+    expect(isUnknownImage('i/o timeout')).toBe(false);
+  });
+
+  it('blames the engine for what the engine did', () => {
+    expect(errorOf('engine 1.0 0\ndone 1.0 prepare\n')).toMatchObject({ retryable: true, message: 'podman did not answer' });
+    expect(errorOf('broken 1.0 0 125\ndone 1.0 broken\n', 'out of luck')).toMatchObject({
+      retryable: true,
+      message: expect.stringContaining('out of luck') as string,
+    });
+  });
+
+  it('says when the time was up before anything ran', () => {
+    expect(errorOf('done 1.0 prepare\n', undefined, true)).toMatchObject({
+      retryable: false,
+      message: expect.stringContaining('60 s') as string,
+    });
+  });
+
+  it('names each limit that was reached', () => {
+    const none = { memoryKills: 0, processRefusals: 0, timedOut: false };
+    const progress = parseProgress('');
+    expect(breachesOf(progress, FACTS, none)).toEqual([]);
+    expect(breachesOf(progress, FACTS, { memoryKills: 1, processRefusals: 2, timedOut: true })).toEqual([
+      'memory limit 256 MB reached',
+      'limit of 100 processes reached',
+      'time limit of 60 s reached',
+    ]);
+    expect(breachesOf(parseProgress('oom 1.0 0\n'), FACTS, none)).toEqual(['memory limit 256 MB reached']);
+  });
+});

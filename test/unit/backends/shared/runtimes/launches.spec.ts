@@ -1,0 +1,196 @@
+import { mountPlan } from '../../../../../src/backends/shared/mount-plan';
+import { apptainerLaunch, apptainerLines } from '../../../../../src/backends/shared/runtimes/apptainer';
+import { bubblewrapLaunch, dropSkeleton } from '../../../../../src/backends/shared/runtimes/bubblewrap';
+import { containerLaunch, containerLines } from '../../../../../src/backends/shared/runtimes/containers';
+import { DOCKER } from '../../../../../src/backends/shared/runtimes/docker';
+import { hostRoot } from '../../../../../src/backends/shared/runtimes/host-root';
+import type { HostEntry } from '../../../../../src/backends/shared/runtimes/host-root';
+import { PODMAN } from '../../../../../src/backends/shared/runtimes/podman';
+import type { ExecutorContext, ImageSource } from '../../../../../src/backends/shared/runtimes/runtime';
+import type { TesExecutor, TesTaskRequest } from '../../../../../src/task/tes';
+
+const REGISTRY: ImageSource = { kind: 'registry', reference: 'alpine:3', pull: 'missing' };
+
+function contextOf(
+  executor: Partial<TesExecutor> = {},
+  rest: Partial<TesTaskRequest> = {},
+  more: Partial<ExecutorContext> = {},
+): ExecutorContext {
+  const whole: TesExecutor = { image: 'alpine:3', command: ['prog', '-x'], ...executor };
+  return {
+    jobName: 'tes-a-1',
+    index: 0,
+    executor: whole,
+    plan: mountPlan({ executors: [whole], ...rest }),
+    workspace: '/w/jobs/tes-a-1',
+    trees: '/w/jobs/tes-a-1/trees',
+    image: REGISTRY,
+    limits: { cpuCores: 2, memoryBytes: 1 << 28, pids: 99 },
+    network: 'default',
+    labels: { 'tes-gateway.job': 'tes-a-1' },
+    ...more,
+  };
+}
+
+describe('docker and podman', () => {
+  const settings = { asRoot: true, imagesDirectory: '/w/images/docker', instance: 'i', knownImages: new Map<string, string>() };
+  const last = (context: ExecutorContext, changes = {}): string =>
+    containerLaunch(DOCKER, context, { ...settings, ...changes }).commands.at(-1) ?? '';
+
+  it('names and labels the container, limits it, and puts the command after the image', () => {
+    const words = last(contextOf());
+    expect(words).toMatch(/^exec 'docker' 'run' '--name' 'tes-a-1-0' /);
+    for (const option of [
+      '--label=tes-gateway.job=tes-a-1',
+      '--memory=268435456',
+      '--memory-swap=268435456',
+      '--cpus=2',
+      '--pids-limit=99',
+      '--entrypoint=',
+    ]) {
+      expect(words).toContain(`'${option}'`);
+    }
+    expect(words).toMatch(/ "\$image" 'prog' '-x'$/);
+  });
+
+  it('quotes the mount line, so that a path cannot add an option to it', () => {
+    expect(last(contextOf({}, { volumes: ['/a,readonly"x'] }))).toContain(
+      `'--mount=type=bind,"source=/w/jobs/tes-a-1/trees/0","target=/a,readonly""x"'`,
+    );
+  });
+
+  it('keeps plain variables out of the process table and gives the others as one word', () => {
+    const launch = containerLaunch(
+      DOCKER,
+      contextOf({ env: { TOKEN: 'abc/+=', LD_PRELOAD: '/x.so', ODD: "a'\n$b", 'A B': 'c', EMPTY: '' } }),
+      settings,
+    );
+    expect(launch.files).toEqual({ '0.env': 'TOKEN=abc/+=\nLD_PRELOAD=/x.so\nEMPTY=\n' });
+    expect(launch.commands.join()).toContain("'--env=ODD=a'\\''\n$b'");
+    expect(launch.commands.join()).toContain("'--env=A B=c'");
+    expect(launch.commands.join()).not.toContain('abc/+=');
+  });
+
+  it('opens stdin only when there is one', () => {
+    expect(last(contextOf())).not.toContain(' -i ');
+    expect(last(contextOf({ stdin: '/work/in' }))).toContain(' -i "$image"');
+  });
+
+  it('creates, copies and starts where something lies directly in /', () => {
+    const launch = containerLaunch(DOCKER, contextOf({ stdout: '/out.txt' }), settings);
+    expect(launch.commands[0]).toMatch(/^'docker' 'create' /);
+    expect(launch.commands[1]).toBe('start_copied 0');
+    expect(containerLines(DOCKER, [contextOf({ stdout: '/out.txt' })], contextOf({ stdout: '/out.txt' }).plan, settings)).toContain(
+      "COPIED='root'",
+    );
+  });
+
+  it('keeps the trees of a docker that is not our own in volumes', () => {
+    const words = containerLaunch(DOCKER, contextOf({}, { volumes: ['/work'] }), { ...settings, asRoot: false }).commands.join();
+    expect(words).toContain(`--mount=type=volume,"source=tes-a-1-0-1","target=/work",volume-nocopy`);
+    expect(words).not.toContain('type=bind');
+    expect(containerLaunch(PODMAN, contextOf({}, { volumes: ['/work'] }), { ...settings, asRoot: false }).commands.join()).toContain(
+      'type=bind',
+    );
+  });
+
+  it('asks for GPUs in the words of each engine', () => {
+    expect(last(contextOf({}, {}, { gpus: '2' }))).toContain("'--gpus=2'");
+    const podman = containerLaunch(PODMAN, contextOf({}, {}, { gpus: '2' }), settings).commands.join();
+    expect(podman).toContain("'--device=nvidia.com/gpu=0' '--device=nvidia.com/gpu=1'");
+  });
+
+  it('passes an image id on that is known, unless the newest is wanted', () => {
+    const known = { ...settings, knownImages: new Map([['alpine:3', 'sha256:aa']]) };
+    const line = (image: ImageSource): string | undefined => {
+      const context = contextOf({}, {}, { image });
+      return containerLines(DOCKER, [context], context.plan, known).find((text) => text.startsWith('image_0'));
+    };
+    expect(line(REGISTRY)).toBe("image_0() { resolve_image 0 'alpine:3' 'missing' 'sha256:aa'; }");
+    expect(line({ ...REGISTRY, pull: 'always' })).toBe("image_0() { resolve_image 0 'alpine:3' 'always' ''; }");
+  });
+
+  it('gives the network that the settings name', () => {
+    expect(last(contextOf())).not.toContain('--network');
+    expect(last(contextOf({}, {}, { network: 'none' }))).toContain("'--network=none'");
+  });
+});
+
+describe('apptainer', () => {
+  const settings = { asRoot: true, overlay: false, imagesDirectory: '/w/images/apptainer', cgroups: ['/sys/fs/cgroup/x'] };
+
+  it('never evaluates, never shows the home, and hands variables over by prefix', () => {
+    const launch = apptainerLaunch(contextOf({ env: { A: '$(id)', HOME: '/h' } }), settings);
+    expect(launch.commands).toContain("export APPTAINERENV_A='$(id)'");
+    expect(launch.commands.join()).not.toContain('APPTAINERENV_HOME');
+    for (const option of ['--containall', '--no-home', '--no-eval', '--home=/h', '--pwd=/'])
+      expect(launch.commands.at(-1)).toContain(`'${option}'`);
+  });
+
+  it('takes the kernel settings away from root', () => {
+    expect(apptainerLaunch(contextOf(), settings).commands.at(-1)).toContain('source=/proc/sys,destination=/proc/sys,ro');
+    expect(apptainerLaunch(contextOf(), { ...settings, asRoot: false }).commands.at(-1)).not.toContain('/proc/sys');
+  });
+
+  it('lays trees into a layer where overlays work, and mounts them where not', () => {
+    const context = contextOf({}, { volumes: ['/a/b'] });
+    expect(apptainerLaunch(context, settings).commands.at(-1)).toContain('destination=/a/b');
+    expect(apptainerLaunch(context, { ...settings, overlay: true }).commands.at(-1)).not.toContain('destination=/a/b');
+    expect(apptainerLines([context], context.plan, { ...settings, overlay: true })).toContain(`each_tree() { "$1" '1' 'b' 'a'; }`);
+  });
+});
+
+describe('bubblewrap', () => {
+  const directory = (name: string): HostEntry => ({ name, kind: 'directory' });
+  const tree: Readonly<Record<string, readonly HostEntry[]>> = {
+    '/': [directory('usr'), { name: 'bin', kind: 'link', target: 'usr/bin' }, directory('etc'), directory('root')],
+    '/usr': [directory('bin'), directory('local')],
+    '/usr/local': [directory('lib'), { name: 'note', kind: 'file' }],
+    '/etc': [
+      { name: 'passwd', kind: 'file' },
+      { name: 'shadow', kind: 'file' },
+    ],
+  };
+  const host = (context: ExecutorContext, present: readonly string[] = []) =>
+    hostRoot(
+      context.plan,
+      context.trees,
+      (path) => tree[path] ?? [],
+      () => new Set(present),
+    );
+  const joined = (options: readonly string[]): string => options.join(' ');
+
+  it('shows the programs of this machine read-only, and no keys', () => {
+    const { options, skeleton } = host(contextOf());
+    expect(joined(options)).toContain('--ro-bind-try /usr /usr --symlink usr/bin /bin --ro-bind-try /etc/passwd /etc/passwd');
+    expect(joined(options)).not.toMatch(/shadow|\/root/);
+    expect(skeleton).toEqual(expect.arrayContaining(['usr', 'bin', 'etc', 'proc', 'dev', 'tmp']));
+  });
+
+  it('keeps what this machine has beside a tree inside one of its directories', () => {
+    const { options, placeholders } = host(contextOf({}, { volumes: ['/usr/local'] }));
+    expect(joined(options)).toContain(
+      '--dir /usr --ro-bind-try /usr/bin /usr/bin --bind /w/jobs/tes-a-1/trees/1 /usr/local --ro-bind-try /usr/local/lib /usr/local/lib',
+    );
+    expect(placeholders).toEqual(['1/lib', '1/note']);
+    expect(host(contextOf({}, { volumes: ['/usr/local'] }), ['lib']).placeholders).toEqual(['1/note']);
+  });
+
+  it('follows the links of the top directories for a tree below them', () => {
+    expect(joined(host(contextOf({}, { volumes: ['/bin/own'] })).options)).toContain('/trees/1 /usr/bin/own');
+  });
+
+  it('takes its mount points out again when another executor or an output may meet them', () => {
+    const found = host(contextOf());
+    expect(dropSkeleton(found, false)).toBe('drop_skeleton() { :; }');
+    expect(dropSkeleton(found, true)).toContain("'trees/root/etc'");
+  });
+
+  it('passes options in a file and the command after --', () => {
+    const launch = bubblewrapLaunch(contextOf({ env: { SECRET: 's' } }), host(contextOf()), true, []);
+    const options = (launch.files['0.options'] ?? '').split('\0');
+    expect(options).toEqual(expect.arrayContaining(['--unshare-pid', '--die-with-parent', '--clearenv', 'SECRET', '--cap-drop']));
+    expect(launch.commands.join()).not.toContain('SECRET');
+    expect(launch.commands.at(-1)).toContain("'--' 'nice' '-n' '0' '--' 'prog' '-x' 9<plan/0.options");
+  });
+});
