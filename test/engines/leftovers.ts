@@ -33,7 +33,7 @@ export async function nothingIsLeft(server: RunningServer, engine: Engine, ids: 
   await eventually(
     'nothing to be left',
     async () => {
-      seen = await leftovers(server, engine, ids)
+      seen = await leftovers(server, engine, ids);
       return seen.length === 0 ? true : undefined;
     },
     limitMs,

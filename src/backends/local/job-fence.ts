@@ -6,6 +6,8 @@ import type { JobProcess, ProcessTable } from './process-table';
 /** Not asked to end: bwrap takes its tree with it at once, and conmon is the one that reports a container's end. */
 const NOT_ASKED = new Set(['bwrap', 'conmon']);
 const LOOK_EVERY_MS = 50;
+/** A watcher that ends with its container needs a moment; one that is still there after so many looks was left behind. */
+const LOOKS_FOR_WATCHERS = 20;
 
 /**
  * Ends everything of a job and resolves only when two listings in a row, of processes and of containers, were empty.
@@ -19,13 +21,19 @@ export class JobFence {
 
   async end(jobName: string, engines: readonly ContainerEngine[], graceSeconds: number, signal: AbortSignal): Promise<void> {
     if (graceSeconds > 0) await this.ask(jobName, engines, graceSeconds, signal);
+    let looks = 0;
     for (let empty = 0; empty < 2;) {
       signal.throwIfAborted();
       const members = await this.members(jobName);
       for (const member of members) await this.processes.signal(member, 'SIGKILL');
       let containers = 0;
       for (const engine of engines) containers += await engine.removeJob(jobName, signal);
-      empty = members.length === 0 && containers === 0 ? empty + 1 : 0;
+      const gone = members.length === 0 && containers === 0;
+      const watchers = gone ? await this.processes.watchersOf(jobName) : [];
+      if (watchers.length > 0 && (looks += 1) >= LOOKS_FOR_WATCHERS) {
+        for (const watcher of watchers) await this.processes.signal(watcher, 'SIGKILL');
+      }
+      empty = gone && watchers.length === 0 ? empty + 1 : 0;
       if (empty < 2) await pause(empty === 0 ? LOOK_EVERY_MS : 10, undefined, { signal });
     }
   }

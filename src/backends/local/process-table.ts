@@ -60,19 +60,28 @@ export class ProcessTable {
       const environment = await this.readOrNothing(`${name}/environ`);
       if (environment?.split('\0').includes(`${JOB_VARIABLE}=${jobName}`)) ours.add(pid);
     }
-    const marked = new Set(ours);
-    for (let grown = true; grown;) {
-      grown = false;
-      for (const entry of entries) {
-        if (marked.has(entry.parentPid) && !marked.has(entry.pid)) {
-          marked.add(entry.pid);
-          grown = true;
-        }
-      }
-    }
-    return entries
-      .filter((entry) => marked.has(entry.pid) && entry.pid !== process.pid)
+    return withDescendants(entries, ours)
+      .filter((entry) => entry.pid !== process.pid)
       .map((entry) => ({ ...entry, isOurs: ours.has(entry.pid) }));
+  }
+
+  /**
+   * Podman's watchers (conmon) of the job's containers, and what they started. They carry no variable of ours. One that outlives its
+   * container was left by a podman that was killed after it had started it and before it had written that down.
+   */
+  async watchersOf(jobName: string): Promise<readonly ProcessEntry[]> {
+    const entries: ProcessEntry[] = [];
+    const watchers = new Set<number>();
+    for (const name of await fs.readdir(this.proc)) {
+      if (!/^\d+$/.test(name)) continue;
+      const entry = await this.entry(Number(name));
+      if (!entry) continue;
+      entries.push(entry);
+      if (entry.name !== 'conmon') continue;
+      const argv = (await this.readOrNothing(`${name}/cmdline`))?.split('\0') ?? [];
+      if (argv[argv.indexOf('-n') + 1]?.startsWith(`${jobName}-`)) watchers.add(entry.pid);
+    }
+    return watchers.size === 0 ? [] : withDescendants(entries, watchers);
   }
 
   /** Sends a signal to exactly this process, not to a later one with its number. */
@@ -95,4 +104,18 @@ export class ProcessTable {
       throw error;
     }
   }
+}
+
+function withDescendants(entries: readonly ProcessEntry[], roots: ReadonlySet<number>): readonly ProcessEntry[] {
+  const marked = new Set(roots);
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const entry of entries) {
+      if (marked.has(entry.parentPid) && !marked.has(entry.pid)) {
+        marked.add(entry.pid);
+        grown = true;
+      }
+    }
+  }
+  return entries.filter((entry) => marked.has(entry.pid));
 }

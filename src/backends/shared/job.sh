@@ -60,11 +60,12 @@ end_executor() { # OWN_PID
   kill -KILL $(descendants $$ "$1") 2>/dev/null
 }
 
-# `sleep` is killed with the subshell: `$!` is set before the trap can see anything else.
+# `sleep` is killed with the subshell: `$!` is set before the trap can see anything else. By KILL: a TERM that comes before the new
+# process has let go of the trap it inherits would be lost.
 watch_time() { # SECONDS
   [ -z "$watch" ] || kill "$watch" 2>/dev/null
   (
-    trap 'kill $! 2>/dev/null; exit 0' TERM
+    trap 'kill -KILL $! 2>/dev/null; exit 0' TERM
     sleep "$1" &
     wait $!
     end_executor "$(exec sh -c 'echo $PPID')"

@@ -32,7 +32,7 @@ export const nextflow = (image: string, dir: string): object => ({
 /** Nextflow's own two scripts, the essence of them. */
 export const nextflowScripts = (dir: string): Record<string, string> => ({
   '.command.sh': [
-    'cat reads.txt > result.txt; mkdir outdir deep deep/er; echo in > outdir/inner.txt',
+    'cat reads.txt > result.txt; mkdir outdir; mkdir -p deep/er; echo in > outdir/inner.txt',
     'touch x.bam x.bai .hidden.bam; echo d > deep/er/d.txt; tool.sh; echo to-err >&2',
   ].join('\n'),
   '.command.run': [
