@@ -64,7 +64,10 @@ export class Scheduler {
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
-    const selection = selectBackend(task.id, task.needs, await this.withReservation(await this.candidates()));
+    const candidates = await this.candidates();
+    let selection = selectBackend(task.id, task.needs, candidates);
+    // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.
+    if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await this.withReservation(candidates));
     return selection.kind === 'wait'
       ? selection.reasons.map((reason) => `waiting: ${reason}`)
       : ['waiting: about to be given to a backend'];
@@ -104,11 +107,12 @@ export class Scheduler {
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
     for (let limit = HEAD; limit <= MOST_HEAD;) {
-      const candidates = await this.withReservation(await this.candidates());
-      const open = candidates.filter(
+      const all = await this.candidates();
+      const open = all.filter(
         (candidate) => !candidate.capabilities.draining && candidate.away === undefined && freeOf(candidate).slots >= 1,
       );
       if (open.length === 0) break;
+      const candidates = await this.withReservation(all);
       const head = await this.store.queueHead({
         limit,
         backendsOpen: open.map(({ name }) => name),
