@@ -97,11 +97,11 @@ export class Engine {
         void this.ingest(backend.name, name);
       }, this.watching.signal);
     }
+    await this.reservations.start();
     this.reconciling.start();
     this.staging.start();
     this.scheduler.start();
     this.housekeeping.start();
-    this.reservations.start();
   }
 
   /** Takes on nothing new, gives transfers under way a grace, and lets go. Jobs are left alone. */

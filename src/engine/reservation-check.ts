@@ -6,7 +6,8 @@ import { capacityKey } from './job';
 
 /**
  * Room is reserved before the task is assigned, so a crash between the two leaves a reservation that no attempt owns. It is given back
- * when it is still without an owner one lease later: by then whoever was about to assign has done so or is dead.
+ * when it is still without an owner one lease later: by then whoever was about to assign has done so or is dead. Where only this
+ * instance reserves, that is known at its start.
  */
 export class ReservationCheck {
   private timer: NodeJS.Timeout | undefined;
@@ -22,7 +23,9 @@ export class ReservationCheck {
     private readonly freed: () => void,
   ) {}
 
-  start(): void {
+  /** Call it before anything is scheduled. */
+  async start(): Promise<void> {
+    await this.once(true);
     this.timer = setInterval(() => void this.once(), this.settings.leaseMs);
   }
 
@@ -32,8 +35,8 @@ export class ReservationCheck {
   }
 
   /** One look at every reservation; looks never overlap. */
-  once(): Promise<void> {
-    this.underWay ??= this.look()
+  once(atStart = false): Promise<void> {
+    this.underWay ??= this.look(atStart)
       .catch((error: unknown) => {
         this.log.warn('reservations could not be checked, it is tried again', { err: error });
       })
@@ -43,15 +46,16 @@ export class ReservationCheck {
     return this.underWay;
   }
 
-  private async look(): Promise<void> {
+  private async look(atStart: boolean): Promise<void> {
     const seen = new Set<string>();
     let given = 0;
     for (const backend of this.backends.all) {
-      const key = capacityKey(backend.name, backend.capabilities(), this.settings.instance);
+      const capabilities = backend.capabilities();
+      const key = capacityKey(backend.name, capabilities, this.settings.instance);
       for (const reservation of await this.store.reservations(key)) {
         if (await this.owned(reservation, backend.name)) continue;
         const name = `${key} ${reservation.taskId} ${reservation.attempt}`;
-        if (this.suspects.has(name)) {
+        if (this.suspects.has(name) || (atStart && capabilities.boundToInstance)) {
           await this.store.release(key, reservation.taskId, reservation.attempt);
           given += 1;
         } else seen.add(name);
