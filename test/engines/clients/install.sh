@@ -8,11 +8,11 @@ mkdir -p "$out"
 exec 9>"$out/lock"
 flock 9
 
-# client NAME REQUIREMENT...: NAME changes with the requirements, so a finished one is never changed.
+# client NAME REQUIREMENT...: made anew when the requirements change.
 client() {
   name=$1
   shift
-  [ ! -f "$out/$name/done" ] || return 0
+  [ "$(cat "$out/$name/done" 2>/dev/null)" != "$*" ] || return 0
   python3 -m venv --help >/dev/null 2>&1 || die 'python3 with venv is absent (Debian: python3-venv)'
   say "installing $name"
   rm -rf "${out:?}/$name"
@@ -20,12 +20,13 @@ client() {
     tail -n 3 "$out/$name.log" >&2
     die "$name could not be installed"
   }
-  : >"$out/$name/done"
+  echo "$*" >"$out/$name/done"
 }
 
 # The newest, and the one that Snakemake's plugin and Toil's pin.
 client py-tes-1.1.4 py-tes==1.1.4
-client py-tes-0.4.2 py-tes==0.4.2
+# It uses six without asking for it.
+client py-tes-0.4.2 py-tes==0.4.2 six==1.17.0
 # Drives the server with requests made from its own document.
 client schemathesis-4.32.5 schemathesis==4.32.5
 echo "$out"
