@@ -138,24 +138,31 @@ export function describeHostile(name: string, underTest: () => BackendUnderTest)
         'back\\slash',
         '\u00fc\u{1f600}',
       ];
-      for (const word of odd.map((text) => text.replace('touch x', `touch ${canary}/x`).replaceAll('/', '_'))) {
-        const job = driver.job({
-          inputs: [{ path: `/in ${word}/${word}`, type: 'FILE' }],
-          volumes: [`/vol ${word}`],
-          executors: [
-            {
-              command: ['/bin/sh', '-c', 'cat; pwd; ls -d "$1"', 'sh', `/vol ${word}`],
-              stdin: `/in ${word}/${word}`,
-              stdout: `/out ${word}/${word}`,
-              workdir: `/dir ${word}/${word}`,
-            },
-          ],
-        });
-        const ended = await driver.carryOut(job, { [`/in ${word}/${word}`]: 'input\n' });
-        expect([word, exitCodes(ended), ended.observation.systemError]).toEqual([word, [0], undefined]);
-        const said = await textOf(ended.workspace, `/out ${word}/${word}`);
-        expect(said.startsWith(`input\n/dir ${word}/${word}\n/vol `)).toBe(true);
+      const words = odd.map((text) => text.replace('touch x', `touch ${canary}/x`).replaceAll('/', '_'));
+      const streams = driver.job({
+        volumes: ['/odd'],
+        inputs: words.map((word) => ({ path: `/odd/in ${word}/${word}`, type: 'FILE' })),
+        executors: words.map((word) => ({
+          command: ['/bin/sh', '-c', 'cat; pwd; ls -d "$1"', 'sh', `/odd/in ${word}`],
+          stdin: `/odd/in ${word}/${word}`,
+          stdout: `/odd/out ${word}/${word}`,
+          workdir: `/odd/dir ${word}/${word}`,
+        })),
+      });
+      const ended = await driver.carryOut(streams, Object.fromEntries(words.map((word) => [`/odd/in ${word}/${word}`, 'input\n'])));
+      expect([exitCodes(ended), ended.observation.systemError]).toEqual([words.map(() => 0), undefined]);
+      for (const word of words) {
+        expect(await textOf(ended.workspace, `/odd/out ${word}/${word}`)).toMatch(/^input\n\/odd\/dir /);
       }
+      const mounts = driver.job({
+        volumes: words.map((word) => `/vol ${word}`),
+        executors: [
+          { command: ['/bin/sh', '-c', 'for d; do echo x >"$d/f" || exit 1; done', 'sh', ...words.map((word) => `/vol ${word}`)] },
+        ],
+      });
+      const mounted = await driver.carryOut(mounts);
+      expect([exitCodes(mounted), mounted.observation.systemError]).toEqual([[0], undefined]);
+      for (const word of words) expect(await textOf(mounted.workspace, `/vol ${word}/f`)).toBe('x\n');
     }, 120_000);
 
     it('refuses arguments that the kernel cannot pass', () => {

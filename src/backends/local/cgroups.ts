@@ -1,8 +1,8 @@
-import { promises as fs } from 'node:fs';
+import { promises as fs, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/file-errors';
-import { readTextOrNothing } from '../shared/log-tail';
+import { readTextOrNothing } from '../shared/small-files';
 import type { Limits } from '../shared/runtimes/runtime';
 
 /** A hard limit that an executor ran into, as the kernel counted it. */
@@ -44,7 +44,7 @@ export class JobCgroups {
           await fs.mkdir(join(this.root, this.parent), { recursive: true });
           await fs.writeFile(join(this.root, this.parent, 'cgroup.subtree_control'), '+memory +pids +cpu');
         }
-        await this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
+        this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
         await this.remove('probe', false);
         return true;
       } catch {
@@ -56,21 +56,21 @@ export class JobCgroups {
   }
 
   /** Directories to join, one per hierarchy. */
-  async create(jobName: string, limits: Limits): Promise<readonly string[]> {
+  create(jobName: string, limits: Limits): readonly string[] {
     if (this.layout === 'none') return [];
-    for (const directory of this.directories(jobName)) await fs.mkdir(directory, { recursive: true });
+    for (const directory of this.directories(jobName)) mkdirSync(directory, { recursive: true });
     for (const [controller, file, value] of this.rules(limits)) {
-      await fs.writeFile(join(this.directory(jobName, controller), file), value);
+      writeFileSync(join(this.directory(jobName, controller), file), value);
     }
     return this.directories(jobName);
   }
 
-  async events(jobName: string): Promise<LimitEvents> {
+  events(jobName: string): LimitEvents {
     if (this.layout === 'none') return { memoryKills: 0, processRefusals: 0 };
     const memoryFile = this.layout === 'v2' ? 'memory.events' : 'memory.oom_control';
     return {
-      memoryKills: await counter(join(this.directory(jobName, 'memory'), memoryFile), 'oom_kill'),
-      processRefusals: await counter(join(this.directory(jobName, 'pids'), 'pids.events'), 'max'),
+      memoryKills: counter(join(this.directory(jobName, 'memory'), memoryFile), 'oom_kill'),
+      processRefusals: counter(join(this.directory(jobName, 'pids'), 'pids.events'), 'max'),
     };
   }
 
@@ -78,17 +78,17 @@ export class JobCgroups {
    * A group that holds the memory of containers: podman with cgroups version 1 ends a container whose memory ran out without
    * saying so, but a limit one level above it counts. The path as `--cgroup-parent` takes it; `undefined` where version 2 is in use.
    */
-  async createParent(jobName: string, limits: Limits): Promise<string | undefined> {
+  createParent(jobName: string, limits: Limits): string | undefined {
     if (this.layout !== 'v1') return undefined;
-    await fs.mkdir(this.directory(jobName, 'memory'), { recursive: true });
-    await fs.writeFile(join(this.directory(jobName, 'memory'), 'memory.limit_in_bytes'), String(limits.memoryBytes));
+    mkdirSync(this.directory(jobName, 'memory'), { recursive: true });
+    writeFileSync(join(this.directory(jobName, 'memory'), 'memory.limit_in_bytes'), String(limits.memoryBytes));
     return `/${this.parent}/${jobName}`;
   }
 
   /** How often the limit of `createParent` was run into. */
-  async parentRefusals(jobName: string): Promise<number> {
+  parentRefusals(jobName: string): number {
     if (this.layout !== 'v1') return 0;
-    return Number((await readTextOrNothing(join(this.directory(jobName, 'memory'), 'memory.failcnt'))) ?? 0);
+    return Number(readTextOrNothing(join(this.directory(jobName, 'memory'), 'memory.failcnt')) ?? 0);
   }
 
   /**
@@ -143,7 +143,7 @@ export class JobCgroups {
 async function removeGroup(directory: string): Promise<void> {
   for (let tries = 0; ; tries += 1) {
     try {
-      await fs.rmdir(directory);
+      rmdirSync(directory);
       return;
     } catch (error) {
       if (isMissing(error)) return;
@@ -156,8 +156,8 @@ async function removeGroup(directory: string): Promise<void> {
   }
 }
 
-async function counter(path: string, key: string): Promise<number> {
-  const text = await readTextOrNothing(path);
+function counter(path: string, key: string): number {
+  const text = readTextOrNothing(path);
   const line = text?.split('\n').find((candidate) => candidate.startsWith(`${key} `));
   return Number(line?.slice(key.length + 1) ?? 0);
 }

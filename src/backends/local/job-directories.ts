@@ -1,7 +1,8 @@
-import { promises as fs } from 'node:fs';
+import { promises as fs, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import { errorCode, isMissing } from '../shared/file-errors';
+import { existsNow } from '../shared/small-files';
 import { layoutOf } from '../shared/layout';
 import type { Layout } from '../shared/layout';
 
@@ -53,8 +54,8 @@ export class JobDirectories {
     await syncDirectory(join(this.workDir, 'cancelled'));
   }
 
-  async isMarked(jobName: string): Promise<boolean> {
-    return exists(this.mark(jobName));
+  isMarked(jobName: string): boolean {
+    return existsNow(this.mark(jobName));
   }
 
   async removeMark(jobName: string): Promise<void> {
@@ -88,16 +89,6 @@ async function syncDirectory(path: string): Promise<void> {
   }
 }
 
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await fs.lstat(path);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
-
 function checked(jobName: string): string {
   if (JOB_NAME.test(jobName)) return jobName;
   throw new BackendError('this is not the name of a job', { retryable: false });
@@ -112,6 +103,27 @@ export async function removeTree(path: string): Promise<void> {
     if (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOTEMPTY') throw error;
     await openUp(path);
     await fs.rm(path, { recursive: true, force: true });
+  }
+}
+
+/** A workspace. What the script and the plan are made of is a handful of files and goes at once; trees may hold anything. */
+export async function removeWorkspace(layout: Layout): Promise<void> {
+  for (const trees of [layout.trees, layout.inputs]) {
+    if (!existsNow(trees)) continue;
+    for (const name of readdirSync(trees)) if (!isRemovedEmpty(join(trees, name))) await removeTree(join(trees, name));
+  }
+  for (const other of ['layer', 'fill', 'copied', 'unpacked'].map((name) => join(layout.directory, name))) {
+    if (existsNow(other)) await removeTree(other);
+  }
+  rmSync(layout.directory, { recursive: true, force: true });
+}
+
+function isRemovedEmpty(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }
 

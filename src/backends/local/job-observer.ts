@@ -10,9 +10,8 @@ import type { JobProgress } from '../shared/job-progress';
 import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
 import type { ReportContext } from '../shared/job-report';
 import type { Layout } from '../shared/layout';
-import { readTextOrNothing } from '../shared/log-tail';
+import { existsNow, readTextOrNothing } from '../shared/small-files';
 import type { JobCgroups } from './cgroups';
-import { exists } from './job-directories';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import { breachesOf, brokenDetail, systemErrorOf } from './local.states';
@@ -41,11 +40,11 @@ export class JobObserver {
   async observe(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
     const layout = this.parts.directories.workspace(jobName);
     const context = await this.context(jobName, layout, tailBytes);
-    const done = await this.finished(context, await readTextOrNothing(layout.result));
+    const done = await this.finished(context, readTextOrNothing(layout.result));
     if (done) return done;
     if (this.parts.client.isChild(jobName) || (await this.isScriptAlive(layout))) return this.underway(context);
     // The result may have come between the first look and the end of the script.
-    const late = await this.finished(context, await readTextOrNothing(layout.result));
+    const late = await this.finished(context, readTextOrNothing(layout.result));
     if (late) return late;
     await this.parts.fence(jobName, handle, signal);
     return this.lost(context);
@@ -54,13 +53,13 @@ export class JobObserver {
   /** What is known of a job that has been ended by force. */
   async remains(jobName: string, tailBytes: number): Promise<Observation | undefined> {
     const layout = this.parts.directories.workspace(jobName);
-    if (!(await exists(layout.progress)) && !(await exists(layout.result))) return undefined;
+    if (!existsNow(layout.progress) && !existsNow(layout.result)) return undefined;
     const context = await this.context(jobName, layout, tailBytes);
-    return (await this.finished(context, await readTextOrNothing(layout.result))) ?? this.lost(context);
+    return (await this.finished(context, readTextOrNothing(layout.result))) ?? this.lost(context);
   }
 
   private async isScriptAlive(layout: Layout): Promise<boolean> {
-    const text = await readTextOrNothing(layout.started);
+    const text = readTextOrNothing(layout.started);
     const identity = text === undefined ? undefined : parseStarted(text);
     if (identity) return this.parts.processes.isAlive(identity);
     try {
@@ -75,11 +74,11 @@ export class JobObserver {
     if (text === undefined) return undefined;
     const progress = parseProgress(text);
     if (!progress.ending || !(await this.isTrustworthy(progress, context.layout))) return undefined;
-    const facts = await readFacts(context.layout);
+    const facts = readFacts(context.layout);
     if (!facts) return undefined;
     this.parts.learnImages(progress, facts);
     const executors = await executorRecords(progress, context);
-    const timedOut = await exists(join(context.layout.directory, 'timeout'));
+    const timedOut = existsNow(join(context.layout.directory, 'timeout'));
     const detail = await brokenDetail(progress, context.layout);
     const systemError = systemErrorOf(progress, facts, timedOut, detail);
     return {
@@ -94,19 +93,19 @@ export class JobObserver {
   /** A result from before a restart of the machine counts only if everything beside it was on disk too. */
   private async isTrustworthy(progress: JobProgress, layout: Layout): Promise<boolean> {
     if (progress.synced) return true;
-    const text = await readTextOrNothing(layout.started);
+    const text = readTextOrNothing(layout.started);
     return text !== undefined && parseStarted(text)?.bootId === (await this.parts.processes.bootId());
   }
 
   private async breaches(progress: JobProgress, facts: JobFacts, context: ReportContext, timedOut: boolean): Promise<readonly string[]> {
-    const events = await this.parts.cgroups.events(context.jobName);
+    const events = this.parts.cgroups.events(context.jobName);
     const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
-    const refused = killed && facts.runtime === 'podman' ? await this.parts.cgroups.parentRefusals(context.jobName) : 0;
+    const refused = killed && facts.runtime === 'podman' ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
     return breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
   }
 
   private async underway(context: ReportContext): Promise<Observation> {
-    const progress = parseProgress((await readTextOrNothing(context.layout.progress)) ?? '');
+    const progress = parseProgress(readTextOrNothing(context.layout.progress) ?? '');
     const running = await runningPart(progress, context);
     return {
       jobName: context.jobName,
@@ -119,7 +118,7 @@ export class JobObserver {
 
   private async lost(context: ReportContext): Promise<Observation> {
     const { progress, result } = context.layout;
-    const parsed = parseProgress((await readTextOrNothing(result)) ?? (await readTextOrNothing(progress)) ?? '');
+    const parsed = parseProgress(readTextOrNothing(result) ?? readTextOrNothing(progress) ?? '');
     return {
       jobName: context.jobName,
       phase: 'lost',

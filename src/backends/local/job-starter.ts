@@ -1,4 +1,4 @@
-import { readdirSync, promises as fs } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { Job } from '../../ports/execution-backend';
@@ -8,9 +8,9 @@ import type { Layout } from '../shared/layout';
 import { mountPlan } from '../shared/mount-plan';
 import { readHostDirectory } from '../shared/runtimes/host-root';
 import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
+import { existsNow } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import type { JobCgroups } from './cgroups';
-import { exists } from './job-directories';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import { limitsOf, manifest } from './local.manifest';
@@ -32,12 +32,12 @@ export interface StarterParts {
 export class JobStarter {
   constructor(private readonly parts: StarterParts) {}
 
-  async prepare(job: Job, runtime: RuntimeName): Promise<Handle> {
+  prepare(job: Job, runtime: RuntimeName): Handle {
     const { directories, settings } = this.parts;
-    await this.refuseMarked(job.name);
+    this.refuseMarked(job.name);
     const layout = directories.workspace(job.name);
     try {
-      await fs.mkdir(layout.streams, { recursive: true, mode: 0o700 });
+      mkdirSync(layout.streams, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw machineError('make a workspace', error);
     }
@@ -46,13 +46,13 @@ export class JobStarter {
 
   async start(job: Job, handle: Handle, ended: () => void): Promise<Handle> {
     const { directories, client, runtimes } = this.parts;
-    await this.refuseMarked(job.name);
+    this.refuseMarked(job.name);
     const layout = directories.workspace(job.name);
     const submitted: Handle = { ...handle, step: 'submitted' };
     const runtime = handle.data['runtime'] as RuntimeName;
     try {
-      if (client.isChild(job.name) || (await exists(layout.result)) || (await exists(layout.started))) return submitted;
-      if (!(await exists(layout.plan))) await this.writePlan(job, layout, runtime);
+      if (client.isChild(job.name) || existsNow(layout.result) || existsNow(layout.started)) return submitted;
+      if (!existsNow(layout.plan)) await this.writePlan(job, layout, runtime);
     } catch (error) {
       throw machineError('prepare a job', error);
     }
@@ -66,10 +66,10 @@ export class JobStarter {
     const images: ImageSource[] = [];
     for (const { image } of job.request.executors) images.push(await runtimes.images.source(runtime, image));
     const plan = mountPlan(job.request);
-    await new TreeWorkspace(layout, plan).ensureTrees();
+    new TreeWorkspace(layout, plan).ensureTrees();
     const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
     const limits = limitsOf(job, limitContext);
-    const memoryCgroup = runtime === 'podman' && runtimes.needsMemoryGroup ? await cgroups.createParent(job.name, limits) : undefined;
+    const memoryCgroup = runtime === 'podman' && runtimes.needsMemoryGroup ? cgroups.createParent(job.name, limits) : undefined;
     const files = manifest(job, plan, {
       ...limitContext,
       runtime,
@@ -79,7 +79,7 @@ export class JobStarter {
       mark: directories.mark(job.name),
       killGraceSeconds: settings.killGraceSeconds,
       asRoot: process.getuid?.() === 0,
-      cgroups: runtime === 'bubblewrap' || runtime === 'apptainer' ? await cgroups.create(job.name, limits) : [],
+      cgroups: runtime === 'bubblewrap' || runtime === 'apptainer' ? cgroups.create(job.name, limits) : [],
       overlay: runtimes.overlay,
       ...(memoryCgroup !== undefined && { memoryCgroup }),
       imagesDirectory: directories.images(runtime),
@@ -88,14 +88,14 @@ export class JobStarter {
       readHost: readHostDirectory,
       readTree: (tree) => new Set(readdirSync(join(layout.trees, tree))),
     });
-    await fs.rm(layout.newPlan, { recursive: true, force: true });
-    await fs.mkdir(layout.newPlan, { mode: 0o700 });
-    for (const [name, content] of files) await fs.writeFile(join(layout.newPlan, name), content, { mode: 0o600 });
-    await fs.rename(layout.newPlan, layout.plan);
+    rmSync(layout.newPlan, { recursive: true, force: true });
+    mkdirSync(layout.newPlan, { mode: 0o700 });
+    for (const [name, content] of files) writeFileSync(join(layout.newPlan, name), content, { mode: 0o600 });
+    renameSync(layout.newPlan, layout.plan);
   }
 
-  private async refuseMarked(jobName: string): Promise<void> {
-    if (await this.parts.directories.isMarked(jobName)) {
+  private refuseMarked(jobName: string): void {
+    if (this.parts.directories.isMarked(jobName)) {
       throw new BackendError('the job was cancelled before it started', { retryable: false });
     }
   }

@@ -8,14 +8,15 @@ import type { Handle } from '../../task/task-record';
 import type { TesTaskRequest } from '../../task/tes';
 import { parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
-import { readPart, readTextOrNothing } from '../shared/log-tail';
+import { readPart } from '../shared/log-tail';
+import { existsNow, readTextOrNothing } from '../shared/small-files';
 import { mountPlan } from '../shared/mount-plan';
 import { abilityNotes } from '../shared/runtimes/capabilities';
 import { refusalsOf } from '../shared/runtimes/refusals';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import { JobCgroups } from './cgroups';
-import { exists, JobDirectories, removeTree } from './job-directories';
+import { JobDirectories, removeTree, removeWorkspace } from './job-directories';
 import { JobFence } from './job-fence';
 import { JobObserver } from './job-observer';
 import { JobStarter } from './job-starter';
@@ -173,18 +174,18 @@ export class LocalBackend extends ExecutionBackend {
     const { keepWorkspace } = this.settings;
     this.adopted.delete(name);
     // A script that has written its result is about to end by itself; anything else is ended first.
-    if (!(await exists(layout.result)) || this.client.isChild(name))
+    if (!existsNow(layout.result) || this.client.isChild(name))
       await this.fence.end(name, await this.runtimes.enginesOf(handle), 0, signal);
     else await this.runtimes.removeContainers(name, handle, signal);
     await this.cgroups.remove(name, this.runtimes.needsMemoryGroup);
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.keep(name);
-    else await removeTree(layout.directory);
+    else await removeWorkspace(layout);
     await this.directories.removeMark(name);
   }
 
   private async keep(name: string): Promise<void> {
     const { directory } = this.directories.workspace(name);
-    if (!(await exists(directory))) return;
+    if (!existsNow(directory)) return;
     await removeTree(this.directories.kept(name));
     await fs.rename(directory, this.directories.kept(name));
   }
@@ -205,7 +206,7 @@ export class LocalBackend extends ExecutionBackend {
     signal.throwIfAborted();
     const layout = this.directories.workspace(name);
     // Looked at before the bytes: what is written after it ended cannot be missed.
-    const text = (await readTextOrNothing(layout.result)) ?? (await readTextOrNothing(layout.progress)) ?? '';
+    const text = readTextOrNothing(layout.result) ?? readTextOrNothing(layout.progress) ?? '';
     const progress = parseProgress(text);
     const over = progress.ending !== undefined || progress.executors[executor]?.exitCode !== undefined;
     const part = await readPart(join(layout.directory, streamName(executor, stream)), () => offset, maxBytes);
@@ -225,12 +226,7 @@ export class LocalBackend extends ExecutionBackend {
 
   private lookAtAdopted(): void {
     for (const name of this.adopted) {
-      exists(this.directories.workspace(name).result).then(
-        (ended) => {
-          if (ended && this.adopted.delete(name)) this.nudge(name);
-        },
-        (error: unknown) => this.settings.log('warn', 'a workspace cannot be read', { job: name, error: String(error) }),
-      );
+      if (existsNow(this.directories.workspace(name).result) && this.adopted.delete(name)) this.nudge(name);
     }
   }
 

@@ -11,7 +11,7 @@ import type { ContainerEngine } from './container-engine';
 import { CliContainerEngine } from './cli-container-engine';
 import { ImageFiles } from './image-files';
 import { KnownImages } from './known-images';
-import { exists } from './job-directories';
+import { existsNow } from '../shared/small-files';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
@@ -136,7 +136,7 @@ export class Runtimes {
     const text = scriptFor(runtime);
     const name = `${runtime}-${createHash('sha256').update(text).digest('hex').slice(0, 16)}.sh`;
     const path = join(this.directories.scripts, name);
-    if (await exists(path)) return path;
+    if (existsNow(path)) return path;
     const temporary = `${path}.${process.pid}`;
     await fs.writeFile(temporary, text, { mode: 0o600 });
     await fs.rename(temporary, path);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Layout } from './layout';
-import { readTextOrNothing } from './log-tail';
+import { readTextOrNothing } from './small-files';
 
 export const FACTS_FILE = 'facts.json';
 
@@ -22,7 +22,7 @@ export interface JobFacts {
   }[];
 }
 
-export async function readFacts(layout: Layout): Promise<JobFacts | undefined> {
-  const text = await readTextOrNothing(join(layout.plan, FACTS_FILE));
+export function readFacts(layout: Layout): JobFacts | undefined {
+  const text = readTextOrNothing(join(layout.plan, FACTS_FILE));
   return text === undefined ? undefined : (JSON.parse(text) as JobFacts);
 }

@@ -1,4 +1,3 @@
-import { promises as fs } from 'node:fs';
 import type { LogTail } from '../../task/task-record';
 import { isMissing } from './file-errors';
 import { openRegular } from './scoped-trees';
@@ -42,13 +41,4 @@ export function decodeTail(bytes: Buffer, isCut: boolean): string {
   let start = 0;
   if (isCut) while (start < 3 && start < bytes.length && ((bytes[start] ?? 0) & 0xc0) === 0x80) start += 1;
   return bytes.subarray(start).toString('utf8');
-}
-
-export async function readTextOrNothing(hostPath: string): Promise<string | undefined> {
-  try {
-    return await fs.readFile(hostPath, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { constants, promises as fs } from 'node:fs';
+import { chmodSync, constants, lstatSync, mkdirSync, promises as fs } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TransferError } from '../../ports/errors';
@@ -57,42 +57,42 @@ export class ScopedTrees {
   }
 
   /** Makes a directory and its parents. A link or a file on the way is refused. */
-  async makeDirectory(segments: Segments, mode = DIRECTORY_MODE): Promise<string> {
+  makeDirectory(segments: Segments, mode = DIRECTORY_MODE): string {
     const place = locate(this.plan, segments);
     let hostPath = join(this.directory, place.tree);
     for (const [index, segment] of place.segments.entries()) {
       hostPath = join(hostPath, segment);
       const last = index === place.segments.length - 1;
       try {
-        await fs.mkdir(hostPath);
-        await fs.chmod(hostPath, last ? mode : DIRECTORY_MODE);
+        mkdirSync(hostPath);
+        chmodSync(hostPath, last ? mode : DIRECTORY_MODE);
       } catch (error) {
         if (errorCode(error) !== 'EEXIST') throw error;
-        const stats = await fs.lstat(hostPath);
+        const stats = lstatSync(hostPath);
         if (!stats.isDirectory()) {
           throw new TransferError(`/${segments.join('/')} cannot be made: something that is not a directory is on the way`, {
             retryable: false,
           });
         }
-        if (last && mode !== DIRECTORY_MODE) await fs.chmod(hostPath, mode);
+        if (last && mode !== DIRECTORY_MODE) chmodSync(hostPath, mode);
       }
     }
     return hostPath;
   }
 
   /** Makes the directory of every root, writable for whatever user a container has. */
-  async makeRoots(): Promise<void> {
+  makeRoots(): void {
     for (const tree of [...this.plan.roots.map((root) => root.tree), 'root']) {
       const hostPath = join(this.directory, tree);
-      await fs.mkdir(hostPath, { recursive: true });
-      await fs.chmod(hostPath, tree === 'root' ? 0o755 : DIRECTORY_MODE);
+      mkdirSync(hostPath, { recursive: true });
+      chmodSync(hostPath, tree === 'root' ? 0o755 : DIRECTORY_MODE);
     }
-    await this.makeDirectories();
+    this.makeDirectories();
   }
 
-  private async makeDirectories(): Promise<void> {
-    for (const segments of this.plan.directories) await this.makeDirectory(segments);
-    for (const root of this.plan.roots) if (root.fresh) await fs.chmod(join(this.directory, root.tree), 0o1777);
+  private makeDirectories(): void {
+    for (const segments of this.plan.directories) this.makeDirectory(segments);
+    for (const root of this.plan.roots) if (root.fresh) chmodSync(join(this.directory, root.tree), 0o1777);
   }
 
   hostPathOf(segments: Segments): string {

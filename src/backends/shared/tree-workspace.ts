@@ -1,4 +1,4 @@
-import { promises as fs } from 'node:fs';
+import { mkdirSync, promises as fs, renameSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
@@ -7,9 +7,10 @@ import { pipeline } from 'node:stream/promises';
 import { TransferError } from '../../ports/errors';
 import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
 import { pathOf, segmentsOf } from './container-path';
-import { isAbort, isMissing, transferError } from './file-errors';
+import { isAbort, transferError } from './file-errors';
 import type { Layout } from './layout';
 import type { MountPlan } from './mount-plan';
+import { existsNow } from './small-files';
 import { openRegular, ScopedTrees } from './scoped-trees';
 
 const PERMISSIONS = 0o777;
@@ -33,18 +34,18 @@ export class TreeWorkspace implements Workspace {
   async beginInputs(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await attempt('/', 'write', async () => {
-      if (await exists(this.layout.plan)) throw new TransferError('the job has been handed over already', { retryable: false });
+      if (existsNow(this.layout.plan)) throw new TransferError('the job has been handed over already', { retryable: false });
       await fs.rm(this.layout.inputs, { recursive: true, force: true });
       await fs.rm(this.layout.trees, { recursive: true, force: true });
       await fs.mkdir(this.layout.inputs);
-      await this.incoming.makeRoots();
+      this.incoming.makeRoots();
     });
   }
 
   async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     return attempt(path, 'write', async () => {
       const segments = segmentsOf(path);
-      await this.incoming.makeDirectory(segments.slice(0, -1));
+      this.incoming.makeDirectory(segments.slice(0, -1));
       const handle = await fs.open(this.incoming.hostPathOf(segments), 'wx', mode & PERMISSIONS);
       await handle.chmod(mode & PERMISSIONS);
       let sizeBytes = 0;
@@ -63,7 +64,7 @@ export class TreeWorkspace implements Workspace {
   async mkdir(path: string, mode: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await attempt(path, 'write', async () => {
-      await this.incoming.makeDirectory(segmentsOf(path), mode & PERMISSIONS);
+      this.incoming.makeDirectory(segmentsOf(path), mode & PERMISSIONS);
     });
   }
 
@@ -71,7 +72,7 @@ export class TreeWorkspace implements Workspace {
     signal.throwIfAborted();
     await attempt(path, 'write', async () => {
       const segments = segmentsOf(path);
-      await this.incoming.makeDirectory(segments.slice(0, -1));
+      this.incoming.makeDirectory(segments.slice(0, -1));
       await fs.symlink(target, this.incoming.hostPathOf(segments));
     });
   }
@@ -82,11 +83,11 @@ export class TreeWorkspace implements Workspace {
   }
 
   /** A job without inputs: the trees are made as if an empty set had been committed. */
-  async ensureTrees(): Promise<void> {
-    if (await exists(this.layout.trees)) return;
-    await fs.mkdir(this.layout.inputs, { recursive: true });
-    await this.incoming.makeRoots();
-    await fs.rename(this.layout.inputs, this.layout.trees);
+  ensureTrees(): void {
+    if (existsNow(this.layout.trees)) return;
+    mkdirSync(this.layout.inputs, { recursive: true });
+    this.incoming.makeRoots();
+    renameSync(this.layout.inputs, this.layout.trees);
   }
 
   async stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined> {
@@ -139,15 +140,5 @@ async function attempt<T>(path: string, doing: 'read' | 'write' | 'list', work: 
   } catch (error) {
     if (isAbort(error)) throw error;
     throw transferError(path, doing, error);
-  }
-}
-
-async function exists(hostPath: string): Promise<boolean> {
-  try {
-    await fs.lstat(hostPath);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
   }
 }

@@ -25,6 +25,7 @@ describe('the process table', () => {
       env: { PATH: process.env['PATH'], [JOB_VARIABLE]: 'tes-table-1' },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
+    const ended = once(child, 'exit');
     await once(child.stdout, 'data');
     let members = await table.membersOf('tes-table-1');
     while (!members.some((member) => member.name === 'sleep')) members = await table.membersOf('tes-table-1');
@@ -32,19 +33,20 @@ describe('the process table', () => {
     expect(members.find((member) => member.pid === child.pid)).toMatchObject({ isOurs: true });
     expect(await table.membersOf('tes-table-10')).toEqual([]);
     for (const member of members) await table.signal(member, 'SIGKILL');
-    await once(child, 'exit');
+    await ended;
     expect(await table.membersOf('tes-table-1')).toEqual([]);
   });
 
   it('sends nothing to a later process with the same number', async () => {
     const child = spawn('sleep', ['600']);
+    const ended = once(child, 'exit');
     await once(child, 'spawn');
     const entry = await table.entry(child.pid ?? 0);
     if (!entry) throw new Error('the child is not there');
     await table.signal({ ...entry, startTicks: '1' }, 'SIGKILL');
     expect(await table.entry(entry.pid)).toBeDefined();
     await table.signal(entry, 'SIGKILL');
-    await once(child, 'exit');
+    await ended;
   });
 
   it('reads a program name with blanks and brackets, and takes a zombie for ended', async () => {

@@ -54,7 +54,7 @@ describe('a workspace on this machine', () => {
 
   it('follows links on the way in the words of the container, never of this machine', async () => {
     const workspace = make();
-    await workspace.ensureTrees();
+    workspace.ensureTrees();
     await fs.mkdir(join(tree('/work'), 'real'));
     await fs.writeFile(join(tree('/work'), 'real', 'f'), 'ok');
     await fs.writeFile(join(tree('/deep/er/vol'), 'g'), 'other tree');
@@ -72,7 +72,7 @@ describe('a workspace on this machine', () => {
 
   it('reads only regular files', async () => {
     const workspace = make();
-    await workspace.ensureTrees();
+    workspace.ensureTrees();
     await fs.symlink('/etc/passwd', join(tree('/work'), 'link'));
     for (const path of ['/work/link', '/work', '/work/none'])
       await expect(workspace.read(path, signal)).rejects.toMatchObject({ retryable: false });
@@ -82,7 +82,7 @@ describe('a workspace on this machine', () => {
 
   it('says nothing of this machine when it fails', async () => {
     const workspace = make();
-    await workspace.ensureTrees();
+    workspace.ensureTrees();
     const failure = await workspace.read('/work/none', signal).catch((error: unknown) => error);
     expect((failure as { publicMessage: string }).publicMessage).not.toContain(directory());
   });
