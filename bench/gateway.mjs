@@ -14,6 +14,9 @@ async function freePort() {
   return port;
 }
 
+// Each gateway listens for the end of the process.
+process.setMaxListeners(100);
+
 /** Makes the directory of a gateway, empty but for the settings. */
 export async function prepareGateway({ main, directory, backend, settings = {}, env = {} }) {
   rmSync(directory, { recursive: true, force: true });
@@ -61,6 +64,7 @@ export class Gateway extends TesServer {
     });
     closeSync(log);
     this.#child = child;
+    process.once('exit', () => child.kill('SIGKILL'));
     this.#ended = new Promise((resolve) => child.once('exit', resolve));
     this.pid = child.pid;
     while (!(await this.#ready())) {

@@ -20,6 +20,10 @@ const cache = cacheDir('bench');
 const work = join(cache, `work-${process.pid}`);
 mkdirSync(work, { recursive: true });
 
+// An end by a signal is an end all the same: the servers are ended with the process.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+process.on('exit', () => rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }));
+
 const rows = [];
 const failures = [];
 /** What the rows share: sizes, where things lie, and where figures go. */
@@ -30,8 +34,7 @@ const bench = {
   work,
   memories: [],
   say: (line) => process.stderr.write(`${line}\n`),
-  wants: (...names) =>
-    names.some((name) => options.rows.length === 0 || options.rows.some((row) => name.startsWith(row) || row.startsWith(name))),
+  wants: (...names) => names.some((name) => options.rows.length === 0 || options.rows.some((row) => name.startsWith(row))),
   row: (row) => {
     rows.push(row);
     process.stderr.write(`${rowLine(row)}\n`);
@@ -41,18 +44,14 @@ const bench = {
 
 const date = new Date().toISOString();
 const stages = options.soak ? [soak] : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, memoryRow];
-try {
-  for (const stage of stages) {
-    try {
-      await stage(bench);
-    } catch (error) {
-      // One part that cannot be measured does not take the others with it.
-      failures.push({ stage: stage.name, error: error.message });
-      bench.say(`${stage.name} could not be measured: ${error.stack}`);
-    }
+for (const stage of stages) {
+  try {
+    await stage(bench);
+  } catch (error) {
+    // One part that cannot be measured does not take the others with it.
+    failures.push({ stage: stage.name, error: error.message });
+    bench.say(`${stage.name} could not be measured: ${error.stack}`);
   }
-} finally {
-  rmSync(work, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 const yardPerSecond = median(rows.flatMap(({ figures }) => figures?.yardPerSecond ?? []));
 console.log(markdown({ rows, date, quick: options.quick, yardPerSecond }));
