@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { TransferError } from '../../ports/errors';
 import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
 import { pathOf, segmentsOf } from './container-path';
-import { isAbort, transferError } from './file-errors';
+import { errorCode, isAbort, transferError } from './file-errors';
 import type { Layout } from './layout';
 import type { MountPlan } from './mount-plan';
 import { existsNow } from './small-files';
@@ -106,7 +106,7 @@ export class TreeWorkspace implements Workspace {
   }
 
   private async *walk(hostPath: string, path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry> {
-    const names = (await attempt(path, 'list', () => fs.readdir(hostPath))).sort();
+    const names = (await attempt(path, 'list', () => readDirectory(hostPath))).sort();
     for (const name of names) {
       signal.throwIfAborted();
       const child = join(hostPath, name);
@@ -122,7 +122,7 @@ export class TreeWorkspace implements Workspace {
       const found = await this.trees.find(path, false, signal);
       if (!found) throw new TransferError(`${path} does not exist`, { retryable: false, notFound: true });
       if (!found.stats.isFile()) throw new TransferError(`${path} is not a regular file`, { retryable: false });
-      const handle = await openRegular(found.hostPath);
+      const handle = await opened(found.hostPath, found.stats, () => openRegular(found.hostPath));
       return handle.createReadStream({ highWaterMark: 1 << 18, signal });
     });
   }
@@ -132,6 +132,21 @@ async function entryOf(path: string, hostPath: string, stats: Stats): Promise<Wo
   const common = { path, sizeBytes: stats.isFile() ? stats.size : 0, mode: stats.mode & PERMISSIONS };
   if (stats.isSymbolicLink()) return { ...common, kind: 'link', linkTarget: await fs.readlink(hostPath) };
   return { ...common, kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other' };
+}
+
+async function readDirectory(hostPath: string): Promise<string[]> {
+  return opened(hostPath, await fs.lstat(hostPath), () => fs.readdir(hostPath));
+}
+
+/** A program may have closed its own files; where they are the gateway user's, they are opened again. */
+async function opened<T>(hostPath: string, stats: Stats, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES' || stats.isSymbolicLink()) throw error;
+    await fs.chmod(hostPath, (stats.mode & PERMISSIONS) | (stats.isDirectory() ? 0o700 : 0o400));
+    return work();
+  }
 }
 
 async function attempt<T>(path: string, doing: 'read' | 'write' | 'list', work: () => Promise<T>): Promise<T> {

@@ -119,9 +119,19 @@ empty_trees() {
 # create, copy in, start: where something lies directly in `/`, or where trees are volumes.
 start_copied() { # INDEX
   for tree in $COPIED; do
-    target=/
-    [ "$tree" = root ] || { "path_of_$tree"; target=$path/; }
-    $ENGINE cp "trees/$tree/." "$name:$target" >/dev/null 2>"streams/$1.engine" || exit 125
+    if [ "$tree" = root ]; then
+      $ENGINE cp trees/root/. "$name:/" >/dev/null 2>"streams/$1.engine" || exit 125
+      continue
+    fi
+    # Under its own name, so that the directory itself keeps its mode: whoever the container runs as may write there.
+    "path_of_$tree"
+    parent=${path%/*}
+    rm -rf copied && mkdir copied && mv "trees/$tree" "copied/${path##*/}" || exit 125
+    # What an executor wrote is the gateway user's by now; the next one may have another user.
+    [ "$1" -eq 0 ] || chmod -R a+rwX copied
+    $ENGINE cp "copied/${path##*/}" "$name:${parent:-/}" >/dev/null 2>"streams/$1.engine"
+    code=$?
+    mv "copied/${path##*/}" "trees/$tree" && [ "$code" -eq 0 ] || exit 125
   done
   if [ "$stdin" = /dev/null ]; then exec $ENGINE start -a "$name"; else exec $ENGINE start -a -i "$name"; fi
 }

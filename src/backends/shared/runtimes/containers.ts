@@ -64,9 +64,10 @@ function containerOptions(
   if (context.gpus !== undefined) options.push(...dialect.gpuOptions(context.gpus));
   if (executor.workdir !== undefined) options.push(`--workdir=${executor.workdir}`);
   for (const root of context.plan.roots) {
-    if (copied.includes(root.tree))
-      options.push(`--mount=${mountField('volume', `${context.jobName}-${index}-${root.tree}`, root.path)},volume-nocopy`);
-    else options.push(`--mount=${mountField('bind', `${context.trees}/${root.tree}`, root.path)}`);
+    const target = csvField(`target=${root.path}`);
+    // A volume without a name goes with its container.
+    if (copied.includes(root.tree)) options.push(`--mount=type=volume,${target},volume-nocopy`);
+    else options.push(`--mount=type=bind,${csvField(`source=${context.trees}/${root.tree}`)},${target}`);
   }
   let envFile = '';
   for (const [name, value] of envOf(executor)) {
@@ -81,11 +82,6 @@ function containerOptions(
 /** Read the same by every version of both engines: no quote, no blank at an end, no comment, no line break, far from any line limit. */
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 const PLAIN_VALUE = /^[A-Za-z0-9_.,:;/+=@%~!?&|<>(){}[\]^-]{0,8000}$/;
-
-/** `--mount` is one line of CSV. */
-function mountField(type: 'bind' | 'volume', source: string, target: string): string {
-  return `type=${type},${csvField(`source=${source}`)},${csvField(`target=${target}`)}`;
-}
 
 /** Trees that travel by the engine's own copy: the one of `/`, which cannot be mounted, and all where the gateway could not own the files. */
 function copiedTrees(dialect: ContainerDialect, plan: MountPlan, settings: ContainerSettings): readonly string[] {
