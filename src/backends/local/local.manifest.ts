@@ -15,7 +15,7 @@ import type { ReadDirectory } from '../shared/runtimes/host-root';
 import { PODMAN } from '../shared/runtimes/podman';
 import type { ExecutorContext, ImageSource, Launch, Limits, RuntimeName } from '../shared/runtimes/runtime';
 
-export const TASK_LABEL = 'tes-gateway.task';
+const TASK_LABEL = 'tes-gateway.task';
 const SMALLEST_MEMORY = 8 << 20;
 
 export interface ManifestContext {

@@ -37,4 +37,3 @@ export function layoutOf(directory: string): Layout {
 
 /** Relative to the workspace, as the script names them. */
 export const streamName = (executor: number, stream: 'stdin' | 'stdout' | 'stderr'): string => `streams/${executor}.${stream}`;
-export const evidenceName = (executor: number): string => `streams/${executor}.evidence`;

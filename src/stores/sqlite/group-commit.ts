@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { StoreError } from '../../ports/errors';
+import type { StoreError } from '../../ports/errors';
 import { isBusy, isEnvironment } from './sqlite-errors';
 
 /** More than this many wait for the next transaction, so that reads get their turn in between. */

@@ -20,21 +20,23 @@ describe('the process table', () => {
   });
 
   it('finds what carries the name of a job, and what that started, also in another session', async () => {
+    // Its own in every process: what carries the name is ended, also that of another run of this test.
+    const name = `tes-table${process.pid}-1`;
     const script = 'env -i setsid sleep 600 & echo ready; wait';
     const child = spawn('/bin/sh', ['-c', script], {
-      env: { PATH: process.env['PATH'], [JOB_VARIABLE]: 'tes-table-1' },
+      env: { PATH: process.env['PATH'], [JOB_VARIABLE]: name },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const ended = once(child, 'exit');
     await once(child.stdout, 'data');
-    let members = await table.membersOf('tes-table-1');
-    while (!members.some((member) => member.name === 'sleep')) members = await table.membersOf('tes-table-1');
+    let members = await table.membersOf(name);
+    while (!members.some((member) => member.name === 'sleep')) members = await table.membersOf(name);
     expect(members.find((member) => member.name === 'sleep')).toMatchObject({ isOurs: false });
     expect(members.find((member) => member.pid === child.pid)).toMatchObject({ isOurs: true });
-    expect(await table.membersOf('tes-table-10')).toEqual([]);
+    expect(await table.membersOf(`${name}0`)).toEqual([]);
     for (const member of members) await table.signal(member, 'SIGKILL');
     await ended;
-    expect(await table.membersOf('tes-table-1')).toEqual([]);
+    expect(await table.membersOf(name)).toEqual([]);
   });
 
   it('sends nothing to a later process with the same number', async () => {
