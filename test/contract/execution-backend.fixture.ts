@@ -22,6 +22,8 @@ export interface BackendUnderTest {
   readonly gatewaySecret: string;
   /** A new backend object over the same work directory, as a restarted gateway would make it. */
   make(workDir: string): ExecutionBackend;
+  /** The same with a grace from TERM to KILL that no busy machine uses up. */
+  makePatient(workDir: string): ExecutionBackend;
   /** Processes and containers that still belong to the job. */
   leftovers(jobName: string): Promise<readonly string[]>;
 }

@@ -96,7 +96,9 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
 
     it('gives a program the time to end by itself', async () => {
       const { job, handle } = await startedAndReady('trap "echo bye; exit 9" TERM; echo ready; while :; do sleep 0.1; done');
-      const observation = await backend.cancel(job.name, handle, never);
+      const patient = underTest().makePatient(workDir);
+      await patient.start(never);
+      const observation = await patient.cancel(job.name, handle, never);
       expect(observation?.executors[0]).toMatchObject({ exitCode: 9, stdout: { text: 'ready\nbye\n' } });
     });
 

@@ -40,6 +40,7 @@ export function localUnderTest(engine: () => Engine, changes: Partial<LocalBacke
       gatewaySecret: GATEWAY_SECRET,
       changedVariables: name === 'apptainer' ? ['LD_LIBRARY_PATH'] : [],
       make: (workDir) => new LocalBackend(localSettings(engine(), workDir, changes)),
+      makePatient: (workDir) => new LocalBackend(localSettings(engine(), workDir, { ...changes, killGraceSeconds: 60 })),
       leftovers: async (jobName) => {
         const found = [...(await processesOf(jobName))];
         if (name === 'docker' || name === 'podman') {
