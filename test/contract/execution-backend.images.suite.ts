@@ -1,10 +1,12 @@
 import { promises as fs } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
 import type { Engine } from '../engines/engines';
-import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
-import { localSettings } from './local-backend.fixture';
+import { eventually, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { localSettings, localUnderTest } from './local-backend.fixture';
 
 const never = new AbortController().signal;
 
@@ -92,6 +94,38 @@ export function describeImages(name: string, engine: () => Engine): void {
       const ended = await strict.carryOut(job);
       expect(ended.observation).toMatchObject({ phase: 'failed', executors: [], systemError: { retryable: false } });
       expect(ended.observation.systemError?.message).toContain('localhost/is-nowhere:latest');
+    });
+
+    it('cancels while an image is being fetched from a registry that does not answer', async () => {
+      const sockets = new Set<Socket>();
+      const silent = createServer((socket) => {
+        sockets.add(socket);
+        socket.on('error', () => undefined);
+      });
+      await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+      try {
+        const { port } = silent.address() as AddressInfo;
+        const job = driver.job({ executors: [{ image: `127.0.0.1:${port}/never/comes:1`, command: ['true'] }] });
+        const handle = await driver.start(job);
+        await eventually('a connection to the registry', () => Promise.resolve(sockets.size > 0 || undefined));
+        expect((await driver.look(job, handle))?.phase).toBe('pending');
+        await driver.backend.cancel(job.name, handle, never);
+        expect(await localUnderTest(engine)().leftovers(job.name)).toEqual([]);
+      } finally {
+        for (const socket of sockets) socket.destroy();
+        await new Promise((resolve) => silent.close(resolve));
+      }
+    });
+
+    it('keeps a workspace when the settings say so', async () => {
+      const keeping = await driverWith({ keepWorkspace: 'on_error' });
+      for (const failed of [true, false]) {
+        const job = keeping.job({ executors: [{ command: ['true'] }] });
+        const { handle } = await keeping.carryOut(job);
+        await keeping.backend.cleanup(job.name, handle, { failed }, never);
+        expect((await fs.readdir(join(workDir, 'kept'))).includes(job.name)).toBe(failed);
+        expect(await fs.readdir(join(workDir, 'jobs'))).not.toContain(job.name);
+      }
     });
 
     it('takes an image from a file that the settings name', async () => {

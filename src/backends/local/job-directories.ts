@@ -19,6 +19,10 @@ export class JobDirectories {
   get scripts(): string {
     return join(this.workDir, 'scripts');
   }
+  /** Where docker finds the registry logins of the settings. */
+  get logins(): string {
+    return join(this.workDir, 'logins');
+  }
   /** Each engine knows an image by its own id. */
   images(runtime: string): string {
     return join(this.workDir, 'images', runtime);

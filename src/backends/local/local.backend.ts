@@ -30,6 +30,12 @@ const LOOK_AT_ADOPTED_MS = 500;
 const OBSERVED_AT_ONCE = 16;
 const KEPT_TAIL_BYTES = 16 * 1024;
 
+/** How each container command is told where the registry logins are. */
+function loginEnvironment(settings: LocalBackendSettings, directories: JobDirectories): Readonly<Record<string, string>> {
+  const { authFile } = settings.images;
+  return authFile === undefined ? {} : { REGISTRY_AUTH_FILE: authFile, APPTAINER_AUTHFILE: authFile, DOCKER_CONFIG: directories.logins };
+}
+
 /** Carries jobs out on this machine, each by a script in a session of its own, under docker, podman, apptainer or bubblewrap. */
 export class LocalBackend extends ExecutionBackend {
   readonly name: string;
@@ -49,8 +55,8 @@ export class LocalBackend extends ExecutionBackend {
   constructor(private readonly settings: LocalBackendSettings) {
     super();
     this.name = settings.name;
-    this.client = new LocalClient(settings.environment);
     this.directories = new JobDirectories(settings.workDir);
+    this.client = new LocalClient({ ...settings.environment, ...loginEnvironment(settings, this.directories) });
     this.cgroups = new JobCgroups(settings.instance);
     this.runtimes = new Runtimes(settings, this.client, this.directories);
     const processes = new ProcessTable();

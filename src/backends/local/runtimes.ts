@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
@@ -53,9 +53,25 @@ export class Runtimes {
 
   async start(signal: AbortSignal): Promise<void> {
     for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
+    await this.linkLogins();
     await this.choose(signal);
+    if (this.settings.runtime !== 'auto') await this.lookCloser(signal);
+  }
+
+  /** What else matters of the runtime that was chosen. */
+  private async lookCloser(signal: AbortSignal): Promise<void> {
     await this.lookAtPodman(signal);
     if (this.chosen === 'apptainer') this.overlay = await this.tryOverlay(signal);
+  }
+
+  /** docker reads logins only from a file of this name. */
+  private async linkLogins(): Promise<void> {
+    const { authFile } = this.settings.images;
+    if (authFile === undefined) return;
+    const path = join(this.directories.logins, 'config.json');
+    await fs.mkdir(this.directories.logins, { recursive: true, mode: 0o700 });
+    await fs.rm(path, { force: true });
+    await fs.symlink(resolve(authFile), path);
   }
 
   /** With an empty image: the program is missing in any case, what counts is whether the layer is the complaint. */
@@ -128,6 +144,7 @@ export class Runtimes {
     this.reasons = reasons;
     if (!found) return;
     this.chosen = found.runtime;
+    await this.lookCloser(signal);
     this.settings.log('info', `container runtime: ${found.runtime} ${found.version}`, { backend: this.settings.name });
   }
 
