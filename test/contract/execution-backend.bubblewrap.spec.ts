@@ -1,12 +1,82 @@
+import { execFile } from 'node:child_process';
+import { promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { describeEngine } from '../engines/engines';
+import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
+
+const never = new AbortController().signal;
 
 describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('bubblewrap', underTest);
   describeLife('bubblewrap', underTest);
   describeHostile('bubblewrap', underTest);
+
+  describe('bubblewrap: its own', () => {
+    let workDir: string;
+    let driver: JobDriver;
+
+    beforeAll(async () => {
+      workDir = await makeWorkDirectory('bubblewrap');
+      const backend = underTest().make(workDir);
+      await backend.start(never);
+      driver = new JobDriver(backend, engine().images);
+    });
+    afterEach(() => driver.cleanAll());
+    afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
+
+    it('exits when the script of one attempt is started a second time', async () => {
+      const ended = await driver.shell('echo x >>/work/count', { volumes: ['/work'] });
+      const script = (await fs.readdir(join(workDir, 'scripts'))).find((name) => name.startsWith('bubblewrap-')) ?? '';
+      const directory = join(workDir, 'jobs', ended.job.name);
+      await promisify(execFile)('/bin/sh', [join(workDir, 'scripts', script), directory]);
+      expect(await textOf(ended.workspace, '/work/count')).toBe('x\n');
+    });
+
+    it('says on every task that the image was not used', async () => {
+      const { observation } = await driver.shell('true');
+      expect(observation.systemLogs).toEqual([
+        `image ${engine().images.busybox} was recorded but not used: bubblewrap runs this machine's own programs`,
+      ]);
+    });
+
+    it('keeps the programs of this machine beside a tree in one of its directories', async () => {
+      const job = driver.job({
+        outputs: [{ path: '/usr/local/result.txt', type: 'FILE', url: '/x' }],
+        executors: [
+          {
+            command: [
+              '/bin/sh',
+              '-c',
+              'ls -d /usr/local/lib /usr/bin/env; echo done >/usr/local/result.txt; rm -rf /usr/local/lib 2>/dev/null; true',
+            ],
+          },
+          { command: ['ls', '-d', '/usr/local/lib'] },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect([stdoutOf(ended), exitCodes(ended)]).toEqual(['/usr/bin/env\n/usr/local/lib\n', [0, 0]]);
+      expect(await textOf(ended.workspace, '/usr/local/result.txt')).toBe('done\n');
+      const names = [];
+      for await (const entry of ended.workspace.list('/usr/local', never)) names.push(entry.path);
+      expect(names).toEqual(['/usr/local/result.txt']);
+    });
+
+    it('does not stumble over what an executor made of the mount points', async () => {
+      const evil = 'mv /etc /moved; ln -s /oldroot/tmp /etc; mv /var /gone; echo out >/out.txt; true';
+      const job = driver.job({
+        outputs: [{ path: '/out.txt', type: 'FILE', url: '/x' }],
+        executors: [{ command: ['/bin/sh', '-c', evil] }, { command: ['/bin/sh', '-c', 'cat /out.txt; test -r /etc/passwd'] }],
+      });
+      const before = await fs.readdir('/tmp');
+      const ended = await driver.carryOut(job);
+      expect([exitCodes(ended), stdoutOf(ended, 1)]).toEqual([[0, 0], 'out\n']);
+      expect((await fs.readdir('/tmp')).filter((name) => !before.includes(name) && /^(passwd|hosts|group|ssl)$/.test(name))).toEqual([]);
+    });
+  });
 });
