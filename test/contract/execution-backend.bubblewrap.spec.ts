@@ -31,7 +31,8 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
     afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
 
     it('exits when the script of one attempt is started a second time', async () => {
-      const ended = await driver.shell('echo x >>/work/count', { volumes: ['/work'] });
+      const count = { command: ['/bin/sh', '-c', 'echo x >>/work/count'] };
+      const ended = await driver.carryOut(driver.job({ volumes: ['/work'], executors: [count, { command: ['true'] }] }));
       const script = (await fs.readdir(join(workDir, 'scripts'))).find((name) => name.startsWith('bubblewrap-')) ?? '';
       const directory = join(workDir, 'jobs', ended.job.name);
       await promisify(execFile)('/bin/sh', [join(workDir, 'scripts', script), directory]);
