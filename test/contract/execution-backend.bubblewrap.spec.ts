@@ -39,6 +39,17 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
       expect(await textOf(ended.workspace, '/work/count')).toBe('x\n');
     });
 
+    it('starts no further executor once the cancel mark is there, whoever left it', async () => {
+      const first = { command: ['/bin/sh', '-c', 'echo ready; while [ ! -e /tmp/go ]; do sleep 0.1; done'] };
+      const job = driver.job({ executors: [first, { command: ['true'] }] });
+      const handle = await driver.start(job);
+      await driver.untilPrinted(job, handle, 'ready');
+      await fs.writeFile(join(workDir, 'cancelled', job.name), '');
+      await fs.writeFile(join(workDir, 'jobs', job.name, 'trees', '0', 'go'), '');
+      const ended = await driver.ended(job, handle);
+      expect([ended.observation.phase, exitCodes(ended)]).toEqual(['lost', [0]]);
+    });
+
     it('says on every task that the image was not used', async () => {
       const { observation } = await driver.shell('true');
       expect(observation.systemLogs).toEqual([
