@@ -22,7 +22,7 @@ describeEngine('bubblewrap', 'requests of damaged bytes', (engine) => {
     name: 'n',
     tags: { a: 'b' },
     inputs: [{ path: '/in/x', content: 'text', type: 'FILE' }],
-    outputs: [{ path: '/out/*', path_prefix: '/out', url: '/nowhere/' }],
+    outputs: [{ path: '/out/*', path_prefix: '/out', url: 'http://127.0.0.1:9/' }],
     resources: { cpu_cores: 1, ram_gb: 0.5, backend_parameters: { a: 'b' } },
     executors: [{ image: 'busybox', command: ['echo', 'x'], env: { A: 'b' }, stdout: '/out/o' }],
     volumes: ['/v'],
