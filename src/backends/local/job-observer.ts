@@ -19,6 +19,8 @@ import type { ProcessTable } from './process-table';
 
 /** A script that was started has this long to say so before it counts as never started. */
 const START_GRACE_MS = 10_000;
+/** With less room than this a disk is as good as full. */
+const FULL_DISK_BYTES = 1 << 20;
 /** Exit code of what the kernel or an engine has killed. */
 const KILLED = 137;
 
@@ -101,7 +103,16 @@ export class JobObserver {
     const events = this.parts.cgroups.events(context.jobName);
     const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
     const refused = killed && facts.runtime === 'podman' ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
-    return breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
+    const breaches = breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
+    return [...breaches, ...(await this.fullDisk(progress, context.layout))];
+  }
+
+  /** A program that filled the disk cannot say so: its own last words found no room there either. */
+  private async fullDisk(progress: JobProgress, layout: Layout): Promise<readonly string[]> {
+    if (!progress.executors.some((executor) => (executor?.exitCode ?? 0) !== 0)) return [];
+    const { bavail, bsize } = await fs.statfs(layout.directory);
+    const free = bavail * bsize;
+    return free < FULL_DISK_BYTES ? [`the disk of the workspaces (setting work_dir) is full: ${free} bytes are free`] : [];
   }
 
   private async underway(context: ReportContext): Promise<Observation> {
