@@ -60,7 +60,7 @@ describeEngine('docker', 'a daemon that goes away and comes back', (shared) => {
     witness.release('waiting');
     await startDaemon();
     const ended = await client.ended(running, 120_000);
-    expect([ended.state, ended.logs?.at(-1)?.logs?.at(-1)?.stdout]).toEqual(['COMPLETE', 'through running']);
+    expect([ended.state, ended.logs?.at(-1)?.logs?.at(-1)?.stdout]).toEqual(['COMPLETE', 'seenthrough running']);
     expect((await client.ended(waiting, 120_000)).state).toBe('COMPLETE');
     expect((await client.ended(cancelled, 120_000)).state).toBe('CANCELED');
     expect(witness.count('hit', 'cancelled-start')).toBe(0);
