@@ -16,20 +16,22 @@ function leaveWatcher(directory: string, container: string): { readonly process:
 
 describe('the fence around a job', () => {
   const directory = temporaryDirectory('fence');
+  // Of this process alone: another run of the test must not find what this one left.
+  const task = `tes-a${process.pid}`;
 
   it("ends a container's watcher that was left behind, with what it started, and no other job's", async () => {
     const processes = new ProcessTable();
-    const left = leaveWatcher(directory(), 'tes-a-1-0');
-    const other = leaveWatcher(directory(), 'tes-a-10-0');
+    const left = leaveWatcher(directory(), `${task}-1-0`);
+    const other = leaveWatcher(directory(), `${task}-10-0`);
     try {
-      while ((await processes.watchersOf('tes-a-1')).length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+      while ((await processes.watchersOf(`${task}-1`)).length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
       const fence = new JobFence(processes, new JobCgroups('fence-test', directory()));
-      await fence.end('tes-a-1', [], 0, AbortSignal.timeout(20_000));
+      await fence.end(`${task}-1`, [], 0, AbortSignal.timeout(100_000));
       expect(await left.ended).toBe('SIGKILL');
-      expect(await processes.watchersOf('tes-a-1')).toEqual([]);
-      expect((await processes.watchersOf('tes-a-10')).map(({ name }) => name)).toContain('conmon');
+      expect(await processes.watchersOf(`${task}-1`)).toEqual([]);
+      expect((await processes.watchersOf(`${task}-10`)).map(({ name }) => name)).toContain('conmon');
     } finally {
-      for (const job of ['tes-a-1', 'tes-a-10']) for (const { pid } of await processes.watchersOf(job)) process.kill(pid, 'SIGKILL');
+      for (const job of [`${task}-1`, `${task}-10`]) for (const { pid } of await processes.watchersOf(job)) process.kill(pid, 'SIGKILL');
       await other.ended;
     }
   });
