@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiParam, ApiProduces, ApiQuery } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiQuery } from '@nestjs/swagger';
 import { ApiErrors } from './dto/error.dto';
 import { BackendListDto, TaskExplanationDto } from './dto/extension.dto';
 
@@ -26,8 +26,8 @@ export const ApiReadLog = (): MethodDecorator =>
       description: 'Go on until the executor ends.',
       schema: { type: 'boolean', default: false },
     }),
-    ApiProduces('text/plain'),
-    ApiOkResponse({ schema: { type: 'string' }, description: '' }),
+    // Not ApiProduces: its errors are JSON, as everywhere.
+    ApiOkResponse({ content: { 'text/plain': { schema: { type: 'string' } } }, description: '' }),
     ApiErrors(404),
   );
 
