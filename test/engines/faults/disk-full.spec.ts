@@ -25,7 +25,7 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
     ...more,
   });
 
-  it('of the work directory fails the task that filled it, and then carries the next one through', async () => {
+  it('of the work directory fails the task that filled it, says so, and then carries the next one through', async () => {
     server = await startServer({
       engine: engine(),
       workDirectory: join(mount, 'work'),
@@ -36,6 +36,7 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
       await client.create(task('head -c 200000000 /dev/zero > /out/big', { outputs: [{ url: join(files, 'big'), path: '/out/big' }] })),
     );
     expect(['EXECUTOR_ERROR', 'SYSTEM_ERROR']).toContain(greedy.state);
+    expect(JSON.stringify(greedy.logs)).toMatch(/disk of the workspaces/);
     const next = await client.ended(
       await client.create(task('echo small > /out/x', { outputs: [{ url: join(files, 'x'), path: '/out/x' }] })),
     );
