@@ -13,11 +13,20 @@ const STRICT = /^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i;
 
 /** The URL without its userinfo; anything else about it stays byte for byte. A bare path is returned as it is. */
 export function maskUserinfo(url: string): string {
-  if (!url.includes('@')) return url;
-  return url.replace(LENIENT.test(url) ? LENIENT : STRICT, '$1');
+  for (let shown = url; ;) {
+    const pattern = patternOf(shown);
+    if (pattern === undefined) return shown;
+    // Again, because what is left may be userinfo to the other reading: `http://u\@/user:pw@host` becomes `http:///user:pw@host`.
+    shown = shown.replace(pattern, '$1');
+  }
 }
 
 /** Whether `maskUserinfo` would change it. */
 export function hasUserinfo(url: string): boolean {
-  return url.includes('@') && (LENIENT.test(url) || STRICT.test(url));
+  return patternOf(url) !== undefined;
+}
+
+function patternOf(url: string): RegExp | undefined {
+  if (!url.includes('@')) return undefined;
+  return [LENIENT, STRICT].find((pattern) => pattern.test(url));
 }

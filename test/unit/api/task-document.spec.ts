@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property';
 import { readTask } from '../../../src/api/task-document';
 import { InvalidTask, type Problem } from '../../../src/ports/errors';
 

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property';
 import { canonicalJson } from '../../../src/task/canonical-json';
 
 describe('canonical JSON', () => {

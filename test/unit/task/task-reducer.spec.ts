@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property';
 import type { Observation } from '../../../src/task/observation';
 import type { TaskEvent } from '../../../src/task/task-events';
 import type { Handle, TaskRecord } from '../../../src/task/task-record';

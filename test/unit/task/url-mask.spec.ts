@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property';
 import { schemeOf } from '../../../src/task/url';
 import { hasUserinfo, maskUserinfo } from '../../../src/task/url-mask';
 
@@ -18,6 +18,9 @@ describe('userinfo in a URL', () => {
     ['http:/u:p@host/x', 'http:/host/x'],
     ['http:\\\\u:p@host/x', 'http:\\\\host/x'],
     ['https:////u:p@host/x', 'https:////host/x'],
+    // Userinfo behind userinfo, each to another reader of URLs.
+    ['http://u\\@/u:secret@host', 'http:///host'],
+    ['ftp://u\\:pw@host/x', 'ftp://host/x'],
   ])('%j is shown as %j', (url, shown) => {
     expect(maskUserinfo(url)).toBe(shown);
     expect(hasUserinfo(url)).toBe(true);

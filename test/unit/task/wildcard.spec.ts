@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../property';
 import { MAX_ALTERNATIVES, outputPattern, pathBelowPrefix, requiresPrefix, wildcardProblem } from '../../../src/task/wildcard';
 
 function matches(pattern: string, path: string): boolean {

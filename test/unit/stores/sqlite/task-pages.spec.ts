@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import fc from '../../../property';
 import type { ListQuery } from '../../../../src/ports/task-store';
 import { openDatabase } from '../../../../src/stores/sqlite/open-database';
 import { PageTokens } from '../../../../src/stores/sqlite/page-token';
