@@ -34,6 +34,8 @@ import { observeRequests } from './telemetry/request-telemetry';
 import { logTasks } from './telemetry/task-log';
 import { TelemetryModule } from './telemetry/telemetry.module';
 
+export { createLog } from './telemetry/gateway-log';
+
 export interface GatewayContext {
   readonly settings: Settings;
   readonly version: string;
@@ -126,8 +128,8 @@ export class Gateway {
   /** Starts the loops, then listens. Resolves with the port. */
   async start(): Promise<number> {
     const { server } = this.context.settings;
-    await this.disk.start();
-    await this.engine.start();
+    // The backends ask their runtimes, which are other processes, while the routes are made.
+    await Promise.all([this.disk.start(), this.engine.start(), this.app.init()]);
     await this.app.listen(server.port, server.host);
     const address = this.app.getHttpServer().address();
     return typeof address === 'object' && address !== null ? address.port : server.port;

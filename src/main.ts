@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Gateway as RunningGateway } from './app.module';
@@ -50,9 +51,10 @@ function readSettings(layers: SettingLayers): Settings {
 }
 
 async function serve(settings: Settings): Promise<void> {
-  // Loaded only now: the version, or a fault of the settings, is said without a second of loading.
-  const { createLog } = await import('./telemetry/gateway-log.js');
-  const { Gateway } = await import('./app.module.js');
+  // What V8 made of the code is kept for the next start. Where it cannot be kept, it is made again.
+  enableCompileCache(join(settings.data_dir, 'compile-cache'));
+  // Loaded only now: the version, or a fault of the settings, is said without loading everything.
+  const { createLog, Gateway } = await import('./app.module.js');
   const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
   const log = createLog({ level: settings.logs.level, format });
   endOnBugs(log);

@@ -26,6 +26,8 @@ export function fastifyAdapterOptions(settings: ApiSettings): FastifyServerOptio
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
+    // Fastify's own would load a validator and a serializer at every start.
+    schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
     routerOptions: { maxParamLength: ANY_LENGTH, ignoreTrailingSlash: true },
     frameworkErrors: (error, _request, reply) => {
       const status = error.statusCode ?? 400;
@@ -36,6 +38,10 @@ export function fastifyAdapterOptions(settings: ApiSettings): FastifyServerOptio
       answerBrokenHttp(error.code, socket);
     },
   };
+}
+
+function noSchemas(): never {
+  throw new Error('a route has a schema of Fastify; here DTOs say what a body must be, and answers are JSON text already');
 }
 
 /** Sets up everything between the socket and the routes. Call it before `app.init()` or `app.listen()`. */

@@ -1,0 +1,64 @@
+// Puts what the server loads at its start into two files, dist/main.js and dist/app.module.js: finding, reading and compiling a thousand
+// modules, many of them never used, takes most of a start. The compiler's other files of dist/ stay beside them, for the worker, the
+// store's own command and the bench.
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { build } from 'esbuild';
+import ts from 'typescript';
+import { root } from './steps.mjs';
+
+const source = join(root, 'src');
+/** Loaded from node_modules, and only when the settings ask for it. */
+const WHEN_ASKED = ['mongoose'];
+/** Packages that Nest loads only for features that are not used here; they are not installed. */
+const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/multipart', '@fastify/view'];
+
+/** Writes the bundles into `folder`. Throws when something cannot be resolved. */
+export async function bundle(folder) {
+  await build({
+    entryPoints: [join(source, 'main.ts'), join(source, 'app.module.ts')],
+    absWorkingDir: root,
+    outdir: folder,
+    allowOverwrite: true,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'cjs',
+    // ES modules where a package has them: of those, what is not used is left out.
+    mainFields: ['es2015', 'module', 'main'],
+    external: [...WHEN_ASKED, ...NOT_INSTALLED],
+    // import() of a file makes Node parse the whole of it before it compiles it.
+    supported: { 'dynamic-import': false },
+    // Nest and the document go by the names of classes.
+    keepNames: true,
+    // For `node --enable-source-maps`: lines of src/ in stack traces.
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'eof',
+    // Packages that look for others at run time find them from where the bundle lies.
+    banner: { js: "const __dist = __dirname, __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+    define: { 'import.meta.url': '__bundleUrl' },
+    plugins: [{ name: 'own files', setup: ownFiles }],
+    logLevel: 'silent',
+  });
+}
+
+/** Ours are compiled by TypeScript: esbuild does not write the metadata of decorators. */
+function ownFiles(plugin) {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
+  const compilerOptions = { ...options, module: ts.ModuleKind.ESNext, sourceMap: false, inlineSourceMap: true };
+  // A bundle of its own, loaded by main.js when it is needed.
+  plugin.onResolve({ filter: /^\.\/app\.module\.js$/ }, ({ path }) => ({ path, external: true }));
+  plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+    const text = readFileSync(path, 'utf8');
+    const { outputText } = ts.transpileModule(text, { compilerOptions, fileName: path });
+    if (!/\b__dirname\b/.test(text)) return { contents: outputText, loader: 'js' };
+    // The directory that the file has in dist/, not that of the bundle.
+    const own = JSON.stringify(relative(source, dirname(path)));
+    return {
+      contents: `import { join as joinOwn } from 'node:path'; const __dirname = joinOwn(__dist, ${own}); ${outputText}`,
+      loader: 'js',
+    };
+  });
+}
