@@ -3,8 +3,8 @@
 // store's own command and the bench.
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { transformSync } from '@swc/core';
 import { build } from 'esbuild';
-import ts from 'typescript';
 import { root } from './steps.mjs';
 
 const source = join(root, 'src');
@@ -43,22 +43,19 @@ export async function bundle(folder) {
   });
 }
 
-/** Ours are compiled by TypeScript: esbuild does not write the metadata of decorators. */
+/** Ours go through what the tests go through: esbuild does not write the metadata of decorators. */
 function ownFiles(plugin) {
-  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
-  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
-  const compilerOptions = { ...options, module: ts.ModuleKind.ESNext, sourceMap: false, inlineSourceMap: true };
+  const { jest } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const [, settings] = Object.values(jest.transform)[0];
+  const options = { ...settings, module: { type: 'es6' }, sourceMaps: 'inline', swcrc: false };
   // A bundle of its own, loaded by main.js when it is needed.
   plugin.onResolve({ filter: /^\.\/app\.module\.js$/ }, ({ path }) => ({ path, external: true }));
   plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
     const text = readFileSync(path, 'utf8');
-    const { outputText } = ts.transpileModule(text, { compilerOptions, fileName: path });
-    if (!/\b__dirname\b/.test(text)) return { contents: outputText, loader: 'js' };
+    const { code } = transformSync(text, { ...options, filename: path });
+    if (!/\b__dirname\b/.test(text)) return { contents: code, loader: 'js' };
     // The directory that the file has in dist/, not that of the bundle.
     const own = JSON.stringify(relative(source, dirname(path)));
-    return {
-      contents: `import { join as joinOwn } from 'node:path'; const __dirname = joinOwn(__dist, ${own}); ${outputText}`,
-      loader: 'js',
-    };
+    return { contents: `import { join as joinOwn } from 'node:path'; const __dirname = joinOwn(__dist, ${own}); ${code}`, loader: 'js' };
   });
 }
