@@ -1,6 +1,7 @@
 import { StoreError } from '../ports/errors';
 import type { IdempotencyKey, InsertResult, TaskStore } from '../ports/task-store';
 import type { BackendRegistry } from '../ports/registries';
+import { isBinding } from '../task/binding';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import { reduce, type Reduction } from '../task/task-reducer';
@@ -53,7 +54,7 @@ export class TaskWriter {
         task = stored;
         continue;
       }
-      if (await this.store.update(reduction.task, before.revision)) {
+      if (await this.store.update(reduction.task, before.revision, isBinding(event, reduction.task) ? 'durable' : 'relaxed')) {
         this.events.emit({ before: task, after: reduction.task, event: event.type });
         return { kind: 'changed', before: task, task: reduction.task };
       }

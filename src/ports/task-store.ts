@@ -80,6 +80,12 @@ export interface Capacity {
   readonly slots?: number;
 }
 
+/**
+ * `durable`: on disk before the promise resolves. `relaxed`: every reader sees it and a crash of the process keeps it; a power failure
+ * may take it back, but only together with everything written after it, and a durable write after it makes it durable too.
+ */
+export type Durability = 'durable' | 'relaxed';
+
 /** Where the queue stands for one scheduling pass. */
 export interface QueueQuery {
   readonly limit: number;
@@ -96,7 +102,9 @@ export interface QueueQuery {
  * process lives and survives clock changes (SQLite: wall time at start advanced by the monotonic clock; MongoDB: the server's).
  * At start any `dueAt` further ahead than `maxDueMs` becomes now; a store that only one process can have open ends all leases then.
  *
- * Every write resolves only after it is durable (fsync, or w:majority j:true). A write that cannot be made throws `StoreError`.
+ * `insert`, `deleteFinished` and, unless told otherwise, `update` resolve only after the write is durable (fsync, or w:majority
+ * j:true). Leases and reservations are `relaxed`: after a power failure nobody holds them. A store may make everything durable.
+ * A write that cannot be made throws `StoreError`.
  */
 export abstract class TaskStore {
   /** Milliseconds since the epoch, see above. */
@@ -121,7 +129,7 @@ export abstract class TaskStore {
    * False when it is not (or the task is gone); nothing is written then, and no neighbour in the same group commit is affected.
    * The columns `state`, `step`, `dueAt`, `notBefore`, `lease`, `backend`, `boundTo`, `needs` are taken from `next`.
    */
-  abstract update(next: TaskRecord, expectedRevision: number): Promise<boolean>;
+  abstract update(next: TaskRecord, expectedRevision: number, durability?: Durability): Promise<boolean>;
 
   /** Without revision or fsync. */
   abstract putTail(id: string, tail: TailRecord | undefined): Promise<void>;

@@ -199,6 +199,14 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
         expect(await store.getTask(task.id)).toEqual(next);
       });
 
+      it('shows a relaxed change to everybody at once, and keeps its revision', async () => {
+        const task = queuedTask();
+        await store.insert(requestOf(task), task);
+        expect(await store.update({ ...task, revision: 2, name: 'moved' }, 1, 'relaxed')).toBe(true);
+        expect(await store.update({ ...task, revision: 2, name: 'late' }, 1, 'relaxed')).toBe(false);
+        expect((await store.getTask(task.id))?.name).toBe('moved');
+      });
+
       it('takes away what the next record no longer has', async () => {
         const task = assignedTask(store.now(), {
           boundTo: 'gateway-1',

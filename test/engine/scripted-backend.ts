@@ -44,8 +44,10 @@ export interface Script {
 /** The jobs of one imaginary cluster: shared by every `ScriptedBackend` (one per gateway life) that looks at it. */
 export class ScriptedWorld {
   readonly jobs = new Map<string, RealJob>();
-  /** Cancel marks; under one of them nothing starts. */
+  /** Cancel marks; under one of them nothing starts. The clean-up takes them away. */
   readonly marks = new Set<string>();
+  /** Every job that was ever fenced. */
+  readonly fenced = new Set<string>();
   /** Every start that ever happened, also of jobs that were removed. */
   readonly started: string[] = [];
 }
@@ -126,6 +128,7 @@ export class ScriptedBackend extends ExecutionBackend {
   async cancel(name: string): Promise<Observation | undefined> {
     const fail = await this.door('cancel', name);
     this.world.marks.add(name);
+    this.world.fenced.add(name);
     const real = this.world.jobs.get(name);
     if (real) real.state = 'ended';
     if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
@@ -137,6 +140,7 @@ export class ScriptedBackend extends ExecutionBackend {
     const real = this.world.jobs.get(name);
     if (real?.state === 'running' && real.looksLeft > 0) throw new Error(`cleanup of ${name} while it runs`);
     this.world.jobs.delete(name);
+    this.world.marks.delete(name);
     if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
   }
 

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { StoreError } from '../../ports/errors';
+import type { Durability } from '../../ports/task-store';
 import { isBusy, isEnvironment } from './sqlite-errors';
 
 /** More than this many wait for the next transaction, so that reads get their turn in between. */
@@ -9,6 +10,7 @@ const BUSY_PATIENCE_MS = 2000;
 const BUSY_RETRY_MS = 20;
 
 interface Waiting {
+  readonly durability: Durability;
   /** Synchronous; may be called again after a rollback, so it must not keep anything of its first call. */
   readonly operation: () => unknown;
   readonly resolve: (value: unknown) => void;
@@ -24,8 +26,8 @@ export interface GroupCommitHooks {
 }
 
 /**
- * All writes asked for in one turn of the event loop share one BEGIN IMMEDIATE ... COMMIT, and so one fsync. Their promises settle
- * after the commit. An operation that throws is taken out and the others are done again without it; a failed commit fails them all.
+ * All writes asked for in one turn of the event loop share one BEGIN IMMEDIATE ... COMMIT, and so one fsync; a group of nothing but
+ * relaxed writes does without, the next fsync is theirs too. Their promises settle after the commit. An operation that throws is taken out and the others are done again without it; a failed commit fails them all.
  */
 export class GroupCommit {
   private waiting: Waiting[] = [];
@@ -33,6 +35,7 @@ export class GroupCommit {
   private busySince: number | undefined;
   private refusal: StoreError | undefined;
   private idle: (() => void)[] = [];
+  private promised: Durability | undefined;
   private readonly begin;
   private readonly commit;
 
@@ -45,10 +48,10 @@ export class GroupCommit {
     this.commit = db.prepare('COMMIT');
   }
 
-  submit<Result>(operation: () => Result): Promise<Result> {
+  submit<Result>(operation: () => Result, durability: Durability = 'durable'): Promise<Result> {
     if (this.refusal !== undefined) return Promise.reject(this.refusal);
     return new Promise<Result>((resolve, reject) => {
-      this.waiting.push({ operation, resolve: resolve as (value: unknown) => void, reject });
+      this.waiting.push({ durability, operation, resolve: resolve as (value: unknown) => void, reject });
       this.schedule();
     });
   }
@@ -83,6 +86,7 @@ export class GroupCommit {
     const group = this.waiting.length <= MAX_GROUP ? this.waiting : this.waiting.slice(0, MAX_GROUP);
     this.waiting = this.waiting.slice(group.length);
     try {
+      this.promise(group.some(({ durability }) => durability === 'durable') ? 'durable' : 'relaxed');
       this.begin.run();
     } catch (error) {
       if (isBusy(error) && this.mayWait()) {
@@ -95,6 +99,13 @@ export class GroupCommit {
     this.busySince = undefined;
     this.write(group);
     this.next();
+  }
+
+  /** What the next commit promises. SQLite takes the word only between transactions. */
+  private promise(durability: Durability): void {
+    if (durability === this.promised) return;
+    this.db.exec(`PRAGMA synchronous = ${durability === 'durable' ? 'FULL' : 'NORMAL'}`);
+    this.promised = durability;
   }
 
   private write(group: readonly Waiting[]): void {

@@ -1,6 +1,7 @@
 import {
   type Capacity,
   type ClaimQuery,
+  type Durability,
   type IdempotencyKey,
   type InsertResult,
   type ListQuery,
@@ -97,10 +98,10 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.read(() => this.pages.stored(query, maxBytes));
   }
 
-  async update(next: TaskRecord, expectedRevision: number): Promise<boolean> {
+  async update(next: TaskRecord, expectedRevision: number, durability: Durability = 'durable'): Promise<boolean> {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const json = encodeJson(next);
-    const updated = await this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision));
+    const updated = await this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
     if (updated && next.step === 'done') this.tails.put(next.id, undefined);
     return updated;
   }
@@ -120,7 +121,7 @@ export class SqliteTaskStore extends TaskStore {
 
   async claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]> {
     const anyDue = await this.connection.read(() => this.dueTasks.isAnyDue(query, this.now()));
-    return anyDue ? this.connection.write(() => this.dueTasks.claim(query, this.now())) : [];
+    return anyDue ? this.connection.write(() => this.dueTasks.claim(query, this.now()), 'relaxed') : [];
   }
 
   nextDue(query: Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>): Promise<number | undefined> {
@@ -131,15 +132,16 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.write(() => {
       const until = this.now() + leaseMs;
       return this.statements.renew.run(until, until, id, holder, revision).changes === 1;
-    });
+    }, 'relaxed');
   }
 
   reserve(key: string, reservation: Reservation, capacity: Capacity): Promise<boolean> {
-    return this.connection.write(() => reserve(this.statements, key, reservation, capacity));
+    return this.connection.write(() => reserve(this.statements, key, reservation, capacity), 'relaxed');
   }
 
   async release(key: string, taskId: string, attempt: number): Promise<void> {
-    await this.connection.write(() => this.statements.release.run(key, taskId, attempt));
+    const reserved = await this.connection.read(() => row(this.statements.reserved, key, taskId, attempt) !== undefined);
+    if (reserved) await this.connection.write(() => this.statements.release.run(key, taskId, attempt), 'relaxed');
   }
 
   reservations(key: string): Promise<readonly Reservation[]> {

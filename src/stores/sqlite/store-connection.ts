@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../../ports/errors';
+import type { Durability } from '../../ports/task-store';
 import { Checkpointer } from './checkpointer';
 import { GroupCommit } from './group-commit';
 import { IN_MEMORY, openDatabase } from './open-database';
@@ -94,9 +95,9 @@ export class StoreConnection {
     return this.clock.now();
   }
 
-  /** Resolves once the operation's transaction is durable. See `GroupCommit`. */
-  write<Result>(operation: () => Result): Promise<Result> {
-    return this.commits.submit(operation);
+  /** Resolves once the operation's transaction is durable, or, if relaxed, committed. See `GroupCommit`. */
+  write<Result>(operation: () => Result, durability?: Durability): Promise<Result> {
+    return this.commits.submit(operation, durability);
   }
 
   /** What is committed now. Throws `StoreError`. */

@@ -132,7 +132,7 @@ describe('cancel', () => {
     await bench.state(id, 'RUNNING');
     await bench.service.cancel(AnonymousPrincipal, id);
     expect((await bench.done(id)).state).toBe('CANCELED');
-    expect(world.marks).toContain(jobName(id, 1));
+    expect(world.fenced).toContain(jobName(id, 1));
     expect(world.jobs.size).toBe(0);
   });
 

@@ -8,7 +8,7 @@ import { TaskAdmission } from '../../../src/engine/task-admission';
 import { TaskService } from '../../../src/engine/task.service';
 import { taskId } from '../../../src/engine/task-id';
 import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { Durability, InsertResult, Reservation, StoredTask, TaskStore } from '../../../src/ports/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { isTerminal } from '../../../src/task/task-state';
 import type { TaskRecord } from '../../../src/task/task-record';
@@ -20,6 +20,7 @@ type Act =
   | { readonly act: 'cancel'; readonly which: number }
   | { readonly act: 'wait'; readonly ms: number }
   | { readonly act: 'crash' }
+  | { readonly act: 'power' }
   | { readonly act: 'crashAfter'; readonly calls: number }
   | { readonly act: 'clock'; readonly ms: number }
   | { readonly act: 'nudge'; readonly which: number };
@@ -38,6 +39,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ act: fc.constant('cancel' as const), which: fc.nat(5) }) },
   { weight: 5, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.constantFrom(1, 50, 400, 3_000, 20_000) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('crash' as const) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('power' as const) }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('crashAfter' as const), calls: fc.nat(40) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('clock' as const), ms: fc.constantFrom(-3_600_000, -500, 500, 86_400_000) }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('nudge' as const), which: fc.nat(5) }) },
@@ -64,8 +66,14 @@ class Life {
   private service: TaskService | undefined;
   backend: ScriptedBackend | undefined;
 
+  /** What was stored when the last durable write was made, oldest first: all that a power failure leaves. */
+  private onDisk: { readonly tasks: readonly StoredTask[]; readonly reservations: readonly Reservation[] } = {
+    tasks: [],
+    reservations: [],
+  };
+
   constructor(
-    readonly store: TaskStore,
+    private store: TaskStore,
     private readonly verdicts: readonly ('before' | 'after' | undefined)[],
   ) {
     this.storage.objects.set('mem://in', 'input');
@@ -152,6 +160,9 @@ class Life {
       case 'crash':
         await this.boot();
         break;
+      case 'power':
+        await this.powerFailure();
+        break;
       case 'crashAfter':
         this.mortal.callsLeft = one.calls / 2;
         break;
@@ -208,6 +219,24 @@ class Life {
     await this.store.close();
   }
 
+  /** The gateway dies and its store is as it was after the last durable write; the jobs, on another machine, go on. */
+  private async powerFailure(): Promise<void> {
+    this.mortal.dead = true;
+    await turns(4);
+    const { store } = this;
+    this.store = await newStore(Math.max(Date.now(), store.now()));
+    await store.close();
+    for (const { requestJson, task } of this.onDisk.tasks) await this.store.insert(requestJson, task);
+    for (const one of this.onDisk.reservations) await this.store.reserve('scripted', one, { cpuCores: 100, ramGb: 100 });
+    await this.boot();
+  }
+
+  /** Every read is made at once, so that nothing of a later write is in it. */
+  private async madeDurable(store: TaskStore): Promise<void> {
+    const [page, reservations] = await Promise.all([store.listStored({ pageSize: 2047 }, 1e9), store.reservations('scripted')]);
+    this.onDisk = { tasks: page.items.toReversed(), reservations };
+  }
+
   private async allDone(): Promise<boolean> {
     for (const id of await this.stored()) if ((await this.store.getTask(id))?.step !== 'done') return false;
     return true;
@@ -224,10 +253,18 @@ class Life {
       get: (store, key) => {
         const member: unknown = Reflect.get(store, key, store);
         if (key === 'update') {
-          return async (next: TaskRecord, revision: number): Promise<boolean> => {
-            const done = await store.update(next, revision);
+          return async (next: TaskRecord, revision: number, durability: Durability): Promise<boolean> => {
+            const done = await store.update(next, revision, durability);
+            if (done && durability === 'durable') await this.madeDurable(store);
             if (done) this.committed(next);
             return done;
+          };
+        }
+        if (key === 'insert') {
+          return async (requestJson: string, task: TaskRecord): Promise<InsertResult> => {
+            const result = await store.insert(requestJson, task);
+            await this.madeDurable(store);
+            return result;
           };
         }
         return typeof member === 'function' ? (member.bind(store) as unknown) : member;
@@ -252,6 +289,10 @@ class Life {
   }
 }
 
+/** A store on a file would go on from the time it saved last. */
+const newStore = (from = Date.now()): Promise<TaskStore> =>
+  SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000, wallNow: () => from });
+
 describe('random lives', () => {
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
@@ -266,8 +307,7 @@ describe('random lives', () => {
         fc.array(act, { minLength: 1, maxLength: 25 }),
         fc.array(verdict, { minLength: 1, maxLength: 40 }),
         async (acts, verdicts) => {
-          const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
-          const life = new Life(store, verdicts);
+          const life = new Life(await newStore(), verdicts);
           try {
             await life.boot();
             for (const one of acts) await life.play(one);

@@ -38,6 +38,15 @@ describe('GroupCommit', () => {
     expect([stored(), transactions]).toEqual([[1, 2, 3], 1]);
   });
 
+  it('asks for an fsync when one of the group must be durable, and for none when all are relaxed', async () => {
+    const level = (): unknown => db.prepare('PRAGMA synchronous').get()?.['synchronous'];
+    const [FULL, NORMAL] = [2, 1];
+    expect(await commits.submit(level, 'relaxed')).toBe(NORMAL);
+    expect(await Promise.all([commits.submit(level, 'relaxed'), commits.submit(level)])).toEqual([FULL, FULL]);
+    expect(await commits.submit(level, 'relaxed')).toBe(NORMAL);
+    expect(await commits.submit(level, 'durable')).toBe(FULL);
+  });
+
   it('settles nothing before the commit', async () => {
     const seen: boolean[] = [];
     await Promise.all([1, 2].map((n) => insert(n).then(() => seen.push(db.isTransaction))));
