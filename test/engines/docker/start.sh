@@ -44,7 +44,7 @@ JSON
   done
 fi
 if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
-  setsid "$engines_dir/docker/watch.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
+  setsid "$engines_dir/watch.sh" "$engines_dir/docker/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
   echo $! >"$dir/watch.pid"
 fi
 echo "DOCKER_HOST=unix://$dir/docker.sock"

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Stops the dockerd in a directory when the last of its owners (files named by pid in DIR/owners) has gone. Started by start.sh.
+# Stops the server in a directory when the last of its owners (files named by pid in DIR/owners) has gone: watch.sh STOP_SCRIPT DIR.
+# Started by the start scripts.
 set -eu
-. "$(dirname "$0")/../common.sh"
+. "$(dirname "$0")/common.sh"
 
-dir=$1
+stop=$1
+dir=$2
 while :; do
   sleep 0.5
   exec 9>"$dir/lock"
@@ -15,7 +17,7 @@ while :; do
   done
   if [ "$left" = 0 ]; then
     rm -f "$dir/watch.pid"
-    "$engines_dir/docker/stop.sh" --locked "$dir"
+    "$stop" --locked "$dir"
     exit 0
   fi
   exec 9>&-

@@ -1,0 +1,182 @@
+import { type Connection, type Model, type mongo, Schema } from 'mongoose';
+import type { TaskStep } from '../../task/task-record';
+import type { TesState } from '../../task/tes';
+
+/**
+ * One task. The members above `record` are what queries and compare-and-swaps look at; where both have a member, the field is the truth
+ * and the text does not hold it. `record` is text, not a document: it gives back every string and key that a client may invent (NUL,
+ * `$ref`, `_bsontype`, half a surrogate pair), which BSON does not.
+ */
+export interface TaskDocument {
+  _id: string;
+  /** Order of creation, see `place.ts`. */
+  place: mongo.ObjectId;
+  /** Escaped, see `well-formed.ts`. */
+  owner: string;
+  state: TesState;
+  step: TaskStep;
+  revision: number;
+  /** Marks of the last few writes, oldest first: whether a write whose answer was lost has happened. */
+  writes: string[];
+  backend?: string;
+  boundTo?: string;
+  dueAt?: number;
+  notBefore?: number;
+  lease?: { holder: string; until: number };
+
+  /** Copies for the indexes; each is there only while it means something. */
+  /** Escaped beginning of the name; `longName` all of it where that is longer. */
+  name?: string;
+  longName?: string;
+  /** Tags and beginnings of the name, see `terms.ts`. */
+  terms: mongo.Binary[];
+  /** When `claimDue` may take it, and who can reach it, see `due-tasks.ts`. */
+  wakeAt?: number;
+  reach?: string;
+  /** While QUEUED: when it may be assigned, the backend it wants ('' = any), what it charges. */
+  readyAt?: number;
+  wants?: string;
+  cpu?: number;
+  ram?: number;
+  /** While not done: the backend it needs; the instance it is bound to. */
+  target?: string;
+  bound?: string;
+  /** Once done: when it ended. */
+  doneAt?: number;
+  /** Idempotency key: hash of owner and key, hash of the body, until when. */
+  key?: string;
+  keyBody?: string;
+  keyUntil?: number;
+
+  record: string;
+  recordBytes: number;
+  /** What the client sent, or how many documents of `requests` hold it. */
+  request?: string;
+  requestParts?: number;
+  requestBytes: number;
+}
+
+/** A piece of a request that is too long for its task's document: `_id` is `<task id>/<number>`. */
+export interface RequestPartDocument {
+  _id: string;
+  text: string;
+  /** For the sweep of pieces whose task never came. */
+  at: Date;
+}
+
+/** Live output of a task, JSON; an old one that nobody took away goes by itself. */
+export interface TailDocument {
+  _id: string;
+  tail: string;
+  at: Date;
+}
+
+/** Room taken of one backend, changed by compare-and-swap on `version`. */
+export interface CapacityDocument {
+  _id: string;
+  version: number;
+  reservations: { taskId: string; attempt: number; cpuCores: number; ramGb: number }[];
+}
+
+/** Tasks by state: of all, or of one owner. */
+export interface CountDocument {
+  _id: string;
+  states: Partial<Record<TesState, number>>;
+}
+
+/** The store's own notes, each under its own `_id`. */
+export interface MetaDocument {
+  _id: string;
+  [member: string]: unknown;
+}
+
+const required = true;
+const plain = { autoIndex: false, autoCreate: false, versionKey: false, strict: true } as const;
+const present = (field: string): { partialFilterExpression: object } => ({ partialFilterExpression: { [field]: { $exists: true } } });
+
+/** Indexed fields by type; everything else is in `record`. */
+const taskSchema = new Schema(
+  {
+    _id: String,
+    place: { type: Schema.Types.ObjectId, required },
+    owner: { type: String, required },
+    state: { type: String, required },
+    step: { type: String, required },
+    revision: { type: Number, required },
+    terms: [Schema.Types.Buffer],
+    name: String,
+    wakeAt: Number,
+    reach: String,
+    readyAt: Number,
+    wants: String,
+    cpu: Number,
+    ram: Number,
+    target: String,
+    bound: String,
+    doneAt: Number,
+    key: String,
+    record: { type: String, required },
+  },
+  { ...plain, collection: 'tasks' },
+);
+/** What each is for is in README.md, where the queries are. */
+taskSchema.index({ place: -1 });
+taskSchema.index({ owner: 1, place: -1 });
+taskSchema.index({ state: 1, place: -1 });
+taskSchema.index({ owner: 1, state: 1, place: -1 });
+taskSchema.index({ terms: 1, place: -1 });
+taskSchema.index({ name: 1, place: -1 }, present('name'));
+taskSchema.index({ reach: 1, step: 1, wakeAt: 1 }, present('wakeAt'));
+taskSchema.index({ wants: 1, place: 1, readyAt: 1, cpu: 1, ram: 1 }, present('wants'));
+taskSchema.index({ readyAt: 1 }, { partialFilterExpression: { readyAt: { $gt: 0 } } });
+taskSchema.index({ target: 1 }, present('target'));
+taskSchema.index({ bound: 1, place: 1 }, present('bound'));
+taskSchema.index({ doneAt: 1 }, present('doneAt'));
+taskSchema.index({ key: 1 }, { ...present('key'), unique: true });
+
+const partSchema = new Schema({ _id: String, text: { type: String, required }, at: Date }, { ...plain, collection: 'requests' });
+partSchema.index({ at: 1 });
+
+const tailSchema = new Schema({ _id: String, tail: { type: String, required }, at: Date }, { ...plain, collection: 'tails' });
+tailSchema.index({ at: 1 }, { expireAfterSeconds: 86_400 });
+
+const capacitySchema = new Schema(
+  { _id: String, version: Number, reservations: Schema.Types.Mixed },
+  { ...plain, collection: 'capacities' },
+);
+const countSchema = new Schema({ _id: String, states: Schema.Types.Mixed }, { ...plain, collection: 'counts' });
+const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collection: 'meta' });
+
+/** Every collection, as the driver's own: documents are plain objects, nothing is cast or hydrated on the hot paths. */
+export interface Collections {
+  readonly tasks: mongo.Collection<TaskDocument>;
+  readonly requests: mongo.Collection<RequestPartDocument>;
+  readonly tails: mongo.Collection<TailDocument>;
+  readonly capacities: mongo.Collection<CapacityDocument>;
+  readonly counts: mongo.Collection<CountDocument>;
+  readonly meta: mongo.Collection<MetaDocument>;
+}
+
+/** The mongoose models, which know the indexes. */
+export function modelsOf(connection: Connection): readonly Model<unknown>[] {
+  return [
+    connection.model('Task', taskSchema),
+    connection.model('RequestPart', partSchema),
+    connection.model('Tail', tailSchema),
+    connection.model('Capacity', capacitySchema),
+    connection.model('Count', countSchema),
+    connection.model('Meta', metaSchema),
+  ] as unknown as readonly Model<unknown>[];
+}
+
+export function collectionsOf(db: mongo.Db): Collections {
+  return {
+    tasks: db.collection('tasks'),
+    requests: db.collection('requests'),
+    // A tail may be lost, and it is wanted as soon as it is written.
+    tails: db.collection('tails', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),
+    capacities: db.collection('capacities'),
+    counts: db.collection('counts'),
+    meta: db.collection('meta'),
+  };
+}

@@ -1,0 +1,116 @@
+import type { TesState } from '../../task/tes';
+import type { MongoConnection } from './mongo-connection';
+import { wellFormed } from './well-formed';
+
+const ALL = 'all';
+/** Changes are written together, ms. */
+const FLUSH_MS = 200;
+/** The sum over all owners is asked for with every create: it is read anew after this long, ms. */
+const FRESH_MS = 1000;
+
+type States = Partial<Record<TesState, number>>;
+
+/**
+ * Tasks by state, in all and by owner: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
+ * of others a moment later. A gateway that dies takes its last moment's changes with it; they are made good by a recount (`recount.ts`).
+ */
+export class TaskCounts {
+  /** Not written yet, by document. */
+  private pending = new Map<string, States>();
+  /** What the database says of all tasks, with what this gateway has written since. */
+  private total: { states: States; readAt: number } | undefined;
+  private timer: NodeJS.Timeout | undefined;
+  private flushing: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly connection: MongoConnection,
+    private readonly monotonicNow: () => number,
+  ) {}
+
+  /** Absent: it was not there before, or is not any more. */
+  moved(owner: string, from: TesState | undefined, to: TesState | undefined): void {
+    if (from === to) return;
+    for (const id of [ALL, ownerId(owner)]) {
+      const states = this.pending.get(id) ?? {};
+      if (from !== undefined) states[from] = (states[from] ?? 0) - 1;
+      if (to !== undefined) states[to] = (states[to] ?? 0) + 1;
+      this.pending.set(id, states);
+    }
+    this.timer ??= setTimeout(() => {
+      this.flush().catch(() => undefined);
+    }, FLUSH_MS);
+  }
+
+  async counts(owner: string | undefined): Promise<States> {
+    if (owner !== undefined) return this.read(ownerId(owner));
+    if (this.total === undefined || this.monotonicNow() - this.total.readAt > FRESH_MS) await this.readTotal();
+    return positive(added(this.total?.states ?? {}, this.pending.get(ALL) ?? {}));
+  }
+
+  /** Resolves when what is known so far is written. */
+  flush(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.flushing = this.flushing.catch(() => undefined).then(() => this.write());
+    return this.flushing;
+  }
+
+  private reading: Promise<void> | undefined;
+
+  private readTotal(): Promise<void> {
+    this.reading ??= this.readAll().finally(() => {
+      this.reading = undefined;
+    });
+    return this.reading;
+  }
+
+  private async readAll(): Promise<void> {
+    await this.flush();
+    const readAt = this.monotonicNow();
+    // A write that begins during the read is added by `write`, whether the read saw it or not; the next read is right again.
+    const { counts } = this.connection.collections;
+    const found = await this.connection.call(() => counts.findOne({ _id: ALL }, this.connection.limit));
+    this.total = { states: found?.states ?? {}, readAt };
+  }
+
+  private async read(id: string): Promise<States> {
+    await this.flush();
+    const { counts } = this.connection.collections;
+    const found = await this.connection.call(() => counts.findOne({ _id: id }, this.connection.limit));
+    return positive(added(found?.states ?? {}, this.pending.get(id) ?? {}));
+  }
+
+  private async write(): Promise<void> {
+    const changes = this.pending;
+    if (changes.size === 0) return;
+    this.pending = new Map();
+    const { counts } = this.connection.collections;
+    const operations = [...changes].flatMap(([_id, states]) => {
+      const $inc = Object.fromEntries(Object.entries(states).flatMap(([state, n]) => (n === 0 ? [] : [[`states.${state}`, n]])));
+      return Object.keys($inc).length === 0 ? [] : [{ updateOne: { filter: { _id }, update: { $inc }, upsert: true } }];
+    });
+    try {
+      if (operations.length > 0)
+        await this.connection.call(() => counts.bulkWrite(operations, { ordered: false, ...this.connection.limit }));
+      if (this.total !== undefined) this.total.states = added(this.total.states, changes.get(ALL) ?? {});
+    } catch (error) {
+      for (const [id, states] of this.pending) changes.set(id, added(changes.get(id) ?? {}, states));
+      this.pending = changes;
+      throw error;
+    }
+  }
+}
+
+function ownerId(owner: string): string {
+  return `owner ${wellFormed(owner)}`;
+}
+
+function added(first: States, second: States): States {
+  const sum: States = { ...first };
+  for (const [state, n] of Object.entries(second) as [TesState, number][]) sum[state] = (sum[state] ?? 0) + n;
+  return sum;
+}
+
+function positive(states: States): States {
+  return Object.fromEntries(Object.entries(states).filter(([, n]) => n > 0));
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Ends the mongod of a directory by its pid: stop.sh DIR. The data stays.
+set -eu
+. "$(dirname "$0")/../common.sh"
+
+if [ "$1" = --locked ]; then
+  shift
+else
+  exec 9>"$1/lock"
+  flock 9
+fi
+dir=$1
+
+pid=$(cat "$dir/mongod.pid" 2>/dev/null || true)
+if running "$pid" && grep -qaF "$dir/data" "/proc/$pid/cmdline"; then end_process "$pid" 20; fi
+rm -f "$dir/mongod.pid"
