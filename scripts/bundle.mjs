@@ -29,8 +29,6 @@ export async function bundle(folder) {
     external: [...WHEN_ASKED, ...NOT_INSTALLED],
     // import() of a file makes Node parse the whole of it before it compiles it.
     supported: { 'dynamic-import': false },
-    // Nest and the document go by the names of classes.
-    keepNames: true,
     // For `node --enable-source-maps`: lines of src/ in stack traces.
     sourcemap: 'linked',
     sourcesContent: false,
