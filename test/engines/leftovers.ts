@@ -8,8 +8,11 @@ import { eventually } from './tes-client';
 
 const run = promisify(execFile);
 
+/** As much of a server as is asked for what it left. */
+type Left = Pick<RunningServer, 'processes' | 'workDirectory'>;
+
 /** What is left of these tasks on the machine: processes, containers, files below the work directory. One line each. */
-export async function leftovers(server: RunningServer, engine: Engine, ids: readonly string[]): Promise<readonly string[]> {
+export async function leftovers(server: Left, engine: Engine, ids: readonly string[]): Promise<readonly string[]> {
   const ofTasks = (text: string): boolean => ids.some((id) => text.includes(id));
   const processes = [...server.processes(), ...(ids.length > 0 ? processesNaming(ids) : [])].map(
     ({ pid, commandLine }) => `process ${pid} ${commandLine}`,
@@ -28,7 +31,7 @@ export async function leftovers(server: RunningServer, engine: Engine, ids: read
 }
 
 /** Clean-up follows the terminal state, so it is waited for. */
-export async function nothingIsLeft(server: RunningServer, engine: Engine, ids: readonly string[], limitMs = 60_000): Promise<void> {
+export async function nothingIsLeft(server: Left, engine: Engine, ids: readonly string[], limitMs = 60_000): Promise<void> {
   let seen: readonly string[] = [];
   await eventually(
     'nothing to be left',

@@ -56,6 +56,15 @@ export function processesNaming(texts: readonly string[]): readonly SeenProcess[
     });
 }
 
+/** Ends a process by SIGKILL; one that has gone already, perhaps with another, is as good. */
+export function endNow(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -178,13 +187,7 @@ export class RunningServer {
   /** Ends the server and what its jobs left, and removes its directories (TES_GATEWAY_KEEP=1 keeps them, to look at the log). */
   async remove(): Promise<void> {
     await this.kill9();
-    for (const { pid } of this.processes()) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended meanwhile.
-      }
-    }
+    for (const { pid } of this.processes()) endNow(pid);
     if (process.env['TES_GATEWAY_KEEP'] !== undefined) return;
     for (const directory of [this.directory, this.dataDirectory, this.workDirectory]) {
       rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });

@@ -19,15 +19,6 @@ const newConnection = (url: string): Promise<'answered' | 'refused'> =>
       .on('error', () => resolve('refused'));
   });
 
-/** The end of one process may have taken the next one with it. */
-const endNow = (pid: number): void => {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-};
-
 describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
   let server: RunningServer;
   let witness: Witness;
@@ -93,39 +84,5 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     for (const id of [staging, running]) expect((await client.ended(id)).state).toBe('COMPLETE');
     for (const label of ['staging', 'running']) expect(witness.count('hit', `${label}-start`)).toBe(1);
     await nothingIsLeft(server, engine(), [staging, running]);
-  }, 120_000);
-
-  it("whose job's own shell is killed retries the attempt, and leaves nothing of the first", async () => {
-    await server.start();
-    const { client } = server;
-    const id = await client.create(task('orphaned'));
-    await witness.seen('gate', 'orphaned');
-    const shell = server.processes().find(({ commandLine }) => /(^|\/)(ba|da)?sh .*job/.test(commandLine));
-    if (shell === undefined)
-      throw new Error(
-        server
-          .processes()
-          .map(({ commandLine }) => commandLine)
-          .join('\n'),
-      );
-    process.kill(shell.pid, 'SIGKILL');
-    await eventually('a second start', () => (witness.count('hit', 'orphaned-start') === 2 ? true : undefined));
-    witness.release('orphaned');
-    expect((await client.ended(id)).state).toBe('COMPLETE');
-    await nothingIsLeft(server, engine(), [id]);
-  }, 120_000);
-
-  it('whose machine was started anew, with every process gone, runs its tasks again', async () => {
-    await server.start();
-    const { client } = server;
-    const id = await client.create(task('rebooted'));
-    await witness.seen('gate', 'rebooted');
-    await server.kill9();
-    for (const { pid } of server.processes()) endNow(pid);
-    await server.start();
-    await eventually('a second start', () => (witness.count('hit', 'rebooted-start') === 2 ? true : undefined));
-    witness.release('rebooted');
-    expect((await client.ended(id)).state).toBe('COMPLETE');
-    await nothingIsLeft(server, engine(), [id]);
   }, 120_000);
 });

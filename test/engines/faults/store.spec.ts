@@ -19,6 +19,13 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     return join(server.dataDirectory, name);
   };
   const identity = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+  /** Every page but the first, as by a disk that wrote something else. */
+  const damage = (path: string): void => {
+    const file = openSync(path, 'r+');
+    const size = statSync(path).size;
+    for (let offset = 4096; offset < size; offset += 4096) writeSync(file, Buffer.alloc(512, 0xa5), 0, 512, offset);
+    closeSync(file);
+  };
   const task = { executors: [{ image: 'localhost/busybox:latest', command: ['true'] }] };
 
   it('is refused to a second server, which says so and ends', async () => {
@@ -33,14 +40,39 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     for (let index = 0; index < 20; index += 1) await server.client.create({ ...task, description: 'x'.repeat(5000) });
     await server.stop();
     const path = storeFile();
-    const file = openSync(path, 'r+');
-    const size = statSync(path).size;
-    for (let offset = 4096; offset < size; offset += 4096) writeSync(file, Buffer.alloc(512, 0xa5), 0, 512, offset);
-    closeSync(file);
+    damage(path);
     const before = identity(path);
     await server.start({ ready: false });
     expect(await server.exit()).not.toBe(0);
     expect(server.log()).toMatch(/damaged|malformed|corrupt/);
+    expect(identity(path)).toBe(before);
+  }, 120_000);
+
+  it('that is damaged while the server runs is not written any more, which every answer says that needs it, and is left as it is', async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 20; index += 1) ids.push(await server.client.create({ ...task, description: 'x'.repeat(5000) }));
+    for (const id of ids) await server.client.ended(id);
+    // So that nothing of it is in memory, and all of it in the one file.
+    await server.stop();
+    await server.start();
+    const path = storeFile();
+    damage(path);
+    const before = identity(path);
+
+    const unusable = { status: 503, body: expect.stringMatching(/"message":"The task store [^"]*damaged/) as unknown };
+    await expect(server.client.get(ids[0] ?? '')).rejects.toMatchObject(unusable);
+    await expect(server.client.create(task)).rejects.toMatchObject(unusable);
+    await expect(server.client.cancel(ids[0] ?? '')).rejects.toMatchObject(unusable);
+    const ready = await fetch(`${server.url}/readyz`);
+    expect([ready.status, await ready.json()]).toMatchObject([503, { status: 'unavailable', store: { ok: false } }]);
+    expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${server.url}/ga4gh/tes/v1/service-info`)).status).toBe(200);
+    expect(server.log()).toMatch(/tasks\.sqlite is damaged .*nothing is written any more, restore a backup/);
+    expect(identity(path)).toBe(before);
+    expect(await server.stop()).toBe(0);
+    expect(identity(path)).toBe(before);
+    await server.start({ ready: false });
+    expect(await server.exit()).not.toBe(0);
     expect(identity(path)).toBe(before);
   }, 120_000);
 

@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeEngine, ENGINE_NAMES } from '../engines';
+import { nothingIsLeft } from '../leftovers';
+import type { RunningServer } from '../server';
+import { endNow, processesNaming, startServer } from '../server';
+import { eventually } from '../tes-client';
+import { Witness } from '../witness';
+
+for (const name of ENGINE_NAMES) {
+  describeEngine(name, 'something of a job is killed from outside', (engine) => {
+    let server: RunningServer;
+    let witness: Witness;
+    beforeAll(async () => {
+      witness = await new Witness().start();
+      server = await startServer({
+        engine: engine(),
+        backend: { network: 'host', cpus: 4, ram_gb: 16 },
+        settings: { local: { kill_grace_seconds: 1 }, retry: { first_delay_seconds: 0.2, attempts: 5 } },
+      });
+    }, 240_000);
+    afterAll(async () => {
+      await witness.stop();
+      await server.remove();
+    }, 60_000);
+
+    const task = (label: string): object => ({
+      resources: { cpu_cores: 1, ram_gb: 0.1 },
+      outputs: [{ url: join(server.files, label), path: '/out/result' }],
+      executors: [
+        {
+          image: engine().images.busybox,
+          command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${witness.visit('gate', label)} >/out/result; echo end`],
+        },
+      ],
+    });
+    const jobOf = (id: string): string => `tes-${id}-1`;
+    const shellOf = (id: string): number =>
+      Number(readFileSync(join(server.workDirectory, 'local', 'jobs', jobOf(id), 'started'), 'utf8').split(' ')[0]);
+
+    /** The whole task, whatever was killed of its first attempt; and a neighbour that notices nothing. */
+    const survives = async (label: string, kill: (id: string) => void): Promise<void> => {
+      const neighbour = await server.client.create(task(`${label}-neighbour`));
+      const id = await server.client.create(task(label));
+      await witness.seen('gate', label);
+      await witness.seen('gate', `${label}-neighbour`);
+      kill(id);
+      await eventually('a second start', () => (witness.count('hit', `${label}-start`) === 2 ? true : undefined), 90_000);
+      for (const one of [label, `${label}-neighbour`]) witness.release(one);
+      for (const [one, starts, who] of [
+        [label, 2, id],
+        [`${label}-neighbour`, 1, neighbour],
+      ] as const) {
+        const ended = await server.client.ended(who);
+        expect([one, ended.state, witness.count('hit', `${one}-start`)]).toEqual([one, 'COMPLETE', starts]);
+        expect(readFileSync(join(server.files, one), 'utf8')).toBe(`through ${one}`);
+      }
+      await nothingIsLeft(server, engine(), [id, neighbour]);
+    };
+
+    it("runs the task again when its job's own shell was killed", async () => {
+      await survives('shell', (id) => process.kill(shellOf(id), 'SIGKILL'));
+    }, 180_000);
+
+    it('runs the task again when all processes of its job were killed', async () => {
+      await survives('everything', (id) => {
+        for (const { pid } of processesNaming([jobOf(id)]).filter(({ pid }) => pid !== server.pid)) endNow(pid);
+      });
+    }, 180_000);
+  });
+}
