@@ -147,8 +147,9 @@ async function removeGroup(directory: string): Promise<void> {
       return;
     } catch (error) {
       if (isMissing(error)) return;
-      if (errorCode(error) !== 'EBUSY' || tries >= BUSY_TRIES) throw machineError('remove a cgroup', error);
-      // Busy: a group below it, or a process that is just ending.
+      const code = errorCode(error);
+      if ((code !== 'EBUSY' && code !== 'ENOTEMPTY') || tries >= BUSY_TRIES) throw machineError('remove a cgroup', error);
+      // A group below it, which an engine that was killed has left, or a process that is just ending.
       const below = (await fs.readdir(directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
       for (const entry of below) await removeGroup(join(directory, entry.name));
       if (below.length === 0) await pause(BUSY_PAUSE_MS);

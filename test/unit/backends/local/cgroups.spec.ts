@@ -37,6 +37,15 @@ describe('the limits of a runtime that has none of its own', () => {
     expect(groups.createParent('tes-b-1', LIMITS)).toBe('/tes-gateway-a_b/tes-b-1');
   });
 
+  it('go with the groups that an engine has left below them', async () => {
+    const groups = await probed();
+    jest.restoreAllMocks();
+    const parent = join(directory(), 'memory', 'tes-gateway-a_b');
+    await fs.mkdir(join(parent, 'tes-a-1', 'libpod-x', 'below'), { recursive: true });
+    await groups.remove('tes-a-1', true);
+    expect(await fs.readdir(parent)).not.toContain('tes-a-1');
+  });
+
   it('are none where cgroups cannot be written', async () => {
     const groups = new JobCgroups('a', join(directory(), 'none', '\0'));
     expect(await groups.probe()).toBe(false);
