@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import type { Observation } from '../task/observation';
 import type { Handle, TaskNeeds } from '../task/task-record';
 import type { TesFileType, TesTaskRequest } from '../task/tes';
+import type { FillFile, SourceFile } from './local-file';
 import type { Capacity } from './task-store';
 
 /** What a backend can do, as data. Everything the engine, the API and service-info ask about a backend stands here. */
@@ -56,6 +57,8 @@ export interface Workspace {
   beginInputs(signal: AbortSignal): Promise<void>;
   /** Writes a file (parents are made). Twice on one path is an error. */
   write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }>;
+  /** Where the workspace lies on this machine: as `write`, but `fill` writes the bytes. */
+  writeFile?(path: string, mode: number, fill: FillFile, signal: AbortSignal): Promise<{ sizeBytes: number }>;
   mkdir(path: string, mode: number, signal: AbortSignal): Promise<void>;
   /** Only links that stay inside the input they belong to; the caller has checked. */
   symlink(path: string, target: string, signal: AbortSignal): Promise<void>;
@@ -68,6 +71,8 @@ export interface Workspace {
   list(path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry>;
   /** A regular file's bytes. */
   read(path: string, signal: AbortSignal): Promise<Readable>;
+  /** Where the workspace lies on this machine: as `read`, but lends the open file. The caller closes it. */
+  openFile?(path: string, signal: AbortSignal): Promise<SourceFile>;
 }
 
 export interface LogChunk {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { FillFile, SourceFile } from './local-file';
 
 export interface StorageStat {
   readonly kind: 'file' | 'directory';
@@ -42,6 +43,15 @@ export abstract class StorageClient {
     url: string,
     content: Readable,
     options: { readonly sizeBytes?: number; readonly mode?: number },
+    signal: AbortSignal,
+  ): Promise<{ readonly sizeBytes: number }>;
+  /** Where the objects are files of this machine: as `read`, but lends the open file. The caller closes it. */
+  openFile?(url: string, signal: AbortSignal): Promise<SourceFile>;
+  /** Where the objects are files of this machine: as `write`, but `fill` writes the bytes. What `fill` throws passes through unchanged. */
+  writeFile?(
+    url: string,
+    options: { readonly sizeBytes?: number; readonly mode?: number },
+    fill: FillFile,
     signal: AbortSignal,
   ): Promise<{ readonly sizeBytes: number }>;
   /** Where the storage knows directories: makes one (and its parents), so that empty ones are kept. */

@@ -2,6 +2,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { FileStorage } from '../../src/storage/file/file.storage';
+import { localFilesSuite } from './storage-client.local.suite';
 import { storageClientSuite } from './storage-client.suite';
 import type { StorageUnderTest } from './storage-client.suite';
 
@@ -21,3 +22,4 @@ async function open(baseOf: (directory: string) => string): Promise<StorageUnder
 
 storageClientSuite('file, bare paths', () => open((directory) => directory), { directories: true });
 storageClientSuite('file, file: URLs', () => open((directory) => `file://${directory}`), { directories: true });
+localFilesSuite('file', () => open((directory) => directory));

@@ -1,11 +1,12 @@
 import { mkdirSync, promises as fs, renameSync } from 'node:fs';
 import type { Stats } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Transform } from 'node:stream';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { TransferError } from '../../ports/errors';
 import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
+import { pour, SourceFile, TargetFile } from '../../ports/local-file';
+import type { FillFile } from '../../ports/local-file';
 import { pathOf, segmentsOf } from './container-path';
 import { errorCode, isAbort, transferError } from './file-errors';
 import type { Layout } from './layout';
@@ -14,6 +15,8 @@ import { existsNow } from './small-files';
 import { openRegular, ScopedTrees } from './scoped-trees';
 
 const PERMISSIONS = 0o777;
+/** While it is being filled. */
+const OWNER_ONLY = 0o600;
 
 /**
  * The trees of a workspace on this machine. Inputs go straight into the trees that will be mounted, so that a program may
@@ -43,21 +46,33 @@ export class TreeWorkspace implements Workspace {
   }
 
   async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+    // It may break while its place is being made; reading it brings the error up.
+    content.on('error', () => undefined);
+    try {
+      return await this.writeFile(path, mode, (target) => pour(content, target, signal), signal);
+    } finally {
+      content.destroy();
+    }
+  }
+
+  async writeFile(path: string, mode: number, fill: FillFile, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+    signal.throwIfAborted();
     return attempt(path, 'write', async () => {
       const segments = segmentsOf(path);
       this.incoming.makeDirectory(segments.slice(0, -1));
-      const handle = await fs.open(this.incoming.hostPathOf(segments), 'wx', mode & PERMISSIONS);
-      await handle.chmod(mode & PERMISSIONS);
-      let sizeBytes = 0;
-      const counter = new Transform({
-        transform(chunk: Buffer, _encoding, done) {
-          sizeBytes += chunk.length;
-          done(null, chunk);
-        },
-      });
-      // The stream closes the handle, however it ends.
-      await pipeline(content, counter, handle.createWriteStream(), { signal });
-      return { sizeBytes };
+      const hostPath = this.incoming.hostPathOf(segments);
+      const handle = await fs.open(hostPath, 'wx', OWNER_ONLY);
+      try {
+        const sizeBytes = await fill(new TargetFile(handle));
+        await handle.chmod(mode & PERMISSIONS);
+        return { sizeBytes };
+      } catch (error) {
+        // Half a large file may be what fills the disk. The first failure is the one to report.
+        await fs.rm(hostPath, { force: true }).catch(() => undefined);
+        throw error;
+      } finally {
+        await handle.close();
+      }
     });
   }
 
@@ -119,13 +134,29 @@ export class TreeWorkspace implements Workspace {
 
   async read(path: string, signal: AbortSignal): Promise<Readable> {
     return attempt(path, 'read', async () => {
-      const found = await this.trees.find(path, false, signal);
-      if (!found) throw new TransferError(`${path} does not exist`, { retryable: false, notFound: true });
-      if (!found.stats.isFile()) throw new TransferError(`${path} is not a regular file`, { retryable: false });
-      const handle = await opened(found.hostPath, found.stats, () => openRegular(found.hostPath));
+      const { handle } = await this.openRegular(path, signal);
       return handle.createReadStream({ highWaterMark: 1 << 18, signal });
     });
   }
+
+  async openFile(path: string, signal: AbortSignal): Promise<SourceFile> {
+    return attempt(path, 'read', async () => {
+      const { handle, stats } = await this.openRegular(path, signal);
+      return new SourceFile(handle, stats, (error) => transferError(path, 'read', error));
+    });
+  }
+
+  private async openRegular(path: string, signal: AbortSignal): Promise<OpenRegular> {
+    const found = await this.trees.find(path, false, signal);
+    if (!found) throw new TransferError(`${path} does not exist`, { retryable: false, notFound: true });
+    if (!found.stats.isFile()) throw new TransferError(`${path} is not a regular file`, { retryable: false });
+    return { handle: await opened(found.hostPath, found.stats, () => openRegular(found.hostPath)), stats: found.stats };
+  }
+}
+
+interface OpenRegular {
+  readonly handle: FileHandle;
+  readonly stats: Stats;
 }
 
 async function entryOf(path: string, hostPath: string, stats: Stats): Promise<WorkspaceEntry> {

@@ -8,6 +8,7 @@ import type { PlacedInput } from '../../task/distinct-inputs';
 import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
 import type { TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
+import { copyFile } from './copy-file';
 import { inParallel } from './parallel';
 import { resumedStream } from './resumed-stream';
 import { ProgressCount } from './transfer-options';
@@ -144,6 +145,26 @@ class StageIn {
 
   /** The source is tried again where it breaks; what the workspace cannot take is the attempt's trouble, and the next one starts anew. */
   private async copy(file: InputFile, signal: AbortSignal): Promise<void> {
+    try {
+      await (this.copyLocal(file, signal) ?? this.stream(file, signal));
+      this.progress.arrived();
+    } catch (error) {
+      throw ofInput(file.inputPath, error);
+    }
+  }
+
+  /** Where both sides are files of this machine; else `undefined`. */
+  private copyLocal(file: InputFile, signal: AbortSignal): Promise<unknown> | undefined {
+    const { workspace } = this;
+    const client = this.storage.for(file.url);
+    if (!client.openFile || !workspace.writeFile) return undefined;
+    const open = client.openFile.bind(client, file.url, signal);
+    const source = { open, name: shownUrl(file.url), ...sized(file.sizeBytes), tries: new Tries(this.options) };
+    const moved = this.progress.moved.bind(this.progress);
+    return workspace.writeFile(file.path, file.mode, (target) => copyFile(source, target, moved, signal), signal);
+  }
+
+  private async stream(file: InputFile, signal: AbortSignal): Promise<void> {
     const client = this.storage.for(file.url);
     let came = 0;
     const source = resumedStream(
@@ -158,10 +179,9 @@ class StageIn {
     try {
       const { sizeBytes } = await this.workspace.write(file.path, file.mode, source, signal);
       if (sizeBytes !== came) throw new TransferError(`${sizeBytes} of ${came} bytes were written`, { retryable: true });
-      this.progress.arrived();
     } catch (error) {
       // The workspace may report a broken source in its own words.
-      throw ofInput(file.inputPath, source.errored instanceof TransferError ? source.errored : error);
+      throw source.errored instanceof TransferError ? source.errored : error;
     } finally {
       source.destroy();
     }

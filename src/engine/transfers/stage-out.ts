@@ -5,6 +5,7 @@ import type { OutputFile } from '../../task/task-record';
 import type { TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
 import { maskUserinfo } from '../../task/url-mask';
+import { copyFile } from './copy-file';
 import { OutputFiles } from './output-files';
 import type { OutputUpload } from './output-files';
 import { inParallel } from './parallel';
@@ -43,6 +44,10 @@ interface Upload {
   readonly place: number;
   readonly output: TesOutput;
   readonly file: OutputUpload;
+}
+
+interface Stored {
+  readonly sizeBytes: number;
 }
 
 class StageOut {
@@ -94,30 +99,43 @@ class StageOut {
   }
 
   private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {
-    const client = this.storage.for(file.url);
     const tries = new Tries(this.options);
     for (;;) {
       try {
-        const content = await this.workspace.read(file.source, signal);
-        try {
-          // It may end before the storage has begun to listen; the storage finds the error when it does.
-          content.on('error', () => undefined);
-          const count = (chunk: Uint8Array): void => {
-            this.progress.moved(chunk.length);
-          };
-          content.on('data', count).pause();
-          const { sizeBytes } = await client.write(file.url, content, { sizeBytes: file.sizeBytes, mode: file.mode & 0o777 }, signal);
-          if (sizeBytes !== file.sizeBytes) {
-            throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
-          }
-        } finally {
-          content.destroy();
+        const { sizeBytes } = await (this.copyLocal(file, signal) ?? this.stream(file, signal));
+        if (sizeBytes !== file.sizeBytes) {
+          throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
         }
         this.progress.arrived();
         return;
       } catch (error) {
         await tries.again(error, signal);
       }
+    }
+  }
+
+  /** Where both sides are files of this machine; else `undefined`. */
+  private copyLocal(file: OutputUpload, signal: AbortSignal): Promise<Stored> | undefined {
+    const { workspace } = this;
+    const client = this.storage.for(file.url);
+    if (!client.writeFile || !workspace.openFile) return undefined;
+    const source = { open: workspace.openFile.bind(workspace, file.source, signal), name: file.path };
+    const moved = this.progress.moved.bind(this.progress);
+    return client.writeFile(file.url, optionsOf(file), (target) => copyFile(source, target, moved, signal), signal);
+  }
+
+  private async stream(file: OutputUpload, signal: AbortSignal): Promise<Stored> {
+    const content = await this.workspace.read(file.source, signal);
+    try {
+      // It may end before the storage has begun to listen; the storage finds the error when it does.
+      content.on('error', () => undefined);
+      const count = (chunk: Uint8Array): void => {
+        this.progress.moved(chunk.length);
+      };
+      content.on('data', count).pause();
+      return await this.storage.for(file.url).write(file.url, content, optionsOf(file), signal);
+    } finally {
+      content.destroy();
     }
   }
 
@@ -132,4 +150,8 @@ class StageOut {
     const { retryable, unavailable } = error;
     this.failures.set(index, new TransferError(text, { retryable, unavailable, cause: error }));
   }
+}
+
+function optionsOf(file: OutputUpload): { readonly sizeBytes: number; readonly mode: number } {
+  return { sizeBytes: file.sizeBytes, mode: file.mode & 0o777 };
 }

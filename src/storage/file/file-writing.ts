@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, rename, rm, symlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
+import { TargetFile } from '../../ports/local-file';
+import type { FillFile } from '../../ports/local-file';
 import { childOf, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
 import { syncDirectory } from './directory-sync';
@@ -27,19 +28,23 @@ export interface NewFile {
 const inUse = new Set<string>();
 
 /**
- * Writes under a temporary name in the same directory, fsyncs, renames over `name`, fsyncs the directory. A link at `name` is
- * replaced, never followed; anything else that is not a regular file is refused. Whatever fails, no part of the file stays.
+ * Has the file filled under a temporary name in the same directory, fsyncs, renames over `name`, fsyncs the directory. A link at
+ * `name` is replaced, never followed; anything else that is not a regular file is refused. Whatever fails, no part of it stays.
  */
-export async function writeWhole(file: NewFile, content: Readable, signal: AbortSignal): Promise<number> {
+export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSignal): Promise<number> {
   await refuseOdd(file.directory, file.name, file.path);
   return withTemporaryName(file, async (temporary) => {
     const handle = await openNew(temporary);
     try {
-      const sizeBytes = await pour(content, handle, signal);
+      // Filling may change it: a clone brings its own.
+      const mode = file.mode ?? (await handle.stat()).mode;
+      const target = new FlushedFile(handle);
+      const sizeBytes = await target.filled(fill);
+      target.throwFailure();
       if (file.sizeBytes !== undefined && sizeBytes !== file.sizeBytes) {
         throw new TransferError(`${file.path}: ${sizeBytes} bytes came where ${file.sizeBytes} were announced`, { retryable: true });
       }
-      if (file.mode !== undefined) await setMode(handle, file.mode);
+      await setMode(handle, mode);
       await handle.sync();
       signal.throwIfAborted();
       await rename(temporary, childOf(file.directory, file.name));
@@ -83,43 +88,39 @@ export async function setMode(handle: FileHandle, mode: number): Promise<void> {
   }
 }
 
-async function pour(content: Readable, handle: FileHandle, signal: AbortSignal): Promise<number> {
-  let sizeBytes = 0;
-  let flushedBytes = 0;
-  let flushing: Promise<unknown> | undefined;
-  let flushFailure: { readonly error: unknown } | undefined;
-  try {
-    for await (const chunk of content) {
-      signal.throwIfAborted();
-      sizeBytes += await writeAll(handle, bytesOf(chunk));
-      if (flushFailure) throw flushFailure.error;
-      if (flushing === undefined && sizeBytes - flushedBytes >= FLUSH_EVERY_BYTES) {
-        flushedBytes = sizeBytes;
-        flushing = handle.datasync().then(
-          () => (flushing = undefined),
-          (error: unknown) => (flushFailure = { error }),
-        );
-      }
+/** Has the kernel store what is written while more is being written, so that the fsync at the end finds little left to do. */
+class FlushedFile extends TargetFile {
+  private unflushedBytes = 0;
+  private flushing: Promise<void> | undefined;
+  private failure: { readonly error: unknown } | undefined;
+
+  async filled(fill: FillFile): Promise<number> {
+    try {
+      return await fill(this);
+    } finally {
+      await this.flushing;
     }
-  } finally {
-    await flushing;
   }
-  if (flushFailure) throw flushFailure.error;
-  signal.throwIfAborted();
-  return sizeBytes;
-}
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<number> {
-  for (let done = 0; done < bytes.length;) {
-    done += (await handle.write(bytes, done)).bytesWritten;
+  override async write(bytes: Uint8Array, position: number): Promise<void> {
+    await super.write(bytes, position);
+    this.throwFailure();
+    this.unflushedBytes += bytes.length;
+    if (this.unflushedBytes >= FLUSH_EVERY_BYTES) this.flush();
   }
-  return bytes.length;
-}
 
-function bytesOf(chunk: unknown): Uint8Array {
-  if (chunk instanceof Uint8Array) return chunk;
-  if (typeof chunk === 'string') return Buffer.from(chunk);
-  throw new TypeError('a stream of bytes is needed');
+  throwFailure(): void {
+    if (this.failure) throw this.failure.error;
+  }
+
+  private flush(): void {
+    if (this.flushing) return;
+    this.unflushedBytes = 0;
+    this.flushing = this.handle.datasync().then(
+      () => (this.flushing = undefined),
+      (error: unknown) => void (this.failure = { error }),
+    );
+  }
 }
 
 async function refuseOdd(directory: Opened, name: string, path: string): Promise<void> {

@@ -3,8 +3,11 @@ import { hostname } from 'node:os';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { StorageClient } from '../../ports/storage-client';
+import { pour, SourceFile } from '../../ports/local-file';
+import type { FillFile } from '../../ports/local-file';
 import type { StorageEntry, StorageStat } from '../../ports/storage-client';
 import { AllowedDirectories, kindOf } from './allowed-directories';
+import type { Opened } from './allowed-directories';
 import { fileError, refused } from './file-errors';
 import { listTree } from './file-listing';
 import { filePathOf, joinFileUrl } from './file-path';
@@ -65,11 +68,15 @@ export class FileStorage extends StorageClient {
   }
 
   async read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable> {
+    return this.guarded(url, 'cannot be read', signal, async (path) =>
+      streamOf(await this.openRegular(path), options.offset ?? 0, `${path} cannot be read`, signal),
+    );
+  }
+
+  override async openFile(url: string, signal: AbortSignal): Promise<SourceFile> {
     return this.guarded(url, 'cannot be read', signal, async (path) => {
-      const opened = await this.allowed.open(path);
-      if (opened.stats.isFile()) return streamOf(opened, options.offset ?? 0, `${path} cannot be read`, signal);
-      await opened.handle.close();
-      throw refused(`${path} is ${kindOf(opened.stats)}, not a file`);
+      const { handle, stats } = await this.openRegular(path);
+      return new SourceFile(handle, stats, (error) => fileError(error, `${path} cannot be read`));
     });
   }
 
@@ -82,18 +89,27 @@ export class FileStorage extends StorageClient {
     // It may break while its place is being made; reading it brings the error up.
     content.on('error', () => undefined);
     try {
-      return await this.guarded(url, 'cannot be written', signal, async (path) => {
-        const directory = await this.allowed.makeDirectory(posix.dirname(path));
-        try {
-          const file = { directory, name: posix.basename(path), path, tag: this.tag, ...options };
-          return { sizeBytes: await writeWhole(file, content, signal) };
-        } finally {
-          await directory.handle.close();
-        }
-      });
+      return await this.writeFile(url, options, (target) => pour(content, target, signal), signal);
     } finally {
       content.destroy();
     }
+  }
+
+  override async writeFile(
+    url: string,
+    options: { readonly sizeBytes?: number; readonly mode?: number },
+    fill: FillFile,
+    signal: AbortSignal,
+  ): Promise<{ readonly sizeBytes: number }> {
+    return this.guarded(url, 'cannot be written', signal, async (path) => {
+      const directory = await this.allowed.makeDirectory(posix.dirname(path));
+      try {
+        const file = { directory, name: posix.basename(path), path, tag: this.tag, ...options };
+        return { sizeBytes: await writeWhole(file, fill, signal) };
+      } finally {
+        await directory.handle.close();
+      }
+    });
   }
 
   override async mkdir(url: string, mode: number | undefined, signal: AbortSignal): Promise<void> {
@@ -120,6 +136,13 @@ export class FileStorage extends StorageClient {
 
   join(url: string, relative: string): string {
     return joinFileUrl(url, relative);
+  }
+
+  private async openRegular(path: string): Promise<Opened> {
+    const opened = await this.allowed.open(path);
+    if (opened.stats.isFile()) return opened;
+    await opened.handle.close();
+    throw refused(`${path} is ${kindOf(opened.stats)}, not a file`);
   }
 
   private pathOf(url: string): string {

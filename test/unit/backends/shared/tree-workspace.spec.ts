@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { layoutOf } from '../../../../src/backends/shared/layout';
 import { mountPlan } from '../../../../src/backends/shared/mount-plan';
 import { TreeWorkspace } from '../../../../src/backends/shared/tree-workspace';
+import type { TargetFile } from '../../../../src/ports/local-file';
 import { temporaryDirectory } from '../temporary-directory';
 
 const signal = new AbortController().signal;
@@ -78,6 +79,45 @@ describe('a workspace on this machine', () => {
       await expect(workspace.read(path, signal)).rejects.toMatchObject({ retryable: false });
     await expect(workspace.read('/work/none', signal)).rejects.toMatchObject({ notFound: true });
     await expect(names(workspace, '/work/link')).rejects.toMatchObject({ retryable: false });
+  });
+
+  it('lends only regular files, also those that the job has closed to itself', async () => {
+    const workspace = make();
+    workspace.ensureTrees();
+    await fs.symlink('/etc/passwd', join(tree('/work'), 'link'));
+    for (const path of ['/work/link', '/work', '/work/none'])
+      await expect(workspace.openFile(path, signal)).rejects.toMatchObject({ retryable: false });
+    await fs.writeFile(join(tree('/work'), 'closed'), 'text', { mode: 0 });
+    const file = await workspace.openFile('/work/closed', signal);
+    const bytes = new Uint8Array(10);
+    expect(Buffer.from(bytes.subarray(0, await file.read(bytes, 1))).toString()).toBe('ext');
+    await file.close();
+    await expect(file.read(bytes, 0)).rejects.toMatchObject({ code: 'TRANSFER_ERROR' });
+  });
+
+  it('has a file filled, and leaves nothing of one that could not be', async () => {
+    const workspace = make();
+    await workspace.beginInputs(signal);
+    const write = async (target: TargetFile): Promise<number> => {
+      await target.write(Buffer.from('some'), 0);
+      return 4;
+    };
+    expect(await workspace.writeFile('/work/a/b', 0o6751, write, signal)).toEqual({ sizeBytes: 4 });
+    const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
+    const fail = async (target: TargetFile): Promise<number> => {
+      await write(target);
+      throw full;
+    };
+    await expect(workspace.writeFile('/work/c', 0o644, fail, signal)).rejects.toMatchObject({
+      retryable: true,
+      publicMessage: 'cannot write /work/c in the workspace: the disk of the work directory is full',
+    });
+    await workspace.symlink('/work/out', directory(), signal);
+    await expect(workspace.writeFile('/work/out/evil', 0o644, write, signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.writeFile('/work/a/b', 0o644, write, signal)).rejects.toMatchObject({ retryable: false });
+    await workspace.commitInputs(signal);
+    expect(await workspace.stat('/work/a/b', signal)).toMatchObject({ sizeBytes: 4, mode: 0o751 });
+    expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/out']);
   });
 
   it('says nothing of this machine when it fails', async () => {

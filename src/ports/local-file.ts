@@ -1,0 +1,92 @@
+import type { Stats } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { addAbortSignal } from 'node:stream';
+import type { Readable } from 'node:stream';
+
+/** Unit of `st_blocks`. */
+const BLOCK_BYTES = 512;
+const SPECIAL_MODE = 0o7000;
+
+/**
+ * A regular file of this machine, open for reading, lent by the adapter that opened it. Where a storage and a workspace both keep
+ * their bytes in such files, those pass from descriptor to descriptor and through no stream. A path never changes hands: the adapter
+ * alone opens what it names, and the descriptor stays at that file, whatever is renamed or linked meanwhile.
+ */
+export class SourceFile {
+  readonly fd: number;
+  /** When it was opened; the file may shrink or grow while it is read. */
+  readonly sizeBytes: number;
+  /** It takes fewer blocks than its size asks for: it has holes, or its file system packs it. */
+  readonly hasHoles: boolean;
+  /** Setuid, setgid or sticky is set. */
+  readonly hasSpecialMode: boolean;
+
+  /** `told` puts an error of the file system into the words of the adapter. */
+  constructor(
+    private readonly handle: FileHandle,
+    stats: Stats,
+    private readonly told: (error: unknown) => unknown,
+  ) {
+    this.fd = handle.fd;
+    this.sizeBytes = stats.size;
+    this.hasHoles = stats.blocks * BLOCK_BYTES < stats.size;
+    this.hasSpecialMode = (stats.mode & SPECIAL_MODE) !== 0;
+  }
+
+  /** Fills `into` with the bytes from `position` on, as far as there are any; 0 at the end. */
+  async read(into: Uint8Array, position: number): Promise<number> {
+    try {
+      return (await this.handle.read(into, 0, into.length, position)).bytesRead;
+    } catch (error) {
+      throw this.told(error);
+    }
+  }
+
+  /** The end of the loan; waits for a read that is under way. */
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+/** A new, empty file that nobody else sees yet, lent to whoever fills it. The adapter sets its mode afterwards, and closes it. */
+export class TargetFile {
+  constructor(protected readonly handle: FileHandle) {}
+
+  get fd(): number {
+    return this.handle.fd;
+  }
+
+  /** Writes all of `bytes`. What is left out between two writes is a hole. */
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      done += (await this.handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+    }
+  }
+
+  /** Makes the file this long, where it is to end in a hole. */
+  async extend(sizeBytes: number): Promise<void> {
+    await this.handle.truncate(sizeBytes);
+  }
+}
+
+/** Writes a whole file and resolves to its size. Called at most once; when it throws, the adapter lets nothing of the file stay. */
+export type FillFile = (target: TargetFile) => Promise<number>;
+
+/** What a stream brings, from the beginning. A stream that brings nothing is let go when the signal says so. */
+export async function pour(content: Readable, target: TargetFile, signal: AbortSignal): Promise<number> {
+  let sizeBytes = 0;
+  for await (const chunk of addAbortSignal(signal, content)) {
+    signal.throwIfAborted();
+    const bytes = bytesOf(chunk);
+    await target.write(bytes, sizeBytes);
+    sizeBytes += bytes.length;
+  }
+  signal.throwIfAborted();
+  return sizeBytes;
+}
+
+function bytesOf(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (typeof chunk === 'string') return Buffer.from(chunk);
+  throw new TypeError('a stream of bytes is needed');
+}

@@ -1,0 +1,152 @@
+import { rmSync, truncateSync } from 'node:fs';
+import { chmod, link, lstat, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { layoutOf } from '../../../../src/backends/shared/layout';
+import { mountPlan } from '../../../../src/backends/shared/mount-plan';
+import { TreeWorkspace } from '../../../../src/backends/shared/tree-workspace';
+import { stageIn, stageOut } from '../../../../src/engine/transfers/transfers';
+import type { TransferOptions } from '../../../../src/engine/transfers/transfers';
+import { StorageRegistry } from '../../../../src/ports/registries';
+import { FileStorage } from '../../../../src/storage/file/file.storage';
+import { temporaryDirectory } from '../../backends/temporary-directory';
+
+const signal = new AbortController().signal;
+const PLAN = mountPlan({ volumes: ['/work'], executors: [{ image: 'i', command: ['c'] }] });
+const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };
+/** Several pieces, and shorter than what is cloned where the file system can. */
+const LONG = Buffer.alloc(1_000_000, 'some text ');
+
+/** Real, but without streams: a transfer that needs one fails. */
+class Storage extends FileStorage {
+  override read(): never {
+    throw new Error('a stream was asked for');
+  }
+  override write(): never {
+    throw new Error('a stream was asked for');
+  }
+}
+class LocalWorkspace extends TreeWorkspace {
+  override read(): never {
+    throw new Error('a stream was asked for');
+  }
+  override write(): never {
+    throw new Error('a stream was asked for');
+  }
+}
+
+describe('transfers between a file storage and a workspace of the same machine', () => {
+  const directory = temporaryDirectory('local-files');
+  const data = (name = ''): string => join(directory(), 'data', name);
+  const inside = (name = ''): string => join(directory(), 'job/trees', PLAN.roots.find((root) => root.path === '/work')?.tree ?? '', name);
+  let workspace: LocalWorkspace;
+  let registry: StorageRegistry;
+
+  beforeEach(async () => {
+    await mkdir(data());
+    await mkdir(join(directory(), 'job'));
+    workspace = new LocalWorkspace(layoutOf(join(directory(), 'job')), PLAN);
+    registry = new StorageRegistry([new Storage({ allowed: [data()] })]);
+  });
+
+  const bring = (name: string, options = QUICK, stop = signal): Promise<unknown> => {
+    const inputs = [{ url: data(name), path: '/work/in', type: 'FILE' as const }];
+    return stageIn({ executors: [], inputs }, workspace, registry, options, stop);
+  };
+  const store = (path: string, name: string, options = QUICK, stop = signal): ReturnType<typeof stageOut> => {
+    const outputs = [{ url: data(name), path, type: 'FILE' as const }];
+    return stageOut({ executors: [], outputs }, workspace, registry, options, stop);
+  };
+
+  it('pass from descriptor to descriptor, there and back, with their modes', async () => {
+    await writeFile(data('from'), LONG, { mode: 0o750 });
+    await bring('from');
+    expect((await stat(inside('in'))).mode & 0o7777).toBe(0o750);
+    expect((await readFile(inside('in'))).equals(LONG)).toBe(true);
+    const { outputs } = await store('/work/in', 'new/to');
+    expect(outputs).toEqual([{ url: data('new/to'), path: '/work/in', sizeBytes: LONG.length }]);
+    expect((await readFile(data('new/to'))).equals(LONG)).toBe(true);
+    expect((await stat(data('new/to'))).mode & 0o7777).toBe(0o750);
+  });
+
+  it('copy: what the job does to its input is not done to the source', async () => {
+    await writeFile(data('from'), LONG);
+    await bring('from');
+    await writeFile(inside('in'), 'changed', { flag: 'r+' });
+    expect((await readFile(data('from'))).equals(LONG)).toBe(true);
+  });
+
+  it('tell of every piece', async () => {
+    await writeFile(data('from'), LONG);
+    const seen: number[] = [];
+    await bring('from', { ...QUICK, onProgress: ({ bytes }) => seen.push(bytes) });
+    expect(seen.at(-1)).toBe(LONG.length);
+    expect([...seen].sort((a, b) => a - b)).toEqual(seen);
+  });
+
+  it('drop setuid, setgid and sticky', async () => {
+    workspace.ensureTrees();
+    await writeFile(inside('out'), LONG);
+    await chmod(inside('out'), 0o7755);
+    await store('/work/out', 'to');
+    expect((await stat(data('to'))).mode & 0o7777).toBe(0o755);
+  });
+
+  it('follow no link out of the workspace and none at the target', async () => {
+    await writeFile(join(directory(), 'secret'), 'secret');
+    workspace.ensureTrees();
+    await symlink(join(directory(), 'secret'), inside('out'));
+    expect((await store('/work/out', 'to')).outputs).toEqual([]);
+    await writeFile(inside('real'), 'mine');
+    await symlink(join(directory(), 'secret'), data('to'));
+    await store('/work/real', 'to');
+    expect((await lstat(data('to'))).isFile()).toBe(true);
+    expect(await readFile(join(directory(), 'secret'), 'utf8')).toBe('secret');
+  });
+
+  it('replace a stored file that has another name too, without changing that', async () => {
+    await writeFile(data('to'), 'old');
+    await link(data('to'), data('other'));
+    workspace.ensureTrees();
+    await writeFile(inside('out'), 'new');
+    await store('/work/out', 'to');
+    expect(await readFile(data('other'), 'utf8')).toBe('old');
+    expect(await readFile(data('to'), 'utf8')).toBe('new');
+  });
+
+  it('leave nothing in the storage, and what was there, when they are stopped in the middle', async () => {
+    workspace.ensureTrees();
+    await writeFile(inside('out'), LONG);
+    await writeFile(data('to'), 'old');
+    const stop = new AbortController();
+    const work = store('/work/out', 'to', { ...QUICK, onProgress: () => stop.abort() }, stop.signal);
+    await expect(work).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await readdir(data())).toEqual(['to']);
+    expect(await readFile(data('to'), 'utf8')).toBe('old');
+  });
+
+  it('leave nothing of an input in the workspace when they are stopped in the middle', async () => {
+    await writeFile(data('from'), LONG);
+    const stop = new AbortController();
+    await expect(bring('from', { ...QUICK, onProgress: () => stop.abort() }, stop.signal)).rejects.toMatchObject({ name: 'AbortError' });
+    const left = await readdir(join(directory(), 'job'), { recursive: true, withFileTypes: true });
+    expect(left.filter((entry) => entry.isFile())).toEqual([]);
+  });
+
+  it('notice an input that shrinks, and name it', async () => {
+    await writeFile(data('from'), LONG);
+    const work = bring('from', { ...QUICK, onProgress: () => truncateSync(data('from'), 10) });
+    await expect(work).rejects.toMatchObject({
+      retryable: true,
+      publicMessage: expect.stringMatching(/^input \/work\/in: .*from ended after/),
+    });
+  });
+
+  it('finish an input that is removed while it is copied, and store none that was cut short', async () => {
+    await writeFile(data('from'), LONG);
+    await bring('from', { ...QUICK, onProgress: () => rmSync(data('from'), { force: true }) });
+    expect((await stat(inside('in'))).size).toBe(LONG.length);
+    const work = store('/work/in', 'to', { ...QUICK, tries: 1, onProgress: () => truncateSync(inside('in'), 10) });
+    await expect(work).rejects.toMatchObject({ retryable: true, publicMessage: expect.stringContaining('/work/in could not be stored') });
+    expect(await readdir(data())).toEqual([]);
+  });
+});
