@@ -148,8 +148,10 @@ async function removeGroup(directory: string): Promise<void> {
     } catch (error) {
       if (isMissing(error)) return;
       const code = errorCode(error);
-      if ((code !== 'EBUSY' && code !== 'ENOTEMPTY') || tries >= BUSY_TRIES) throw machineError('remove a cgroup', error);
-      // A group below it, which an engine that was killed has left, or a process that is just ending.
+      // Only an ordinary directory says so: a hierarchy that is not mounted, in which an engine has put files of its own.
+      if (code === 'ENOTEMPTY') return fs.rm(directory, { recursive: true, force: true });
+      if (code !== 'EBUSY' || tries >= BUSY_TRIES) throw machineError('remove a cgroup', error);
+      // Busy: a group below it, or a process that is just ending.
       const below = (await fs.readdir(directory, { withFileTypes: true })).filter((entry) => entry.isDirectory());
       for (const entry of below) await removeGroup(join(directory, entry.name));
       if (below.length === 0) await pause(BUSY_PAUSE_MS);

@@ -39,12 +39,13 @@ for (const name of ENGINE_NAMES) {
       Number(readFileSync(join(server.workDirectory, 'local', 'jobs', jobOf(id), 'started'), 'utf8').split(' ')[0]);
 
     /** The whole task, whatever was killed of its first attempt; and a neighbour that notices nothing. */
-    const survives = async (label: string, kill: (id: string) => void): Promise<void> => {
+    const survives = async (label: string, kill: (id: string) => void, releaseFirst = false): Promise<void> => {
       const neighbour = await server.client.create(task(`${label}-neighbour`));
       const id = await server.client.create(task(label));
       await witness.seen('gate', label);
       await witness.seen('gate', `${label}-neighbour`);
       kill(id);
+      if (releaseFirst) witness.release(label);
       await eventually('a second start', () => (witness.count('hit', `${label}-start`) === 2 ? true : undefined), 90_000);
       for (const one of [label, `${label}-neighbour`]) witness.release(one);
       for (const [one, starts, who] of [
@@ -67,5 +68,16 @@ for (const name of ENGINE_NAMES) {
         for (const { pid } of processesNaming([jobOf(id)]).filter(({ pid }) => pid !== server.pid)) endNow(pid);
       });
     }, 180_000);
+
+    if (name === 'podman') {
+      it('runs the task again when the watcher of its container was killed, once its program has ended', async () => {
+        const killWatcher = (id: string): void => {
+          const watchers = processesNaming([jobOf(id)]).filter(({ commandLine }) => /^\S*conmon /.test(commandLine));
+          expect(watchers).toHaveLength(1);
+          for (const { pid } of watchers) process.kill(pid, 'SIGKILL');
+        };
+        await survives('conmon', killWatcher, true);
+      }, 180_000);
+    }
   });
 }

@@ -169,6 +169,10 @@ after_executor() { # INDEX CODE
     state=$($ENGINE inspect --type container --format '{{.State.Status}} {{.State.ExitCode}}' "$name" 2>/dev/null)
     [ "$state" = 'exited 125' ] || return 1
   fi
+  # podman says 127 also of a container whose watcher was killed: it never learns of its end and believes that it goes on.
+  if [ "$2" -eq 127 ] && [ "$ENGINE" = podman ]; then
+    [ "$(podman inspect --type container --format '{{.State.Status}}' "$name" 2>/dev/null)" != running ] || return 1
+  fi
   if [ "$2" -eq 137 ] && [ "$($ENGINE inspect --type container --format '{{.State.OOMKilled}}' "$name" 2>/dev/null)" = true ]; then note oom "$1"; fi
   if [ -n "$COPIED" ]; then copy_back "$1" || { fault copy "$1"; return 1; }; fi
   if [ "$ENGINE" = podman ] && [ "$ROOT" = 0 ]; then podman unshare "$SHELL_PROGRAM" -c 'chown -hR 0:0 trees; chmod -R u+rwX trees' 2>/dev/null; fi

@@ -37,11 +37,12 @@ describe('the limits of a runtime that has none of its own', () => {
     expect(groups.createParent('tes-b-1', LIMITS)).toBe('/tes-gateway-a_b/tes-b-1');
   });
 
-  it('go with the groups that an engine has left below them', async () => {
+  it('go with what an engine has left below them where no hierarchy is mounted', async () => {
     const groups = await probed();
     jest.restoreAllMocks();
-    const parent = join(directory(), 'memory', 'tes-gateway-a_b');
-    await fs.mkdir(join(parent, 'tes-a-1', 'libpod-x', 'below'), { recursive: true });
+    const parent = join(directory(), 'perf_event', 'tes-gateway-a_b');
+    await fs.mkdir(join(parent, 'tes-a-1', 'conmon'), { recursive: true });
+    await fs.writeFile(join(parent, 'tes-a-1', 'conmon', 'cgroup.procs'), '1');
     await groups.remove('tes-a-1', true);
     expect(await fs.readdir(parent)).not.toContain('tes-a-1');
   });
