@@ -34,8 +34,8 @@ export abstract class StorageClient {
   abstract refusal(url: string, use: 'read' | 'write'): string | undefined;
 
   abstract stat(url: string, signal: AbortSignal): Promise<StorageStat>;
-  /** Everything below a directory, recursively, a directory before what it holds. */
-  abstract list(url: string, signal: AbortSignal): AsyncIterable<StorageEntry>;
+  /** Where the storage can tell what a directory holds: everything below it, recursively, a directory before what it holds. */
+  list?(url: string, signal: AbortSignal): AsyncIterable<StorageEntry>;
   /** `offset` in bytes: how a broken transfer is resumed. */
   abstract read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable>;
   /** Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable. */

@@ -19,7 +19,7 @@ export class MemoryStorage extends StorageClient {
     if (text === undefined) return Promise.reject(new TransferError(`${url} does not exist`, { retryable: false, notFound: true }));
     return Promise.resolve({ kind: 'file', sizeBytes: Buffer.byteLength(text) });
   }
-  async *list(): AsyncIterable<StorageEntry> {
+  override async *list(): AsyncIterable<StorageEntry> {
     // No directories.
   }
   async read(url: string): Promise<Readable> {

@@ -116,6 +116,7 @@ class StageIn {
 
   private async *directory(path: string, url: string, mode: number | undefined, signal: AbortSignal): AsyncGenerator<InputFile> {
     const client = this.storage.for(url);
+    if (!client.list) throw new TransferError(`${shownUrl(url)} is a directory that cannot be listed`, { retryable: false });
     await this.workspace.mkdir(path, (mode ?? DIRECTORY_MODE) | OWNER_ALL, signal);
     for await (const entry of client.list(url, signal)) {
       const at = joinContainerPath(path, entry.path);

@@ -57,7 +57,7 @@ export class FileStorage extends StorageClient {
     });
   }
 
-  async *list(url: string, signal: AbortSignal): AsyncIterable<StorageEntry> {
+  override async *list(url: string, signal: AbortSignal): AsyncIterable<StorageEntry> {
     const path = this.pathOf(url);
     signal.throwIfAborted();
     try {

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { StorageClient } from '../../ports/storage-client';
-import type { StorageEntry, StorageStat } from '../../ports/storage-client';
+import type { StorageStat } from '../../ports/storage-client';
 import { shownUrl } from '../../task/transfer-plan';
 import { receivedBody, sentBody } from './http-bodies';
 import { statusError } from './http-errors';
@@ -17,7 +17,7 @@ const HEAD_UNKNOWN: ReadonlySet<number> = new Set([400, 403, 404, 405, 501]);
 
 /**
  * `http:` and `https:` URLs: GET, and PUT for outputs. Userinfo is sent as basic authentication; query strings stay as they are.
- * HTTP knows no directories: there is no `mkdir`, `list` is refused, and a directory output is PUT file by file.
+ * HTTP knows no directories: there is no `mkdir` and no `list`, and a directory output is PUT file by file.
  */
 export class HttpStorage extends StorageClient {
   readonly schemes = ['http', 'https'] as const;
@@ -47,10 +47,6 @@ export class HttpStorage extends StorageClient {
     if (first.status === 206 || first.status === 416) return fileOf(contentRange(first.headers)?.totalBytes);
     if (isSuccess(first.status)) return fileOf(contentLength(first.headers));
     throw statusError(first.status, `${shownUrl(url)} cannot be read`);
-  }
-
-  list(url: string): AsyncIterable<StorageEntry> {
-    throw new TransferError(`${shownUrl(url)} cannot be listed: HTTP knows no directories, only single files`, { retryable: false });
   }
 
   async read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable> {

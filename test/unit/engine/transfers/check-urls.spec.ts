@@ -1,6 +1,7 @@
 import { checkUrls } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
+import { HttpStorage } from '../../../../src/storage/http/http.storage';
 
 const storage = new StorageRegistry([new FileStorage({ allowed: ['/data'] })]);
 
@@ -28,6 +29,25 @@ describe('checkUrls', () => {
       { path: '$.inputs[3].url', message: expect.stringContaining('neither a URL nor an absolute path') as string },
       { path: '$.outputs[0].url', message: expect.stringContaining('storage.file.allowed') as string },
     ]);
+  });
+
+  it('finds directories that are to be read where none can be listed, and only those', () => {
+    const http = new HttpStorage({
+      enabled: true,
+      connectTimeoutMs: 1000,
+      idleTimeoutMs: 1000,
+      maxRedirects: 1,
+      allowPrivateAddresses: true,
+    });
+    const url = 'https://somewhere.example/d/';
+    const inputs = [
+      { path: '/a', type: 'FILE' as const, url },
+      { path: '/b', type: 'DIRECTORY' as const, url },
+      { path: '/c', type: 'DIRECTORY' as const, url: '/data/d' },
+    ];
+    const outputs = [{ path: '/o', type: 'DIRECTORY' as const, url }];
+    const problems = checkUrls({ executors: [], inputs, outputs }, new StorageRegistry([new FileStorage({ allowed: ['/data'] }), http]));
+    expect(problems).toEqual([{ path: '$.inputs[1].url', message: expect.stringContaining('https URLs name are single files') as string }]);
   });
 
   it('does not look at the url beside inline content', () => {
