@@ -44,6 +44,16 @@ export function requiresPrefix(path: string): boolean {
   return /[*?]/.test(path) && /[*?]/.test(path.replaceAll(/\\./gs, ''));
 }
 
+/**
+ * The file that a path without wildcards names when it quotes what would be one: `/o/lit\\*.txt` is `/o/lit*.txt`. `undefined` for every
+ * other path: a backslash before anything else is part of the name. For when nothing is there literally.
+ */
+export function unquotedPath(path: string): string | undefined {
+  if (!/\\[*?[{]/.test(path) || requiresPrefix(path)) return undefined;
+  const checked = checkContainerPath(path.replaceAll(/\\(.)/gs, '$1'));
+  return checked.ok ? checked.path : undefined;
+}
+
 /** The pattern an output's path stands for; `undefined` when the path is a plain one and `path_prefix` is ignored. For outputs that `checkTask` let through. */
 export function outputPattern(output: Pick<TesOutput, 'path' | 'path_prefix'>): OutputPattern | undefined {
   if (output.path_prefix === undefined || !mayHoldWildcard(output.path)) return undefined;

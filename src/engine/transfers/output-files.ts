@@ -5,7 +5,7 @@ import type { StorageClient } from '../../ports/storage-client';
 import { isSameOrBelow, joinContainerPath, normalizeContainerPath, parentOf, relativeTo } from '../../task/container-path';
 import type { TesFileType, TesOutput } from '../../task/tes';
 import { linkStays } from '../../task/transfer-plan';
-import { outputPattern, pathBelowPrefix } from '../../task/wildcard';
+import { outputPattern, pathBelowPrefix, unquotedPath } from '../../task/wildcard';
 
 /** One file to store. */
 export interface OutputUpload {
@@ -51,7 +51,10 @@ export class OutputFiles {
       return;
     }
     if (!pattern) {
-      this.say(`output ${path}: nothing is there, left out`);
+      const unquoted = unquotedPath(path);
+      const quoted = unquoted === undefined ? undefined : await this.workspace.stat(unquoted, this.signal);
+      if (quoted) this.type = yield* this.entry(quoted, output.url);
+      else this.say(`output ${path}: nothing is there, left out`);
       return;
     }
     let matches = 0;

@@ -1,5 +1,12 @@
 import fc from '../../property';
-import { MAX_ALTERNATIVES, outputPattern, pathBelowPrefix, requiresPrefix, wildcardProblem } from '../../../src/task/wildcard';
+import {
+  MAX_ALTERNATIVES,
+  outputPattern,
+  pathBelowPrefix,
+  requiresPrefix,
+  unquotedPath,
+  wildcardProblem,
+} from '../../../src/task/wildcard';
 
 function matches(pattern: string, path: string): boolean {
   const compiled = outputPattern({ path: pattern, path_prefix: '/' });
@@ -151,6 +158,18 @@ describe('path_prefix', () => {
   });
   it('may be any directory above the first wildcard', () => {
     for (const prefix of ['/', '/w', '/w/', '/w/x/../a']) expect(wildcardProblem('/w/a/*.txt', prefix)).toBeUndefined();
+  });
+});
+
+describe('quoted wildcards', () => {
+  it.each([
+    ['/o/lit\\*.txt', '/o/lit*.txt'],
+    ['/o/\\[1\\]\\?', '/o/[1]?'],
+    ['/o/a\\b', undefined],
+    ['/o/a\\*b*', undefined],
+    ['/o/plain', undefined],
+  ])('in %s name %s', (path, name) => {
+    expect(unquotedPath(path)).toBe(name);
   });
 });
 

@@ -130,6 +130,18 @@ describe('wildcards', () => {
     expect(deep.outputs.map(({ url }) => url).sort()).toEqual([`${data}/w/out/a.bam`, `${data}/w/out/x/y/b.bam`]);
   });
 
+  it.each([undefined, '/out'])('that are quoted name the file itself (path_prefix %s)', async (path_prefix) => {
+    await made('/out/lit*.txt', 'quoted');
+    await made('/out/little.txt', 'other');
+    const prefixed = path_prefix === undefined ? {} : { path_prefix };
+    const { outputs } = await stage([{ ...file('/out/lit\\*.txt', `${data}/r`), ...prefixed }]);
+    expect(outputs).toEqual([{ path: '/out/lit*.txt', url: `${data}/r`, sizeBytes: 6 }]);
+    expect(await stored('r')).toBe('quoted');
+    await made('/out/lit\\*.txt', 'literal');
+    await stage([{ ...file('/out/lit\\*.txt', `${data}/r`), ...prefixed }]);
+    expect(await stored('r')).toBe('literal');
+  });
+
   it('give way to a literal name', async () => {
     await made('/out/a*.txt', 'literal');
     await made('/out/ab.txt', 'match');
