@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { mkdirSync, promises as fs, renameSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -121,7 +122,7 @@ export class TreeWorkspace implements Workspace {
   }
 
   private async *walk(hostPath: string, path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry> {
-    const names = (await attempt(path, 'list', () => readDirectory(hostPath))).sort();
+    const names = (await attempt(path, 'list', () => readDirectory(hostPath))).map((bytes) => nameOf(bytes, path)).sort();
     for (const name of names) {
       signal.throwIfAborted();
       const child = join(hostPath, name);
@@ -165,8 +166,15 @@ async function entryOf(path: string, hostPath: string, stats: Stats): Promise<Wo
   return { ...common, kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other' };
 }
 
-async function readDirectory(hostPath: string): Promise<string[]> {
-  return opened(hostPath, await fs.lstat(hostPath), () => fs.readdir(hostPath));
+async function readDirectory(hostPath: string): Promise<Buffer[]> {
+  return opened(hostPath, await fs.lstat(hostPath), () => fs.readdir(hostPath, { encoding: 'buffer' }));
+}
+
+/** TES paths are JSON strings: a name that is none cannot be told, so that leaving it out would go unnoticed. */
+function nameOf(bytes: Buffer, directory: string): string {
+  if (isUtf8(bytes)) return bytes.toString();
+  const shown = bytes.toString('latin1').replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  throw new TransferError(`the name ${shown} in ${directory} is not valid UTF-8, which TES cannot carry`, { retryable: false });
 }
 
 /** A program may have closed its own files; where they are the gateway user's, they are opened again. */

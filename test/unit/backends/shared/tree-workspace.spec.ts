@@ -88,6 +88,8 @@ describe('a workspace on this machine', () => {
     for (const path of ['/work/link', '/work', '/work/none'])
       await expect(workspace.openFile(path, signal)).rejects.toMatchObject({ retryable: false });
     await fs.writeFile(join(tree('/work'), 'closed'), 'text', { mode: 0 });
+    await fs.symlink('closed', join(tree('/work'), 'inner'));
+    await expect(workspace.openFile('/work/inner', signal)).rejects.toMatchObject({ retryable: false });
     const file = await workspace.openFile('/work/closed', signal);
     const bytes = new Uint8Array(10);
     expect(Buffer.from(bytes.subarray(0, await file.read(bytes, 1))).toString()).toBe('ext');
@@ -118,6 +120,18 @@ describe('a workspace on this machine', () => {
     await workspace.commitInputs(signal);
     expect(await workspace.stat('/work/a/b', signal)).toMatchObject({ sizeBytes: 4, mode: 0o751 });
     expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/out']);
+  });
+
+  it('names a file whose name is not UTF-8, instead of losing it', async () => {
+    const workspace = make();
+    workspace.ensureTrees();
+    await fs.writeFile(Buffer.concat([Buffer.from(join(tree('/work'), 'caf')), Buffer.from([0xe9])]), 'x');
+    await fs.writeFile(join(tree('/work'), 'café'), 'x');
+    await expect(names(workspace, '/work')).rejects.toMatchObject({
+      retryable: false,
+      publicMessage: 'the name caf\\xe9 in /work is not valid UTF-8, which TES cannot carry',
+    });
+    expect(await workspace.stat('/work/café', signal)).toMatchObject({ kind: 'file' });
   });
 
   it('says nothing of this machine when it fails', async () => {
