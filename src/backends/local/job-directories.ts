@@ -11,7 +11,8 @@ const JOB_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
 /**
  * `jobs/NAME` a workspace · `cancelled/NAME` a cancel mark, kept outside so that it needs no workspace and outlives it ·
- * `kept/NAME` workspaces kept for a look · `scripts/` the job script by its content · `images/` what was learnt of images.
+ * `kept/NAME` workspaces kept for a look · `scripts/` the job script by its content · `images/` what was learnt of images ·
+ * `etc/` what jobs see of /etc.
  */
 export class JobDirectories {
   constructor(private readonly workDir: string) {}
@@ -22,6 +23,10 @@ export class JobDirectories {
   /** Where docker finds the registry logins of the settings. */
   get logins(): string {
     return join(this.workDir, 'logins');
+  }
+  /** Copies of what jobs see of this machine's /etc. */
+  get etc(): string {
+    return join(this.workDir, 'etc');
   }
   /** Each engine knows an image by its own id. */
   images(runtime: string): string {

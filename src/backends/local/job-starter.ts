@@ -11,6 +11,7 @@ import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
 import { existsNow } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import type { JobCgroups } from './cgroups';
+import type { HostEtc } from './host-etc';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import { limitsOf, manifest } from './local.manifest';
@@ -25,6 +26,7 @@ export interface StarterParts {
   readonly directories: JobDirectories;
   readonly cgroups: JobCgroups;
   readonly runtimes: Runtimes;
+  readonly hostEtc: HostEtc;
   readonly machineCores: number;
 }
 
@@ -64,7 +66,10 @@ export class JobStarter {
   private async writePlan(job: Job, layout: Layout, runtime: RuntimeName): Promise<void> {
     const { settings, directories, cgroups, machineCores, runtimes } = this.parts;
     const images: ImageSource[] = [];
+    const etcCopy = runtime === 'bubblewrap' ? await this.parts.hostEtc.current() : undefined;
     for (const { image } of job.request.executors) images.push(await runtimes.images.source(runtime, image));
+    // Another start of the same job was faster while this one waited.
+    if (existsNow(layout.plan)) return;
     const plan = mountPlan(job.request);
     new TreeWorkspace(layout, plan).ensureTrees();
     const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
@@ -87,6 +92,7 @@ export class JobStarter {
       images,
       readHost: readHostDirectory,
       readTree: (tree) => new Set(readdirSync(join(layout.trees, tree))),
+      ...(etcCopy !== undefined && { etcCopy }),
     });
     rmSync(layout.newPlan, { recursive: true, force: true });
     mkdirSync(layout.newPlan, { mode: 0o700 });

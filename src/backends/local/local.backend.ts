@@ -16,6 +16,7 @@ import { refusalsOf } from '../shared/runtimes/refusals';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import { JobCgroups } from './cgroups';
+import { HostEtc } from './host-etc';
 import { JobDirectories, removeTree, removeWorkspace } from './job-directories';
 import { JobFence } from './job-fence';
 import { JobObserver } from './job-observer';
@@ -45,6 +46,7 @@ export class LocalBackend extends ExecutionBackend {
   private readonly fence: JobFence;
   private readonly observer: JobObserver;
   private readonly starter: JobStarter;
+  private readonly hostEtc: HostEtc;
   private readonly runtimes: Runtimes;
   private readonly machineCores = availableParallelism();
   private described: { runtime: RuntimeName | undefined; enforced: boolean; capabilities: BackendCapabilities } | undefined;
@@ -70,7 +72,13 @@ export class LocalBackend extends ExecutionBackend {
       learnImages: (progress, facts) => runtimes.knownImages.learn(progress, facts),
       fence: async (jobName, handle, signal) => this.fence.end(jobName, await runtimes.enginesOf(handle), 0, signal),
     });
-    this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores });
+    this.hostEtc = new HostEtc(this.directories.etc, (error) => {
+      settings.log('warn', 'no copy of /etc for jobs under bubblewrap: they start more slowly', {
+        backend: settings.name,
+        error: String(error),
+      });
+    });
+    this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores, hostEtc: this.hostEtc });
   }
 
   /** The same object until the runtime changes: it is asked for with every request that creates or explains a task. */

@@ -39,6 +39,8 @@ export interface ManifestContext {
   readonly images: readonly ImageSource[];
   readonly readHost: ReadDirectory;
   readonly readTree: (tree: string) => ReadonlySet<string>;
+  /** bubblewrap: see `HostEtc`. */
+  readonly etcCopy?: string;
 }
 
 export function limitsOf(job: Job, context: Pick<ManifestContext, 'pidsLimit' | 'machineCores'>): Limits {
@@ -96,7 +98,7 @@ function launchesOf(contexts: readonly ExecutorContext[], plan: MountPlan, conte
         lines: apptainerLines(contexts, plan, context),
       };
     case 'bubblewrap': {
-      const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree);
+      const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree, context.etcCopy);
       return {
         launches: contexts.map((executor) => bubblewrapLaunch(executor, host, context.asRoot, context.cgroups)),
         lines: [dropSkeleton(host, plan.rootEntries || contexts.length > 1)],

@@ -28,7 +28,8 @@ export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoo
   if (asRoot) options.push('--cap-drop', 'ALL', ...ROOT_CAPABILITIES.flatMap((name) => ['--cap-add', name]));
   options.push('--bind', `${context.trees}/root`, '/', ...host.options);
   options.push('--proc', '/proc', '--dev', '/dev', '--dir', '/run', '--dir', '/var/tmp');
-  options.push(...host.kernel);
+  // Root's uid alone could write the kernel's settings there; nobody else's can.
+  if (asRoot) options.push(...host.masks, '--remount-ro', '/proc');
   options.push('--chdir', executor.workdir ?? '/', '--clearenv');
   const env = new Map([['PATH', CONTAINER_DEFAULT_PATH], ['HOME', '/tmp'], ...envOf(executor)]);
   for (const [name, value] of env) options.push('--setenv', name, value);

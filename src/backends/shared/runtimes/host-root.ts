@@ -37,14 +37,17 @@ export const HOST_ETC = [
   'timezone',
 ] as const;
 
+/** Of those, the ones that change while a machine works: jobs see them as they are. */
+export const LIVE_ETC: ReadonlySet<string> = new Set(['hosts', 'resolv.conf']);
+
 /** With root's uid these can be written without any capability, and mean the whole machine. */
 const KERNEL_SETTINGS = ['sys', 'sysrq-trigger', 'irq', 'bus', 'fs', 'acpi', 'scsi', 'mtrr', 'driver'];
 /** And these read. */
 const KERNEL_SECRETS = ['kcore', 'keys', 'timer_list'];
 
 export interface HostRoot {
-  /** bwrap options that take the kernel's own settings away; after /proc is mounted. */
-  readonly kernel: readonly string[];
+  /** bwrap options that hide the kernel's secrets; after /proc is mounted. */
+  readonly masks: readonly string[];
   /** bwrap options, in order. */
   readonly options: readonly string[];
   /** Names directly below `/` of the container that are ours, not the job's. */
@@ -63,6 +66,8 @@ export function hostRoot(
   trees: string,
   readHost: ReadDirectory,
   readTree: (tree: string) => ReadonlySet<string>,
+  /** A copy of `HOST_ETC` with empty files for `LIVE_ETC`, to be mounted as one. */
+  etcCopy?: string,
 ): HostRoot {
   const options: string[] = [];
   const skeleton = new Set(['proc', 'dev', 'usr', 'etc', 'run', 'var']);
@@ -114,8 +119,11 @@ export function hostRoot(
     done.add(name);
   }
   const etc = new Map(readHost('/etc').map((entry) => [entry.name, entry]));
+  const whole = etcCopy !== undefined && !roots.some((root) => root.segments[0] === 'etc');
+  if (whole) options.push('--ro-bind', etcCopy, '/etc');
   for (const name of HOST_ETC) {
     const entry = etc.get(name);
+    if (whole && !LIVE_ETC.has(name)) continue;
     // A file behind a link (resolv.conf, localtime) is mounted itself: the link's target is not in the new root.
     if (entry && !isAbove(['etc', name]) && !roots.some((root) => pathOf(root.segments) === '/etc')) {
       options.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
@@ -137,7 +145,7 @@ export function hostRoot(
     }
   }
   return {
-    kernel: kernelPaths().flatMap((path) => ['--ro-bind', path.masked ? '/dev/null' : path.path, path.path]),
+    masks: kernelPaths().flatMap(({ path, masked }) => (masked ? ['--ro-bind', '/dev/null', path] : [])),
     options,
     skeleton: [...skeleton],
     placeholders,

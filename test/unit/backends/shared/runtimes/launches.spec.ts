@@ -167,6 +167,28 @@ describe('bubblewrap', () => {
     expect(skeleton).toEqual(expect.arrayContaining(['usr', 'bin', 'etc', 'proc', 'dev', 'tmp']));
   });
 
+  it('mounts a copy of /etc as one, and over it what changes while the machine works', () => {
+    const mounted = (volumes: string[]): string => {
+      const { plan, trees } = contextOf({}, { volumes });
+      const etc: readonly HostEntry[] = ['hosts', 'passwd', 'resolv.conf'].map((name) => ({ name, kind: 'file' }));
+      const read = (path: string): readonly HostEntry[] => (path === '/etc' ? etc : (tree[path] ?? []));
+      return joined(hostRoot(plan, trees, read, () => new Set(), '/w/etc/1').options);
+    };
+    expect(mounted([])).toContain(
+      '--ro-bind /w/etc/1 /etc --ro-bind-try /etc/hosts /etc/hosts --ro-bind-try /etc/resolv.conf /etc/resolv.conf',
+    );
+    expect(mounted([])).not.toContain('/etc/passwd');
+    expect(mounted(['/etc/own'])).not.toContain('/w/etc/1');
+    expect(mounted(['/etc/own'])).toContain('--ro-bind-try /etc/passwd /etc/passwd');
+  });
+
+  it('takes the kernel settings and secrets away from root, who needs no capability for them', () => {
+    const optionsOf = (asRoot: boolean): string =>
+      (bubblewrapLaunch(contextOf(), host(contextOf()), asRoot, []).files['0.options'] ?? '').replaceAll('\0', ' ');
+    expect(optionsOf(true)).toMatch(/--proc \/proc .*--ro-bind \/dev\/null \/proc\/keys .*--remount-ro \/proc/);
+    expect(optionsOf(false)).not.toContain('--remount-ro');
+  });
+
   it('keeps what this machine has beside a tree inside one of its directories', () => {
     const { options, placeholders } = host(contextOf({}, { volumes: ['/usr/local'] }));
     expect(joined(options)).toContain(

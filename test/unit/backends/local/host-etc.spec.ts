@@ -1,0 +1,93 @@
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HostEtc } from '../../../../src/backends/local/host-etc';
+
+describe('the copy of /etc for jobs under bubblewrap', () => {
+  let directory: string;
+  let etc: string;
+  let now: number;
+  let errors: unknown[];
+  let copies: HostEtc;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'host-etc-'));
+    etc = join(directory, 'source');
+    mkdirSync(join(etc, 'ssl', 'certs'), { recursive: true });
+    mkdirSync(join(etc, 'ssl', 'private'), { mode: 0o700 });
+    writeFileSync(join(etc, 'ssl', 'private', 'key'), 'secret');
+    writeFileSync(join(etc, 'ssl', 'certs', 'a.pem'), 'certificate');
+    writeFileSync(join(etc, 'ssl', 'certs', 'key.pem'), 'secret', { mode: 0o600 });
+    symlinkSync('a.pem', join(etc, 'ssl', 'certs', 'link.pem'));
+    writeFileSync(join(etc, 'passwd'), 'root:x:0:0::/:/bin/sh\n');
+    writeFileSync(join(etc, 'shadow'), 'secret');
+    writeFileSync(join(directory, 'zone'), 'UTC');
+    symlinkSync(join(directory, 'zone'), join(etc, 'localtime'));
+    writeFileSync(join(etc, 'hosts'), '127.0.0.1 localhost\n');
+    now = 0;
+    errors = [];
+    copies = new HostEtc(
+      join(directory, 'copies'),
+      (error) => errors.push(error),
+      etc,
+      () => now,
+    );
+  });
+  afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+  const made = async (): Promise<string> => {
+    const path = await copies.current();
+    if (path === undefined) throw new Error(`no copy: ${String(errors)}`);
+    return path;
+  };
+
+  it('holds what the list names and everybody may read: no keys, no passwords', async () => {
+    const copy = await made();
+    expect(readdirSync(copy).sort()).toEqual(['hosts', 'localtime', 'passwd', 'resolv.conf', 'ssl']);
+    expect(readdirSync(join(copy, 'ssl'))).toEqual(['certs']);
+    expect(readdirSync(join(copy, 'ssl', 'certs')).sort()).toEqual(['a.pem', 'link.pem']);
+    expect(readlinkSync(join(copy, 'ssl', 'certs', 'link.pem'))).toBe('a.pem');
+    expect(readFileSync(join(copy, 'localtime'), 'utf8')).toBe('UTC');
+    expect(statSync(join(copy, 'ssl')).mode & 0o777).toBe(0o755);
+  });
+
+  it('leaves empty files where the live ones are mounted', async () => {
+    const copy = await made();
+    expect(['hosts', 'resolv.conf'].map((name) => readFileSync(join(copy, name), 'utf8'))).toEqual(['', '']);
+  });
+
+  it('is another one after a change, half a minute later, and the first stays for the jobs that have it', async () => {
+    const first = await made();
+    writeFileSync(join(etc, 'passwd'), 'changed\n');
+    expect(await made()).toBe(first);
+    now += 30_000;
+    const second = await made();
+    expect(second).not.toBe(first);
+    expect(readFileSync(join(second, 'passwd'), 'utf8')).toBe('changed\n');
+    expect(readFileSync(join(first, 'passwd'), 'utf8')).toContain('root');
+  });
+
+  it('is found again by the next gateway', async () => {
+    const first = await made();
+    expect(await new HostEtc(join(directory, 'copies'), (error) => errors.push(error), etc).current()).toBe(first);
+    expect(readdirSync(join(directory, 'copies'))).toHaveLength(1);
+  });
+
+  it('is not there, and somebody is told, when it cannot be made', async () => {
+    writeFileSync(join(directory, 'copies'), 'a file where the folder should be');
+    chmodSync(join(directory, 'copies'), 0o600);
+    expect(await copies.current()).toBeUndefined();
+    expect(errors).toHaveLength(1);
+  });
+});
