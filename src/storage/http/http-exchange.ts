@@ -1,6 +1,5 @@
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
-import axios from 'axios';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/transfer-plan';
 import { agentsFor } from './http-agents';
@@ -100,6 +99,8 @@ export class HttpExchange {
     const idle = request.idle ?? new IdleWatch(this.settings.idleTimeoutMs);
     if (!request.content) idle.arm();
     try {
+      // Loaded with the first URL: a start without one need not wait for it.
+      const { default: axios } = await import('axios');
       const { status, data } = await axios.request<IncomingMessage>({
         method: request.method,
         url: target.href,
