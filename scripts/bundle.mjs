@@ -36,16 +36,20 @@ export async function bundle(folder) {
     // Packages that look for others at run time find them from where the bundle lies.
     banner: { js: "const __dist = __dirname, __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     define: { 'import.meta.url': '__bundleUrl' },
-    plugins: [{ name: 'own files', setup: ownFiles }],
+    plugins: [{ name: 'modules', setup: modules }],
     logLevel: 'silent',
   });
 }
 
 /** Ours go through what the tests go through: esbuild does not write the metadata of decorators. */
-function ownFiles(plugin) {
+function modules(plugin) {
   const { jest } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const [, settings] = Object.values(jest.transform)[0];
   const options = { ...settings, module: { type: 'es6' }, sourceMaps: 'inline', swcrc: false };
+  // Nest's ValidationPipe, which is not used here, would keep all of both: validators, telephone numbers of the world and more.
+  plugin.onResolve({ filter: /^class-(validator|transformer)$/ }, ({ path, kind }) =>
+    kind === 'dynamic-import' ? { path, external: true } : undefined,
+  );
   // A bundle of its own, loaded by main.js when it is needed.
   plugin.onResolve({ filter: /^\.\/app\.module\.js$/ }, ({ path }) => ({ path, external: true }));
   plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
