@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -46,6 +47,8 @@ export interface GatewayContext {
 
 /** How often a followed log is looked at, ms. */
 const LOG_POLL_MS = 500;
+/** A store that is away is waited for so long before the gateway listens without it, ms. */
+const STORE_PATIENCE_MS = 2000;
 /** How long requests under way may take once everything else has stopped, ms. */
 const LAST_ANSWERS_MS = 3000;
 
@@ -72,19 +75,20 @@ export class Gateway {
   private constructor(
     private readonly context: GatewayContext,
     private readonly app: NestFastifyApplication,
-    private readonly store: TaskStore,
+    private readonly stored: StoreInReach,
     private readonly engine: Engine,
     private readonly tasks: TaskService,
     private readonly readiness: Readiness,
     private readonly disk: FreeDisk,
   ) {}
 
-  /** Opens the store and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
+  /** Opens the store, or begins to, and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
   static async create(context: GatewayContext): Promise<Gateway> {
     const { settings, log } = context;
     makeDirectories(settings);
     const instance = instanceName(settings.instance, settings.data_dir);
-    const store = await openStore(context);
+    const stored = await openStore(context, instance);
+    const { store } = stored;
     const backends = new BackendRegistry(createBackends(context, instance));
     const storage = new StorageRegistry([
       new FileStorage(slices.fileStorageSettings(settings, instance)),
@@ -122,14 +126,14 @@ export class Gateway {
       EngineModule.register(tasks, logs, backends, storage),
       TelemetryModule.register(readiness, metrics),
     ]);
-    return new Gateway(context, app, store, engine, tasks, readiness, disk);
+    return new Gateway(context, app, stored, engine, tasks, readiness, disk);
   }
 
-  /** Starts the loops, then listens. Resolves with the port. */
+  /** Starts the loops, then listens; while the store is away it listens first, so that it can say so. Resolves with the port. */
   async start(): Promise<number> {
     const { server } = this.context.settings;
     // The backends ask their runtimes, which are other processes, while the routes are made.
-    await Promise.all([this.disk.start(), this.engine.start(), this.app.init()]);
+    await Promise.all([this.disk.start(), this.startEngine(), this.app.init()]);
     await this.app.listen(server.port, server.host);
     const address = this.app.getHttpServer().address();
     return typeof address === 'object' && address !== null ? address.port : server.port;
@@ -142,7 +146,23 @@ export class Gateway {
     this.disk.stop();
     await this.engine.stop(this.context.settings.server.shutdown_grace_seconds * 1000);
     await this.closeHttp();
-    await this.store.close();
+    await this.stored.store.close();
+  }
+
+  /** Resolves when the loops go; or without them when the store is away, they then begin when it comes. */
+  private async startEngine(): Promise<void> {
+    const { opened } = this.stored;
+    const started = opened.then(() => this.engine.start());
+    started.catch(() => undefined);
+    if (await Promise.race([opened.then(() => true), pause(STORE_PATIENCE_MS, false, { ref: false })])) await started;
+    else started.catch((error: unknown) => this.giveUp(error));
+  }
+
+  /** The store was away when the gateway began to listen, and turns out to be one that it cannot use. */
+  private giveUp(error: unknown): void {
+    this.context.log.fatal({ err: error }, `the gateway cannot go on: ${(error as Error).message}`);
+    process.exitCode = 1;
+    void this.stop().finally(() => process.exit());
   }
 
   /** A client that sends or reads slowly must not hold up the stop. */
@@ -160,12 +180,31 @@ function makeDirectories({ data_dir, work_dir, storage }: Settings): void {
   if (storage.file.allowed.includes(ownFiles)) mkdirSync(ownFiles, { recursive: true });
 }
 
-async function openStore({ settings, log }: GatewayContext): Promise<TaskStore> {
-  switch (settings.store.type) {
-    case 'sqlite':
-      return SqliteTaskStore.open({ ...slices.storeOptions(settings), onProgress: (line) => log.info({ store: 'sqlite' }, line) });
-    default:
-      throw new Error(`store.type ${settings.store.type} is not known`);
+/** A store, and when it can be used: one in another process may be away at the start. */
+interface StoreInReach {
+  readonly store: TaskStore;
+  /** Rejects with what no waiting mends. */
+  readonly opened: Promise<void>;
+}
+
+async function openStore({ settings, log }: GatewayContext, instance: string): Promise<StoreInReach> {
+  const { type } = settings.store;
+  const onProgress = (line: string): void => log.info({ store: type }, line);
+  switch (type) {
+    case 'sqlite': {
+      const store = await SqliteTaskStore.open({ ...slices.sqliteOptions(settings), onProgress });
+      return { store, opened: Promise.resolve() };
+    }
+    case 'mongodb': {
+      // Loaded only where it is used: its driver takes long to load.
+      const { MongoTaskStore } = await import('./stores/mongo/mongo-task-store.js');
+      const store = new MongoTaskStore({ ...slices.mongoOptions(settings, instance), onProgress });
+      return { store, opened: store.connect({ patient: true }) };
+    }
+    default: {
+      const never: never = type;
+      throw new Error(`store.type ${String(never)} is not known`);
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { AdmissionSettings } from './engine/task-admission';
 import type { TaskServiceSettings } from './engine/task.service';
 import type { FileStorageSettings } from './storage/file/file.storage';
 import type { HttpStorageSettings } from './storage/http/http.storage';
+import type { MongoTaskStoreOptions } from './stores/mongo/mongo-task-store';
 import type { SqliteTaskStoreOptions } from './stores/sqlite/sqlite-task-store';
 import type { TesState } from './task/tes';
 import type { FreeDiskSettings } from './telemetry/free-disk';
@@ -68,8 +69,20 @@ export function taskServiceSettings({ api, limits }: Settings): TaskServiceSetti
   };
 }
 
-export function storeOptions(settings: Settings): Pick<SqliteTaskStoreOptions, 'path' | 'maxDueMs'> {
-  return { path: join(settings.data_dir, 'tasks.sqlite'), maxDueMs: Math.max(HOUR, settings.retry.longest_delay_seconds * SECOND) };
+export function sqliteOptions(settings: Settings): Pick<SqliteTaskStoreOptions, 'path' | 'maxDueMs'> {
+  return { path: join(settings.data_dir, 'tasks.sqlite'), maxDueMs: maxDueMs(settings) };
+}
+
+export function mongoOptions(
+  settings: Settings,
+  instance: string,
+): Pick<MongoTaskStoreOptions, 'url' | 'database' | 'instance' | 'maxDueMs'> {
+  const { url, database } = settings.store;
+  return { url, database, instance, maxDueMs: maxDueMs(settings) };
+}
+
+function maxDueMs({ retry }: Settings): number {
+  return Math.max(HOUR, retry.longest_delay_seconds * SECOND);
 }
 
 export function fileStorageSettings({ storage }: Settings, instance: string): FileStorageSettings {

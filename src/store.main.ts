@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { processEnvironment } from './config/process-environment';
 import { loadSettings } from './config/settings';
 import { GatewayError } from './ports/errors';
-import { storeOptions } from './settings-slices';
+import { sqliteOptions } from './settings-slices';
 import { backupStore } from './stores/sqlite/backup';
 
 interface Options {
@@ -34,7 +34,7 @@ function storePath({ config, dataDir }: Options): string {
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
   });
-  return storeOptions(settings).path;
+  return sqliteOptions(settings).path;
 }
 
 storeCommand((line) => process.stdout.write(`${line}\n`))

@@ -34,7 +34,20 @@ export const settingsSchema = {
     default: './data',
   },
   work_dir: { doc: 'Workspaces of tasks; apart from `data_dir`, on a disk with room', format: 'text', default: './work' },
-  store: { type: { doc: 'Where tasks are kept', format: ['sqlite'], default: 'sqlite' } },
+  store: {
+    type: {
+      doc: 'Where tasks are kept: a file in `data_dir` of this one gateway, or a MongoDB replica set that any number of gateways share',
+      format: ['sqlite', 'mongodb'],
+      default: 'sqlite' as 'sqlite' | 'mongodb',
+    },
+    url: {
+      doc: 'Connection string of MongoDB (`mongodb://user:password@host/?authSource=admin&tls=true`)',
+      format: 'text',
+      default: '',
+      sensitive: true,
+    },
+    database: { doc: 'Name of the database in it', format: 'text', default: 'tes_gateway' },
+  },
   storage: {
     file: {
       allowed: {

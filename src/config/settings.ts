@@ -84,8 +84,13 @@ export function readLayers(schema: object, layers: SettingLayers): object {
 }
 
 /** What is wrong although each value is right for itself. */
-function faultsBetween({ data_dir, work_dir, limits, retry }: Settings): string[] {
+function faultsBetween({ data_dir, work_dir, limits, retry, store }: Settings): string[] {
   const faults: string[] = [];
+  // The url itself is never shown: it may hold a password.
+  if (store.type === 'mongodb' && !/^mongodb(\+srv)?:\/\/./.test(store.url))
+    faults.push('settings: store.url: must be a connection string such as mongodb://host/ when store.type is mongodb');
+  if (store.type === 'mongodb' && !/^[A-Za-z0-9_-]{1,63}$/.test(store.database))
+    faults.push('settings: store.database: must be a name of at most 63 letters, digits, _ and -');
   if (`${work_dir}/`.startsWith(`${data_dir}/`) || `${data_dir}/`.startsWith(`${work_dir}/`))
     faults.push(`settings: work_dir: must be apart from data_dir, but they are ${work_dir} and ${data_dir}`);
   if (limits.default_runtime_seconds > limits.max_runtime_seconds)

@@ -1,4 +1,4 @@
-import { type Connection, createConnection } from 'mongoose';
+import { type Connection, createConnection, mongo } from 'mongoose';
 import { StoreError } from '../../ports/errors';
 import { toStoreError, TooSlow } from './mongo-errors';
 import { type Collections, collectionsOf, modelsOf } from './schemas';
@@ -66,7 +66,7 @@ export class MongoConnection {
       return new MongoConnection(connection, limits, options);
     } catch (error) {
       await connection?.close(true).catch(() => undefined);
-      throw toStoreError(error);
+      throw notReached(error);
     }
   }
 
@@ -137,6 +137,23 @@ export class MongoConnection {
     this.closed = true;
     await this.connection.close();
   }
+}
+
+/** What the first connection met. A connection string that cannot be read is a mistake in the settings; it is never shown. */
+function notReached(error: unknown): StoreError {
+  const shown = toStoreError(error);
+  // The parser's own error is another class of the same name.
+  const isUnreadable =
+    error instanceof mongo.MongoAPIError ||
+    error instanceof mongo.MongoRuntimeError ||
+    (error instanceof Error && error.name === 'MongoParseError');
+  if (shown instanceof StoreError && !isUnreadable) return shown;
+  return new StoreError('The task store cannot be used at the moment', {
+    retryable: !isUnreadable,
+    unavailable: true,
+    internal: isUnreadable ? 'store.url cannot be read as a connection string' : `MongoDB is not reached: ${(error as Error).message}`,
+    ...(!isUnreadable && { cause: error }),
+  });
 }
 
 export function closedError(): StoreError {

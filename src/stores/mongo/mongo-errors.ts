@@ -8,7 +8,6 @@ const DUPLICATE_KEY = 11000;
 const REFUSALS: Readonly<Record<number, string>> = {
   13: 'the user may not do this on the database',
   18: 'user name or password are not accepted',
-  33: 'the server cannot be used with this program',
 };
 
 /** The operation took longer than it may; whether it happened is not known. */
@@ -46,6 +45,12 @@ export function isUncertain(error: unknown): boolean {
       typeof error.code === 'number' &&
       [50, 64, 91, 189, 10107, 11600, 11602, 13435, 13436].includes(error.code))
   );
+}
+
+/** True when the database is there but will not have us: wrong credentials, missing rights. Waiting does not mend it. */
+export function isRefusal(error: unknown): boolean {
+  if (error instanceof StoreError) return isRefusal(error.cause);
+  return error instanceof MongoServerError && typeof error.code === 'number' && error.code in REFUSALS;
 }
 
 /** A fault of the database or the way to it as `StoreError`; anything else is a bug and stays what it is. */

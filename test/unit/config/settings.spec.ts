@@ -179,8 +179,28 @@ describe('settings', () => {
     );
   });
 
-  it('shows settings as a file that says the same again', () => {
+  it('wants a connection string for MongoDB, and shows it nowhere', () => {
+    const faults = faultsOf({ argv: ['--store.type=mongodb', '--store.url=user:hunter2@host', '--store.database=a/b'] });
+    expect(faults).toEqual([
+      expect.stringMatching(/^settings: store\.url: must be a connection string/),
+      expect.stringMatching(/^settings: store\.database: /),
+    ]);
+    expect(faults.join()).not.toContain('hunter2');
+    const settings = load({ env: { TES_GATEWAY__STORE__TYPE: 'mongodb', TES_GATEWAY__STORE__URL: 'mongodb://user:hunter2@host/' } });
+    expect(settings.store).toEqual({ type: 'mongodb', url: 'mongodb://user:hunter2@host/', database: 'tes_gateway' });
+    expect(describeSettings(settings)).toContain('url: "[masked]"');
+    expect(describeSettings(settings)).not.toContain('hunter2');
+  });
+
+  it('reads the connection string from a file, as secrets are handed to containers', () => {
+    const secret = file('mongodb://user:hunter2@host/\n');
+    expect(load({ env: { TES_GATEWAY__STORE__TYPE: 'mongodb', TES_GATEWAY__STORE__URL_FILE: secret } }).store.url).toBe(
+      'mongodb://user:hunter2@host/',
+    );
+  });
+
+  it('shows settings as a file that says the same again, secrets aside', () => {
     const settings = load({ env: { TES_GATEWAY__IMAGES__MAP: '{a: /b.sif}', TES_GATEWAY__SERVER__PORT: '9' } });
-    expect(load({ files: [file(describeSettings(settings))] })).toEqual(settings);
+    expect(load({ files: [file(describeSettings(settings))] })).toEqual({ ...settings, store: { ...settings.store, url: '[masked]' } });
   });
 });

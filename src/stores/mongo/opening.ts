@@ -1,0 +1,75 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { StoreError } from '../../ports/errors';
+import { migrate } from './migrations';
+import { closedError, MongoConnection, type MongoTaskStoreOptions } from './mongo-connection';
+import { isRefusal } from './mongo-errors';
+import { OpenStore } from './open-store';
+import { pullBack } from './pull-back';
+import { StoreClock } from './store-clock';
+
+/** Pauses between tries, ms. */
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 10_000;
+
+/** The way from a connection string to a store that can be used. */
+export class Opening {
+  private readonly stopping = new AbortController();
+  private underWay: Promise<OpenStore> | undefined;
+  private lastFailure = 'not tried yet';
+
+  constructor(private readonly options: MongoTaskStoreOptions) {}
+
+  open(patient: boolean): Promise<OpenStore> {
+    this.underWay ??= this.tryUntil(patient);
+    return this.underWay;
+  }
+
+  /** What is thrown at those who come before the store is open. */
+  refusal(): StoreError {
+    if (this.stopping.signal.aborted) return closedError();
+    return new StoreError('The task store cannot be used yet', {
+      retryable: true,
+      unavailable: true,
+      internal: `The task store is not open: ${this.lastFailure}`,
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.underWay?.catch(() => undefined);
+  }
+
+  private async tryUntil(patient: boolean): Promise<OpenStore> {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await this.once();
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        this.lastFailure = error.message;
+        if (this.stopping.signal.aborted) throw closedError();
+        if (!patient || !error.retryable || isRefusal(error)) throw error;
+        this.tell(`${error.message}; tried again in ${pauseMs / 1000} s`);
+        await pause(pauseMs, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+        if (this.stopping.signal.aborted) throw closedError();
+      }
+    }
+  }
+
+  private async once(): Promise<OpenStore> {
+    const connection = await MongoConnection.open(this.options);
+    try {
+      const storeId = await migrate(connection, (line) => this.tell(line));
+      const clock = new StoreClock(await connection.serverTime(), this.options.monotonicNow ?? (() => performance.now()));
+      await pullBack(connection, this.options, clock.now(), (line) => this.tell(line));
+      if (this.stopping.signal.aborted) throw closedError();
+      return new OpenStore(connection, this.options, clock, storeId);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  }
+
+  private tell(line: string): void {
+    this.options.onProgress?.(line);
+  }
+}
