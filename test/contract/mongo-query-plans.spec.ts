@@ -1,0 +1,190 @@
+import { createConnection, mongo, type Connection } from 'mongoose';
+import type { ListQuery } from '../../src/ports/task-store';
+import { dueFilter, dueOptions, nextOptions } from '../../src/stores/mongo/due-tasks';
+import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';
+import { doneOptions } from '../../src/stores/mongo/task-deletions';
+import { namesFilter, namesOptions, pageFilter, pageOptions } from '../../src/stores/mongo/task-pages';
+import { nextReadyOptions, oldestOptions, queueFilter, queueOptions } from '../../src/stores/mongo/task-queue';
+import { describeMongo, freshDatabase } from '../engines/mongo/mongo';
+import { assignedTask, MAX_DUE_MS, queuedTask, requestOf } from './task-store.fixture';
+
+/** As many as a page of 50 must not read. */
+const TASKS = 4000;
+const PAGE = 50;
+/** What a plan may consist of: index scans, merges of several in order, fetches by index entry, and what costs nothing. */
+const ALLOWED = [
+  'IXSCAN',
+  'FETCH',
+  'LIMIT',
+  'SORT_MERGE',
+  'OR',
+  'COUNT_SCAN',
+  'IDHACK',
+  'PROJECTION_SIMPLE',
+  'PROJECTION_COVERED',
+  'PROJECTION_DEFAULT',
+];
+
+interface Stage {
+  readonly stage: string;
+  readonly inputStage?: Stage;
+  readonly inputStages?: readonly Stage[];
+}
+interface Explained {
+  readonly stages: readonly string[];
+  readonly keys: number;
+  readonly documents: number;
+  readonly returned: number;
+}
+
+const stagesOf = ({ stage, inputStage, inputStages = [] }: Stage): string[] => [
+  stage,
+  ...[...inputStages, ...(inputStage === undefined ? [] : [inputStage])].flatMap(stagesOf),
+];
+
+/** A page each of: newest, in the middle, near the end. */
+const PLACES = [0, TASKS / 2, TASKS - 2 * PAGE];
+
+describeMongo('query plans', (url) => {
+  const database = freshDatabase();
+  let connection: Connection;
+  let tasks: mongo.Collection;
+  let now: number;
+  let places: mongo.ObjectId[];
+
+  beforeAll(async () => {
+    const store = await MongoTaskStore.open({ url: url(), database, instance: 'i', maxDueMs: MAX_DUE_MS });
+    now = store.now();
+    for (let made = 0; made < TASKS;) {
+      const group = [];
+      for (; group.length < 500; made += 1) {
+        const changes = {
+          owner: `owner-${made % 2}`,
+          name: `sample-${made % 2 === 0 ? 'even' : 'odd'}-${made}`,
+          tags: { flow: 'one', n: `${made}` },
+        };
+        const kinds = [
+          queuedTask({ ...changes, ...(made % 8 === 0 && { notBefore: now + 60_000 + made }) }),
+          assignedTask(now - made, changes),
+          queuedTask({ ...changes, state: 'COMPLETE', step: 'done', endedAt: 1000 + made }),
+          assignedTask(now - made, { ...changes, backend: 'away', boundTo: 'other' }),
+        ];
+        const task = kinds[made % kinds.length] ?? queuedTask();
+        group.push(store.insert(requestOf(task), task));
+      }
+      await Promise.all(group);
+    }
+    await store.close();
+    connection = await createConnection(url(), { dbName: database }).asPromise();
+    tasks = connection.collection('tasks') as unknown as mongo.Collection;
+    places = (await tasks.find({}, { projection: { place: 1 }, sort: { place: -1 } }).toArray()).map(
+      ({ place }) => place as mongo.ObjectId,
+    );
+  }, 120_000);
+  afterAll(async () => {
+    await connection.dropDatabase();
+    await connection.close();
+  });
+
+  async function explained(filter: object, options: object): Promise<Explained> {
+    const plan = await tasks.find(filter, options as mongo.FindOptions).explain('executionStats');
+    const { executionStats, queryPlanner } = plan as {
+      queryPlanner: { winningPlan: Stage };
+      executionStats: { totalKeysExamined: number; totalDocsExamined: number; nReturned: number };
+    };
+    const { totalKeysExamined: keys, totalDocsExamined: documents, nReturned: returned } = executionStats;
+    return { stages: stagesOf(queryPlanner.winningPlan), keys, documents, returned };
+  }
+  function expectIndexed({ stages, keys, documents, returned }: Explained, wanted: number): void {
+    expect(stages.filter((stage) => !ALLOWED.includes(stage))).toEqual([]);
+    expect(stages).toContain('IXSCAN');
+    expect([keys <= 2 * wanted, keys, wanted]).toEqual([true, keys, wanted]);
+    expect(documents).toBeLessThanOrEqual(2 * wanted);
+    expect(returned).toBeLessThanOrEqual(wanted);
+  }
+
+  const even = { key: 'flow', value: 'one' };
+  it.each([
+    {},
+    { owner: 'owner-1' },
+    { state: 'COMPLETE' },
+    { owner: 'owner-0', state: 'QUEUED' },
+    { tags: [even] },
+    { tags: [{ key: 'flow', value: '' }] },
+    { owner: 'owner-0', tags: [even] },
+    { owner: 'owner-1', tags: [{ key: 'n', value: '' }] },
+    { namePrefix: 'sample-' },
+    { namePrefix: 's' },
+    { namePrefix: 'sample-even' },
+    { owner: 'owner-0', namePrefix: 'sample-even' },
+  ] as Omit<ListQuery, 'pageSize'>[])('a page of %j reads what it shows, wherever it is', async (query) => {
+    for (const at of PLACES) {
+      const { filter, hint } = pageFilter({ ...query, pageSize: PAGE }, places[at]);
+      const plan = await explained(filter, { projection: { state: 1, place: 1 }, ...pageOptions(PAGE + 1, hint) });
+      expectIndexed(plan, PAGE + 1);
+      expect(plan.returned).toBeGreaterThan(PAGE / 4);
+    }
+  });
+
+  it.each([
+    { state: 'QUEUED', tags: [even] },
+    { owner: 'owner-0', state: 'QUEUED', namePrefix: 'sample-' },
+    { tags: [even, { key: 'n', value: '7' }] },
+  ] as Omit<ListQuery, 'pageSize'>[])('a page of several filters %j sorts nothing and reads by an index', async (query) => {
+    const { filter, hint } = pageFilter({ ...query, pageSize: PAGE }, places[TASKS / 2]);
+    const { stages } = await explained(filter, { projection: { state: 1, place: 1 }, ...pageOptions(PAGE + 1, hint) });
+    expect(stages.filter((stage) => !ALLOWED.includes(stage))).toEqual([]);
+  });
+
+  it('few tasks with a name prefix are found in the index of names, without their documents', async () => {
+    const plan = await explained(namesFilter('sample-odd-37'), namesOptions(2 * PAGE));
+    expectIndexed(plan, 2 * PAGE);
+    expect(plan.documents).toBe(0);
+    expect(plan.returned).toBeGreaterThan(PAGE / 2);
+  });
+
+  it('due tasks are read from where they begin, past all that other gateways have to do', async () => {
+    const query = {
+      instance: 'mine',
+      backends: ['local'],
+      boundBackends: ['away'],
+      steps: ['run', 'cancel', 'cleanup', 'retreat'] as const,
+    };
+    expectIndexed(await explained(dueFilter(query, now), dueOptions(PAGE)), PAGE);
+    const next = await explained(dueFilter(query), { ...nextOptions, limit: 1 });
+    expect(next.stages.filter((stage) => !ALLOWED.includes(stage))).toEqual([]);
+    // At most one entry of each range: who can reach it, by step.
+    expect(next.keys).toBeLessThanOrEqual(6 * query.steps.length);
+    expect(next.documents).toBeLessThanOrEqual(6 * query.steps.length);
+  });
+
+  it('the head of the queue is read from its oldest task', async () => {
+    const plan = await explained(
+      queueFilter({ limit: PAGE, backendsOpen: ['local', 'x'], fits: { cpuCores: 4, ramGb: 4 } }, now),
+      queueOptions(PAGE),
+    );
+    expectIndexed(plan, PAGE);
+    expect(plan.returned).toBe(PAGE);
+    const small = await explained(
+      queueFilter({ limit: PAGE, backendsOpen: [], fits: { cpuCores: 0.1, ramGb: 4 } }, now),
+      queueOptions(PAGE),
+    );
+    expect([small.documents, small.returned]).toEqual([0, 0]);
+  });
+
+  it.each([
+    ['the oldest task', { state: 'QUEUED' }, oldestOptions],
+    ['the next pause that ends', { readyAt: { $gt: 1 } }, nextReadyOptions],
+  ])('%s is one entry of an index', async (_name, filter, options) => {
+    expectIndexed(await explained(filter, { ...options, limit: 1 }), 1);
+  });
+
+  it('what is done is deleted from its oldest end', async () => {
+    expectIndexed(await explained({ doneAt: { $lt: now } }, doneOptions(PAGE)), PAGE);
+  });
+
+  it('bound tasks are found by their instance', async () => {
+    const options = { sort: { place: 1 }, hint: { bound: 1, place: 1 }, limit: PAGE };
+    expectIndexed(await explained({ bound: 'other' }, options), PAGE);
+  });
+});
