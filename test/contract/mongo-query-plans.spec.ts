@@ -1,4 +1,5 @@
-import { createConnection, mongo, type Connection } from 'mongoose';
+import type { mongo} from 'mongoose';
+import { createConnection, type Connection } from 'mongoose';
 import type { ListQuery } from '../../src/ports/task-store';
 import { dueFilter, dueOptions, nextOptions } from '../../src/stores/mongo/due-tasks';
 import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';
@@ -76,7 +77,7 @@ describeMongo('query plans', (url) => {
     }
     await store.close();
     connection = await createConnection(url(), { dbName: database }).asPromise();
-    tasks = connection.collection('tasks') as unknown as mongo.Collection;
+    tasks = connection.collection('tasks');
     places = (await tasks.find({}, { projection: { place: 1 }, sort: { place: -1 } }).toArray()).map(
       ({ place }) => place as mongo.ObjectId,
     );

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { mongo } from 'mongoose';
 import { cacheDirectory, runScript } from '../engines';
 
 /** A real MongoDB. `MONGODB_URI` names one that is there; otherwise `start.sh` starts one, which ends by itself with jest. */
@@ -23,10 +24,63 @@ export function requireMongo(): Promise<string> {
 }
 
 async function start(): Promise<string> {
-  const given = process.env['MONGODB_URI'];
-  if (given !== undefined) return given;
-  const answer = await runScript('mongo/start.sh', ['--owner', String(jestProcess), join(cacheDirectory, 'mongo', 'server')]);
+  return process.env['MONGODB_URI'] ?? startIn(join(cacheDirectory, 'mongo', 'server'));
+}
+
+async function startIn(directory: string): Promise<string> {
+  const answer = await runScript('mongo/start.sh', ['--owner', String(jestProcess), directory]);
   return answer.slice(answer.indexOf('=') + 1);
+}
+
+/** A mongod of one's own, to be killed, stopped and hindered; always the one that `install.sh` gives. Port and data outlive its end. */
+export class OwnMongo {
+  static async start(): Promise<OwnMongo> {
+    const below = join(cacheDirectory, 'mongo');
+    mkdirSync(below, { recursive: true });
+    const directory = mkdtempSync(join(below, 'own-'));
+    return new OwnMongo(directory, await startIn(directory));
+  }
+
+  private constructor(
+    private readonly directory: string,
+    readonly url: string,
+  ) {}
+
+  get pid(): number {
+    return Number(readFileSync(join(this.directory, 'mongod.pid'), 'utf8'));
+  }
+
+  kill9(): void {
+    process.kill(this.pid, 'SIGKILL');
+  }
+
+  async stop(): Promise<void> {
+    await runScript('mongo/stop.sh', [this.directory]);
+  }
+
+  async startAgain(): Promise<void> {
+    await startIn(this.directory);
+  }
+
+  /** Hinders the commands of gateways, as `configureFailPoint: 'failCommand'` says; `mode` such as `{ times: 3 }`, 'alwaysOn' or 'off'. */
+  async hinder(mode: 'alwaysOn' | 'off' | { readonly times: number }, data: Readonly<Record<string, unknown>> = {}): Promise<void> {
+    const command = { configureFailPoint: 'failCommand', mode, ...(mode !== 'off' && { data: { ...data, appName: 'tes-gateway' } }) };
+    await this.admin((admin) => admin.command(command));
+  }
+
+  async admin<Result>(work: (admin: mongo.Db) => Promise<Result>): Promise<Result> {
+    const client = new mongo.MongoClient(this.url);
+    try {
+      return await work(client.db('admin'));
+    } finally {
+      await client.close();
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
 }
 
 /** The name of a database of one's own. */
