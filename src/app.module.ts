@@ -133,7 +133,10 @@ export class Gateway {
   async start(): Promise<number> {
     const { server } = this.context.settings;
     // The backends ask their runtimes, which are other processes, while the routes are made.
-    await Promise.all([this.disk.start(), this.startEngine(), this.app.init()]);
+    const begun = [this.disk.start(), this.startEngine(), this.app.init()];
+    // Whoever stops the gateway because one of them failed finds none of the others half-way.
+    await Promise.allSettled(begun);
+    await Promise.all(begun);
     await this.app.listen(server.port, server.host);
     const address = this.app.getHttpServer().address();
     return typeof address === 'object' && address !== null ? address.port : server.port;

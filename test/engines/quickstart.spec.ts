@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Engine } from './engines';
@@ -79,6 +79,7 @@ describeEngine('bubblewrap', 'quickstart in a fresh clone', () => {
       ]);
       expect(code).toBe(0);
       expect(output).not.toContain('Serving until');
+      expect(readdirSync(join(clone.directory, 'data', 'compile-cache'))).toHaveLength(1);
       await expect(fetch(`http://127.0.0.1:${port}/healthz`)).rejects.toThrow();
     },
     LONG,
