@@ -1,6 +1,6 @@
 import type { TesTaskRequest } from '../../../task/tes';
 import { hasWildcard, segmentsOf } from '../container-path';
-import { untouchableDirectories } from '../job-paths';
+import { jobDirectories, untouchableDirectories } from '../job-paths';
 import { isShellName } from '../shell-quote';
 import { gpusRefusals } from './gpus';
 import type { RuntimeName } from './runtime';
@@ -18,6 +18,7 @@ export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): reado
   if (runtime !== 'bubblewrap') reasons.push(...gpusRefusals(request));
   if (runtime === 'apptainer') reasons.push(...unspeakableVariables(request));
   if (runtime === 'podman') reasons.push(...unspeakableToPodman(request));
+  if (runtime === 'docker' || runtime === 'podman') reasons.push(...unmountable(request));
   if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
   return reasons;
 }
@@ -57,6 +58,13 @@ function unspeakableToPodman(request: TesTaskRequest): readonly string[] {
       .filter(([name, value]) => /^\s/.test(name) || /\r\n/.test(name + value))
       .map(([name]) => `$.executors[${index}].env: podman cannot pass this variable exactly: ${JSON.stringify(name)}`),
   );
+}
+
+/** docker and podman read a mount as a line of CSV, in which the CR of a CR LF is lost: the directory would be another one. */
+function unmountable(request: TesTaskRequest): readonly string[] {
+  return jobDirectories(request)
+    .directories.filter((segments) => segments.some((segment) => segment.includes('\r\n')))
+    .map((segments) => `${JSON.stringify(`/${segments.join('/')}`)} holds CR LF and cannot be mounted exactly`);
 }
 
 function skeletonPaths(request: TesTaskRequest): readonly string[] {

@@ -35,6 +35,12 @@ describe('what can never be carried out', () => {
     expect([names('apptainer', odd), names('podman', odd), names('docker', odd), names('bubblewrap', odd)]).toEqual([5, 2, 0, 0]);
   });
 
+  it('are directories that docker and podman would mount under another name', () => {
+    const odd = request({ workdir: '/work/a\r\nb' });
+    expect(RUNTIME_NAMES.filter((runtime) => refusalsOf(runtime, odd).length > 0).sort()).toEqual(['docker', 'podman']);
+    expect(refusalsOf('podman', request({ workdir: '/work/a\rb\nc' }))).toEqual([]);
+  });
+
   it('are files in the place of a system directory, under bubblewrap', () => {
     expect(refusalsOf('bubblewrap', request({ stdout: '/etc' }))).toHaveLength(1);
     expect(refusalsOf('bubblewrap', request({ stdout: '/etc.txt' }))).toEqual([]);
