@@ -9,9 +9,13 @@ import { startServer } from './server';
 import { Refused, TERMINAL_STATES, TesClient } from './tes-client';
 import { Witness } from './witness';
 
-const KILLS = 20;
-/** Creates in one life of the server. */
-const CREATES = { bubblewrap: 8, podman: 4 } as const;
+/** Kills, and creates in one life of the server. What docker and apptainer share with the others is asked of those. */
+const PLANS = {
+  bubblewrap: { kills: 20, creates: 8 },
+  podman: { kills: 20, creates: 4 },
+  docker: { kills: 5, creates: 3 },
+  apptainer: { kills: 5, creates: 4 },
+} as const;
 
 interface Acknowledged {
   readonly id: string;
@@ -20,7 +24,8 @@ interface Acknowledged {
   cancelAsked: boolean;
 }
 
-for (const name of ['bubblewrap', 'podman'] as const) {
+for (const name of ['bubblewrap', 'podman', 'docker', 'apptainer'] as const) {
+  const { kills, creates } = PLANS[name];
   describeEngine(name, 'a server killed at random moments', (engine) => {
     const random = new Random(SEED);
     let witness: Witness;
@@ -80,18 +85,18 @@ for (const name of ['bubblewrap', 'podman'] as const) {
           await server.client.cancel(victim.id);
         }
       };
-      await Promise.allSettled(Array.from({ length: CREATES[name] }, once));
+      await Promise.allSettled(Array.from({ length: creates }, once));
     };
 
-    it(`loses nothing and starts nothing twice in an attempt over ${KILLS} kills (TES_GATEWAY_SEED=${SEED})`, async () => {
-      for (let kill = 0; kill < KILLS; kill += 1) {
+    it(`loses nothing and starts nothing twice in an attempt over ${kills} kills (TES_GATEWAY_SEED=${SEED})`, async () => {
+      for (let kill = 0; kill < kills; kill += 1) {
         const loaded = load();
         await new Promise((resolve) => setTimeout(resolve, random.between(20, 1200)));
         await server.kill9();
         await loaded;
         await server.start();
       }
-      expect(known.length).toBeGreaterThan(KILLS);
+      expect(known.length).toBeGreaterThan(kills);
 
       const wrong: string[] = [];
       for (const task of known) {

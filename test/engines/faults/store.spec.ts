@@ -19,11 +19,11 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     return join(server.dataDirectory, name);
   };
   const identity = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
-  /** Every page but the first, as by a disk that wrote something else. */
+  /** Some pages in the middle, as by a disk that wrote something else: there, texts of clients lie. */
   const damage = (path: string): void => {
     const file = openSync(path, 'r+');
-    const size = statSync(path).size;
-    for (let offset = 4096; offset < size; offset += 4096) writeSync(file, Buffer.alloc(512, 0xa5), 0, 512, offset);
+    const middle = Math.floor(statSync(path).size / 2 / 4096) * 4096;
+    for (let page = 0; page < 8; page += 1) writeSync(file, Buffer.alloc(512, 0xa5), 0, 512, middle + page * 4096);
     closeSync(file);
   };
   const task = { executors: [{ image: 'localhost/busybox:latest', command: ['true'] }] };
@@ -37,7 +37,7 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
   }, 120_000);
 
   it('is refused at start and left as it is when it is damaged', async () => {
-    for (let index = 0; index < 20; index += 1) await server.client.create({ ...task, description: 'x'.repeat(5000) });
+    for (let index = 0; index < 20; index += 1) await server.client.create({ ...task, description: 'x'.repeat(40_000) });
     await server.stop();
     const path = storeFile();
     damage(path);
@@ -50,7 +50,7 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
 
   it('that is damaged while the server runs is not written any more, which every answer says that needs it, and is left as it is', async () => {
     const ids: string[] = [];
-    for (let index = 0; index < 20; index += 1) ids.push(await server.client.create({ ...task, description: 'x'.repeat(5000) }));
+    for (let index = 0; index < 20; index += 1) ids.push(await server.client.create({ ...task, description: 'x'.repeat(40_000) }));
     for (const id of ids) await server.client.ended(id);
     // So that nothing of it is in memory, and all of it in the one file.
     await server.stop();
@@ -60,9 +60,12 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     const before = identity(path);
 
     const unusable = { status: 503, body: expect.stringMatching(/"message":"The task store [^"]*damaged/) as unknown };
-    await expect(server.client.get(ids[0] ?? '')).rejects.toMatchObject(unusable);
+    const looks = await Promise.allSettled(ids.map((id) => server.client.get(id)));
+    const failed = looks.filter((look) => look.status === 'rejected').map(({ reason }) => reason as unknown);
+    expect(failed.length).toBeGreaterThan(0);
+    expect(failed.length).toBeLessThan(ids.length);
+    for (const reason of failed) expect(reason).toMatchObject(unusable);
     await expect(server.client.create(task)).rejects.toMatchObject(unusable);
-    await expect(server.client.cancel(ids[0] ?? '')).rejects.toMatchObject(unusable);
     const ready = await fetch(`${server.url}/readyz`);
     expect([ready.status, await ready.json()]).toMatchObject([503, { status: 'unavailable', store: { ok: false } }]);
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
