@@ -30,9 +30,19 @@ export interface RealJob {
   readonly files: Map<string, string>;
 }
 
+/**
+ * `before` the effect it fails · it says `after` the effect that it failed · the effect is at once, the answer comes `late` or very
+ * late (`stale`), when much has changed · a look finds every job `gone`, which an earlier look, whose answer may be late, found at work or at its end.
+ */
+export type Verdict = 'before' | 'after' | 'late' | 'stale' | 'gone';
+/** Longer than it takes to lose a job and start the next. */
+const LATE_MS = 2_000;
+/** Longer than any lease. */
+const STALE_MS = 40_000;
+
 export interface Script {
-  /** Called at the door of every verb; may throw or wait, and may say after the effect that it failed. */
-  readonly onCall?: (verb: string, name: string) => Promise<'before' | 'after' | undefined> | 'before' | 'after' | undefined;
+  /** Called at the door of every verb: how it goes wrong, if it does. */
+  readonly onCall?: (verb: string, name: string) => Verdict | undefined;
   /** How a job goes: after how many looks it ends, and how. */
   readonly life?: (job: Job) => { readonly looks: number; readonly ending: Ending };
   /** Called inside the submit that starts a job, before it answers. */
@@ -106,7 +116,7 @@ export class ScriptedBackend extends ExecutionBackend {
         this.script.onStart?.(job.name);
       }
     }
-    if (fail === 'after') throw new BackendError('connection reset', { retryable: true });
+    await this.leave(fail, false);
     return {
       backend: this.name,
       version: 1,
@@ -117,8 +127,12 @@ export class ScriptedBackend extends ExecutionBackend {
 
   async observe(jobs: readonly { readonly name: string; readonly handle: Handle }[]): Promise<readonly Observation[]> {
     const fail = await this.door('observe', jobs[0]?.name ?? '');
-    if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
-    return jobs.map(({ name, handle }) => this.look(name, Number(handle.data['executors'] ?? 1)));
+    const seen = jobs.map(({ name, handle }) => {
+      if (fail === 'gone') this.world.jobs.delete(name);
+      return this.look(name, Number(handle.data['executors'] ?? 1));
+    });
+    await this.leave(fail);
+    return seen;
   }
 
   workspace(job: Job): Workspace {
@@ -131,7 +145,7 @@ export class ScriptedBackend extends ExecutionBackend {
     this.world.fenced.add(name);
     const real = this.world.jobs.get(name);
     if (real) real.state = 'ended';
-    if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
+    await this.leave(fail);
     return undefined;
   }
 
@@ -141,7 +155,7 @@ export class ScriptedBackend extends ExecutionBackend {
     if (real?.state === 'running' && real.looksLeft > 0) throw new Error(`cleanup of ${name} while it runs`);
     this.world.jobs.delete(name);
     this.world.marks.delete(name);
-    if (fail === 'after') throw new BackendError('connection reset', { retryable: true, unavailable: true });
+    await this.leave(fail);
   }
 
   health(): Promise<BackendHealth> {
@@ -201,10 +215,16 @@ export class ScriptedBackend extends ExecutionBackend {
     return { jobName: name, phase: ending.phase, executors: codes.map(executorRecord), systemLogs: [] };
   }
 
-  private async door(verb: string, name: string): Promise<'after' | undefined> {
-    const verdict = await this.script.onCall?.(verb, name);
+  private async door(verb: string, name: string): Promise<Verdict | undefined> {
+    const verdict = await Promise.resolve(this.script.onCall?.(verb, name));
     if (verdict === 'before') throw new BackendError('connection refused', { retryable: true, unavailable: verb !== 'submit' });
     return verdict;
+  }
+
+  private async leave(verdict: Verdict | undefined, unavailable = true): Promise<void> {
+    if (verdict === 'after') throw new BackendError('connection reset', { retryable: true, unavailable });
+    if (verdict === 'late' || verdict === 'stale')
+      await new Promise((resolve) => setTimeout(resolve, verdict === 'late' ? LATE_MS : STALE_MS));
   }
 }
 

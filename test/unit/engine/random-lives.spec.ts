@@ -1,6 +1,6 @@
 import fc from '../../property';
 import { AnonymousPrincipal } from '../../engine/principals';
-import { type Ending, ScriptedBackend, ScriptedWorld } from '../../engine/scripted-backend';
+import { type Ending, ScriptedBackend, ScriptedWorld, type Verdict } from '../../engine/scripted-backend';
 import { MemoryStorage } from '../../engine/memory-storage';
 import { Mortal } from '../../engine/mortal';
 import { Engine } from '../../../src/engine/engine';
@@ -17,7 +17,7 @@ import { ADMISSION, ENGINE, SERVICE, SILENT } from '../../engine/settings';
 /** What a life is made of; a failing one is printed as this list, shrunk. */
 type Act =
   | { readonly act: 'create'; readonly looks: number; readonly ending: Ending['phase']; readonly files: boolean }
-  | { readonly act: 'cancel'; readonly which: number }
+  | { readonly act: 'cancel'; readonly which: number; readonly ms: number; readonly turns: number }
   | { readonly act: 'wait'; readonly ms: number }
   | { readonly act: 'crash' }
   | { readonly act: 'power' }
@@ -31,12 +31,15 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       act: fc.constant('create' as const),
-      looks: fc.nat(4),
+      looks: fc.constantFrom(0, 1, 2, 4, 30),
       ending: fc.constantFrom(...ENDINGS),
       files: fc.boolean(),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ act: fc.constant('cancel' as const), which: fc.nat(5) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ act: fc.constant('cancel' as const), which: fc.nat(5), ms: fc.constantFrom(0, 100, 1_000), turns: fc.nat(8) }),
+  },
   { weight: 5, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.constantFrom(1, 50, 400, 3_000, 20_000) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('crash' as const) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('power' as const) }) },
@@ -44,7 +47,10 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ act: fc.constant('clock' as const), ms: fc.constantFrom(-3_600_000, -500, 500, 86_400_000) }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('nudge' as const), which: fc.nat(5) }) },
 );
-const verdict = fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, fc.constantFrom('before' as const, 'after' as const));
+const verdict = fc.oneof(
+  { weight: 6, arbitrary: fc.constant(undefined) },
+  fc.constantFrom<Verdict>('before', 'after', 'late', 'stale', 'gone'),
+);
 
 /** Real turns of the event loop: group commits and promises settle in them, whatever the imaginary clock says. */
 async function turns(count: number): Promise<void> {
@@ -56,6 +62,7 @@ class Life {
   readonly storage = new MemoryStorage();
   readonly ids: string[] = [];
   readonly faults: string[] = [];
+  private readonly cancelled = new Set<string>();
   private readonly lives = new Map<string, { looks: number; ending: Ending['phase'] }>();
   private readonly terminal = new Map<string, TaskRecord>();
   private faulty = true;
@@ -74,7 +81,7 @@ class Life {
 
   constructor(
     private store: TaskStore,
-    private readonly verdicts: readonly ('before' | 'after' | undefined)[],
+    private readonly verdicts: readonly (Verdict | undefined)[],
   ) {
     this.storage.objects.set('mem://in', 'input');
   }
@@ -150,8 +157,11 @@ class Life {
         break;
       }
       case 'cancel': {
+        // In the middle of whatever is due, too, not only when all is quiet.
+        jest.advanceTimersByTime(one.ms);
+        await turns(one.turns);
         const id = this.ids[one.which % Math.max(1, this.ids.length)];
-        if (id !== undefined) void this.service?.cancel(AnonymousPrincipal, id).catch(() => undefined);
+        if (id !== undefined) void this.cancel(id).catch(() => undefined);
         break;
       }
       case 'wait':
@@ -184,6 +194,14 @@ class Life {
     if (this.mortal.dead) await this.boot();
   }
 
+  /** A cancel that was acknowledged holds, unless the task had ended before. */
+  private async cancel(id: string): Promise<void> {
+    await this.service?.cancel(AnonymousPrincipal, id);
+    const state = await this.store.getState(id);
+    if (state === 'CANCELING') this.cancelled.add(id);
+    else if (state === undefined || !isTerminal(state)) this.faults.push(`${id} is ${String(state)} after its cancel was acknowledged`);
+  }
+
   /** Faults stop; whatever can end must now. */
   async peace(): Promise<void> {
     this.faulty = false;
@@ -202,6 +220,7 @@ class Life {
     for (const id of stored) {
       const task = await this.store.getTask(id);
       expect(task).toMatchObject({ id, step: 'done' });
+      if (this.cancelled.has(id)) expect(task).toMatchObject({ id, state: 'CANCELED' });
       if (task?.state === 'COMPLETE') expect(task.attempts.at(-1)?.executors).toHaveLength(1);
     }
     // A job that no task knows has been swept, and none began twice.
