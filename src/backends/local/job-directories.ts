@@ -1,4 +1,4 @@
-import { promises as fs, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import { errorCode, isMissing } from '../shared/file-errors';
@@ -112,27 +112,6 @@ export async function removeTree(path: string): Promise<void> {
     if (code !== 'EACCES' && code !== 'EPERM' && code !== 'ENOTEMPTY') throw error;
     await openUp(path);
     await fs.rm(path, { recursive: true, force: true });
-  }
-}
-
-/** A workspace. What the script and the plan are made of is a handful of files and goes at once; trees may hold anything. */
-export async function removeWorkspace(layout: Layout): Promise<void> {
-  for (const trees of [layout.trees, layout.inputs]) {
-    if (!existsNow(trees)) continue;
-    for (const name of readdirSync(trees)) if (!isRemovedEmpty(join(trees, name))) await removeTree(join(trees, name));
-  }
-  for (const other of ['layer', 'fill', 'copied', 'unpacked'].map((name) => join(layout.directory, name))) {
-    if (existsNow(other)) await removeTree(other);
-  }
-  rmSync(layout.directory, { recursive: true, force: true });
-}
-
-function isRemovedEmpty(path: string): boolean {
-  try {
-    rmdirSync(path);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -8,6 +8,7 @@ import type { Handle } from '../../task/task-record';
 import type { TesTaskRequest } from '../../task/tes';
 import { parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
+import type { Layout } from '../shared/layout';
 import { readPart } from '../shared/log-tail';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
 import { mountPlan } from '../shared/mount-plan';
@@ -17,7 +18,7 @@ import type { RuntimeName } from '../shared/runtimes/runtime';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import { JobCgroups } from './cgroups';
 import { HostEtc } from './host-etc';
-import { JobDirectories, removeTree, removeWorkspace } from './job-directories';
+import { JobDirectories, removeTree } from './job-directories';
 import { JobFence } from './job-fence';
 import { JobObserver } from './job-observer';
 import { JobStarter } from './job-starter';
@@ -125,6 +126,7 @@ export class LocalBackend extends ExecutionBackend {
   }
 
   override async start(signal: AbortSignal): Promise<void> {
+    this.client.open();
     await this.directories.prepare();
     await this.cgroups.probe();
     await this.runtimes.start(signal);
@@ -193,8 +195,17 @@ export class LocalBackend extends ExecutionBackend {
     else await this.runtimes.removeContainers(name, handle, signal);
     await this.cgroups.remove(name, this.runtimes.needsMemoryGroup);
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.keep(name);
-    else await removeWorkspace(layout);
+    else await this.removeWorkspace(layout);
     await this.directories.removeMark(name);
+  }
+
+  /** Whatever its modes are: without root, a job may have taken away its own right to write. */
+  private async removeWorkspace({ directory }: Layout): Promise<void> {
+    try {
+      await this.client.remove(directory);
+    } catch {
+      await removeTree(directory);
+    }
   }
 
   private async keep(name: string): Promise<void> {
@@ -202,6 +213,10 @@ export class LocalBackend extends ExecutionBackend {
     if (!existsNow(directory)) return;
     await removeTree(this.directories.kept(name));
     await fs.rename(directory, this.directories.kept(name));
+  }
+
+  override async close(): Promise<void> {
+    await this.client.close();
   }
 
   override async health(signal: AbortSignal): Promise<BackendHealth> {

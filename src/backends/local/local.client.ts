@@ -1,5 +1,6 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { machineError } from '../shared/file-errors';
+import { LocalThread } from './local-thread';
 import { COMMAND_ENVIRONMENT } from './local.settings';
 import { JOB_VARIABLE } from './process-table';
 
@@ -16,6 +17,9 @@ export interface CommandResult {
 /** Starts processes. Nothing here knows tasks or containers. */
 export class LocalClient {
   private readonly running = new Set<string>();
+  private readonly starts = new LocalThread();
+  /** Apart, because a workspace may hold very much. */
+  private readonly removals = new LocalThread();
   readonly environment: Readonly<Record<string, string>>;
 
   constructor(environment: Readonly<Record<string, string>> = {}) {
@@ -35,28 +39,35 @@ export class LocalClient {
    * Starts a job script in a session of its own, with nothing tied to this process: it lives on when the gateway ends, however
    * that happens. Resolves when the process exists. `ended` is called when it exits while this process lives.
    */
-  startScript(jobName: string, script: string, directory: string, ended: () => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const child = spawn('/bin/sh', [script, directory], {
-        detached: true,
-        stdio: 'ignore',
-        cwd: '/',
-        env: { ...this.environment, [JOB_VARIABLE]: jobName },
-      });
-      child.once('error', (error) => {
-        this.running.delete(jobName);
-        reject(machineError('start a job', error));
-      });
-      child.once('spawn', () => {
-        this.running.add(jobName);
-        child.unref();
-        resolve();
-      });
-      child.once('exit', () => {
-        this.running.delete(jobName);
-        ended();
-      });
-    });
+  async startScript(jobName: string, script: string, directory: string, ended: () => void): Promise<void> {
+    const gone = (): void => {
+      this.running.delete(jobName);
+      ended();
+    };
+    try {
+      // Known before it is: its end may be told at once.
+      this.running.add(jobName);
+      await this.starts.startScript(script, directory, { ...this.environment, [JOB_VARIABLE]: jobName }, gone);
+    } catch (error) {
+      this.running.delete(jobName);
+      throw machineError('start a job', error);
+    }
+  }
+
+  /** Removes a tree without holding anything up; rejects with the file system's error. */
+  remove(path: string): Promise<void> {
+    return this.removals.remove(path);
+  }
+
+  /** The threads, while this process still has what they need. */
+  open(): void {
+    this.starts.open();
+    this.removals.open();
+  }
+
+  /** What was started lives on. */
+  async close(): Promise<void> {
+    await Promise.all([this.starts.close(), this.removals.close()]);
   }
 
   /** Carries a command out to its end, without a shell. Any exit code resolves; only a command that cannot be started rejects. */
