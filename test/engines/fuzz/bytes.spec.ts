@@ -8,6 +8,37 @@ import { startServer } from '../server';
 const REQUESTS = 6000;
 const ALLOWED_5XX = [503, 507];
 
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/** The answers on one connection, one after the other; one that was cut off is left out. */
+function answersOf(bytes: Buffer): readonly Answer[] {
+  const answers: Answer[] = [];
+  for (let at = 0; ;) {
+    const end = bytes.indexOf('\r\n\r\n', at);
+    if (end < 0) return answers;
+    const head = bytes.toString('latin1', at, end);
+    const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
+    const body = bytes.toString('utf8', end + 4, end + 4 + length);
+    at = end + 4 + length;
+    if (at > bytes.length) return answers;
+    answers.push({ status: Number(head.slice(9, 12)), type: /^content-type: (.*)$/im.exec(head)?.[1] ?? '', body });
+  }
+}
+
+/** What is wrong with an answer by our own document: an error is `{code, message, details?}` and nothing else, in JSON. */
+function faultOf({ status, type, body }: Answer): string | undefined {
+  if (status >= 500 && !ALLOWED_5XX.includes(status)) return 'a fault of the server';
+  if (status < 400 || (body === '' && type === '')) return undefined;
+  if (!type.startsWith('application/json')) return `an error as ${type}`;
+  const { code, message, details, ...others } = JSON.parse(body) as Record<string, unknown>;
+  const isRight = typeof code === 'string' && typeof message === 'string' && (details === undefined || Array.isArray(details));
+  return isRight && Object.keys(others).length === 0 ? undefined : 'an error off the schema';
+}
+
 describeEngine('bubblewrap', 'requests of damaged bytes', (engine) => {
   let server: RunningServer;
   beforeAll(async () => {
@@ -73,29 +104,30 @@ describeEngine('bubblewrap', 'requests of damaged bytes', (engine) => {
     return bytes;
   };
 
-  /** The status codes of every answer that comes back, in at most a second after the last byte was sent. */
-  const send = (bytes: Buffer): Promise<readonly number[]> =>
+  /** Every answer that comes back, in at most a second after the last byte was sent. */
+  const send = (bytes: Buffer): Promise<readonly Answer[]> =>
     new Promise((resolve) => {
       const socket = connect(server.port, '127.0.0.1', () => socket.end(bytes));
-      let answer = '';
+      const chunks: Buffer[] = [];
       socket.setTimeout(1000, () => socket.destroy());
-      socket.on('data', (data) => (answer += data.toString('latin1')));
+      socket.on('data', (data) => chunks.push(data));
       socket.on('error', () => undefined);
-      socket.on('close', () => resolve([...answer.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, code]) => Number(code))));
+      socket.on('close', () => resolve(answersOf(Buffer.concat(chunks))));
     });
 
   const residentMib = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
 
-  it(`are never answered 5xx, and memory stays flat (TES_GATEWAY_SEED=${SEED})`, async () => {
+  it(`are answered as our own document says, never 5xx, and memory stays flat (TES_GATEWAY_SEED=${SEED})`, async () => {
     const id = await server.client.create(task);
     const bad: string[] = [];
     let answers = 0;
     const some = async (count: number): Promise<void> => {
       for (let index = 0; index < count; index += 1) {
         const bytes = damaged(random.pick(requests(id)));
-        for (const code of await send(bytes)) {
+        for (const answer of await send(bytes)) {
           answers += 1;
-          if (code >= 500 && !ALLOWED_5XX.includes(code)) bad.push(`${code}: ${JSON.stringify(bytes.toString('latin1'))}`);
+          const fault = faultOf(answer);
+          if (fault !== undefined) bad.push(`${answer.status} ${fault}: ${answer.body} to ${JSON.stringify(bytes.toString('latin1'))}`);
         }
       }
     };

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeEngine, runScript } from '../engines';
 import { SEED } from '../../random';
@@ -8,8 +9,8 @@ import { startServer } from '../server';
 /** What a request of the document's own making may never meet. */
 const CHECKS =
   'not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance';
-/** The official file documents 200 alone, so error answers are checked against our own document. */
-const OFFICIAL_CHECKS = 'not_a_server_error';
+/** The official file documents 200 alone: what is answered 200 must be as it says; error answers are checked against our own document. */
+const OFFICIAL_CHECKS = 'not_a_server_error,content_type_conformance,response_schema_conformance';
 
 describeEngine('bubblewrap', 'requests that schemathesis makes', (engine) => {
   let server: RunningServer;
@@ -47,8 +48,13 @@ describeEngine('bubblewrap', 'requests that schemathesis makes', (engine) => {
     expect(await schemathesis(`${server.url}/docs-json`, '--checks', CHECKS)).toBe('no failure');
   }, 400_000);
 
-  it(`from the official document are never answered 5xx (TES_GATEWAY_SEED=${SEED})`, async () => {
-    const official = join(__dirname, '..', '..', 'e2e', 'tes-1.1.openapi.yaml');
+  it(`from the official document are answered as it says, and never 5xx (TES_GATEWAY_SEED=${SEED})`, async () => {
+    const document = readFileSync(join(__dirname, '..', '..', 'e2e', 'tes-1.1.openapi.yaml'), 'utf8');
+    // By its own words the MINIMAL view has no executors, which it nevertheless requires.
+    const consistent = document.replace(/(\n {4}tesTask:\n) {6}required:\n +- executors\n/, '$1');
+    expect(consistent).not.toBe(document);
+    const official = join(server.directory, 'official.yaml');
+    writeFileSync(official, consistent);
     expect(await schemathesis(official, '--url', `${server.url}/ga4gh/tes/v1`, '--checks', OFFICIAL_CHECKS)).toBe('no failure');
   }, 400_000);
 });
