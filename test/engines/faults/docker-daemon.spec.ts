@@ -53,7 +53,12 @@ describeEngine('docker', 'a daemon that goes away and comes back', (shared) => {
     const waiting = await client.create(task('waiting'));
     const cancelled = await client.create(task('cancelled'));
     await client.cancel(cancelled);
-    for (const id of [running, waiting, cancelled]) expect((await client.get(id)).id).toBe(id);
+    for (const view of ['MINIMAL', 'BASIC', 'FULL'] as const) {
+      for (const id of [running, waiting, cancelled]) expect((await client.get(id, view)).id).toBe(id);
+      expect((await client.list(`view=${view}`)).tasks.map(({ id }) => id)).toEqual([cancelled, waiting, running]);
+    }
+    for (const path of ['/ga4gh/tes/v1/service-info', '/healthz', '/readyz'])
+      expect((await fetch(`${server.url}${path}`)).status).toBe(200);
     expect(['QUEUED', 'INITIALIZING']).toContain((await client.get(waiting)).state);
 
     witness.release('running');
