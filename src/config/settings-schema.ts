@@ -29,7 +29,7 @@ export const settingsSchema = {
   },
   instance: { doc: 'Name of this process among gateways; made up once and kept in `data_dir` when empty', format: 'text', default: '' },
   data_dir: {
-    doc: 'The store, the instance name and, by default, the files that `file:` URLs may reach',
+    doc: 'The store, the instance name, compiled code for the next start and, by default, the files that `file:` URLs may reach',
     format: 'text',
     default: './data',
   },
