@@ -15,7 +15,11 @@ type Order =
 
 const answer = (id: number, what: 'done' | 'ended', error?: unknown): void => {
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
-  parentPort?.postMessage({ id, what, ...(error !== undefined && { failed: String(error), ...(code !== undefined && { code }) }) });
+  parentPort?.postMessage({
+    id,
+    what,
+    ...(error !== undefined && { failed: error instanceof Error ? error.message : 'unknown error', ...(code !== undefined && { code }) }),
+  });
 };
 
 parentPort?.on('message', (order: Order) => {
