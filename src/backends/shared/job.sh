@@ -2,7 +2,7 @@
 # every word went through quoteWord. Called as `sh SCRIPT WORKSPACE`; works in the workspace with relative names.
 # The runtime's own part (runtimes/*.sh) stands before this text in the same file.
 #
-# What it promises: a second start of one attempt exits at once (the `started` link); the cancel mark is looked at before every
+# What it promises: a second start of one attempt exits at once (the `started` file); the cancel mark is looked at before every
 # start; streams are opened only in streams/, which no container sees; files that an executor names are read and placed only
 # while no container runs, and never through a link; `result` appears whole, by rename, when nothing of the job runs any more.
 # progress holds one line per event, UP being seconds since boot: WORD UP ARGUMENTS.
@@ -126,7 +126,10 @@ read -r line </proc/$$/stat
 now
 first=${up%.*}
 set -- ${line##*) }
-echo "$$ ${20} $boot" >"started.$$" && ln "started.$$" started 2>/dev/null || exit 0
+# Without overwriting: of two starts one makes the file. `ln` would do too, for the price of a process.
+set -C
+{ echo "$$ ${20} $boot" >started; } 2>/dev/null || exit 0
+set +C
 
 . ./plan/plan.sh
 
