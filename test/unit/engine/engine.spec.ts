@@ -69,14 +69,16 @@ describe('the engine', () => {
   });
 
   it('keeps EXECUTOR_ERROR when the outputs of a failed executor cannot be stored', async () => {
-    await start({ life: () => ({ looks: 0, ending: { phase: 'failed' } }) });
+    const { world } = await start();
     bench.storage.onCall = (verb, url) => {
       if (verb === 'write') throw new TransferError(`${url} cannot be written`, { retryable: false });
     };
     const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }] });
-    await bench.until(id, (task) => task.attempt === 1);
-    bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'x');
+    await bench.state(id, 'RUNNING');
+    world.jobs.get(jobName(id, 1))?.files.set('/out', 'x');
+    bench.backend.finish(id, 1, { phase: 'failed' });
     expect((await bench.done(id)).state).toBe('EXECUTOR_ERROR');
+    expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('cannot be written');
   });
 
   it('waits for a backend that is away, without using up attempts, and says so', async () => {
