@@ -58,7 +58,7 @@ export class LocalThread {
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     });
     worker.on('message', (answer: Answer) => this.heard(answer));
-    worker.on('error', (error) => this.lost(worker, error));
+    worker.on('error', (error: Error) => this.lost(worker, error));
     worker.on('exit', () => this.lost(worker, new Error('the thread has ended')));
     // Last: a listener takes hold of the process again.
     worker.unref();
