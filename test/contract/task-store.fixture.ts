@@ -1,5 +1,6 @@
 import type { TaskStore } from '../../src/ports/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
+import { queuedTask as aQueuedTask } from '../engine/records';
 
 /** The longest interval of the stores under test, ms. */
 export const MAX_DUE_MS = 600_000;
@@ -20,36 +21,15 @@ export type TaskStoreFactory = () => Promise<TaskStoreHarness>;
 
 let made = 0;
 
-/** A QUEUED task as the engine inserts it. */
+/** A QUEUED task as the engine inserts it, with an id of its own. */
 export function queuedTask(changes: Partial<TaskRecord> = {}): TaskRecord {
   made += 1;
-  return {
+  return aQueuedTask({
     id: `task-${made.toString().padStart(6, '0')}`,
     owner: 'owner-1',
-    tags: {},
     createdAt: 1_700_000_000_000 + made,
-    state: 'QUEUED',
-    step: 'queued',
-    revision: 1,
-    attempt: 0,
-    jobEnded: false,
-    needs: {
-      cpuCores: 1,
-      ramGb: 1,
-      schemes: [],
-      parameterKeys: [],
-      strict: false,
-      preemptible: false,
-      maxRuntimeSeconds: 3600,
-      hasInputs: false,
-      hasOutputs: false,
-      executorCount: 1,
-    },
-    attempts: [],
-    systemLogs: [],
-    overlay: {},
     ...changes,
-  };
+  });
 }
 
 /** A task that a backend has, due at `dueAt`. */
