@@ -7,7 +7,7 @@ export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
   runtime: 'bubblewrap',
   image: "recorded, not used: the programs are this machine's own, read-only",
   network: "default and host: the machine's; none: enforced",
-  user: "the gateway's",
+  user: "the gateway's; root sees /proc read-only",
   variables: 'any name',
   gpus: 'no',
   memory: 'enforced as root where cgroups can be written, else not',
