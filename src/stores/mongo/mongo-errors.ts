@@ -21,10 +21,14 @@ export class TooSlow extends Error {
 /** Positions of the operations of an unordered bulk that met a duplicate key, if that is all that went wrong; else `undefined`. */
 export function duplicatesOf(error: unknown): readonly number[] | undefined {
   if (!(error instanceof MongoBulkWriteError)) return undefined;
-  const failures: readonly mongo.WriteError[] = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
+  const failures = failuresOf(error);
   if (failures.length === 0 || failures.some(({ code }) => code !== DUPLICATE_KEY)) return undefined;
   if (error.result.getWriteConcernError() !== undefined) return undefined;
   return failures.map(({ index }) => index);
+}
+
+function failuresOf({ writeErrors }: mongo.MongoBulkWriteError): readonly mongo.WriteError[] {
+  return [writeErrors].flat();
 }
 
 export function isDuplicate(error: unknown): boolean {
@@ -40,11 +44,17 @@ export function isUncertain(error: unknown): boolean {
     error instanceof MongoNetworkError ||
     error instanceof mongo.MongoWriteConcernError ||
     error.hasErrorLabel(MongoErrorLabel.RetryableWriteError) ||
-    (error instanceof MongoBulkWriteError && (error.result.getWriteConcernError() !== undefined || isUncertain(error.cause))) ||
+    (error instanceof MongoBulkWriteError && (error.result.getWriteConcernError() !== undefined || failedOnTheWay(error))) ||
     (error instanceof MongoServerError &&
       typeof error.code === 'number' &&
       [50, 64, 91, 189, 10107, 11600, 11602, 13435, 13436].includes(error.code))
   );
+}
+
+/** Without an error of a single write the whole command failed, and the bulk holds that error. */
+function failedOnTheWay(error: mongo.MongoBulkWriteError): boolean {
+  const whole: unknown = error.errorResponse;
+  return failuresOf(error).length === 0 && (!(whole instanceof MongoError) || isUncertain(whole));
 }
 
 /** True when the database is there but will not have us: wrong credentials, missing rights. Waiting does not mend it. */

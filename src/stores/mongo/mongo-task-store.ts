@@ -62,7 +62,7 @@ export class MongoTaskStore extends TaskStore {
   async insert(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult> {
     const result = await this.parts.inserts.insert(requestJson, task, key);
     if (result.kind === 'inserted') {
-      this.parts.taskCounts.moved(task.owner, undefined, task.state);
+      this.parts.taskCounts.moved(wellFormed(task.owner), undefined, task.state);
       this.parts.states.know(task);
     }
     return result;
@@ -111,7 +111,7 @@ export class MongoTaskStore extends TaskStore {
     const before = await this.parts.states.at(next.id, expectedRevision);
     const updated = await this.parts.updates.update(next, expectedRevision);
     if (!updated) return false;
-    this.parts.taskCounts.moved(next.owner, before, next.state);
+    this.parts.taskCounts.moved(wellFormed(next.owner), before, next.state);
     this.parts.states.know(next);
     if (next.step === 'done') await this.putTail(next.id, undefined);
     return true;

@@ -1,9 +1,12 @@
 import { Capacities } from './capacities';
 import { DueTasks } from './due-tasks';
 import { KnownStates } from './known-states';
+import { sweepLostParts } from './lost-parts';
 import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 import { PageTokens } from './page-token';
 import { Places } from './place';
+import { Presence } from './presence';
+import { Recount } from './recount';
 import type { StoreClock } from './store-clock';
 import { TaskCounts } from './task-counts';
 import { TaskDeletions } from './task-deletions';
@@ -11,6 +14,9 @@ import { TaskInserts } from './task-inserts';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
 import { TaskUpdates } from './task-updates';
+
+/** How often pieces of requests without a task are looked for, ms. */
+const SWEEP_MS = 3_600_000;
 
 /** The parts of a store that has been opened, put together. */
 export class OpenStore {
@@ -23,7 +29,10 @@ export class OpenStore {
   readonly dueTasks: DueTasks;
   readonly capacities: Capacities;
   readonly deletions: TaskDeletions;
+  private readonly recount: Recount;
+  private readonly presence: Presence;
   private readonly clockTimer: NodeJS.Timeout;
+  private readonly sweepTimer: NodeJS.Timeout;
 
   constructor(
     readonly connection: MongoConnection,
@@ -32,23 +41,35 @@ export class OpenStore {
     storeId: string,
   ) {
     const now = (): number => clock.now();
+    const tell = options.onProgress ?? ((): void => undefined);
     this.states = new KnownStates(connection);
-    this.taskCounts = new TaskCounts(connection, options.monotonicNow ?? (() => performance.now()));
+    this.recount = new Recount(connection, tell);
+    const doubt = (): void => this.recount.ask();
+    this.taskCounts = new TaskCounts(connection, options.monotonicNow ?? (() => performance.now()), doubt);
     this.inserts = new TaskInserts(connection, new Places(now), now);
     this.updates = new TaskUpdates(connection);
     this.pages = new TaskPages(connection, new PageTokens(storeId));
     this.queue = new TaskQueue(connection);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.capacities = new Capacities(connection);
-    this.deletions = new TaskDeletions(connection, this.taskCounts);
+    this.deletions = new TaskDeletions(connection, this.taskCounts, doubt);
+    this.presence = new Presence(connection, options.instance, now, doubt);
+    this.presence.start();
     this.clockTimer = setInterval(() => void this.lookAtClock(), connection.limits.clock).unref();
+    this.sweepTimer = setInterval(() => void sweepLostParts(connection, now()).catch(() => undefined), SWEEP_MS).unref();
   }
 
   /** Writes asked for before are finished. */
   async close(): Promise<void> {
     clearInterval(this.clockTimer);
+    clearInterval(this.sweepTimer);
+    await this.recount.stop();
     await Promise.all([this.inserts.drained(), this.updates.drained(), this.capacities.drained()]);
-    await this.taskCounts.flush().catch(() => undefined);
+    const isFlushed = await this.taskCounts.flush().then(
+      () => true,
+      () => false,
+    );
+    await this.presence.stop(isFlushed);
     await this.connection.close();
   }
 

@@ -48,7 +48,8 @@ export interface TaskDocument {
   keyBody?: string;
   keyUntil?: number;
 
-  record: string;
+  /** JSON; packed when it is long, see `record-text.ts`. */
+  record: string | mongo.Binary;
   recordBytes: number;
   /** What the client sent, or how many documents of `requests` hold it. */
   request?: string;
@@ -84,6 +85,14 @@ export interface CountDocument {
   states: Partial<Record<TesState, number>>;
 }
 
+/** One gateway process that has the store open, and when it last said so. One that falls silent took its last counts with it. */
+export interface GatewayDocument {
+  _id: string;
+  instance: string;
+  /** Store time, ms. */
+  seen: number;
+}
+
 /** The store's own notes, each under its own `_id`. */
 export interface MetaDocument {
   _id: string;
@@ -115,7 +124,7 @@ const taskSchema = new Schema(
     bound: String,
     doneAt: Number,
     key: String,
-    record: { type: String, required },
+    record: { type: Schema.Types.Mixed, required },
   },
   { ...plain, collection: 'tasks' },
 );
@@ -145,6 +154,9 @@ const capacitySchema = new Schema(
   { ...plain, collection: 'capacities' },
 );
 const countSchema = new Schema({ _id: String, states: Schema.Types.Mixed }, { ...plain, collection: 'counts' });
+const gatewaySchema = new Schema({ _id: String, instance: String, seen: Number }, { ...plain, collection: 'gateways' });
+gatewaySchema.index({ seen: 1 });
+gatewaySchema.index({ instance: 1 });
 const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collection: 'meta' });
 
 /** Every collection, as the driver's own: documents are plain objects, nothing is cast or hydrated on the hot paths. */
@@ -154,6 +166,7 @@ export interface Collections {
   readonly tails: mongo.Collection<TailDocument>;
   readonly capacities: mongo.Collection<CapacityDocument>;
   readonly counts: mongo.Collection<CountDocument>;
+  readonly gateways: mongo.Collection<GatewayDocument>;
   readonly meta: mongo.Collection<MetaDocument>;
 }
 
@@ -165,6 +178,7 @@ export function modelsOf(connection: Connection): readonly Model<unknown>[] {
     connection.model('Tail', tailSchema),
     connection.model('Capacity', capacitySchema),
     connection.model('Count', countSchema),
+    connection.model('Gateway', gatewaySchema),
     connection.model('Meta', metaSchema),
   ] as unknown as readonly Model<unknown>[];
 }
@@ -177,6 +191,7 @@ export function collectionsOf(db: mongo.Db): Collections {
     tails: db.collection('tails', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),
     capacities: db.collection('capacities'),
     counts: db.collection('counts'),
+    gateways: db.collection('gateways'),
     meta: db.collection('meta'),
   };
 }

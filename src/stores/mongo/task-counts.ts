@@ -1,10 +1,11 @@
 import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
+import { isUncertain, toStoreError } from './mongo-errors';
 import { wellFormed } from './well-formed';
 
-const ALL = 'all';
+export const ALL = 'all';
 /** Changes are written together, ms. */
-const FLUSH_MS = 200;
+export const FLUSH_MS = 200;
 /** The sum over all owners is asked for with every create: it is read anew after this long, ms. */
 const FRESH_MS = 1000;
 
@@ -25,9 +26,11 @@ export class TaskCounts {
   constructor(
     private readonly connection: MongoConnection,
     private readonly monotonicNow: () => number,
+    /** A write may have happened once, twice or not at all: the counters have to be compared with the tasks. */
+    private readonly doubt: () => void,
   ) {}
 
-  /** Absent: it was not there before, or is not any more. */
+  /** `owner` as the tasks' field has it. A state absent: it was not there before, or is not any more. */
   moved(owner: string, from: TesState | undefined, to: TesState | undefined): void {
     if (from === to) return;
     for (const id of [ALL, ownerId(owner)]) {
@@ -42,7 +45,7 @@ export class TaskCounts {
   }
 
   async counts(owner: string | undefined): Promise<States> {
-    if (owner !== undefined) return this.read(ownerId(owner));
+    if (owner !== undefined) return this.read(ownerId(wellFormed(owner)));
     if (this.total === undefined || this.monotonicNow() - this.total.readAt > FRESH_MS) await this.readTotal();
     return positive(added(this.total?.states ?? {}, this.pending.get(ALL) ?? {}));
   }
@@ -91,18 +94,20 @@ export class TaskCounts {
     });
     try {
       if (operations.length > 0)
-        await this.connection.call(() => counts.bulkWrite(operations, { ordered: false, ...this.connection.limit }));
+        await this.connection.attempt(() => counts.bulkWrite(operations, { ordered: false, ...this.connection.limit }));
       if (this.total !== undefined) this.total.states = added(this.total.states, changes.get(ALL) ?? {});
     } catch (error) {
+      if (isUncertain(error)) this.doubt();
       for (const [id, states] of this.pending) changes.set(id, added(changes.get(id) ?? {}, states));
       this.pending = changes;
-      throw error;
+      throw toStoreError(error);
     }
   }
 }
 
-function ownerId(owner: string): string {
-  return `owner ${wellFormed(owner)}`;
+/** `owner` as the tasks' field has it. */
+export function ownerId(owner: string): string {
+  return `owner ${owner}`;
 }
 
 function added(first: States, second: States): States {

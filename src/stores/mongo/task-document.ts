@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { IdempotencyKey } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
+import { type RecordText, unpackRecord } from './record-text';
 import type { TaskDocument } from './schemas';
 import { nameKey, NAME_LENGTH, termsOf } from './terms';
 import { wellFormed } from './well-formed';
@@ -57,7 +58,7 @@ export function reachOf(backend: string | undefined, boundTo: string | undefined
 export function decodeRecord(document: RecordDocument): TaskRecord {
   const { _id, state, step, revision, backend, boundTo, dueAt, notBefore, lease, record } = document;
   return {
-    ...(JSON.parse(record) as Omit<TaskRecord, InFields>),
+    ...(JSON.parse(unpackRecord(record)) as Omit<TaskRecord, InFields>),
     id: _id,
     state,
     step,
@@ -86,7 +87,7 @@ export function encodeRecord(task: TaskRecord): string {
   return JSON.stringify({ ...task, ...inFields });
 }
 
-export function changingFields(task: TaskRecord, record: string): ChangingFields {
+export function changingFields(task: TaskRecord, text: RecordText): ChangingFields {
   const { state, step, revision, backend, boundTo, dueAt, notBefore, lease, needs } = task;
   const isDone = step === 'done';
   const target = state === 'QUEUED' ? needs.backend : backend;
@@ -107,8 +108,7 @@ export function changingFields(task: TaskRecord, record: string): ChangingFields
     ...(!isDone && target !== undefined && { target }),
     ...(!isDone && boundTo !== undefined && { bound: boundTo }),
     ...(isDone && { doneAt: task.endedAt ?? task.createdAt }),
-    record,
-    recordBytes: Buffer.byteLength(record),
+    ...text,
   };
 }
 
@@ -119,7 +119,7 @@ export function changesOf(fields: ChangingFields): { $set: Partial<TaskDocument>
 }
 
 /** All of a new task's document that does not depend on when and where it is stored. */
-export function newDocument(task: TaskRecord, record: string, requestJson: string): Omit<TaskDocument, 'place' | 'writes'> {
+export function newDocument(task: TaskRecord, text: RecordText, requestJson: string): Omit<TaskDocument, 'place' | 'writes'> {
   const key = task.name === undefined ? undefined : nameKey(task.name);
   const whole = task.name === undefined ? '' : wellFormed(task.name);
   return {
@@ -128,7 +128,7 @@ export function newDocument(task: TaskRecord, record: string, requestJson: strin
     terms: termsOf(task.owner, task.tags, key),
     ...(key !== undefined && { name: key }),
     ...(whole.length > NAME_LENGTH && { longName: whole }),
-    ...changingFields(task, record),
+    ...changingFields(task, text),
     requestBytes: Buffer.byteLength(requestJson),
   };
 }

@@ -5,12 +5,11 @@ import { Batches, type Outcome } from './batches';
 import type { MongoConnection } from './mongo-connection';
 import { duplicatesOf, isUncertain, toStoreError } from './mongo-errors';
 import type { Places } from './place';
+import { packRecord } from './record-text';
 import { requestParts } from './request-parts';
 import type { RequestPartDocument, TaskDocument } from './schemas';
 import { encodeRecord, keyFields, newDocument } from './task-document';
 
-/** A task's own document, without a long request: below MongoDB's 16 MiB with room for what its life adds. */
-const MOST_BYTES = 12 * 2 ** 20;
 /** Tags of one task: each is four entries of an index. */
 const MOST_TAGS = 10_000;
 /** How often a batch whose fate is not known is looked after before its callers are told so. */
@@ -35,19 +34,18 @@ export class TaskInserts {
 
   /** Throws `InvalidTask` for a task that no document can hold. */
   async insert(requestJson: string, task: TaskRecord, key: IdempotencyKey | undefined): Promise<InsertResult> {
-    const record = encodeRecord(task);
+    const text = packRecord(encodeRecord(task));
     const parts = requestParts(task.id, requestJson);
-    const bytes = record.length + (parts === undefined ? requestJson.length : 0);
     if (Object.keys(task.tags).length > MOST_TAGS) throw new InvalidTask(`more than ${MOST_TAGS} tags are not taken`);
-    if (Buffer.byteLength(record) > MOST_BYTES) throw new InvalidTask('name, description and tags are longer than the task store takes');
+    if (text === undefined) throw new InvalidTask('name and tags are longer than the task store takes');
     const document: TaskDocument = {
-      ...newDocument(task, record, requestJson),
+      ...newDocument(task, text, requestJson),
       ...(parts === undefined ? { request: requestJson } : { requestParts: parts.length }),
       ...(key !== undefined && keyFields(task.owner, key, this.now())),
       place: this.places.next(),
       writes: [],
     };
-    return this.batches.add({ document, parts }, bytes, task.id);
+    return this.batches.add({ document, parts }, text.recordBytes + (document.request?.length ?? 0), task.id);
   }
 
   drained(): Promise<void> {

@@ -3,6 +3,7 @@ import type { TaskRecord } from '../../task/task-record';
 import { Batches, type Outcome } from './batches';
 import type { MongoConnection } from './mongo-connection';
 import { isUncertain, toStoreError } from './mongo-errors';
+import { fitRecord } from './record-text';
 import type { TaskDocument } from './schemas';
 import { changesOf, changingFields, encodeRecord } from './task-document';
 
@@ -33,9 +34,9 @@ export class TaskUpdates {
   }
 
   update(next: TaskRecord, expectedRevision: number): Promise<boolean> {
-    const record = encodeRecord(next);
-    const changes = changesOf(changingFields(next, record));
-    return this.batches.add({ id: next.id, expectedRevision, changes }, record.length, next.id);
+    const text = fitRecord(next, encodeRecord);
+    const changes = changesOf(changingFields(next, text));
+    return this.batches.add({ id: next.id, expectedRevision, changes }, text.recordBytes, next.id);
   }
 
   /** As one batch of their own, for claims: which of them were made. */

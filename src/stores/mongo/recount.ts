@@ -1,0 +1,114 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { mongo } from 'mongoose';
+import { TES_STATES, type TesState } from '../../task/tes';
+import type { MongoConnection } from './mongo-connection';
+import type { CountDocument } from './schemas';
+import { ALL, FLUSH_MS, ownerId } from './task-counts';
+
+/** Between two looks at counters that were moving, and how often at most, ms. */
+const AGAIN_MS = 60_000;
+const MOST_ROUNDS = 10;
+/** Every gateway has written by then what it knew before, ms. */
+const SETTLED_MS = 5 * FLUSH_MS;
+/** What may be on the way at any moment. */
+const ON_THE_WAY = 100;
+
+type States = CountDocument['states'];
+
+/**
+ * Compares the counters with the tasks and makes good what a gateway took with it when it died. Counters that did not move while the
+ * tasks were counted are put right exactly; those that did only when they are further off than the moving explains, and are looked at again.
+ */
+export class Recount {
+  private readonly stopping = new AbortController();
+  private underWay: Promise<void> | undefined;
+  private wanted = false;
+
+  constructor(
+    private readonly connection: MongoConnection,
+    private readonly onProgress: (line: string) => void,
+  ) {}
+
+  /** One at a time; asked for during one, another follows. */
+  ask(): void {
+    this.wanted = true;
+    this.underWay ??= this.work().finally(() => {
+      this.underWay = undefined;
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.underWay;
+  }
+
+  /** True when every counter stood still and so is exact now. */
+  async once(): Promise<boolean> {
+    const before = await this.counters();
+    const counted = await this.count();
+    await pause(SETTLED_MS, undefined, { signal: this.stopping.signal });
+    const after = await this.counters();
+    let isExact = true;
+    const operations: mongo.AnyBulkWriteOperation<CountDocument>[] = [];
+    for (const id of new Set([...before.keys(), ...counted.keys(), ...after.keys()])) {
+      const $inc: Record<string, number> = {};
+      for (const state of TES_STATES) {
+        const of = (documents: ReadonlyMap<string, States>): number => documents.get(id)?.[state] ?? 0;
+        const [first, last, real] = [of(before), of(after), of(counted)];
+        if (first !== last) isExact = false;
+        const off = real - Math.round((first + last) / 2);
+        if (first === last ? off !== 0 : Math.abs(off) > Math.abs(last - first) + ON_THE_WAY) $inc[`states.${state}`] = off;
+      }
+      if (Object.keys($inc).length > 0) operations.push({ updateOne: { filter: { _id: id }, update: { $inc }, upsert: true } });
+    }
+    if (operations.length > 0) {
+      const { counts } = this.connection.collections;
+      await this.connection.callUnlimited(() => counts.bulkWrite(operations, { ordered: false }));
+      this.onProgress(
+        `task store: ${operations.length} counters of tasks were put right after a gateway had ended without closing the store`,
+      );
+    }
+    return isExact;
+  }
+
+  private async work(): Promise<void> {
+    try {
+      while (this.wanted) {
+        this.wanted = false;
+        for (let round = 1; round <= MOST_ROUNDS && !(await this.once()); round += 1) {
+          await pause(AGAIN_MS, undefined, { signal: this.stopping.signal, ref: false });
+        }
+      }
+    } catch (error) {
+      if (!this.stopping.signal.aborted) this.onProgress(`task store: the counters of tasks could not be checked: ${String(error)}`);
+    }
+  }
+
+  private async counters(): Promise<ReadonlyMap<string, States>> {
+    const { counts } = this.connection.collections;
+    const found = await this.connection.callUnlimited(() => counts.find().toArray());
+    return new Map(found.map(({ _id, states }) => [_id, states]));
+  }
+
+  /** Every task once, from an index that holds all that is asked for. */
+  private async count(): Promise<ReadonlyMap<string, States>> {
+    const { tasks } = this.connection.collections;
+    const groups = await this.connection.callUnlimited(() =>
+      tasks
+        .aggregate<{ _id: { owner: string; state: TesState }; n: number }>(
+          [{ $project: { _id: 0, owner: 1, state: 1 } }, { $group: { _id: { owner: '$owner', state: '$state' }, n: { $sum: 1 } } }],
+          { hint: { owner: 1, state: 1, place: -1 } },
+        )
+        .toArray(),
+    );
+    const counted = new Map<string, States>();
+    for (const { _id, n } of groups) {
+      for (const id of [ALL, ownerId(_id.owner)]) {
+        const states = counted.get(id) ?? {};
+        states[_id.state] = (states[_id.state] ?? 0) + n;
+        counted.set(id, states);
+      }
+    }
+    return counted;
+  }
+}

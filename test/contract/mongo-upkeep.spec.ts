@@ -1,0 +1,228 @@
+import { randomBytes } from 'node:crypto';
+import { createConnection, type Connection } from 'mongoose';
+import { InvalidTask, StoreError } from '../../src/ports/errors';
+import { sweepLostParts } from '../../src/stores/mongo/lost-parts';
+import { MongoConnection } from '../../src/stores/mongo/mongo-connection';
+import { MongoTaskStore, type MongoTaskStoreOptions } from '../../src/stores/mongo/mongo-task-store';
+import type { TaskRecord } from '../../src/task/task-record';
+import { describeMongo, freshDatabase } from '../engines/mongo/mongo';
+import { eventually } from '../engines/tes-client';
+import { assignedTask, insertAll, MAX_DUE_MS, queuedTask, requestOf } from './task-store.fixture';
+
+/** What only this store does: several at once, limits of a document, counters after a crash, lost answers. */
+describeMongo('the store on its own', (url) => {
+  let database: string;
+  let connection: Connection;
+  let opened: MongoTaskStore[];
+  const optionsFor = (instance: string): MongoTaskStoreOptions => ({ url: url(), database, instance, maxDueMs: MAX_DUE_MS });
+  const open = async (instance = 'one', more: Partial<MongoTaskStoreOptions> = {}): Promise<MongoTaskStore> => {
+    const store = await MongoTaskStore.open({ ...optionsFor(instance), ...more });
+    opened.push(store);
+    return store;
+  };
+  beforeEach(async () => {
+    database = freshDatabase();
+    opened = [];
+    connection = await createConnection(url(), { dbName: database }).asPromise();
+  });
+  afterEach(async () => {
+    await Promise.all(opened.map((store) => store.close()));
+    await connection.dropDatabase();
+    await connection.close();
+  });
+  const failPoint = (mode: object | 'off', data: object = {}) =>
+    connection
+      .getClient()
+      .db('admin')
+      .command({
+        configureFailPoint: 'failCommand',
+        mode,
+        ...(mode !== 'off' && { data: { ...data, appName: 'tes-gateway' } }),
+      });
+
+  describe('schema', () => {
+    it('is made once by many gateways that start at the same moment', async () => {
+      const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => open(`gateway-${index}`)));
+      const [first, second] = stores;
+      const task = queuedTask();
+      await first?.insert(requestOf(task), task);
+      expect(await second?.getTask(task.id)).toEqual(task);
+      const page = await first?.listMinimal({ pageSize: 1 });
+      expect(page?.items).toHaveLength(1);
+      const indexes = await connection.collection('tasks').indexes();
+      expect(indexes).toHaveLength(14);
+    });
+
+    it('that was cut off in the middle is finished by the next', async () => {
+      await connection.collection('tasks').createIndex({ place: -1 });
+      await connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 0, storeId: 'x' } as { _id: string });
+      await open();
+      expect(await connection.collection('tasks').indexes()).toHaveLength(14);
+      expect(await connection.collection<{ _id: string; version: number }>('meta').findOne({ _id: 'schema' })).toMatchObject({
+        version: 1,
+      });
+    });
+
+    it('of a newer version is refused and left alone', async () => {
+      await connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 99, storeId: 'x' } as { _id: string });
+      const error = await open().catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(StoreError);
+      expect(error).toMatchObject({ retryable: false, message: expect.stringMatching(/newer version.*schema 99/) as unknown });
+      expect((await connection.db?.listCollections().toArray())?.map(({ name }) => name)).toEqual(['meta']);
+    });
+  });
+
+  describe('large things', () => {
+    const noise = (bytes: number): string => randomBytes((bytes * 3) / 4).toString('base64');
+    const withTails = (executors: number, text: () => string): TaskRecord => {
+      const tail = () => ({ text: text(), totalBytes: 1e6 });
+      return queuedTask({
+        revision: 2,
+        state: 'COMPLETE',
+        step: 'done',
+        endedAt: 1,
+        attempts: [
+          {
+            attempt: 1,
+            backend: 'local',
+            startedAt: 1,
+            executors: Array.from({ length: executors }, () => ({ exitCode: 0, stdout: tail(), stderr: tail() })),
+            outputs: [{ url: 'file:///o', path: '/o', sizeBytes: 1 }],
+            systemLogs: ['first'],
+            metadata: {},
+          },
+        ],
+      });
+    };
+
+    it('a record of many outputs beyond the limit of a document is kept whole where it can be packed', async () => {
+      const store = await open();
+      const next = withTails(1000, () => 'line of output\n'.repeat(1000));
+      const queued = queuedTask({ id: next.id });
+      await store.insert(requestOf(queued), queued);
+      expect(await store.update(next, 1)).toBe(true);
+      expect(await store.getTask(next.id)).toEqual(next);
+      expect((await store.listStored({ pageSize: 5 }, 1)).items).toHaveLength(1);
+    });
+
+    it('and loses its oldest outputs, with a line, where it cannot; the end of the task is never lost', async () => {
+      const store = await open();
+      const next = withTails(200, () => noise(60_000));
+      const queued = queuedTask({ id: next.id });
+      await store.insert(requestOf(queued), queued);
+      expect(await store.update(next, 1)).toBe(true);
+      const read = await store.getTask(next.id);
+      expect([read?.state, read?.endedAt, read?.attempts[0]?.outputs]).toEqual(['COMPLETE', 1, next.attempts[0]?.outputs]);
+      const executors = read?.attempts[0]?.executors ?? [];
+      const kept = executors.filter(({ stdout }) => stdout?.text !== '');
+      expect(executors).toHaveLength(200);
+      expect(kept.length).toBeGreaterThan(50);
+      expect(kept).toEqual(next.attempts[0]?.executors.slice(-kept.length));
+      expect(executors[0]).toEqual({ exitCode: 0, stdout: { text: '', totalBytes: 1e6 }, stderr: { text: '', totalBytes: 1e6 } });
+      expect(read?.attempts[0]?.systemLogs.slice(0, 2)).toEqual(['first', expect.stringMatching(/^executor 0: .*left out.*too large/)]);
+    });
+
+    it("a task that no document can hold is refused as the client's, not as a fault", async () => {
+      const store = await open();
+      const tags = Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`t${index}`, '']));
+      await expect(store.insert('{}', queuedTask({ tags }))).rejects.toBeInstanceOf(InvalidTask);
+      await expect(store.insert('{}', queuedTask({ name: noise(20 * 2 ** 20) }))).rejects.toBeInstanceOf(InvalidTask);
+      expect(await store.counts()).toEqual({});
+    });
+
+    it('pieces of a long request whose task never came are swept, others stay', async () => {
+      const store = await open();
+      const task = queuedTask();
+      const text = JSON.stringify({ content: 'ä'.repeat(9_000_000) });
+      await store.insert(text, task);
+      const parts = connection.collection<{ _id: string; text: string; at: Date }>('requests');
+      expect(await parts.countDocuments()).toBe(3);
+      await parts.insertMany([0, 1].map((index) => ({ _id: `gone/${index}`, text: 'x', at: new Date(5) })));
+      const own = await MongoConnection.open(optionsFor('sweeper'));
+      expect(await sweepLostParts(own, store.now() + 1000, 0)).toBe(2);
+      expect(await sweepLostParts(own, store.now() + 1000, 0)).toBe(0);
+      await own.close();
+      expect((await store.getStored(task.id))?.requestJson === text).toBe(true);
+    });
+  });
+
+  describe('counters', () => {
+    const damage = (): Promise<unknown> =>
+      connection.collection<{ _id: string }>('counts').updateOne({ _id: 'all' }, { $inc: { 'states.QUEUED': 7, 'states.RUNNING': -2 } });
+
+    it('are right again after a gateway ended without closing the store', async () => {
+      const [dying, other] = [await open('dying'), await open('other')];
+      const tasks = [queuedTask({ owner: 'a' }), queuedTask({ owner: 'b' }), assignedTask(1, { owner: 'b' })];
+      await insertAll(dying, tasks);
+      await other.counts();
+      await dying.counts();
+      await damage();
+      await connection.collection('counts').deleteOne({ _id: 'owner b' as never });
+      const again = await open('dying');
+      await eventually('the counters to be right', async () => ((await again.counts()).QUEUED === 2 ? true : undefined));
+      expect(await again.counts()).toEqual({ QUEUED: 2, RUNNING: 1 });
+      expect(await again.counts('b')).toEqual({ QUEUED: 1, RUNNING: 1 });
+    });
+
+    it('of several gateways come together', async () => {
+      const stores = [await open('x'), await open('y'), await open('z')];
+      await Promise.all(
+        stores.map((store) =>
+          insertAll(
+            store,
+            Array.from({ length: 40 }, () => queuedTask()),
+          ),
+        ),
+      );
+      for (const store of stores) {
+        await eventually('all to be counted', async () => ((await store.counts()).QUEUED === 120 ? true : undefined));
+      }
+    });
+  });
+
+  describe('an answer that is lost on the way', () => {
+    afterEach(() => failPoint('off'));
+
+    it.each([2, 3, 5])('%i times over does not make a create fail, or happen twice', async (times) => {
+      const store = await open();
+      await failPoint({ times }, { failCommands: ['insert'], closeConnection: true });
+      const tasks = Array.from({ length: 10 }, () => queuedTask());
+      await insertAll(store, tasks);
+      expect(await connection.collection('tasks').countDocuments()).toBe(10);
+      expect(await store.counts()).toEqual({ QUEUED: 10 });
+    });
+
+    it('after the write had happened does not either', async () => {
+      const store = await open();
+      const task = queuedTask();
+      await failPoint(
+        { times: 1 },
+        { failCommands: ['insert'], writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' } },
+      );
+      expect(await store.insert(requestOf(task), task)).toEqual({ kind: 'inserted' });
+      await failPoint(
+        { times: 1 },
+        { failCommands: ['update'], writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' } },
+      );
+      expect(await store.update({ ...task, revision: 2, state: 'CANCELED', step: 'done' }, 1)).toBe(true);
+      expect((await store.getTask(task.id))?.state).toBe('CANCELED');
+    });
+
+    it('tells of many updates which were made', async () => {
+      const store = await open();
+      const tasks = Array.from({ length: 20 }, () => queuedTask());
+      await insertAll(store, tasks);
+      await failPoint({ times: 3 }, { failCommands: ['update'], closeConnection: true });
+      const updates = tasks.map((task, index) => store.update({ ...task, revision: 3 }, index % 2 === 0 ? 1 : 2));
+      expect(await Promise.all(updates)).toEqual(tasks.map((_, index) => index % 2 === 0));
+    });
+
+    it('for good is a StoreError, and nothing hangs', async () => {
+      const store = await open();
+      await failPoint('alwaysOn' as never, { failCommands: ['insert', 'find'], closeConnection: true });
+      const task = queuedTask();
+      await expect(store.insert(requestOf(task), task)).rejects.toBeInstanceOf(StoreError);
+      await expect(store.getTask(task.id)).rejects.toBeInstanceOf(StoreError);
+    });
+  });
+});
