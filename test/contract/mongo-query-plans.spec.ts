@@ -1,4 +1,4 @@
-import type { mongo} from 'mongoose';
+import type { mongo } from 'mongoose';
 import { createConnection, type Connection } from 'mongoose';
 import type { ListQuery } from '../../src/ports/task-store';
 import { dueFilter, dueOptions, nextOptions } from '../../src/stores/mongo/due-tasks';
