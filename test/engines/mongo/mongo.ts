@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { mongo } from 'mongoose';
 import { cacheDirectory, runScript } from '../engines';
 
@@ -27,8 +29,8 @@ async function start(): Promise<string> {
   return process.env['MONGODB_URI'] ?? startIn(join(cacheDirectory, 'mongo', 'server'));
 }
 
-async function startIn(directory: string): Promise<string> {
-  const answer = await runScript('mongo/start.sh', ['--owner', String(jestProcess), directory]);
+async function startIn(directory: string, ...options: string[]): Promise<string> {
+  const answer = await runScript('mongo/start.sh', ['--owner', String(jestProcess), ...options, directory]);
   return answer.slice(answer.indexOf('=') + 1);
 }
 
@@ -86,6 +88,55 @@ export class OwnMongo {
 /** The name of a database of one's own. */
 export function freshDatabase(): string {
   return `tes_test_${randomBytes(6).toString('hex')}`;
+}
+
+/** A set of three, of which one after the other may be killed. */
+export class OwnReplicaSet {
+  static async start(): Promise<OwnReplicaSet> {
+    const below = join(cacheDirectory, 'mongo');
+    mkdirSync(below, { recursive: true });
+    const directories = [0, 1, 2].map((index) => mkdtempSync(join(below, `own-${index}-`)));
+    const urls = await Promise.all(directories.map((directory) => startIn(directory, '--member')));
+    const byPort = new Map(urls.map((url, index) => [Number(new URL(url).port), directories[index] ?? '']));
+    await promisify(execFile)(process.execPath, [join(__dirname, 'replica-set.mjs'), ...[...byPort.keys()].map(String)]);
+    return new OwnReplicaSet(byPort);
+  }
+
+  private constructor(private readonly byPort: ReadonlyMap<number, string>) {}
+
+  get url(): string {
+    return `mongodb://${[...this.byPort.keys()].map((port) => `127.0.0.1:${port}`).join()}/?replicaSet=rs0`;
+  }
+
+  /** Kills the primary; resolves with its port. */
+  async killPrimary(): Promise<number> {
+    const client = new mongo.MongoClient(this.url);
+    try {
+      const { primary } = (await client.db('admin').command({ hello: 1 })) as { primary?: string };
+      const port = Number(primary?.split(':')[1]);
+      process.kill(Number(readFileSync(join(this.directory(port), 'mongod.pid'), 'utf8')), 'SIGKILL');
+      return port;
+    } finally {
+      await client.close();
+    }
+  }
+
+  async startAgain(port: number): Promise<void> {
+    await startIn(this.directory(port), '--member');
+  }
+
+  async remove(): Promise<void> {
+    for (const directory of this.byPort.values()) {
+      await runScript('mongo/stop.sh', [directory]);
+      rmSync(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    }
+  }
+
+  private directory(port: number): string {
+    const directory = this.byPort.get(port);
+    if (directory === undefined) throw new Error(`no member at port ${port}`);
+    return directory;
+  }
 }
 
 /**

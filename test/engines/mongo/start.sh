@@ -1,8 +1,8 @@
 #!/bin/sh
 # Starts a real mongod, a replica set of one node on loopback, in a directory of its own and prints MONGODB_URI=...;
 # a second start finds the one that is up, a start after a stop or a kill finds the data and the port again.
-#   start.sh [--owner PID] DIR
-# With an owner the server ends by itself, by its pid, once every owner that was named has gone, however it went.
+#   start.sh [--owner PID] [--member] DIR
+# As a member it is left for replica-set.mjs to make a set of several. With an owner the server ends by itself, by its pid, once every owner that was named has gone, however it went.
 set -eu
 . "$(dirname "$0")/../common.sh"
 
@@ -10,6 +10,11 @@ owner=
 if [ "$1" = --owner ]; then
   owner=$2
   shift 2
+fi
+member=
+if [ "$1" = --member ]; then
+  member=1
+  shift
 fi
 case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 
@@ -56,7 +61,7 @@ if ! running "$(cat "$dir/mongod.pid" 2>/dev/null)"; then
   done
 fi
 port=$(cat "$dir/port")
-ready "$port" || die "mongod on port $port does not take writes; see $dir/log"
+[ -n "$member" ] || ready "$port" || die "mongod on port $port does not take writes; see $dir/log"
 if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
   setsid "$engines_dir/watch.sh" "$engines_dir/mongo/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
   echo $! >"$dir/watch.pid"
