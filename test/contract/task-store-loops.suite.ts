@@ -117,10 +117,20 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       const now = store.now();
       const [first, second] = [assignedTask(now - 2), assignedTask(now - 1)];
       await insertAll(store, [first, second]);
-      const moved = store.update({ ...first, revision: 2, dueAt: now + 60_000 }, 1);
-      const claimed = store.claimDue(CLAIM);
-      const late = claimed.then(() => store.update({ ...second, revision: 2 }, 1));
-      expect([await moved, ids(await claimed), await late]).toEqual([true, [second.id], false]);
+      const moved = await store.update({ ...first, revision: 2, dueAt: now + 60_000 }, 1);
+      const claimed = await store.claimDue(CLAIM);
+      const late = await store.update({ ...second, revision: 2 }, 1);
+      expect([moved, ids(claimed), late]).toEqual([true, [second.id], false]);
+    });
+
+    it('lets either an update or a claim win that are made at once', async () => {
+      const task = assignedTask(store.now() - 1);
+      await store.insert(requestOf(task), task);
+      const [updated, claimed] = await Promise.all([
+        store.update({ ...task, revision: 2, dueAt: store.now() + 60_000 }, 1),
+        store.claimDue(CLAIM),
+      ]);
+      expect([updated, claimed.length]).toEqual(updated ? [true, 0] : [false, 1]);
     });
 
     it('gives a task again when its lease is over', async () => {

@@ -238,9 +238,10 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
           store.update({ ...contested, revision: 2, systemLogs: [`try ${index}`] }, 1),
         );
         const rest = others.map((task) => store.update({ ...task, revision: 2, name: 'moved' }, 1));
-        expect(await Promise.all(tries)).toEqual([true, ...Array.from({ length: 9 }, () => false)]);
+        const won = await Promise.all(tries);
+        expect(won.filter(Boolean)).toHaveLength(1);
         expect(await Promise.all(rest)).toEqual(others.map(() => true));
-        expect((await store.getTask(contested.id))?.systemLogs).toEqual(['try 0']);
+        expect((await store.getTask(contested.id))?.systemLogs).toEqual([`try ${won.indexOf(true)}`]);
       });
 
       it('never changes the request', async () => {

@@ -44,10 +44,12 @@ async function failureOf(work: Promise<unknown>): Promise<TransferError> {
   expect(error).toBeInstanceOf(TransferError);
   return error as TransferError;
 }
+/** Of all of them at once: a rejection must not be without somebody who waits for it while another is looked at. */
+const failuresOf = (works: readonly Promise<unknown>[]): Promise<TransferError[]> => Promise.all(works.map(failureOf));
 /** Every way to reach a URL, refused for good, with words that name the setting where one decides. */
 async function expectRefused(url: string, words = 'storage.file.allowed'): Promise<void> {
-  for (const work of [get(url), put(url), storage.stat(url, signal), list(url), storage.mkdir(url, 0o755, signal)]) {
-    const error = await failureOf(work);
+  const works = [get(url), put(url), storage.stat(url, signal), list(url), storage.mkdir(url, 0o755, signal)];
+  for (const error of await failuresOf(works)) {
     expect(error.retryable).toBe(false);
     expect(error.publicMessage).toContain(words);
   }
@@ -99,8 +101,9 @@ describe('links', () => {
     await symlink('../../outside/secret', join(data, 'sub/out'));
     await symlink(join(top, 'outside'), join(data, 'dir'));
     expect(await get(`${data}/sub/inside`)).toBe('of data');
-    for (const work of [get(`${data}/sub/out`), get(`${data}/dir/secret`), list(`${data}/dir`), put(`${data}/dir/new`)]) {
-      expect((await failureOf(work)).publicMessage).toContain('symbolic link');
+    const works = [get(`${data}/sub/out`), get(`${data}/dir/secret`), list(`${data}/dir`), put(`${data}/dir/new`)];
+    for (const { publicMessage } of await failuresOf(works)) {
+      expect(publicMessage).toContain('symbolic link');
     }
     expect(await readdir(join(top, 'outside'))).toEqual(['secret']);
   });
@@ -193,8 +196,8 @@ describe('links', () => {
 describe('what is no file', () => {
   it('is refused at once: a FIFO', async () => {
     fifo(join(data, 'fifo'));
-    for (const work of [get(`${data}/fifo`), storage.stat(`${data}/fifo`, signal), put(`${data}/fifo`), list(data)]) {
-      const error = await failureOf(work);
+    const works = [get(`${data}/fifo`), storage.stat(`${data}/fifo`, signal), put(`${data}/fifo`), list(data)];
+    for (const error of await failuresOf(works)) {
       expect(error.retryable).toBe(false);
       expect(error.publicMessage).toContain('a FIFO');
     }
@@ -204,8 +207,8 @@ describe('what is no file', () => {
   // Only read: a write that was not refused would replace the machine's device. Writing is tried on the FIFO.
   it('is refused at once: a device', async () => {
     storage = new FileStorage({ allowed: ['/dev'] });
-    for (const work of [get('/dev/null'), storage.stat('/dev/null', signal)]) {
-      expect((await failureOf(work)).publicMessage).toContain('a device');
+    for (const { publicMessage } of await failuresOf([get('/dev/null'), storage.stat('/dev/null', signal)])) {
+      expect(publicMessage).toContain('a device');
     }
   });
 

@@ -132,8 +132,9 @@ describe('answers', () => {
       return true;
     };
     const url = `${server.url}/x`;
-    for (const work of [get(url), put(url, 'x'), storage.stat(url, signal)]) {
-      expect(await failureOf(work)).toMatchObject({ retryable, notFound });
+    // All at once: a rejection must not be without somebody who waits for it while another is looked at.
+    for (const error of await Promise.all([get(url), put(url, 'x'), storage.stat(url, signal)].map(failureOf))) {
+      expect(error).toMatchObject({ retryable, notFound });
     }
   });
 
