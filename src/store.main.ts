@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { processEnvironment } from './config/process-environment';
 import { loadSettings } from './config/settings';
-import { GatewayError } from './ports/errors';
+import { GatewayError, StoreError } from './ports/errors';
 import { sqliteOptions } from './settings-slices';
 import { backupStore } from './stores/sqlite/backup';
 
@@ -34,6 +34,11 @@ function storePath({ config, dataDir }: Options): string {
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
   });
+  if (settings.store.type !== 'sqlite') {
+    throw new StoreError(`store.type is ${settings.store.type}: only the embedded store is backed up so, a database by its own tools`, {
+      retryable: false,
+    });
+  }
   return sqliteOptions(settings).path;
 }
 

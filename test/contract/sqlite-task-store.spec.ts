@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
-import { MAX_DUE_MS, type TaskStoreHarness } from './task-store.fixture';
+import { assignedTask, insertAll, MAX_DUE_MS, queuedTask, requestOf, type TaskStoreHarness } from './task-store.fixture';
 import { taskStoreSuite } from './task-store.suite';
 
 async function openHarness(): Promise<TaskStoreHarness> {
@@ -41,3 +41,32 @@ async function openHarness(): Promise<TaskStoreHarness> {
 }
 
 taskStoreSuite('SqliteTaskStore', openHarness);
+
+describe('SqliteTaskStore, asked for several writes in one turn', () => {
+  let harness: TaskStoreHarness;
+  beforeEach(async () => {
+    harness = await openHarness();
+  });
+  afterEach(() => harness.remove());
+
+  it('carries them out in the order in which they were asked for', async () => {
+    const { store } = harness;
+    const task = queuedTask();
+    await store.insert(requestOf(task), task);
+    const tries = [0, 1, 2].map((index) => store.update({ ...task, revision: 2, systemLogs: [`try ${index}`] }, 1));
+    expect(await Promise.all(tries)).toEqual([true, false, false]);
+    expect((await store.getTask(task.id))?.systemLogs).toEqual(['try 0']);
+  });
+
+  it('lets an update before a claim win, and one after it lose', async () => {
+    const { store } = harness;
+    const now = store.now();
+    const [first, second] = [assignedTask(now - 2), assignedTask(now - 1)];
+    await insertAll(store, [first, second]);
+    const moved = store.update({ ...first, revision: 2, dueAt: now + 60_000 }, 1);
+    const query = { instance: 'gateway-1', holder: 'a', backends: ['local'], boundBackends: [], steps: ['run'] as const };
+    const claimed = store.claimDue({ ...query, leaseMs: 30_000, limit: 10 });
+    const late = claimed.then(() => store.update({ ...second, revision: 2 }, 1));
+    expect([await moved, (await claimed).map(({ id }) => id), await late]).toEqual([true, [second.id], false]);
+  });
+});

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
@@ -35,6 +35,14 @@ describe('the store command', () => {
   it('fails with one line where there is nothing to back up', () => {
     const { status, stderr } = storeCommand('backup', join(directory, 'copy'), '--data-dir', directory);
     expect([status, stderr]).toEqual([1, `The backup cannot be made: there is no task store at ${join(directory, 'tasks.sqlite')}\n`]);
+  });
+
+  it('refuses to back up a database as if it were the embedded store', () => {
+    const settings = join(directory, 'mongodb.yaml');
+    writeFileSync(settings, 'store: {type: mongodb, url: "mongodb://127.0.0.1:1/", database: tes}\n');
+    const { status, stderr } = storeCommand('backup', join(directory, 'copy'), '--data-dir', directory, '--config', settings);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^store\.type is mongodb: .*\n$/);
   });
 
   it('names the settings file that cannot be used', () => {
