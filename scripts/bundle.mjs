@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { transformSync } from '@swc/core';
-import { build } from 'esbuild';
+import { build, stop } from 'esbuild';
 import { root } from './steps.mjs';
 
 const source = join(root, 'src');
@@ -13,7 +13,7 @@ const WHEN_ASKED = ['mongoose'];
 /** Packages that Nest loads only for features that are not used here; they are not installed. */
 const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/multipart', '@fastify/view'];
 
-/** Writes the bundles into `folder`. Throws when something cannot be resolved. */
+/** Writes the bundles into `folder`. Throws when something cannot be resolved. Ends the bundler's process: quickstart goes on for long. */
 export async function bundle(folder) {
   await build({
     entryPoints: [join(source, 'main.ts'), join(source, 'app.module.ts')],
@@ -38,7 +38,7 @@ export async function bundle(folder) {
     define: { 'import.meta.url': '__bundleUrl' },
     plugins: [{ name: 'modules', setup: modules }],
     logLevel: 'silent',
-  });
+  }).finally(stop);
 }
 
 /** Ours go through what the tests go through: esbuild does not write the metadata of decorators. */
