@@ -5,16 +5,17 @@ import type { Handle } from '../../task/task-record';
 import { isMissing } from '../shared/file-errors';
 import { readFacts } from '../shared/job-facts';
 import type { JobFacts } from '../shared/job-facts';
+import { breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from '../shared/job-faults';
 import { parseProgress, parseStarted } from '../shared/job-progress';
 import type { JobProgress } from '../shared/job-progress';
 import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
 import type { ReportContext } from '../shared/job-report';
 import type { Layout } from '../shared/layout';
+import { readTail } from '../shared/log-tail';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
 import type { JobCgroups } from './cgroups';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
-import { breachesOf, brokenDetail, systemErrorOf } from './local.states';
 import type { ProcessTable } from './process-table';
 
 /** A script that was started has this long to say so before it counts as never started. */
@@ -33,6 +34,10 @@ export interface ObserverParts {
   readonly learnImages: (progress: JobProgress, facts: JobFacts) => void;
   /** Confirms that nothing of the job is left; called for a script that died without a result. */
   readonly fence: (jobName: string, handle: Handle, signal: AbortSignal) => Promise<void>;
+}
+
+interface LocalContext extends ReportContext {
+  readonly layout: Layout;
 }
 
 /** Reads what the script left behind. A few small files for each job; nothing is asked of an engine unless a script has died. */
@@ -72,7 +77,7 @@ export class JobObserver {
     }
   }
 
-  private async finished(context: ReportContext, text: string | undefined): Promise<Observation | undefined> {
+  private async finished(context: LocalContext, text: string | undefined): Promise<Observation | undefined> {
     if (text === undefined) return undefined;
     const progress = parseProgress(text);
     if (!progress.ending || !(await this.isTrustworthy(progress, context.layout))) return undefined;
@@ -81,7 +86,12 @@ export class JobObserver {
     this.parts.learnImages(progress, facts);
     const executors = await executorRecords(progress, context);
     const timedOut = existsNow(join(context.layout.directory, 'timeout'));
-    const detail = await brokenDetail(progress, context.layout);
+    const { directory } = context.layout;
+    const detail = await brokenDetail(
+      progress,
+      directory,
+      async (stream) => (await readTail(join(directory, stream), MOST_DETAIL_BYTES))?.text,
+    );
     const systemError = systemErrorOf(progress, facts, timedOut, detail);
     return {
       jobName: context.jobName,
@@ -99,7 +109,7 @@ export class JobObserver {
     return text !== undefined && parseStarted(text)?.bootId === (await this.parts.processes.bootId());
   }
 
-  private async breaches(progress: JobProgress, facts: JobFacts, context: ReportContext, timedOut: boolean): Promise<readonly string[]> {
+  private async breaches(progress: JobProgress, facts: JobFacts, context: LocalContext, timedOut: boolean): Promise<readonly string[]> {
     const events = this.parts.cgroups.events(context.jobName);
     const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
     const refused = killed && facts.runtime === 'podman' ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
@@ -115,7 +125,7 @@ export class JobObserver {
     return free < FULL_DISK_BYTES ? [`the disk of the workspaces (setting work_dir) is full: ${free} bytes are free`] : [];
   }
 
-  private async underway(context: ReportContext): Promise<Observation> {
+  private async underway(context: LocalContext): Promise<Observation> {
     const progress = parseProgress(readTextOrNothing(context.layout.progress) ?? '');
     const running = await runningPart(progress, context);
     return {
@@ -127,7 +137,7 @@ export class JobObserver {
     };
   }
 
-  private async lost(context: ReportContext): Promise<Observation> {
+  private async lost(context: LocalContext): Promise<Observation> {
     const { progress, result } = context.layout;
     const parsed = parseProgress(readTextOrNothing(result) ?? readTextOrNothing(progress) ?? '');
     return {
@@ -138,7 +148,8 @@ export class JobObserver {
     };
   }
 
-  private async context(jobName: string, layout: Layout, tailBytes: number): Promise<ReportContext> {
-    return { jobName, layout, tailBytes, bootedAt: Date.now() - (await this.parts.processes.uptimeSeconds()) * 1000 };
+  private async context(jobName: string, layout: Layout, tailBytes: number): Promise<LocalContext> {
+    const bootedAt = Date.now() - (await this.parts.processes.uptimeSeconds()) * 1000;
+    return { jobName, layout, bootedAt, tailOf: (stream) => readTail(join(layout.directory, stream), tailBytes) };
   }
 }

@@ -4,6 +4,7 @@ import { BackendError } from '../../ports/errors';
 import type { Job } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
 import { machineError } from '../shared/file-errors';
+import { limitsOf, manifest } from '../shared/job-manifest';
 import type { Layout } from '../shared/layout';
 import { mountPlan } from '../shared/mount-plan';
 import { readHostDirectory } from '../shared/runtimes/host-root';
@@ -14,7 +15,6 @@ import type { JobCgroups } from './cgroups';
 import type { HostEtc } from './host-etc';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
-import { limitsOf, manifest } from './local.manifest';
 import type { LocalBackendSettings } from './local.settings';
 import type { Runtimes } from './runtimes';
 

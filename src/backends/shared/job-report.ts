@@ -1,11 +1,8 @@
-import { join } from 'node:path';
 import type { JobPhase, Observation } from '../../task/observation';
-import type { ExecutorRecord } from '../../task/task-record';
+import type { ExecutorRecord, LogTail } from '../../task/task-record';
 import type { JobFacts } from './job-facts';
 import type { Ending, JobProgress } from './job-progress';
-import type { Layout } from './layout';
 import { streamName } from './layout';
-import { readTail } from './log-tail';
 
 /** How a script's own last word reads as a phase. `cancelled`: nothing more was started; the fence says the rest. */
 export const ENDING_PHASES: Readonly<Record<Ending, JobPhase>> = {
@@ -19,10 +16,10 @@ export const ENDING_PHASES: Readonly<Record<Ending, JobPhase>> = {
 
 export interface ReportContext {
   readonly jobName: string;
-  readonly layout: Layout;
-  readonly tailBytes: number;
   /** Milliseconds since the epoch when the machine's uptime was 0. */
   readonly bootedAt: number;
+  /** The end of a stream by its name in the workspace (`streams/0.stdout`); `undefined` when there is none. */
+  readonly tailOf: (stream: string) => Promise<LogTail | undefined>;
 }
 
 /** The executors that have ended, with their tails. */
@@ -47,8 +44,8 @@ export async function runningPart(progress: JobProgress, context: ReportContext)
 }
 
 async function tails(index: number, context: ReportContext): Promise<Pick<ExecutorRecord, 'stdout' | 'stderr'>> {
-  const stdout = await readTail(join(context.layout.directory, streamName(index, 'stdout')), context.tailBytes);
-  const stderr = await readTail(join(context.layout.directory, streamName(index, 'stderr')), context.tailBytes);
+  const stdout = await context.tailOf(streamName(index, 'stdout'));
+  const stderr = await context.tailOf(streamName(index, 'stderr'));
   return { ...(stdout && { stdout }), ...(stderr && { stderr }) };
 }
 

@@ -1,4 +1,4 @@
-import { breachesOf, isUnknownImage, systemErrorOf } from '../../../../src/backends/local/local.states';
+import { breachesOf, isUnknownImage, systemErrorOf } from '../../../../src/backends/shared/job-faults';
 import type { JobFacts } from '../../../../src/backends/shared/job-facts';
 import { parseProgress } from '../../../../src/backends/shared/job-progress';
 import { ENDING_PHASES } from '../../../../src/backends/shared/job-report';

@@ -1,11 +1,6 @@
-import { join } from 'node:path';
 import type { Observation } from '../../task/observation';
-import type { JobFacts } from '../shared/job-facts';
-import type { JobProgress } from '../shared/job-progress';
-import type { Layout } from '../shared/layout';
-import { readTail } from '../shared/log-tail';
-
-const MOST_DETAIL_BYTES = 4096;
+import type { JobFacts } from './job-facts';
+import type { JobProgress } from './job-progress';
 
 /** Words that the script writes about itself or its runtime, as sentences for `system_logs`, and whether another attempt may help. */
 const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(facts: JobFacts, executor: number): string }>> = {
@@ -94,15 +89,24 @@ export function breachesOf(progress: JobProgress, facts: JobFacts, events: Breac
   return lines;
 }
 
-/** The runtime's own last words on an executor it could not start; never the host's paths. */
-export async function brokenDetail(progress: JobProgress, layout: Layout): Promise<string | undefined> {
+/** As much of a stream as its last line needs. */
+export const MOST_DETAIL_BYTES = 4096;
+
+/**
+ * The runtime's own last words on an executor it could not start; never the host's paths. `read` gives the end of a stream by its
+ * name (`streams/0.engine`), `directory` is where the workspace lies.
+ */
+export async function brokenDetail(
+  progress: JobProgress,
+  directory: string,
+  read: (stream: string) => Promise<string | undefined>,
+): Promise<string | undefined> {
   const note = progress.notes.findLast((candidate) => /^\d/.test(candidate.text));
   if (progress.ending !== 'broken' && progress.ending !== 'prepare') return undefined;
   const index = Number(note?.text.split(' ')[0] ?? 0);
   for (const stream of ['engine', 'stderr']) {
-    const tail = await readTail(join(layout.directory, `streams/${index}.${stream}`), MOST_DETAIL_BYTES);
-    const line = tail?.text.trim().split('\n').at(-1);
-    if (line) return line.replaceAll(layout.directory, '(workspace)').slice(0, 500);
+    const line = (await read(`streams/${index}.${stream}`))?.trim().split('\n').at(-1);
+    if (line) return line.replaceAll(directory, '(workspace)').slice(0, 500);
   }
   return undefined;
 }
