@@ -14,6 +14,7 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
     sentence: (facts, executor) =>
       `the workdir ${facts.executors[executor]?.workdir ?? ''} of executor ${executor} cannot be made: a link or a file is in its place`,
   },
+  input: { retryable: true, sentence: () => 'the inputs arrived damaged' },
   noimage: {
     retryable: false,
     sentence: (facts, executor) => `the image ${facts.executors[executor]?.image ?? ''} cannot be had`,

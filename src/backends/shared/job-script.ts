@@ -9,8 +9,14 @@ const RUNTIME_PARTS: Readonly<Record<RuntimeName, string>> = {
   bubblewrap: 'bubblewrap.sh',
 };
 
-/** The text of the job script for a runtime: its own part, then what all share. */
-export function scriptFor(runtime: RuntimeName): string {
+/** Where the gateway does for a job what the host needs: nothing to do before, after, and once the result is there. */
+const GATEWAY_IS_HERE = 'open_job() { :; }\nclose_job() { :; }\ntell_result() { :; }\n';
+
+/**
+ * The text of the job script for a runtime: the part of the host, the runtime's own, then what all share.
+ * `host` defines `open_job` (after the plan was read; a failure ends the job), `close_job` (before the result) and `tell_result`.
+ */
+export function scriptFor(runtime: RuntimeName, host = GATEWAY_IS_HERE): string {
   const part = readFileSync(join(__dirname, 'runtimes', RUNTIME_PARTS[runtime]), 'utf8');
-  return `#!/bin/sh\n${part}\n${readFileSync(join(__dirname, 'job.sh'), 'utf8')}`;
+  return `#!/bin/sh\n${host}\n${part}\n${readFileSync(join(__dirname, 'job.sh'), 'utf8')}`;
 }

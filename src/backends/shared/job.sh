@@ -1,6 +1,6 @@
 # The job script, POSIX sh, the same for every job: what differs is in plan/plan.sh, which is assignments and functions whose
 # every word went through quoteWord. Called as `sh SCRIPT WORKSPACE`; works in the workspace with relative names.
-# The runtime's own part (runtimes/*.sh) stands before this text in the same file.
+# The parts of the host (open_job, close_job, tell_result) and of the runtime (runtimes/*.sh) stand before this text in the same file.
 #
 # What it promises: a second start of one attempt exits at once (the `started` file); the cancel mark is looked at before every
 # start; streams are opened only in streams/, which no container sees; files that an executor names are read and placed only
@@ -20,6 +20,7 @@ note() {
 
 finish() { # WORD
   [ -z "$watch" ] || kill "$watch" 2>/dev/null
+  close_job
   now
   # Work of more than a minute is worth a sync: its result then counts even after a crash of the machine.
   if [ $((${up%.*} - first)) -ge 60 ]; then
@@ -28,6 +29,7 @@ finish() { # WORD
   fi
   echo "done $up $1" >>progress
   mv progress result
+  tell_result
   exit 0
 }
 
@@ -47,9 +49,8 @@ descendants() { # PID SKIP
   set -f
 }
 
-# The time is up. Called in the watching subshell: asks, waits, forces.
+# Called in a watching subshell: asks, waits, forces.
 end_executor() { # OWN_PID
-  : >timeout
   stop_runtime
   kill -TERM $(descendants $$ "$1") 2>/dev/null
   left=$GRACE
@@ -68,6 +69,7 @@ watch_time() { # SECONDS
     trap 'kill -KILL $! 2>/dev/null; exit 0' TERM
     sleep "$1" &
     wait $!
+    : >timeout
     end_executor "$(exec sh -c 'echo $PPID')"
   ) &
   watch=$!
@@ -132,6 +134,7 @@ set -C
 set +C
 
 . ./plan/plan.sh
+open_job || finish prepare
 
 index=0
 word=succeeded
