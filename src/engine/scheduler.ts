@@ -7,19 +7,25 @@ import { isTerminal } from '../task/task-state';
 import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
+import { awayInstance } from './instance-gone';
 import { capacityKey } from './job';
+import { Peeks } from './peeks';
 import { type Candidate, freeOf, mismatch, selectBackend } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
 
-/** Tasks of the head of the queue looked at in one go. */
+/** Tasks of the head of the queue looked at first: most passes are made because one task has ended, and give away one place. */
+const FIRST_HEAD = 8;
+/** Looked at in one go while all of them find a place. */
 const HEAD = 64;
+/** What is left of a sum of fractions is not room. */
+const LEAST = 1e-9;
 /** Where a pass stops looking further back when nothing at the head can go on. */
 const MOST_HEAD = 4096;
 
 /**
  * Gives waiting tasks to backends. QUEUED tasks are not polled: a pass is made when a task arrives, room frees, a backend changes,
- * a retry's pause is over, and on a safety tick. Reserve first (atomic over all gateways), then `assigned` (compare-and-swap).
+ * a retry's pause is over, another gateway changed the queue, and on a safety tick. Reserve first (atomic over all gateways), then `assigned` (compare-and-swap).
  */
 export class Scheduler {
   private timer: NodeJS.Timeout | undefined;
@@ -27,24 +33,31 @@ export class Scheduler {
   private passing: Promise<void> | undefined;
   private again = false;
   private stopped = true;
+  private readonly peeks: Peeks | undefined;
+  /** The queue when others' changes were last looked for. */
+  private seen = '';
 
   constructor(
     private readonly store: TaskStore,
     private readonly writer: TaskWriter,
     private readonly backends: BackendRegistry,
     private readonly monitor: BackendMonitor,
-    private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'tickMs'>,
+    private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'tickMs' | 'peekMs'>,
     private readonly log: EngineLog,
-  ) {}
+  ) {
+    if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
+  }
 
   start(): void {
     this.stopped = false;
+    this.peeks?.start();
     this.nudge();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
     clearTimeout(this.timer);
+    await this.peeks?.stop();
     await this.passing;
   }
 
@@ -60,7 +73,7 @@ export class Scheduler {
 
   /** Why a task waits, as public sentences; empty when it does not. Reads reservations, nothing else. */
   async explain(task: TaskRecord): Promise<readonly string[]> {
-    if (task.state !== 'QUEUED') return task.trouble ? [task.trouble.reason] : [];
+    if (task.state !== 'QUEUED') return this.whyUnderWay(task);
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
@@ -104,13 +117,28 @@ export class Scheduler {
     this.wakeIn(next);
   }
 
+  /** Room that others free is no news here: whoever freed it makes a pass. New tasks are: this gateway may be the one that has room. */
+  private async peek(): Promise<void> {
+    const { items } = await this.store.listMinimal({ state: 'QUEUED', pageSize: 1 });
+    const [newest] = items[0] ?? [];
+    const outlook = newest === undefined ? undefined : await this.store.queueOutlook();
+    const queue = outlook === undefined ? '' : `${newest} ${outlook.oldest?.id} ${outlook.length}`;
+    if (queue !== this.seen && outlook !== undefined) this.nudge();
+    this.seen = queue;
+  }
+
+  private async whyUnderWay({ boundTo, trouble }: TaskRecord): Promise<readonly string[]> {
+    const away = boundTo === undefined || boundTo === this.settings.instance ? undefined : await awayInstance(this.store, boundTo);
+    if (!away) return trouble ? [trouble.reason] : [];
+    const since = away.since === undefined ? '' : ` since ${new Date(away.since).toISOString()}`;
+    return [`waiting: gateway ${boundTo}, which has the job, has been away${since}`];
+  }
+
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
-    for (let limit = HEAD; limit <= MOST_HEAD;) {
+    for (let limit = FIRST_HEAD; limit <= MOST_HEAD;) {
       const all = await this.candidates();
-      const open = all.filter(
-        (candidate) => !candidate.capabilities.draining && candidate.away === undefined && freeOf(candidate).slots >= 1,
-      );
+      const open = all.filter((candidate) => !candidate.capabilities.draining && candidate.away === undefined && hasRoom(candidate));
       if (open.length === 0) break;
       const candidates = await this.withReservation(all);
       const head = await this.store.queueHead({
@@ -121,7 +149,8 @@ export class Scheduler {
       const assigned = await this.assignAll(head, candidates);
       if (this.stopped || (assigned === 0 && head.length < limit)) break;
       // A head of nothing but tasks that cannot go on now must not hide the ones behind it.
-      limit = assigned === 0 ? limit * 4 : HEAD;
+      if (assigned === 0) limit *= 4;
+      else limit = assigned === head.length ? HEAD : FIRST_HEAD;
     }
     const { nextNotBefore } = await this.store.queueOutlook();
     return nextNotBefore === undefined ? Infinity : Math.max(1, nextNotBefore - this.store.now());
@@ -203,6 +232,12 @@ export class Scheduler {
     );
     return home ? candidates.map((one) => (one === home ? { ...one, heldFor: oldest.id } : one)) : candidates;
   }
+}
+
+/** Room for the smallest of tasks: every task needs some of everything. */
+function hasRoom(candidate: Candidate): boolean {
+  const { slots, cpuCores, ramGb } = freeOf(candidate);
+  return slots >= 1 && cpuCores > LEAST && ramGb > LEAST;
 }
 
 function reservationOf(task: TaskRecord): { taskId: string; attempt: number; cpuCores: number; ramGb: number } {

@@ -1,4 +1,4 @@
-import { promises as fs, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { promises as fs, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/file-errors';
@@ -44,7 +44,7 @@ export class JobCgroups {
           await fs.mkdir(join(this.root, this.parent), { recursive: true });
           await fs.writeFile(join(this.root, this.parent, 'cgroup.subtree_control'), '+memory +pids +cpu');
         }
-        this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
+        await this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
         await this.remove('probe', false);
         return true;
       } catch {
@@ -55,10 +55,10 @@ export class JobCgroups {
     return false;
   }
 
-  /** Directories to join, one per hierarchy. */
-  create(jobName: string, limits: Limits): readonly string[] {
+  /** Directories to join, one per hierarchy. The kernel takes a millisecond to make or remove one: nothing waits for it meanwhile. */
+  async create(jobName: string, limits: Limits): Promise<readonly string[]> {
     if (this.layout === 'none') return [];
-    for (const directory of this.directories(jobName)) mkdirSync(directory, { recursive: true });
+    await Promise.all(this.directories(jobName).map((directory) => fs.mkdir(directory, { recursive: true })));
     for (const [controller, file, value] of this.rules(limits)) {
       writeFileSync(join(this.directory(jobName, controller), file), value);
     }
@@ -100,7 +100,7 @@ export class JobCgroups {
     const directories = everywhere
       ? (await fs.readdir(this.root)).map((hierarchy) => join(this.root, hierarchy, this.parent, jobName))
       : this.directories(jobName);
-    for (const directory of directories) await removeGroup(directory);
+    await Promise.all(directories.map(removeGroup));
   }
 
   /** Processes in the job's groups; empty when there is no group. */
@@ -143,7 +143,7 @@ export class JobCgroups {
 async function removeGroup(directory: string): Promise<void> {
   for (let tries = 0; ; tries += 1) {
     try {
-      rmdirSync(directory);
+      await fs.rmdir(directory);
       return;
     } catch (error) {
       if (isMissing(error)) return;

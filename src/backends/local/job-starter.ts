@@ -8,7 +8,7 @@ import { limitsOf, manifest } from '../shared/job-manifest';
 import type { Layout } from '../shared/layout';
 import { mountPlan } from '../shared/mount-plan';
 import { readHostDirectory } from '../shared/runtimes/host-root';
-import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
+import type { RuntimeName } from '../shared/runtimes/runtime';
 import { existsNow } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import type { JobCgroups } from './cgroups';
@@ -65,15 +65,17 @@ export class JobStarter {
   /** Written aside and renamed: a plan is there as a whole or not at all, and is never changed. */
   private async writePlan(job: Job, layout: Layout, runtime: RuntimeName): Promise<void> {
     const { settings, directories, cgroups, machineCores, runtimes } = this.parts;
-    const images: ImageSource[] = [];
-    const etcCopy = runtime === 'bubblewrap' ? await this.parts.hostEtc.current() : undefined;
-    for (const { image } of job.request.executors) images.push(await runtimes.images.source(runtime, image));
+    const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
+    const limits = limitsOf(job, limitContext);
+    const [images, groups, etcCopy] = await Promise.all([
+      Promise.all(job.request.executors.map(({ image }) => runtimes.images.source(runtime, image))),
+      runtime === 'bubblewrap' || runtime === 'apptainer' ? cgroups.create(job.name, limits) : [],
+      runtime === 'bubblewrap' ? this.parts.hostEtc.current() : undefined,
+    ]);
     // Another start of the same job was faster while this one waited.
     if (existsNow(layout.plan)) return;
     const plan = mountPlan(job.request);
     new TreeWorkspace(layout, plan).ensureTrees();
-    const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
-    const limits = limitsOf(job, limitContext);
     const memoryCgroup = runtime === 'podman' && runtimes.needsMemoryGroup ? cgroups.createParent(job.name, limits) : undefined;
     const files = manifest(job, plan, {
       ...limitContext,
@@ -84,7 +86,7 @@ export class JobStarter {
       mark: directories.mark(job.name),
       killGraceSeconds: settings.killGraceSeconds,
       asRoot: process.getuid?.() === 0,
-      cgroups: runtime === 'bubblewrap' || runtime === 'apptainer' ? cgroups.create(job.name, limits) : [],
+      cgroups: groups,
       overlay: runtimes.overlay,
       ...(memoryCgroup !== undefined && { memoryCgroup }),
       imagesDirectory: directories.images(runtime),

@@ -3,7 +3,6 @@ import { Worker } from 'node:worker_threads';
 
 interface Answer {
   readonly id: number;
-  readonly what: 'done' | 'ended';
   readonly failed?: string;
   readonly code?: string;
 }
@@ -11,15 +10,12 @@ interface Answer {
 interface Open {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
-  readonly ended?: () => void;
 }
 
 /** One thread of `local.worker.ts`, begun with its first order or before; if it dies, its orders fail and the next one begins another. */
 export class LocalThread {
   private worker: Worker | undefined;
   private readonly waiting = new Map<number, Open>();
-  /** Processes that were started and have not been heard of since. */
-  private readonly running = new Map<number, () => void>();
   private nextId = 1;
 
   /** Begins the thread while there is still room for one. */
@@ -27,29 +23,19 @@ export class LocalThread {
     this.worker ??= this.begin();
   }
 
-  /** Resolves when the process exists; `ended` is called once when it exits, or when nobody can tell any more. */
-  startScript(script: string, directory: string, environment: Readonly<Record<string, string>>, ended: () => void): Promise<void> {
-    return this.order({ start: { script, directory, environment } }, ended);
-  }
-
   /** Removes a tree; rejects with the file system's code. */
   remove(path: string): Promise<void> {
-    return this.order({ remove: path });
-  }
-
-  /** Processes that were started live on. */
-  async close(): Promise<void> {
-    await this.worker?.terminate();
-  }
-
-  private order(what: object, ended?: () => void): Promise<void> {
     const id = this.nextId;
     this.nextId += 1;
     return new Promise((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject, ...(ended !== undefined && { ended }) });
+      this.waiting.set(id, { resolve, reject });
       this.open();
-      this.worker?.postMessage({ id, ...what });
+      this.worker?.postMessage({ id, remove: path });
     });
+  }
+
+  async close(): Promise<void> {
+    await this.worker?.terminate();
   }
 
   private begin(): Worker {
@@ -65,32 +51,19 @@ export class LocalThread {
     return worker;
   }
 
-  private heard({ id, what, failed, code }: Answer): void {
-    if (what === 'ended') {
-      const ended = this.running.get(id);
-      this.running.delete(id);
-      ended?.();
-      return;
-    }
+  private heard({ id, failed, code }: Answer): void {
     const open = this.waiting.get(id);
     if (open === undefined) return;
     this.waiting.delete(id);
-    if (failed !== undefined) {
-      open.reject(Object.assign(new Error(failed), code === undefined ? {} : { code }));
-      return;
-    }
-    if (open.ended !== undefined) this.running.set(id, open.ended);
-    open.resolve();
+    if (failed === undefined) open.resolve();
+    else open.reject(Object.assign(new Error(failed), code === undefined ? {} : { code }));
   }
 
   private lost(worker: Worker, error: Error): void {
     if (this.worker !== worker) return;
     this.worker = undefined;
     const waiting = [...this.waiting.values()];
-    const running = [...this.running.values()];
     this.waiting.clear();
-    this.running.clear();
     for (const { reject } of waiting) reject(error);
-    for (const ended of running) ended();
   }
 }

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { machineError } from '../shared/file-errors';
+import { LocalLauncher } from './local-launcher';
 import { LocalThread } from './local-thread';
 import { COMMAND_ENVIRONMENT } from './local.settings';
-import { JOB_VARIABLE } from './process-table';
 
 /** Enough to find the host's own programs; never the gateway's whole environment. */
 const COMMAND_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -17,8 +17,7 @@ export interface CommandResult {
 /** Starts processes. Nothing here knows tasks or containers. */
 export class LocalClient {
   private readonly running = new Set<string>();
-  private readonly starts = new LocalThread();
-  /** Apart, because a workspace may hold very much. */
+  private readonly launcher: LocalLauncher;
   private readonly removals = new LocalThread();
   readonly environment: Readonly<Record<string, string>>;
 
@@ -28,6 +27,7 @@ export class LocalClient {
       PATH: COMMAND_PATH,
       ...Object.fromEntries(Object.entries(environment).filter(([name]) => known.has(name.toUpperCase()))),
     };
+    this.launcher = new LocalLauncher(this.environment);
   }
 
   /** True while a script that this process started lives. */
@@ -47,7 +47,7 @@ export class LocalClient {
     try {
       // Known before it is: its end may be told at once.
       this.running.add(jobName);
-      await this.starts.startScript(script, directory, { ...this.environment, [JOB_VARIABLE]: jobName }, gone);
+      await this.launcher.start(jobName, script, directory, gone);
     } catch (error) {
       this.running.delete(jobName);
       throw machineError('start a job', error);
@@ -59,15 +59,16 @@ export class LocalClient {
     return this.removals.remove(path);
   }
 
-  /** The threads, while this process still has what they need. */
+  /** The shell and the thread, while this process is small and still has what they need. */
   open(): void {
-    this.starts.open();
+    this.launcher.open();
     this.removals.open();
   }
 
   /** What was started lives on. */
   async close(): Promise<void> {
-    await Promise.all([this.starts.close(), this.removals.close()]);
+    this.launcher.close();
+    await this.removals.close();
   }
 
   /** Carries a command out to its end, without a shell. Any exit code resolves; only a command that cannot be started rejects. */

@@ -19,7 +19,7 @@ describe('the limits of a runtime that has none of its own', () => {
   it('are one group in version 2', async () => {
     await fs.writeFile(join(directory(), 'cgroup.controllers'), 'cpu memory pids');
     const groups = await probed();
-    expect(groups.create('tes-a-1', LIMITS)).toEqual([join(directory(), 'tes-gateway-a_b', 'tes-a-1')]);
+    expect(await groups.create('tes-a-1', LIMITS)).toEqual([join(directory(), 'tes-gateway-a_b', 'tes-a-1')]);
     expect(await read('tes-gateway-a_b', 'tes-a-1', 'memory.max')).toBe('268435456');
     expect(await read('tes-gateway-a_b', 'tes-a-1', 'cpu.max')).toBe('150000 100000');
     expect(await read('tes-gateway-a_b', 'tes-a-1', 'pids.max')).toBe('7');
@@ -30,7 +30,7 @@ describe('the limits of a runtime that has none of its own', () => {
 
   it('are a group in each hierarchy in version 1', async () => {
     const groups = await probed();
-    expect(groups.create('tes-a-1', LIMITS)).toHaveLength(3);
+    expect(await groups.create('tes-a-1', LIMITS)).toHaveLength(3);
     expect(await read('memory', 'tes-gateway-a_b', 'tes-a-1', 'memory.limit_in_bytes')).toBe('268435456');
     expect(await read('cpu', 'tes-gateway-a_b', 'tes-a-1', 'cpu.cfs_quota_us')).toBe('150000');
     expect(await read('pids', 'tes-gateway-a_b', 'tes-a-1', 'pids.max')).toBe('7');
@@ -50,7 +50,7 @@ describe('the limits of a runtime that has none of its own', () => {
   it('are none where cgroups cannot be written', async () => {
     const groups = new JobCgroups('a', join(directory(), 'none', '\0'));
     expect(await groups.probe()).toBe(false);
-    expect([groups.enforced, groups.create('tes-a-1', LIMITS), await groups.pids('tes-a-1')]).toEqual([false, [], []]);
+    expect([groups.enforced, await groups.create('tes-a-1', LIMITS), await groups.pids('tes-a-1')]).toEqual([false, [], []]);
     expect(groups.events('tes-a-1')).toEqual({ memoryKills: 0, processRefusals: 0 });
     await groups.remove('tes-a-1', true);
   });
