@@ -1,51 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { processEnvironment } from './config/process-environment';
-import { loadSettings } from './config/settings';
+import { loadSettings, type Settings } from './config/settings';
+import { declareGone } from './engine/instance-gone';
+import { readLines, writeLines } from './engine/line-file';
+import { exportTasks, importTasks } from './engine/store-transfer';
+import { TaskEvents } from './engine/task-events';
+import { TaskWriter } from './engine/task-writer';
 import { GatewayError, StoreError } from './ports/errors';
-import { sqliteOptions } from './settings-slices';
+import { BackendRegistry } from './ports/registries';
+import type { TaskStore } from './ports/task-store';
+import { mongoOptions, sqliteOptions } from './settings-slices';
 import { backupStore } from './stores/sqlite/backup';
+import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
 
 interface Options {
   readonly config: readonly string[];
   readonly dataDir?: string;
 }
 
+type Say = (line: string) => void;
+
+const MOVING = `
+Moving to another store: stop every gateway, export, set store.type (and store.url) to the new store, import, start the gateways.
+A task that waits goes on waiting. A task under way goes on only when the gateway that began it starts on the new store with the same
+instance name, work_dir and backends: its handle is of no use to another one. No gateway may be started on the old store again:
+it would carry out the same tasks. Live output and Idempotency-Key headers are not moved. Tasks keep ids, owners, times and logs.`;
+
 /** What an operator does with the store beside a gateway that may be running. */
-function storeCommand(say: (line: string) => void): Command {
+function storeCommand(say: Say): Command {
   const program = new Command('store').description('The task store of tes-gateway').showHelpAfterError();
-  program
-    .command('backup')
-    .description('Copy the store into FILE, while the gateway may go on')
+  const command = (name: string, about: string): Command =>
+    program
+      .command(name)
+      .description(about)
+      .option('--data-dir <directory>', 'where the store is; as data_dir of the settings')
+      .option('--config <file>', 'settings in YAML; may be repeated', (file: string, files: string[]) => [...files, file], []);
+
+  command('backup', 'Copy the embedded store into FILE, while the gateway may go on')
     .argument('<file>', 'must not exist yet')
-    .option('--data-dir <directory>', 'where the store is; as data_dir of the settings')
-    .option('--config <file>', 'settings in YAML; may be repeated', (file: string, files: string[]) => [...files, file], [])
     .action(async (file: string, options: Options) => {
-      const bytes = await backupStore(storePath(options), file, say);
+      const bytes = await backupStore(storePath(settingsOf(options)), file, say);
       say(`${file}: ${bytes} bytes`);
+    });
+
+  command('gone', 'Say that a gateway will not come back: its local tasks are carried out anew by the others')
+    .argument('<instance>', 'its name')
+    .option('--force', 'although it was heard of a moment ago')
+    .action(async (instance: string, options: Options & { readonly force?: boolean }) => {
+      const settings = settingsOf(options);
+      if (settings.store.type === 'sqlite') throw refused('store.type is sqlite: there is only one gateway, and nobody else for its tasks');
+      const changed = await withStore(settings, say, (store) => declareGone(store, writerOn(store), instance, options.force === true));
+      for (const { id, state } of changed) say(`${id}: ${state}`);
+      say(changed.length === 0 ? `nothing waits for ${instance}` : `${changed.length} tasks do not wait for ${instance} any more`);
+    });
+
+  command('export', 'Write all tasks into FILE, as JSON lines')
+    .argument('<file>', 'must not exist yet')
+    .option('--finished', 'only tasks that have ended; gateways on a shared store may then go on')
+    .addHelpText('after', MOVING)
+    .action(async (file: string, options: Options & { readonly finished?: boolean }) => {
+      let lines = 0;
+      const settings = settingsOf(options);
+      if (settings.store.type === 'sqlite' && !existsSync(storePath(settings)))
+        throw refused(`there is no task store at ${storePath(settings)}`);
+      await withStore(settings, say, async (store) => {
+        const counted = async function* (): AsyncGenerator<string, void> {
+          for await (const line of exportTasks(store, options.finished === true ? 'finished' : 'all')) {
+            lines += 1;
+            yield line;
+          }
+        };
+        await writeLines(file, counted());
+      });
+      say(`${file}: ${lines - 2} tasks`);
+    });
+
+  command('import', 'Add the tasks of an export to the store; after an interruption, do it again: what is there is left alone')
+    .argument('<file>', 'made by export')
+    .addHelpText('after', MOVING)
+    .action(async (file: string, options: Options) => {
+      let told = performance.now();
+      const settings = settingsOf(options);
+      mkdirSync(settings.data_dir, { recursive: true });
+      const { imported, present } = await withStore(settings, say, (store) =>
+        importTasks(readLines(file), store, (tasks) => {
+          if (performance.now() - told < 5000) return;
+          told = performance.now();
+          say(`${tasks} tasks so far`);
+        }),
+      );
+      say(`${file}: ${imported} tasks imported, ${present} were there already`);
     });
   return program;
 }
 
-/** The same layers as the gateway reads, so that both mean the same file. */
-function storePath({ config, dataDir }: Options): string {
-  const settings = loadSettings({
+/** The same layers as the gateway reads, so that both mean the same store. */
+function settingsOf({ config, dataDir }: Options): Settings {
+  return loadSettings({
     files: [join(__dirname, '..', 'settings', 'default.yaml'), ...config],
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
   });
-  if (settings.store.type !== 'sqlite') {
-    throw new StoreError(`store.type is ${settings.store.type}: only the embedded store is backed up so, a database by its own tools`, {
-      retryable: false,
-    });
+}
+
+function storePath(settings: Settings): string {
+  if (settings.store.type === 'sqlite') return sqliteOptions(settings).path;
+  throw refused(`store.type is ${settings.store.type}: only the embedded store is backed up so, a database by its own tools`);
+}
+
+async function withStore<Result>(settings: Settings, say: Say, work: (store: TaskStore) => Promise<Result>): Promise<Result> {
+  const store = await openStore(settings, say);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
   }
-  return sqliteOptions(settings).path;
+}
+
+async function openStore(settings: Settings, say: Say): Promise<TaskStore> {
+  const { type } = settings.store;
+  switch (type) {
+    case 'sqlite':
+      return SqliteTaskStore.open({ ...sqliteOptions(settings), onProgress: say });
+    case 'mongodb': {
+      const { MongoTaskStore } = await import('./stores/mongo/mongo-task-store.js');
+      const instance = `store-command-${randomBytes(6).toString('hex')}`;
+      return MongoTaskStore.open({ ...mongoOptions(settings, instance), isTool: true, onProgress: say });
+    }
+    default: {
+      const never: never = type;
+      throw new Error(`store.type ${String(never)} is not known`);
+    }
+  }
+}
+
+function writerOn(store: TaskStore): TaskWriter {
+  const nobody = new TaskEvents((error) => {
+    throw error;
+  });
+  return new TaskWriter(store, new BackendRegistry([]), nobody, Date.now);
+}
+
+function refused(what: string): StoreError {
+  return new StoreError('This cannot be done with this store', { retryable: false, internal: what });
 }
 
 storeCommand((line) => process.stdout.write(`${line}\n`))
   .parseAsync()
   .catch((error: unknown) => {
-    const known = error instanceof GatewayError || (error instanceof Error && error.name === 'SettingsError');
-    process.stderr.write(`${known ? error.message : String((error as Error).stack)}\n`);
+    const isKnown = error instanceof GatewayError || (error instanceof Error && (error.name === 'SettingsError' || 'syscall' in error));
+    process.stderr.write(`${isKnown ? error.message : String((error as Error).stack)}\n`);
     process.exitCode = 1;
   });

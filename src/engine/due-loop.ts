@@ -1,6 +1,7 @@
-import type { TaskStore } from '../ports/task-store';
+import type { ClaimQuery, TaskStore } from '../ports/task-store';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord, TaskStep } from '../task/task-record';
+import { Peeks } from './peeks';
 import type { TaskEvents } from './task-events';
 import type { Applied, TaskWriter } from './task-writer';
 
@@ -65,6 +66,8 @@ export interface DueLoopSettings {
   readonly parallel: number;
   /** A look at the store at least this often, ms: what another process left is found so. */
   readonly tickMs: number;
+  /** On a store that others share: how often it is asked whether they made something due, or cancelled what is worked on here, ms. */
+  readonly peekMs: number;
 }
 
 export interface DueLoopOwner {
@@ -78,7 +81,8 @@ export interface DueLoopOwner {
 
 /**
  * Get what is due, act, push `dueAt` forward; again. Sleeps until the next `dueAt`, a nudge (a change of a task in one of its
- * steps), or the tick. Nothing is kept in memory but the claims under way, so a crash loses nothing: a lease ends, the task is due.
+ * steps; what others did is found by small questions), or the tick. Nothing is kept in memory but the claims under way, so a crash
+ * loses nothing: a lease ends, the task is due.
  */
 export class DueLoop {
   private readonly holder: string;
@@ -92,6 +96,7 @@ export class DueLoop {
   private lookAgain = false;
   private stopped = true;
   private stopListening: (() => void) | undefined;
+  private readonly peeks: Peeks | undefined;
 
   constructor(
     private readonly settings: DueLoopSettings,
@@ -101,6 +106,7 @@ export class DueLoop {
     private readonly owner: DueLoopOwner,
   ) {
     this.holder = `${settings.instance}/${settings.name}`;
+    if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
   }
 
   start(): void {
@@ -111,6 +117,7 @@ export class DueLoop {
         this.wakeIn(after.dueAt - this.store.now());
     });
     this.renewal = setInterval(() => void this.renewAll(), this.settings.leaseMs / 3);
+    this.peeks?.start();
     this.nudge();
   }
 
@@ -119,6 +126,7 @@ export class DueLoop {
     this.stopped = true;
     this.stopListening?.();
     clearTimeout(this.timer);
+    await this.peeks?.stop();
     let grace: NodeJS.Timeout | undefined;
     await Promise.race([
       Promise.all(this.underWay),
@@ -154,6 +162,24 @@ export class DueLoop {
     this.timer = setTimeout(() => void this.look(), Math.min(Math.max(0, delayMs), 2 ** 31 - 1));
   }
 
+  private query(): Omit<ClaimQuery, 'leaseMs' | 'limit'> {
+    const { instance, steps } = this.settings;
+    return { instance, holder: this.holder, ...this.owner.reachable(), steps };
+  }
+
+  private async peek(): Promise<void> {
+    if (this.claims.size < this.settings.parallel && !this.looking) {
+      const due = await this.store.nextDue(this.query());
+      if (due !== undefined) this.wakeIn(due - this.store.now());
+    }
+    const working = [...this.claims.values()].filter(isStoppable).map(({ task }) => task.id);
+    if (working.length === 0) return;
+    for (const id of await this.store.cancelingAmong(working)) {
+      const claim = this.claims.get(id);
+      if (claim && isStoppable(claim)) claim.stop('the task was cancelled');
+    }
+  }
+
   private async look(): Promise<void> {
     this.wakeAt = Infinity;
     if (this.stopped) return;
@@ -165,7 +191,7 @@ export class DueLoop {
     let next = this.settings.tickMs;
     try {
       const room = this.settings.parallel - this.claims.size;
-      const query = { instance: this.settings.instance, holder: this.holder, ...this.owner.reachable(), steps: this.settings.steps };
+      const query = this.query();
       if (room > 0) {
         const tasks = await this.store.claimDue({ ...query, leaseMs: this.settings.leaseMs, limit: room });
         this.begin(tasks);
@@ -256,4 +282,9 @@ export class DueLoop {
   private async stillHeld(claim: Claim): Promise<boolean> {
     return this.store.renew(claim.task.id, this.holder, claim.task.revision, this.settings.leaseMs);
   }
+}
+
+/** The fence of a cancelled task is itself work under a claim, and goes on. */
+function isStoppable({ task, released, signal }: Claim): boolean {
+  return task.step !== 'cancel' && !released && !signal.aborted;
 }

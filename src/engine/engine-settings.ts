@@ -10,6 +10,8 @@ export interface EngineSettings {
   readonly leaseMs: number;
   /** Every loop looks at least this often, ms. */
   readonly tickMs: number;
+  /** On a store that others share: pause between two small questions about what they did, ms. */
+  readonly peekMs: number;
   /** Tasks whose data is moved, or which are handed over, at once. */
   readonly parallelStaging: number;
   readonly transfers: TransferOptions;

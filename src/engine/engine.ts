@@ -91,12 +91,13 @@ export class Engine {
       else if (after.step === 'retreat' || after.step === 'cleanup') this.early.delete(jobName(after.id, after.attempt));
     });
     await this.monitor.start();
-    await this.reportUnserved();
+    void this.reportUnserved();
     for (const backend of backends.all) {
       backend.watch?.((name) => {
         void this.ingest(backend.name, name);
       }, this.watching.signal);
     }
+    await this.housekeeping.endStale();
     await this.reservations.start();
     this.reconciling.start();
     this.staging.start();
@@ -125,8 +126,8 @@ export class Engine {
     work: (claims: readonly Claim[]) => readonly Promise<void>[],
   ): DueLoop {
     const { store, settings, log } = this.parts;
-    const { instance, leaseMs, tickMs } = settings;
-    return new DueLoop({ name, instance, steps, leaseMs, parallel, tickMs }, store, this.writer, this.events, {
+    const { instance, leaseMs, tickMs, peekMs } = settings;
+    return new DueLoop({ name, instance, steps, leaseMs, parallel, tickMs, peekMs }, store, this.writer, this.events, {
       reachable: () => this.reachable(),
       work,
       failed: (error, task) => {
@@ -175,9 +176,15 @@ export class Engine {
   }
 
   private async reportUnserved(): Promise<void> {
-    for (const [backend, tasks] of await this.parts.store.liveBackends()) {
-      if (!this.parts.backends.get(backend))
-        this.parts.log.warn('live tasks are on a backend that is not set up any more: they wait for it', { backend, tasks });
+    const { store, backends, log } = this.parts;
+    try {
+      for (const [backend, tasks] of await store.liveBackends()) {
+        if (!backends.get(backend))
+          log.warn('live tasks are on a backend that is not set up any more: they wait for it', { backend, tasks });
+      }
+    } catch (error) {
+      // Only a report: a store that has gone away again is no reason not to start.
+      log.warn('tasks of backends that are not set up any more could not be looked for', { err: error });
     }
   }
 }

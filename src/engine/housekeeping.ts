@@ -1,3 +1,4 @@
+import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { jobName } from '../task/task-record';
@@ -8,30 +9,101 @@ import { taskIdOf } from './reconciler';
 /** Finished tasks deleted in one go: bounded, so that no request waits behind it. */
 const BATCH = 500;
 
+/** How often the store is asked whether it is in touch, ms. */
+const TOUCH_MS = 5000;
+
 /**
  * What nobody is waiting for: jobs that no live task knows (a crash between an effect and its record), and finished tasks past their
  * retention. An error while reading is never "not found": a sweep that cannot read everything ends nothing.
  */
 export class Housekeeping {
   private timer: NodeJS.Timeout | undefined;
+  private touchTimer: NodeJS.Timeout | undefined;
+  private touching: Promise<void> | undefined;
+  /** When the store last answered, in its time; `undefined` while stale attempts are still to be ended. */
+  private inTouchAt: number | undefined;
   private underWay: Promise<void> | undefined;
   private readonly stopping = new AbortController();
 
   constructor(
     private readonly store: TaskStore,
     private readonly backends: BackendRegistry,
-    private readonly settings: Pick<EngineSettings, 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
+    private readonly settings: Pick<EngineSettings, 'instance' | 'leaseMs' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
     private readonly log: EngineLog,
   ) {}
 
   start(): void {
     this.timer = setInterval(() => void this.once(), this.settings.sweepMs);
+    if (this.store.isShared) this.touchTimer = setInterval(() => void this.touch(), TOUCH_MS);
   }
 
   async stop(): Promise<void> {
     clearInterval(this.timer);
+    clearInterval(this.touchTimer);
     this.stopping.abort();
     await this.underWay;
+    await this.touching;
+  }
+
+  /**
+   * While this instance was away an operator may have declared it gone: its tasks then began anew elsewhere. Whatever it still has of
+   * their former attempts is ended, before anything else at its start. On a store that nobody else can have, nothing can have happened.
+   */
+  async endStale(): Promise<void> {
+    if (!this.store.isShared) return;
+    try {
+      for (const backend of this.backends.all) if (backend.capabilities().boundToInstance) await this.endStaleOf(backend);
+      this.inTouchAt = this.store.now();
+    } catch (error) {
+      this.inTouchAt = undefined;
+      this.log.warn('attempts that went on elsewhere could not be looked for, it is tried again', { err: error });
+    }
+  }
+
+  /** This process may have stood still, or been cut off from the store, for longer than a lease: the same as a start. */
+  private touch(): Promise<void> {
+    this.touching ??= this.inTouch()
+      .catch(() => undefined)
+      .finally(() => {
+        this.touching = undefined;
+      });
+    return this.touching;
+  }
+
+  private async inTouch(): Promise<void> {
+    await this.store.seenGateways();
+    const now = this.store.now();
+    if (this.inTouchAt === undefined || now - this.inTouchAt > this.settings.leaseMs) await this.endStale();
+    else this.inTouchAt = now;
+  }
+
+  private async endStaleOf(backend: ExecutionBackend): Promise<void> {
+    const jobs = (await backend.list?.(this.limited())) ?? [];
+    await Promise.all(
+      jobs.map(async ({ name }) => {
+        if (await this.isStale(name)) await this.end(backend, name, 'a job whose task has gone on without it is ended');
+      }),
+    );
+  }
+
+  private async isStale(name: string): Promise<boolean> {
+    const id = taskIdOf(name);
+    const task = id === undefined ? undefined : await this.store.getTask(id);
+    // What this store does not know is left to the sweep, which waits until it is old.
+    if (!task) return false;
+    const isOver = task.step === 'queued' || task.step === 'done';
+    // The job after the last one may be made at any moment.
+    return jobName(task.id, task.attempt + 1) !== name && (isOver || jobName(task.id, task.attempt) !== name);
+  }
+
+  private async end(backend: ExecutionBackend, name: string, why: string): Promise<void> {
+    this.log.warn(why, { backend: backend.name, job: name });
+    await backend.cancel(name, undefined, this.limited());
+    await backend.cleanup(name, undefined, { failed: true }, this.limited());
+  }
+
+  private limited(): AbortSignal {
+    return AbortSignal.any([this.stopping.signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
   }
 
   /** One round; rounds never overlap. */
@@ -54,18 +126,15 @@ export class Housekeeping {
   private async sweepOrphans(): Promise<void> {
     for (const backend of this.backends.all) {
       if (!backend.list || this.stopping.signal.aborted) continue;
-      const limited = (): AbortSignal => AbortSignal.any([this.stopping.signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
       try {
-        const jobs = (await backend.list(limited())).filter(({ ageMs }) => ageMs >= this.settings.sweepMs);
+        const jobs = (await backend.list(this.limited())).filter(({ ageMs }) => ageMs >= this.settings.sweepMs);
         const ids = jobs.flatMap(({ name }) => taskIdOf(name) ?? []);
         if (ids.length === 0) continue;
         const live = await this.store.liveAmong(ids);
         for (const { name } of jobs) {
           const id = taskIdOf(name);
           if (id === undefined || (live.has(id) && (await this.isCurrent(id, name)))) continue;
-          this.log.warn('a job that no task knows is ended', { backend: backend.name, job: name });
-          await backend.cancel(name, undefined, limited());
-          await backend.cleanup(name, undefined, { failed: true }, limited());
+          await this.end(backend, name, 'a job that no task knows is ended');
         }
       } catch (error) {
         this.log.warn('the orphan sweep of a backend could not be finished', { backend: backend.name, err: error });

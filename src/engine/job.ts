@@ -20,5 +20,9 @@ export async function loadJob(store: TaskStore, task: TaskRecord, tailBytes: num
 
 /** Under which key a backend's room is reserved: every instance has its own where jobs are bound to it. */
 export function capacityKey(backend: string, capabilities: BackendCapabilities, instance: string): string {
-  return capabilities.boundToInstance ? `${backend}@${instance}` : backend;
+  return capabilities.boundToInstance ? boundCapacityKey(backend, instance) : backend;
+}
+
+export function boundCapacityKey(backend: string, instance: string): string {
+  return `${backend}@${instance}`;
 }

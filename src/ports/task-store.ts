@@ -110,6 +110,9 @@ export abstract class TaskStore {
   /** Milliseconds since the epoch, see above. */
   abstract now(): number;
 
+  /** True where other processes change tasks too: loops then look every so often for what those did. */
+  abstract readonly isShared: boolean;
+
   /** Request and record together, durable before it resolves. An id that exists is a bug and throws. */
   abstract insert(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult>;
 
@@ -123,6 +126,12 @@ export abstract class TaskStore {
   abstract listMinimal(query: ListQuery): Promise<Page<MinimalRow>>;
   /** As `listMinimal`; a page also ends, with a token, when its request texts and records reach `maxBytes` (at least one item). */
   abstract listStored(query: ListQuery, maxBytes: number): Promise<Page<StoredTask>>;
+
+  /**
+   * Every task, oldest first, for an export: those after `pageToken` ("" = from the first), at most `limit`, and no more than `maxBytes` of
+   * request texts and records (at least one). What is created meanwhile comes at the end.
+   */
+  abstract listOldest(pageToken: string, limit: number, maxBytes: number): Promise<Page<StoredTask>>;
 
   /**
    * Compare-and-swap: replaces the record if its stored revision is `expectedRevision`; `next.revision` must be greater.
@@ -158,6 +167,8 @@ export abstract class TaskStore {
   abstract release(key: string, taskId: string, attempt: number): Promise<void>;
   abstract reservations(key: string): Promise<readonly Reservation[]>;
 
+  /** Ids among `ids` whose task is CANCELING: what another gateway was asked to end while this one is at work on it. */
+  abstract cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Ids among `ids` whose task is not terminal-and-cleaned: for the orphan sweep. Throws rather than answer incompletely. */
   abstract liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Cheap at any size: counters, not a scan. Absent states are 0. */
@@ -166,8 +177,13 @@ export abstract class TaskStore {
   abstract liveBackends(): Promise<ReadonlyMap<string, number>>;
   /** Deletes tasks that are done (cleaned) and ended before `endedBefore`, at most `limit`; returns how many. */
   abstract deleteFinished(endedBefore: number, limit: number): Promise<number>;
-  /** An operator declares an instance gone: tasks bound to it lose the bond's job (see engine); returns the ids. */
+  /** Tasks bound to the instance that are not done, oldest first. */
   abstract listBoundTo(instance: string, limit: number): Promise<readonly TaskRecord[]>;
+  /**
+   * When each gateway instance last said that it has this store open, in the store's time. One that closed it, or was silent for more
+   * than a minute, may be absent. Empty where only this process can have it open.
+   */
+  abstract seenGateways(): Promise<ReadonlyMap<string, number>>;
 
   /** Throws `StoreError` when reads or writes would fail. */
   abstract ping(): Promise<void>;

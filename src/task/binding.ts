@@ -11,6 +11,7 @@ import { isTerminal } from './task-state';
 export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
   switch (event.type) {
     case 'cancelRequested':
+    case 'abandoned':
     case 'stagedIn':
     case 'retreated':
       return true;

@@ -45,5 +45,7 @@ export type TaskEvent =
   | { readonly type: 'failed'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
   /** The engine: whoever held the lease lets go of it unchanged (aborted work, shutdown); due at once. */
   | { readonly type: 'yielded'; readonly attempt: number }
+  /** An operator: the instance that the job is bound to is gone for good, and nothing of the attempt can be reached any more. */
+  | { readonly type: 'abandoned'; readonly instance: string }
   /** The Reconciler: nothing of the last attempt is left. */
   | { readonly type: 'cleaned'; readonly attempt: number };

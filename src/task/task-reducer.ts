@@ -43,6 +43,7 @@ function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
 export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContext): Reduction {
   if (event.type === 'cancelRequested') return cancelRequested(task, context);
   if (event.type === 'assigned') return assigned(task, event, context);
+  if (event.type === 'abandoned') return abandoned(task, event.instance, { ...context, keepLease: false });
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
     case 'cleaned':
@@ -158,6 +159,17 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
     },
     context,
   );
+}
+
+/** Nobody can fence or clean what the instance left, and nobody has to wait for it: whatever it still had to do is given up. */
+function abandoned(task: TaskRecord, instance: string, context: ReduceContext): Reduction {
+  if (task.boundTo !== instance) return IGNORED_STALE;
+  const reason = `gateway ${instance}, which had the job, was declared gone by an operator`;
+  const loose = (next: TaskRecord): Reduction => changed(without(next, 'dueAt', 'lease', 'trouble', 'handle'), context);
+  if (isTerminal(task.state)) return task.step === 'cleanup' ? loose({ ...task, step: 'done' }) : IGNORED_STATE;
+  const over = endAttempt(task, context.now, reason);
+  if (task.state === 'CANCELING') return loose({ ...over, state: 'CANCELED', step: 'done', endedAt: context.now });
+  return loose(without({ ...over, state: 'QUEUED', step: 'queued', jobEnded: false }, 'backend', 'boundTo', 'outcome'));
 }
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {

@@ -6,6 +6,7 @@ import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';
 import { doneOptions } from '../../src/stores/mongo/task-deletions';
 import { namesFilter, namesOptions, pageFilter, pageOptions } from '../../src/stores/mongo/task-pages';
 import { nextReadyOptions, oldestOptions, queueFilter, queueOptions } from '../../src/stores/mongo/task-queue';
+import { scanOptions } from '../../src/stores/mongo/task-scan';
 import { describeMongo, freshDatabase } from '../engines/mongo/mongo';
 import { assignedTask, MAX_DUE_MS, queuedTask, requestOf } from './task-store.fixture';
 
@@ -182,6 +183,10 @@ describeMongo('query plans', (url) => {
 
   it('what is done is deleted from its oldest end', async () => {
     expectIndexed(await explained({ doneAt: { $lt: now } }, doneOptions(PAGE)), PAGE);
+  });
+
+  it('an export reads along the places', async () => {
+    expectIndexed(await explained({ place: { $gt: places[TASKS / 2] } }, scanOptions(PAGE)), PAGE);
   });
 
   it('bound tasks are found by their instance', async () => {

@@ -146,6 +146,20 @@ describeMongo('the store on its own', (url) => {
     });
   });
 
+  describe('the gateways that have it open', () => {
+    it('are known to each other by name, commands of an operator are not among them, and who closes it goes', async () => {
+      const [one, two] = [await open('one'), await open('two')];
+      const tool = await open('tool', { isTool: true });
+      const names = async (): Promise<string[]> => [...(await tool.seenGateways()).keys()].sort();
+      await eventually('both to have said so', async () => ((await names()).length === 2 ? true : undefined));
+      const seen = [...(await one.seenGateways())];
+      expect(seen.map(([name]) => name).sort()).toEqual(['one', 'two']);
+      for (const [, at] of seen) expect(Math.abs(at - one.now())).toBeLessThan(10_000);
+      await two.close();
+      expect(await names()).toEqual(['one']);
+    });
+  });
+
   describe('counters', () => {
     const damage = (): Promise<unknown> =>
       connection.collection<{ _id: string }>('counts').updateOne({ _id: 'all' }, { $inc: { 'states.QUEUED': 7, 'states.RUNNING': -2 } });

@@ -269,6 +269,16 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
     });
   });
 
+  describe('cancelingAmong', () => {
+    it('tells tasks that are being cancelled from others', async () => {
+      const canceling = assignedTask(1, { state: 'CANCELING', step: 'cancel' });
+      const others = [assignedTask(1), queuedTask({ state: 'CANCELED', step: 'done', endedAt: 1 }), queuedTask()];
+      await insertAll(store, [canceling, ...others]);
+      expect(await store.cancelingAmong([...ids(others), canceling.id, 'nobody'])).toEqual(new Set([canceling.id]));
+      expect(await store.cancelingAmong([])).toEqual(new Set());
+    });
+  });
+
   describe('liveAmong and listBoundTo', () => {
     it('tell live tasks from done and unknown ones', async () => {
       const tasks = [

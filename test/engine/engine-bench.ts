@@ -5,6 +5,7 @@ import { TaskAdmission } from '../../src/engine/task-admission';
 import { taskId } from '../../src/engine/task-id';
 import { TaskService, type TaskServiceSettings } from '../../src/engine/task.service';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
+import type { TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import type { TesState, TesTask, TesTaskRequest } from '../../src/task/tes';
@@ -17,7 +18,6 @@ export const REQUEST: TesTaskRequest = { executors: [{ image: 'i', command: ['c'
 
 /** The whole engine with a scripted backend, memory storage and a real store, and ways to wait for what it does. */
 export class EngineBench {
-  readonly world = new ScriptedWorld();
   readonly storage = new MemoryStorage();
   readonly backends: readonly ScriptedBackend[];
   readonly backend: ScriptedBackend;
@@ -27,10 +27,11 @@ export class EngineBench {
   private serial = 0;
 
   private constructor(
-    readonly store: SqliteTaskStore,
+    readonly store: TaskStore,
     scripts: readonly Script[],
     settings: Partial<EngineSettings>,
     serviceSettings: Partial<TaskServiceSettings>,
+    readonly world: ScriptedWorld,
   ) {
     this.storage.objects.set('mem://in', 'input');
     this.backends = scripts.map((script, index) => new ScriptedBackend(this.world, script, `scripted${index || ''}`));
@@ -54,8 +55,19 @@ export class EngineBench {
     settings: Partial<EngineSettings> = {},
     service: Partial<TaskServiceSettings> = {},
   ): Promise<EngineBench> {
-    const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
-    const bench = new EngineBench(store, Array.isArray(script) ? (script as readonly Script[]) : [script as Script], settings, service);
+    return EngineBench.on(await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 }), script, settings, service);
+  }
+
+  /** On a store that is there, and perhaps on the jobs of a former gateway. */
+  static async on(
+    store: TaskStore,
+    script: Script | readonly Script[] = {},
+    settings: Partial<EngineSettings> = {},
+    service: Partial<TaskServiceSettings> = {},
+    world = new ScriptedWorld(),
+  ): Promise<EngineBench> {
+    const scripts = Array.isArray(script) ? (script as readonly Script[]) : [script as Script];
+    const bench = new EngineBench(store, scripts, settings, service, world);
     await bench.engine.start();
     return bench;
   }

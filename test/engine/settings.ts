@@ -9,6 +9,7 @@ export const ENGINE: EngineSettings = {
   retry: { attempts: 3, firstDelayMs: 100, longestDelayMs: 2_000, patienceMs: 60_000 },
   leaseMs: 15_000,
   tickMs: 5_000,
+  peekMs: 1_000,
   transfers: { tries: 2, firstDelayMs: 10, longestDelayMs: 50 },
   parallelStaging: 4,
   parallelReconciling: 16,

@@ -10,6 +10,8 @@ export interface MongoTaskStoreOptions {
   readonly database: string;
   /** This gateway's name: at start the leases of its former process end. */
   readonly instance: string;
+  /** Not a gateway but a command of an operator's beside them: nobody takes it for one. */
+  readonly isTool?: boolean;
   /** The longest interval the engine ever puts between now and a `dueAt`, ms. Anything further ahead at start is due at once. */
   readonly maxDueMs: number;
   /** Lines for the operator: migrations, counters made anew. */

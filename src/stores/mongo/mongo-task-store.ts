@@ -29,6 +29,7 @@ export type { MongoTaskStoreOptions } from './mongo-connection';
  * majority has; every write is acknowledged by a majority's journal. Writes of one turn of the event loop are one command.
  */
 export class MongoTaskStore extends TaskStore {
+  readonly isShared = true;
   private readonly opening: Opening;
   private opened: OpenStore | undefined;
   private closing: Promise<void> | undefined;
@@ -106,6 +107,10 @@ export class MongoTaskStore extends TaskStore {
     return this.parts.pages.stored(query, maxBytes);
   }
 
+  async listOldest(pageToken: string, limit: number, maxBytes: number): Promise<Page<StoredTask>> {
+    return this.parts.scan.page(pageToken, limit, maxBytes);
+  }
+
   async update(next: TaskRecord, expectedRevision: number): Promise<boolean> {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const before = await this.parts.states.at(next.id, expectedRevision);
@@ -172,6 +177,14 @@ export class MongoTaskStore extends TaskStore {
     return this.parts.capacities.read(key);
   }
 
+  async cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const { tasks } = this.parts.connection.collections;
+    const found = await this.parts.connection.call(() =>
+      tasks.find({ _id: { $in: [...ids] }, state: 'CANCELING' }, { projection: { _id: 1 }, ...this.parts.connection.limit }).toArray(),
+    );
+    return new Set(found.map(({ _id }) => _id));
+  }
+
   async liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
     const { tasks } = this.parts.connection.collections;
     const found = await this.parts.connection.call(() =>
@@ -199,6 +212,10 @@ export class MongoTaskStore extends TaskStore {
       tasks.find<RecordDocument>({ bound: instance }, { ...options, ...this.parts.connection.limit }).toArray(),
     );
     return found.map(decodeRecord);
+  }
+
+  async seenGateways(): Promise<ReadonlyMap<string, number>> {
+    return this.parts.presence.seen();
   }
 
   async ping(): Promise<void> {

@@ -13,6 +13,7 @@ import { TaskDeletions } from './task-deletions';
 import { TaskInserts } from './task-inserts';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
+import { TaskScan } from './task-scan';
 import { TaskUpdates } from './task-updates';
 
 /** How often pieces of requests without a task are looked for, ms. */
@@ -25,12 +26,13 @@ export class OpenStore {
   readonly inserts: TaskInserts;
   readonly updates: TaskUpdates;
   readonly pages: TaskPages;
+  readonly scan: TaskScan;
   readonly queue: TaskQueue;
   readonly dueTasks: DueTasks;
   readonly capacities: Capacities;
   readonly deletions: TaskDeletions;
   private readonly recount: Recount;
-  private readonly presence: Presence;
+  readonly presence: Presence;
   private readonly clockTimer: NodeJS.Timeout;
   private readonly sweepTimer: NodeJS.Timeout;
 
@@ -49,11 +51,12 @@ export class OpenStore {
     this.inserts = new TaskInserts(connection, new Places(now), now);
     this.updates = new TaskUpdates(connection);
     this.pages = new TaskPages(connection, new PageTokens(storeId));
+    this.scan = new TaskScan(connection, this.pages);
     this.queue = new TaskQueue(connection);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.capacities = new Capacities(connection);
     this.deletions = new TaskDeletions(connection, this.taskCounts, doubt);
-    this.presence = new Presence(connection, options.instance, now, doubt);
+    this.presence = new Presence(connection, options, now, doubt);
     this.presence.start();
     this.clockTimer = setInterval(() => void this.lookAtClock(), connection.limits.clock).unref();
     this.sweepTimer = setInterval(() => void sweepLostParts(connection, now()).catch(() => undefined), SWEEP_MS).unref();

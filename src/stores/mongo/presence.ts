@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { MongoConnection } from './mongo-connection';
+import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 
 /** How often a gateway says that it is there, and after how long without a word its last counts are given up for lost, ms. */
 const SAY_MS = 10_000;
 const SILENT_MS = 60_000;
 
-/** Which gateway processes have the store open. Nothing is decided by it but whether the counters have to be made good. */
+/** Which processes have the store open. It decides whether the counters have to be made good, and tells an operator who is away. */
 export class Presence {
   private readonly own = randomBytes(9).toString('base64url');
   private timer: NodeJS.Timeout | undefined;
@@ -13,7 +13,7 @@ export class Presence {
 
   constructor(
     private readonly connection: MongoConnection,
-    private readonly instance: string,
+    private readonly options: Pick<MongoTaskStoreOptions, 'instance' | 'isTool'>,
     private readonly now: () => number,
     /** A gateway ended without closing the store. */
     private readonly lost: () => void,
@@ -36,15 +36,25 @@ export class Presence {
     await this.connection.call(() => gateways.deleteOne({ _id: this.own }, this.connection.limit)).catch(() => undefined);
   }
 
+  /** The gateways among them, with when each last said so; the latest of two of one name. */
+  async seen(): Promise<ReadonlyMap<string, number>> {
+    const { gateways } = this.connection.collections;
+    const found = await this.connection.call(() => gateways.find({ isTool: { $ne: true } }, this.connection.limit).toArray());
+    return new Map(found.sort((first, second) => first.seen - second.seen).map(({ instance, seen }) => [instance, seen]));
+  }
+
   private async round(): Promise<void> {
     const { gateways } = this.connection.collections;
     const seen = this.now();
     const { limit } = this.connection;
+    const { instance, isTool } = this.options;
     await this.connection.call(() =>
-      gateways.updateOne({ _id: this.own }, { $set: { instance: this.instance, seen } }, { upsert: true, ...limit }),
+      gateways.updateOne({ _id: this.own }, { $set: { instance, seen, ...(isTool === true && { isTool }) } }, { upsert: true, ...limit }),
     );
+    // A command may end before it has made the counters good: it leaves that to the gateways.
+    if (isTool === true) return;
     // The former process of this instance, or one that has been silent: whoever takes its note away makes the counters good.
-    const dead = { $or: [{ instance: this.instance, _id: { $ne: this.own } }, { seen: { $lt: seen - SILENT_MS } }] };
+    const dead = { $or: [{ instance, _id: { $ne: this.own } }, { seen: { $lt: seen - SILENT_MS } }] };
     for (;;) {
       const found = await this.connection.call(() => gateways.findOneAndDelete(dead, limit));
       if (found === null) return;

@@ -91,6 +91,8 @@ export interface GatewayDocument {
   instance: string;
   /** Store time, ms. */
   seen: number;
+  /** A command of an operator's: it is no gateway, though its counts may be lost as well. */
+  isTool?: boolean;
 }
 
 /** The store's own notes, each under its own `_id`. */
@@ -154,7 +156,7 @@ const capacitySchema = new Schema(
   { ...plain, collection: 'capacities' },
 );
 const countSchema = new Schema({ _id: String, states: Schema.Types.Mixed }, { ...plain, collection: 'counts' });
-const gatewaySchema = new Schema({ _id: String, instance: String, seen: Number }, { ...plain, collection: 'gateways' });
+const gatewaySchema = new Schema({ _id: String, instance: String, seen: Number, isTool: Boolean }, { ...plain, collection: 'gateways' });
 gatewaySchema.index({ seen: 1 });
 gatewaySchema.index({ instance: 1 });
 const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collection: 'meta' });

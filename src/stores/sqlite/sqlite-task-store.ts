@@ -39,6 +39,7 @@ const VACUUM_PAGES = 256;
  * transaction and one fsync; reads are answered at once from the same connection and see what is committed.
  */
 export class SqliteTaskStore extends TaskStore {
+  readonly isShared = false;
   private readonly statements: Statements;
   private readonly pages: TaskPages;
   private readonly queue: TaskQueue;
@@ -98,6 +99,10 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.read(() => this.pages.stored(query, maxBytes));
   }
 
+  listOldest(pageToken: string, limit: number, maxBytes: number): Promise<Page<StoredTask>> {
+    return this.connection.read(() => this.pages.oldest(pageToken, limit, maxBytes));
+  }
+
   async update(next: TaskRecord, expectedRevision: number, durability: Durability = 'durable'): Promise<boolean> {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const json = encodeJson(next);
@@ -148,6 +153,14 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.read(() => readReservations(this.statements, key));
   }
 
+  cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const isCanceling = (id: string): boolean => {
+      const state = row<[number]>(this.statements.state, id);
+      return state !== undefined && stateOf(state[0]) === 'CANCELING';
+    };
+    return this.connection.read(() => new Set(ids.filter(isCanceling)));
+  }
+
   liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
     const isLive = (id: string): boolean => {
       const step = row<[number]>(this.statements.step, id);
@@ -188,6 +201,10 @@ export class SqliteTaskStore extends TaskStore {
         return record === undefined ? [] : decodeRecord(record);
       }),
     );
+  }
+
+  seenGateways(): Promise<ReadonlyMap<string, number>> {
+    return Promise.resolve(new Map());
   }
 
   ping(): Promise<void> {

@@ -60,6 +60,7 @@ export const SQL = {
   pageOfOwner: `SELECT id, state FROM task WHERE owner = ${OWNER} AND seq < ? ORDER BY seq DESC LIMIT ?`,
   pageOfTerm: `SELECT t.id, t.state FROM term m CROSS JOIN task t ON t.seq = m.seq
     WHERE m.hash = ? AND m.seq < ? ORDER BY m.seq DESC LIMIT ?`,
+  pageOldest: 'SELECT seq, id FROM task WHERE seq > ? ORDER BY seq LIMIT ?',
   minimalAmong: 'SELECT t.id, t.state FROM json_each(?) chosen CROSS JOIN task t ON t.seq = chosen.value',
   // Pages: the next places of one list, for walking several together
   seekState: 'SELECT seq FROM task WHERE state = ? AND seq <= ? ORDER BY seq DESC LIMIT ?',

@@ -54,6 +54,23 @@ export class TaskPages {
     return { items, nextPageToken: next === undefined ? '' : this.tokens.encode(query, next) };
   }
 
+  /** The token is the place of the last one. */
+  oldest(pageToken: string, limit: number, maxBytes: number): Page<StoredTask> {
+    const found = rows<[number, string]>(this.statements.pageOldest, pageToken === '' ? 0 : Number(pageToken), limit);
+    const items: StoredTask[] = [];
+    let bytes = 0;
+    let last = '';
+    for (const [seq, id] of found) {
+      const stored = row<StoredRow>(this.statements.stored, id);
+      if (stored === undefined) continue;
+      bytes += Buffer.byteLength(stored[11]) + Buffer.byteLength(stored[12]);
+      if (items.length > 0 && bytes > maxBytes) return { items, nextPageToken: last };
+      items.push({ task: decodeRecord(stored), requestJson: stored[12] });
+      last = String(seq);
+    }
+    return { items, nextPageToken: found.length === limit ? last : '' };
+  }
+
   private seqOf(id: string): number | undefined {
     return row<[number]>(this.statements.seq, id)?.[0];
   }

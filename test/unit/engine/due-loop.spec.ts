@@ -21,7 +21,7 @@ describe('a due loop', () => {
     const works: { claim: Claim; end: () => void }[] = [];
     let reachable = true;
     const loop = new DueLoop(
-      { name: 'test', instance: 'here', steps: ['run', 'cleanup'], leaseMs: NEVER_MS, parallel: 4, tickMs: NEVER_MS },
+      { name: 'test', instance: 'here', steps: ['run', 'cleanup'], leaseMs: NEVER_MS, parallel: 4, tickMs: NEVER_MS, peekMs: NEVER_MS },
       store,
       writer,
       events,

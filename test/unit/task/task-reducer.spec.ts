@@ -140,6 +140,8 @@ describe('any sequence of events', () => {
   const event: fc.Arbitrary<TaskEvent> = fc.oneof(
     fc.constant<TaskEvent>({ type: 'cancelRequested' }),
     fc.constant(assigned),
+    fc.constant<TaskEvent>({ ...assigned, boundTo: 'i' }),
+    fc.constant<TaskEvent>({ type: 'abandoned', instance: 'i' }),
     fc.record({ type: fc.constant('submitted' as const), attempt, handle: fc.constantFrom(PREPARED, SUBMITTED) }),
     fc.record({ type: fc.constant('stagedIn' as const), attempt, inputTypes: fc.constant({}), systemLogs: fc.constant([]) }),
     fc.record({ type: fc.constant('observed' as const), attempt, observation }),

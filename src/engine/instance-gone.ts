@@ -1,0 +1,40 @@
+import { Conflict } from '../ports/errors';
+import type { TaskStore } from '../ports/task-store';
+import type { TaskRecord } from '../task/task-record';
+import { boundCapacityKey } from './job';
+import type { TaskWriter } from './task-writer';
+
+/** A gateway that was silent for so long is away, ms: several times what lies between two words of its own. */
+export const AWAY_MS = 30_000;
+const BATCH = 200;
+
+/** Since when an instance has been away, if it is: what tasks bound to it wait for. */
+export async function awayInstance(
+  store: Pick<TaskStore, 'now' | 'seenGateways'>,
+  instance: string,
+): Promise<{ readonly since?: number } | undefined> {
+  const seen = (await store.seenGateways()).get(instance);
+  if (seen === undefined) return {};
+  return store.now() - seen > AWAY_MS ? { since: seen } : undefined;
+}
+
+/**
+ * An operator declares an instance gone: nobody waits for it any more. Its tasks go back to the queue for another attempt elsewhere, those
+ * being cancelled are CANCELED, and what it had to clean up is forgotten. Repeating it is harmless. Resolves with the tasks that were
+ * changed. Throws `Conflict` while that instance is alive, unless forced. If it comes back it ends what it has of them (`housekeeping.ts`).
+ */
+export async function declareGone(store: TaskStore, writer: TaskWriter, instance: string, force: boolean): Promise<readonly TaskRecord[]> {
+  if (!force && (await awayInstance(store, instance)) === undefined) {
+    throw new Conflict(`gateway ${instance} is alive, or was a moment ago: stop it first, or wait ${AWAY_MS / 1000} s and try again`);
+  }
+  const changed: TaskRecord[] = [];
+  for (;;) {
+    const bound = await store.listBoundTo(instance, BATCH);
+    if (bound.length === 0) return changed;
+    for (const { id, backend, attempt } of bound) {
+      const applied = await writer.apply(id, { type: 'abandoned', instance });
+      if (applied.kind === 'changed') changed.push(applied.task);
+      if (backend !== undefined) await store.release(boundCapacityKey(backend, instance), id, attempt);
+    }
+  }
+}
