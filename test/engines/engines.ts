@@ -100,22 +100,25 @@ const makeEngine = (
   ...more,
 });
 
+/**
+ * docker or podman with all that it keeps in this directory of the cache, and the images. Called again it finds what it made, and starts a
+ * daemon that has gone. A spec that does it harm has one of its own.
+ */
+export async function startContainerEngine(name: 'docker' | 'podman', directory: string = name): Promise<Engine> {
+  const place = join(cacheDirectory, directory);
+  // Root starts a daemon of the tests' own; anybody else uses the one that answers.
+  const isOwn = name === 'podman' || (isRoot && onPath('dockerd'));
+  const owner = name === 'docker' ? ['--owner', String(jestProcess)] : [];
+  const env = isOwn ? variables(await runScript(`${name}/start.sh`, [...owner, place])) : {};
+  await runScript('images/load.sh', [name], env);
+  return makeEngine(name, env, named('localhost'));
+}
+
 async function startEngine(name: EngineName): Promise<Engine> {
   switch (name) {
-    case 'docker': {
-      // Root starts a daemon of the tests' own; anybody else uses the one that answers.
-      const own = isRoot && onPath('dockerd');
-      const env = own
-        ? variables(await runScript('docker/start.sh', ['--owner', String(jestProcess), join(cacheDirectory, 'docker')]))
-        : {};
-      await runScript('images/load.sh', ['docker'], env);
-      return makeEngine(name, env, named('localhost'));
-    }
-    case 'podman': {
-      const env = variables(await runScript('podman/start.sh', [join(cacheDirectory, 'podman')]));
-      await runScript('images/load.sh', ['podman'], env);
-      return makeEngine(name, env, named('localhost'));
-    }
+    case 'docker':
+    case 'podman':
+      return startContainerEngine(name);
     case 'apptainer': {
       const home = await runScript('apptainer/build.sh', []);
       const images = join(home, 'sif');

@@ -61,6 +61,14 @@ export class Witness {
   visit(kind: 'hit' | 'gate', name: string): string {
     return `busybox wget -q -O - ${this.url(kind, name)}`;
   }
+  /** Shell that tells of its start and goes on, with words on stdout, when the gate of this name opens. */
+  program(name: string): string {
+    return `${this.visit('hit', `${name}-start`)}; ${this.visit('gate', name)}`;
+  }
+  /** How often the program of this name began. */
+  starts(name: string): number {
+    return this.count('hit', `${name}-start`);
+  }
   count(kind: string, name: string): number {
     return this.counts.get(`${kind}/${name}`) ?? 0;
   }

@@ -52,6 +52,13 @@ export function systemErrorOf(
       };
     }
     case 'broken':
+      if (progress.notes.some((note) => note.word === 'unwatched')) {
+        // Whatever the streams hold then is the program's own.
+        return {
+          message: `${facts.runtime} cannot tell how an executor ended: the watcher of its container was gone before it`,
+          retryable: true,
+        };
+      }
       return { message: `${facts.runtime} could not start an executor${suffix}`, retryable: true };
     case 'succeeded':
     case 'failed':

@@ -1,30 +1,22 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { cacheDirectory, describeEngine, runScript } from '../engines';
+import { cacheDirectory, describeEngine, runScript, startContainerEngine } from '../engines';
 import type { Engine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
 import type { RunningServer } from '../server';
 import { startServer } from '../server';
 import { Witness } from '../witness';
 
-const run = promisify(execFile);
-
-describeEngine('docker', 'a daemon that goes away and comes back', (shared) => {
+describeEngine('docker', 'a daemon that goes away and comes back', () => {
   const directory = join(cacheDirectory, 'docker-fault');
   let engine: Engine;
   let server: RunningServer;
   let witness: Witness;
 
-  const startDaemon = async (): Promise<string> =>
-    (await runScript('docker/start.sh', ['--owner', String(process.pid), directory])).slice('DOCKER_HOST='.length);
   const daemonPid = (): number => Number(readFileSync(join(directory, 'docker.pid'), 'utf8'));
 
   beforeAll(async () => {
-    const env = { ...shared().env, DOCKER_HOST: await startDaemon() };
-    await runScript('images/load.sh', ['docker'], env);
-    engine = { ...shared(), env, environment: { ...process.env, ...env } };
+    engine = await startContainerEngine('docker', 'docker-fault');
     witness = await new Witness().start();
     server = await startServer({
       engine,
@@ -35,14 +27,12 @@ describeEngine('docker', 'a daemon that goes away and comes back', (shared) => {
   afterAll(async () => {
     await server.remove();
     await witness.stop();
-    await run(join(__dirname, '..', 'docker', 'stop.sh'), [directory]);
+    await runScript('docker/stop.sh', [directory]);
   }, 60_000);
 
   const task = (label: string): object => ({
     resources: { cpu_cores: 1, ram_gb: 0.1 },
-    executors: [
-      { image: engine.images.busybox, command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${witness.visit('gate', label)}`] },
-    ],
+    executors: [{ image: engine.images.busybox, command: ['sh', '-c', witness.program(label)] }],
   });
 
   it('keeps answering, loses no task, and carries all to their end after kill -9 of the daemon', async () => {
@@ -63,12 +53,12 @@ describeEngine('docker', 'a daemon that goes away and comes back', (shared) => {
 
     witness.release('running');
     witness.release('waiting');
-    await startDaemon();
+    await startContainerEngine('docker', 'docker-fault');
     const ended = await client.ended(running, 120_000);
     expect([ended.state, ended.logs?.at(-1)?.logs?.at(-1)?.stdout]).toEqual(['COMPLETE', 'seenthrough running']);
     expect((await client.ended(waiting, 120_000)).state).toBe('COMPLETE');
     expect((await client.ended(cancelled, 120_000)).state).toBe('CANCELED');
-    expect(witness.count('hit', 'cancelled-start')).toBe(0);
+    expect(witness.starts('cancelled')).toBe(0);
     await nothingIsLeft(server, engine, [running, waiting, cancelled]);
   }, 300_000);
 });

@@ -40,7 +40,7 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     executors: [
       {
         image: 'localhost/busybox:latest',
-        command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${witness.visit('gate', label)}`],
+        command: ['sh', '-c', witness.program(label)],
       },
     ],
   });
@@ -62,7 +62,7 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     const after = await eventually('a create to be answered', () => client.create(task('after')));
     witness.release('after');
     for (const id of [before, after]) expect((await client.ended(id)).state).toBe('COMPLETE');
-    for (const label of ['before', 'after']) expect(witness.count('hit', `${label}-start`)).toBe(1);
+    for (const label of ['before', 'after']) expect(witness.starts(label)).toBe(1);
     await nothingIsLeft(server, engine(), [before, after]);
   }, 120_000);
 
@@ -73,6 +73,7 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     const running = await client.create(task('running'));
     await witness.seen('gate', 'running');
     await witness.seen('slow', 'input');
+    const downloads = witness.count('slow', 'input');
     process.kill(server.pid, 'SIGSTOP');
     const asked = client.get(running);
     witness.release('input');
@@ -82,7 +83,8 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     process.kill(server.pid, 'SIGCONT');
     expect((await asked).id).toBe(running);
     for (const id of [staging, running]) expect((await client.ended(id)).state).toBe('COMPLETE');
-    for (const label of ['staging', 'running']) expect(witness.count('hit', `${label}-start`)).toBe(1);
+    expect(witness.count('slow', 'input')).toBe(downloads);
+    for (const label of ['staging', 'running']) expect(witness.starts(label)).toBe(1);
     await nothingIsLeft(server, engine(), [staging, running]);
   }, 120_000);
 });

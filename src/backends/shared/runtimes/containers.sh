@@ -171,7 +171,8 @@ after_executor() { # INDEX CODE
   fi
   # podman says 127 also of a container whose watcher was killed: it never learns of its end and believes that it goes on.
   if [ "$2" -eq 127 ] && [ "$ENGINE" = podman ]; then
-    [ "$(podman inspect --type container --format '{{.State.Status}}' "$name" 2>/dev/null)" != running ] || return 1
+    state=$(podman inspect --type container --format '{{.State.Status}}' "$name" 2>/dev/null)
+    [ "$state" != running ] || { note unwatched "$1"; return 1; }
   fi
   if [ "$2" -eq 137 ] && [ "$($ENGINE inspect --type container --format '{{.State.OOMKilled}}' "$name" 2>/dev/null)" = true ]; then note oom "$1"; fi
   if [ -n "$COPIED" ]; then copy_back "$1" || { fault copy "$1"; return 1; }; fi

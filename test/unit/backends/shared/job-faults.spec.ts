@@ -56,6 +56,13 @@ describe('how a script ended', () => {
     });
   });
 
+  it('does not take the words of a program for those of an engine that lost sight of it', () => {
+    expect(errorOf('unwatched 1.0 0\nbroken 1.0 0 127\ndone 1.0 broken\n', 'said by the program')).toEqual({
+      retryable: true,
+      message: 'podman cannot tell how an executor ended: the watcher of its container was gone before it',
+    });
+  });
+
   it('says when the time was up before anything ran', () => {
     expect(errorOf('done 1.0 prepare\n', undefined, true)).toMatchObject({
       retryable: false,
