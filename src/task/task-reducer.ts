@@ -173,15 +173,15 @@ function abandoned(task: TaskRecord, instance: string, context: ReduceContext): 
 }
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {
-  // A cancel may have come between: the handle is kept, because the fence is surer with it.
-  if (task.state === 'CANCELING') return changed({ ...task, handle: event.handle }, context);
+  // A cancel may have come between: the handle is kept, because the fence is surer with it. Whoever let go may have let go of another's lease.
+  if (task.state === 'CANCELING') return changed({ ...task, handle: event.handle, dueAt: context.storeNow }, context);
   if (task.step !== 'stage-in' && task.step !== 'submit') return IGNORED_STATE;
   if (event.handle.step !== 'submitted') return progressed({ ...task, handle: event.handle }, context);
   return progressed({ ...task, handle: event.handle, step: 'run' }, context, context.pollMs.first);
 }
 
 function observed(task: TaskRecord, observation: Observation, context: ReduceContext): Reduction {
-  if (task.state === 'CANCELING') return changed(merge(task, observation), context);
+  if (task.state === 'CANCELING') return changed({ ...merge(task, observation), dueAt: context.storeNow }, context);
   if (task.step !== 'run') return IGNORED_STATE;
   const next = merge(task, observation);
   switch (observation.phase) {

@@ -67,6 +67,19 @@ describe('the life of a task', () => {
     expect(through(late, [{ type: 'released', attempt: 1 }])).toMatchObject({ state: 'CANCELED', step: 'cleanup' });
   });
 
+  it('makes the fence due at once when late work lets go of the lease of whoever took the task after it', () => {
+    const taken = {
+      ...through(queuedTask(), [...RUNNING, { type: 'cancelRequested' }]),
+      lease: { holder: 'h', until: 20_000 },
+      dueAt: 20_000,
+    };
+    for (const late of [observed(seen('running')), { type: 'submitted', attempt: 1, handle: SUBMITTED } as const]) {
+      const left = through(taken, [late]);
+      expect(left).toMatchObject({ step: 'cancel', dueAt: 9_000 });
+      expect(left).not.toHaveProperty('lease');
+    }
+  });
+
   it('keeps the lease of whoever works on a task that is being cancelled, and lets it be taken when that one yields', () => {
     const leased = { ...through(queuedTask(), RUNNING), lease: { holder: 'h', until: 20_000 } };
     const canceling = through(leased, [{ type: 'cancelRequested' }]);

@@ -1,0 +1,359 @@
+import { AnonymousPrincipal } from './principals';
+import { MemoryStorage } from './memory-storage';
+import { Mortal } from './mortal';
+import { type Ending, ScriptedBackend, ScriptedWorld, type Verdict } from './scripted-backend';
+import { ADMISSION, ENGINE, SERVICE, SILENT } from './settings';
+import { Engine } from '../../src/engine/engine';
+import { capacityKey } from '../../src/engine/job';
+import { TaskAdmission } from '../../src/engine/task-admission';
+import { TaskService } from '../../src/engine/task.service';
+import { taskId } from '../../src/engine/task-id';
+import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
+import type { Durability, InsertResult, Reservation, StoredTask, TaskStore } from '../../src/ports/task-store';
+import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
+import type { TaskRecord } from '../../src/task/task-record';
+import { isTerminal } from '../../src/task/task-state';
+
+/** What a life is made of; a failing one is printed as this list, shrunk. */
+export type Act =
+  | { readonly act: 'create'; readonly looks: number; readonly ending: Ending['phase']; readonly files: boolean }
+  | { readonly act: 'cancel'; readonly which: number; readonly ms: number; readonly turns: number }
+  | { readonly act: 'wait'; readonly ms: number }
+  | { readonly act: 'crash' }
+  | { readonly act: 'power' }
+  | { readonly act: 'crashAfter'; readonly calls: number }
+  | { readonly act: 'clock'; readonly ms: number }
+  /** The event loop stands still: what came due meanwhile comes all at once. */
+  | { readonly act: 'stall'; readonly ms: number }
+  | { readonly act: 'nudge'; readonly which: number };
+
+/** Real turns of the event loop: group commits and promises settle in them, whatever the imaginary clock says. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+const HOUR_MS = 3_600_000;
+const CAPACITY = { cpuCores: 3, ramGb: 3 };
+
+/** All of a store that a life depends on; tasks oldest first. */
+interface Contents {
+  readonly tasks: readonly StoredTask[];
+  readonly reservations: readonly Reservation[];
+}
+
+/**
+ * A gateway that lives and dies as a list of acts says, over a store and a cluster that outlive it.
+ *
+ * `alone`: it has its store to itself, as SQLite promises. Leases end when the store is opened and otherwise last so long that none is
+ * ever over here, and nobody looks for room that was left reserved after the start: whatever is not given back is missing in the end.
+ * Otherwise leases are short and end by time alone, as on a store that several share.
+ */
+export class Life {
+  readonly world = new ScriptedWorld();
+  readonly storage = new MemoryStorage();
+  readonly ids: string[] = [];
+  readonly faults: string[] = [];
+  private readonly cancelled = new Set<string>();
+  private readonly lives = new Map<string, { looks: number; ending: Ending['phase'] }>();
+  private readonly terminal = new Map<string, TaskRecord>();
+  /** What ended while the present process lived. */
+  private readonly endedHere = new Set<string>();
+  private faulty = true;
+  private call = 0;
+  private serial = 0;
+  mortal = new Mortal();
+  private engine: Engine | undefined;
+  private service: TaskService | undefined;
+  backend: ScriptedBackend | undefined;
+
+  /** What was stored when the last durable write was made: all that a power failure leaves. */
+  private onDisk: Contents = { tasks: [], reservations: [] };
+
+  constructor(
+    private store: TaskStore,
+    private readonly verdicts: readonly (Verdict | undefined)[],
+    private readonly alone: boolean,
+  ) {
+    this.storage.objects.set('mem://in', 'input');
+  }
+
+  /** A new gateway process on the same store and the same cluster. */
+  async boot(): Promise<void> {
+    this.mortal.dead = true;
+    if (this.alone && this.engine) await this.reopen();
+    const mortal = new Mortal();
+    this.mortal = mortal;
+    this.endedHere.clear();
+    const backend = new ScriptedBackend(this.world, {
+      onCall: () => (this.faulty ? this.verdicts[this.call++ % this.verdicts.length] : undefined),
+      life: (job) => {
+        const life = this.lives.get(job.request.name ?? '');
+        return { looks: life?.looks ?? 0, ending: { phase: life?.ending ?? 'succeeded' } };
+      },
+      capacity: CAPACITY,
+      capabilities: { boundToInstance: this.alone },
+    });
+    this.backend = backend;
+    const store = mortal.guard(this.watched());
+    const backends = new BackendRegistry([mortal.guard(backend)]);
+    const storage = new StorageRegistry([this.storage]);
+    const settings = { ...ENGINE, leaseMs: this.leaseMs };
+    const engine = new Engine({ store, backends, storage, settings, log: SILENT, now: () => Date.now(), random: () => 0.5 });
+    this.engine = engine;
+    this.service = new TaskService(store, engine.writer, new TaskAdmission(backends, storage, ADMISSION), engine.scheduler, {
+      settings: SERVICE,
+      now: () => Date.now(),
+      newId: () => taskId(++this.serial, new Uint8Array(10)),
+      diskGuard: () => undefined,
+    });
+    void engine.start();
+    await this.settle();
+  }
+
+  /** Lets everything that can go on now go on. */
+  async settle(): Promise<void> {
+    let quiet = 0;
+    while (quiet < 3) {
+      const { calls } = this.mortal;
+      await turns(4);
+      quiet = calls === this.mortal.calls ? quiet + 1 : 0;
+    }
+  }
+
+  async advance(ms: number): Promise<void> {
+    const step = Math.max(1, Math.ceil(ms / 20));
+    for (let gone = 0; gone < ms; gone += step) {
+      await jest.advanceTimersByTimeAsync(Math.min(step, ms - gone));
+      await this.settle();
+      if (this.mortal.dead) await this.boot();
+    }
+  }
+
+  async play(one: Act): Promise<void> {
+    switch (one.act) {
+      case 'create': {
+        const name = `task ${this.lives.size}`;
+        this.lives.set(name, { looks: one.looks, ending: one.ending });
+        const files = one.files
+          ? {
+              inputs: [{ url: 'mem://in', path: '/in', type: 'FILE' as const }],
+              outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' as const }],
+            }
+          : {};
+        const created = this.service?.create(
+          AnonymousPrincipal,
+          { name, executors: [{ image: 'i', command: ['c'] }], ...files },
+          { basePath: '/v1' },
+        );
+        void created?.then(
+          (id) => this.ids.push(id),
+          () => undefined,
+        );
+        break;
+      }
+      case 'cancel': {
+        // In the middle of whatever is due, too, not only when all is quiet.
+        jest.advanceTimersByTime(one.ms);
+        await turns(one.turns);
+        const id = this.ids[one.which % Math.max(1, this.ids.length)];
+        if (id !== undefined) void this.cancel(id).catch(() => undefined);
+        break;
+      }
+      case 'wait':
+        await this.advance(one.ms);
+        break;
+      case 'stall':
+        jest.advanceTimersByTime(one.ms);
+        break;
+      case 'crash':
+        await this.boot();
+        break;
+      case 'power':
+        await this.powerFailure();
+        break;
+      case 'crashAfter':
+        this.mortal.callsLeft = one.calls / 2;
+        break;
+      case 'clock':
+        jest.setSystemTime(Date.now() + one.ms);
+        break;
+      case 'nudge': {
+        const name = [...this.world.jobs.keys()][one.which % Math.max(1, this.world.jobs.size)];
+        if (name !== undefined && this.backend && this.engine)
+          void this.engine.reconciler.ingest(this.backend, name).catch(() => undefined);
+        break;
+      }
+      default: {
+        const never: never = one;
+        throw new Error(String(never));
+      }
+    }
+    await this.settle();
+    if (this.mortal.dead) await this.boot();
+    await this.lookAtRoom();
+  }
+
+  /** A cancel that was acknowledged holds, unless the task had ended before. */
+  private async cancel(id: string): Promise<void> {
+    await this.service?.cancel(AnonymousPrincipal, id);
+    const state = await this.store.getState(id);
+    if (state === 'CANCELING') this.cancelled.add(id);
+    else if (state === undefined || !isTerminal(state)) this.faults.push(`${id} is ${String(state)} after its cancel was acknowledged`);
+  }
+
+  /** Faults stop; whatever can end must now. */
+  async peace(): Promise<void> {
+    this.faulty = false;
+    this.mortal.callsLeft = Infinity;
+    // Alone, the same process must bring all to an end: the next one would find every lease over.
+    if (!this.alone) await this.boot();
+    for (let round = 0; round < 60; round += 1) {
+      if (await this.allDone()) return;
+      await this.advance(10_000);
+    }
+  }
+
+  async check(): Promise<void> {
+    expect(this.faults).toEqual([]);
+    const stored = await this.stored();
+    expect(stored).toEqual(expect.arrayContaining(this.ids));
+    for (const id of stored) {
+      const task = await this.store.getTask(id);
+      expect(task).toMatchObject({ id, step: 'done' });
+      expect(task).not.toHaveProperty('lease');
+      if (this.cancelled.has(id)) expect(task).toMatchObject({ id, state: 'CANCELED' });
+      if (task?.state === 'COMPLETE') expect(task.attempts.at(-1)?.executors).toHaveLength(1);
+    }
+    // A job that no task knows has been swept, and none began twice.
+    await this.engine?.housekeeping.once();
+    expect([...this.world.jobs.keys()]).toEqual([]);
+    expect(this.world.started).toEqual([...new Set(this.world.started)]);
+    // Where others may be about to assign, room reserved for an attempt that a crash prevented is given back within two leases.
+    if (!this.alone && (await this.reservations()).length > 0) await this.advance(3 * this.leaseMs);
+    expect(await this.reservations()).toEqual([]);
+  }
+
+  async end(): Promise<void> {
+    this.mortal.dead = true;
+    jest.clearAllTimers();
+    await this.store.close();
+  }
+
+  /** The gateway dies and its store is as it was after the last durable write; the jobs, on another machine, go on. */
+  private async powerFailure(): Promise<void> {
+    this.mortal.dead = true;
+    await turns(4);
+    await this.refill(this.onDisk);
+    await this.boot();
+  }
+
+  /** As a store on a file is opened again after its process was killed. */
+  private async reopen(): Promise<void> {
+    await turns(4);
+    await this.refill(await this.contents(this.store));
+  }
+
+  private async refill({ tasks, reservations }: Contents): Promise<void> {
+    const { store } = this;
+    this.store = await newStore(Math.max(Date.now(), store.now()));
+    await store.close();
+    for (const { requestJson, task } of tasks) await this.store.insert(requestJson, this.alone ? unleased(task, this.store.now()) : task);
+    for (const one of reservations) await this.store.reserve(this.roomKey, one, { cpuCores: 100, ramGb: 100 });
+  }
+
+  private async madeDurable(store: TaskStore): Promise<void> {
+    this.onDisk = await this.contents(store);
+  }
+
+  /** Every read is made at once, so that nothing of a later write is in it. */
+  private async contents(store: TaskStore): Promise<Contents> {
+    const [page, reservations] = await Promise.all([store.listStored({ pageSize: 2047 }, 1e9), store.reservations(this.roomKey)]);
+    return { tasks: page.items.toReversed(), reservations };
+  }
+
+  private get leaseMs(): number {
+    return this.alone ? HOUR_MS : ENGINE.leaseMs;
+  }
+  private get roomKey(): string {
+    if (!this.backend) throw new Error('this life has not begun');
+    return capacityKey(this.backend.name, this.backend.capabilities(), ENGINE.instance);
+  }
+  private reservations(): Promise<readonly Reservation[]> {
+    return this.store.reservations(this.roomKey);
+  }
+
+  /** Never more room is reserved than there is; and where nobody else reserves, none that no attempt uses. */
+  private async lookAtRoom(): Promise<void> {
+    const reserved = await this.reservations();
+    const cores = reserved.reduce((sum, one) => sum + one.cpuCores, 0);
+    if (cores > CAPACITY.cpuCores) this.faults.push(`${cores} cores are reserved`);
+    if (!this.alone) return;
+    for (const { taskId: id, attempt } of reserved) {
+      const task = await this.store.getTask(id);
+      const isUsed = task?.attempt === attempt && task.step !== 'queued' && task.step !== 'done' && !this.endedHere.has(id);
+      if (!isUsed) this.faults.push(`room is reserved for attempt ${attempt} of ${id}, which is ${String(task?.step)} in ${task?.attempt}`);
+    }
+  }
+
+  private async allDone(): Promise<boolean> {
+    for (const id of await this.stored()) if ((await this.store.getTask(id))?.step !== 'done') return false;
+    return true;
+  }
+
+  /** Every task, also one whose create was never answered because the process died first. */
+  private async stored(): Promise<string[]> {
+    return (await this.store.listMinimal({ pageSize: 2047 })).items.map(([id]) => id);
+  }
+
+  /** The real store, with every committed change looked at. */
+  private watched(): TaskStore {
+    return new Proxy(this.store, {
+      get: (store, key) => {
+        const member: unknown = Reflect.get(store, key, store);
+        if (key === 'update') {
+          return async (next: TaskRecord, revision: number, durability: Durability): Promise<boolean> => {
+            const done = await store.update(next, revision, durability);
+            if (done && durability === 'durable') await this.madeDurable(store);
+            if (done) this.committed(next);
+            return done;
+          };
+        }
+        if (key === 'insert') {
+          return async (requestJson: string, task: TaskRecord): Promise<InsertResult> => {
+            const result = await store.insert(requestJson, task);
+            await this.madeDurable(store);
+            return result;
+          };
+        }
+        return typeof member === 'function' ? (member.bind(store) as unknown) : member;
+      },
+    });
+  }
+
+  private committed(next: TaskRecord): void {
+    const before = this.terminal.get(next.id);
+    if (
+      before &&
+      JSON.stringify([before.state, before.endedAt, before.attempts]) !== JSON.stringify([next.state, next.endedAt, next.attempts])
+    ) {
+      this.faults.push(`${next.id} changed after it had ended: ${before.state} -> ${next.state}`);
+    }
+    if (!isTerminal(next.state)) return;
+    if (!before) this.endedHere.add(next.id);
+    if (!before && next.state === 'CANCELED') {
+      const running = [...this.world.jobs.values()].filter((job) => job.name.includes(next.id) && job.state === 'running');
+      if (running.length > 0) this.faults.push(`${next.id} is CANCELED while ${running.map(({ name }) => name).join()} runs`);
+    }
+    this.terminal.set(next.id, next);
+  }
+}
+
+/** As a record is when a store that one process has open was opened: whoever held the lease is gone, and the task is due. */
+function unleased(task: TaskRecord, now: number): TaskRecord {
+  const { lease, ...rest } = task;
+  return lease === undefined ? task : { ...rest, dueAt: now };
+}
+
+/** A store on a file would go on from the time it saved last. */
+export const newStore = (from = Date.now()): Promise<TaskStore> =>
+  SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000, wallNow: () => from });
