@@ -13,7 +13,7 @@ while read -r order id name; do
       } &
       echo "started $id $!"
       ;;
-    # It has ended: this takes its zombie away.
+    # It has ended. Without this the shell would remember it for ever.
     reap) wait "$id" ;;
   esac
 done

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { REQUEST, EngineBench } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
 
@@ -47,6 +48,24 @@ describe('the queue', () => {
     const other = await bench.create();
     expect(await bench.state(other, 'RUNNING')).toMatchObject({ backend: 'scripted1' });
     expect((await bench.store.counts()).QUEUED).toBe(wanting.length - 1);
+  });
+
+  it('is not read at all while no backend has room', async () => {
+    await start({ capacity: { cpuCores: 1, ramGb: 100 } });
+    const first = await bench.create();
+    await bench.state(first, 'RUNNING');
+    const reads = jest.spyOn(bench.store, 'queueHead');
+    // Each pass asks for the outlook last: a pass that read the queue did so before the second time.
+    const outlooks = jest.spyOn(bench.store, 'queueOutlook');
+    const waiting = await bench.create();
+    for (let looks = 0; outlooks.mock.calls.length < 1 && looks < 500; looks += 1) await pause(5);
+    await bench.create();
+    for (let looks = 0; outlooks.mock.calls.length < 2 && looks < 500; looks += 1) await pause(5);
+    expect(outlooks).toHaveBeenCalledTimes(2);
+    expect(reads).not.toHaveBeenCalled();
+    bench.backend.finish(first, 1);
+    await bench.state(waiting, 'RUNNING');
+    expect(reads).toHaveBeenCalled();
   });
 
   it('takes no more than limits.max_queued', async () => {
