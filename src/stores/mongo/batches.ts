@@ -5,6 +5,9 @@ export interface BatchLimits {
   readonly atOnce: number;
 }
 
+/** Fewer than this are not divided among several batches. */
+const SMALL = 16;
+
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly bytes: number;
@@ -18,8 +21,8 @@ interface Waiting<Item, Result> {
 export type Outcome<Result> = { readonly value: Result } | { readonly error: unknown };
 
 /**
- * Everything asked for in one turn of the event loop is sent to the database as one batch; while as many batches as allowed are under
- * way the next one grows.
+ * What is asked for in one turn of the event loop is sent to the database together, divided among the batches that may be under way, so
+ * that the next is made while the server is at work on the one before; while none may, the next one grows.
  */
 export class Batches<Item, Result> {
   private waiting: Waiting<Item, Result>[] = [];
@@ -61,10 +64,12 @@ export class Batches<Item, Result> {
     const batch: Waiting<Item, Result>[] = [];
     const later: Waiting<Item, Result>[] = [];
     const passed = new Set<string>();
+    const share = Math.ceil(this.waiting.length / (this.limits.atOnce - this.underWay));
+    const most = Math.min(this.limits.items, Math.max(SMALL, share));
     let bytes = 0;
     for (const each of this.waiting) {
       const { apart } = each;
-      const isFull = batch.length >= this.limits.items || (batch.length > 0 && bytes + each.bytes > this.limits.bytes);
+      const isFull = batch.length >= most || (batch.length > 0 && bytes + each.bytes > this.limits.bytes);
       if (isFull || (apart !== undefined && (this.busy.has(apart) || passed.has(apart)))) {
         if (apart !== undefined) passed.add(apart);
         later.push(each);

@@ -15,8 +15,12 @@ type Change =
 /** Room of backends: one document each, changed as a whole by compare-and-swap on its version, so that two gateways never fill it twice. */
 export class Capacities {
   private readonly byKey = new Map<string, Batches<Change, boolean>>();
+  /** Asked for by whoever wants to know why a task waits: those of one turn of the event loop share a query. */
+  private readonly reads: Batches<string, readonly Reservation[]>;
 
-  constructor(private readonly connection: MongoConnection) {}
+  constructor(private readonly connection: MongoConnection) {
+    this.reads = new Batches((keys) => this.readAll(keys), { items: 256, bytes: Infinity, atOnce: 2 });
+  }
 
   reserve(key: string, reservation: Reservation, capacity: Capacity): Promise<boolean> {
     return this.change(key, { kind: 'reserve', reservation, capacity });
@@ -26,12 +30,20 @@ export class Capacities {
     await this.change(key, { kind: 'release', taskId, attempt });
   }
 
-  async read(key: string): Promise<readonly Reservation[]> {
-    return (await this.document(key)).reservations;
+  read(key: string): Promise<readonly Reservation[]> {
+    return this.reads.add(key, 0);
   }
 
   async drained(): Promise<void> {
     await Promise.all([...this.byKey.values()].map((batches) => batches.drained()));
+  }
+
+  private async readAll(keys: readonly string[]): Promise<Outcome<readonly Reservation[]>[]> {
+    const { capacities } = this.connection.collections;
+    const wanted = [...new Set(keys)];
+    const found = await this.connection.call(() => capacities.find({ _id: { $in: wanted } }, this.connection.limit).toArray());
+    const byKey = new Map(found.map(({ _id, reservations }) => [_id, reservations]));
+    return keys.map((key) => ({ value: byKey.get(key) ?? [] }));
   }
 
   private change(key: string, change: Change): Promise<boolean> {

@@ -18,7 +18,6 @@ import type { MongoTaskStoreOptions } from './mongo-connection';
 import { Opening } from './opening';
 import type { OpenStore } from './open-store';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
-import { STORED_FIELDS, type StoredDocument } from './task-pages';
 import { liveBackends } from './live-backends';
 import { wellFormed } from './well-formed';
 
@@ -70,27 +69,17 @@ export class MongoTaskStore extends TaskStore {
   }
 
   async getState(id: string, owner?: string): Promise<TesState | undefined> {
-    const { tasks } = this.parts.connection.collections;
-    const found = await this.parts.connection.call(() =>
-      tasks.findOne(ownedFilter(id, owner), { projection: { state: 1 }, ...this.parts.connection.limit }),
-    );
-    return found?.state;
+    return this.parts.reads.state(id, owner);
   }
 
   async getTask(id: string, owner?: string): Promise<TaskRecord | undefined> {
-    const { tasks } = this.parts.connection.collections;
-    const found = await this.parts.connection.call(() =>
-      tasks.findOne<RecordDocument>(ownedFilter(id, owner), { projection: RECORD_FIELDS, ...this.parts.connection.limit }),
-    );
-    return found === null ? undefined : this.parts.states.know(decodeRecord(found));
+    const found = await this.parts.reads.record(id, owner);
+    return found === undefined ? undefined : this.parts.states.know(decodeRecord(found));
   }
 
   async getStored(id: string, owner?: string): Promise<StoredTask | undefined> {
-    const { tasks } = this.parts.connection.collections;
-    const found = await this.parts.connection.call(() =>
-      tasks.findOne<StoredDocument>(ownedFilter(id, owner), { projection: STORED_FIELDS, ...this.parts.connection.limit }),
-    );
-    return found === null ? undefined : this.parts.pages.withRequest(found);
+    const found = await this.parts.reads.stored(id, owner);
+    return found === undefined ? undefined : this.parts.pages.withRequest(found);
   }
 
   async getTail(id: string): Promise<TailRecord | undefined> {
@@ -239,8 +228,4 @@ export class MongoTaskStore extends TaskStore {
     if (this.opened === undefined) throw this.opening.refusal();
     return this.opened;
   }
-}
-
-function ownedFilter(id: string, owner: string | undefined): { _id: string; owner?: string } {
-  return { _id: id, ...(owner !== undefined && { owner: wellFormed(owner) }) };
 }

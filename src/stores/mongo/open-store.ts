@@ -13,6 +13,7 @@ import { TaskDeletions } from './task-deletions';
 import { TaskInserts } from './task-inserts';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
+import { TaskReads } from './task-reads';
 import { TaskScan } from './task-scan';
 import { TaskUpdates } from './task-updates';
 
@@ -27,6 +28,7 @@ export class OpenStore {
   readonly updates: TaskUpdates;
   readonly pages: TaskPages;
   readonly scan: TaskScan;
+  readonly reads: TaskReads;
   readonly queue: TaskQueue;
   readonly dueTasks: DueTasks;
   readonly capacities: Capacities;
@@ -52,6 +54,7 @@ export class OpenStore {
     this.updates = new TaskUpdates(connection);
     this.pages = new TaskPages(connection, new PageTokens(storeId));
     this.scan = new TaskScan(connection, this.pages);
+    this.reads = new TaskReads(connection);
     this.queue = new TaskQueue(connection);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.capacities = new Capacities(connection);

@@ -1,0 +1,70 @@
+import type { TesState } from '../../task/tes';
+import { Batches } from './batches';
+import type { MongoConnection } from './mongo-connection';
+import type { TaskDocument } from './schemas';
+import { RECORD_FIELDS, type RecordDocument } from './task-document';
+import { STORED_FIELDS, type StoredDocument } from './task-pages';
+import { wellFormed } from './well-formed';
+
+interface Wanted {
+  readonly id: string;
+  /** As the tasks' field has it; absent = anyone's. */
+  readonly owner: string | undefined;
+}
+
+/** Queries under way at once. */
+const AT_ONCE = 4;
+
+/**
+ * Tasks by id: those asked for in one turn of the event loop are one query, which costs both sides little more than one of them. A read
+ * that comes while others are under way goes with the next query, never with one that was sent before it.
+ */
+export class TaskReads {
+  private readonly states: Batches<Wanted, Pick<TaskDocument, '_id' | 'state'> | undefined>;
+  private readonly records: Batches<Wanted, RecordDocument | undefined>;
+  private readonly wholes: Batches<Wanted, StoredDocument | undefined>;
+
+  constructor(private readonly connection: MongoConnection) {
+    this.states = this.reads({ state: 1 }, 256);
+    this.records = this.reads(RECORD_FIELDS, 64);
+    this.wholes = this.reads(STORED_FIELDS, 32);
+  }
+
+  async state(id: string, owner: string | undefined): Promise<TesState | undefined> {
+    return (await this.states.add(wanted(id, owner), 0))?.state;
+  }
+
+  record(id: string, owner: string | undefined): Promise<RecordDocument | undefined> {
+    return this.records.add(wanted(id, owner), 0);
+  }
+
+  stored(id: string, owner: string | undefined): Promise<StoredDocument | undefined> {
+    return this.wholes.add(wanted(id, owner), 0);
+  }
+
+  private reads<Document extends { readonly _id: string }>(projection: object, items: number): Batches<Wanted, Document | undefined> {
+    return new Batches<Wanted, Document | undefined>(
+      async (all) => {
+        const found = await this.find<Document>([...new Set(all.map(({ id }) => id))], { ...projection, owner: 1 });
+        const byId = new Map(found.map((document) => [document._id, document]));
+        return all.map(({ id, owner }) => {
+          const document = byId.get(id);
+          return { value: document === undefined || (owner !== undefined && document.owner !== owner) ? undefined : document };
+        });
+      },
+      { items, bytes: Infinity, atOnce: AT_ONCE },
+    );
+  }
+
+  private find<Document>(ids: readonly string[], projection: object): Promise<(Document & Pick<TaskDocument, 'owner'>)[]> {
+    const { tasks } = this.connection.collections;
+    const [first] = ids;
+    const _id = ids.length === 1 && first !== undefined ? first : { $in: [...ids] };
+    const options = { projection, batchSize: ids.length + 1, ...this.connection.limit };
+    return this.connection.call(() => tasks.find<Document & Pick<TaskDocument, 'owner'>>({ _id }, options).toArray());
+  }
+}
+
+function wanted(id: string, owner: string | undefined): Wanted {
+  return { id, owner: owner === undefined ? undefined : wellFormed(owner) };
+}
