@@ -29,7 +29,7 @@ export interface TaskDocument {
   name?: string;
   longName?: string;
   /** Tags and beginnings of the name, see `terms.ts`. */
-  terms: mongo.Binary[];
+  terms: string[];
   /** When `claimDue` may take it, and who can reach it, see `due-tasks.ts`. */
   wakeAt?: number;
   reach?: string;
@@ -114,7 +114,7 @@ const taskSchema = new Schema(
     state: { type: String, required },
     step: { type: String, required },
     revision: { type: Number, required },
-    terms: [Schema.Types.Buffer],
+    terms: [String],
     name: String,
     wakeAt: Number,
     reach: String,
