@@ -1,12 +1,12 @@
 #!/bin/sh
 # Installs what the engine tests need, on Debian or Ubuntu and as root; elsewhere it says what is absent and changes nothing.
 # Quiet when everything is there. Daemons are not started.
-#   install.sh [all | packages | apptainer | images | snakemake | clients | mongo]...      (no argument: all)
+#   install.sh [all | packages | apptainer | images | snakemake | clients | mongo | compose]...      (no argument: all)
 set -eu
 . "$(dirname "$0")/common.sh"
 trap 'rm -f "${policy_made:-}"' EXIT
 
-packages='podman runc busybox-static bubblewrap docker.io mmdebstrap zstd python3-venv util-linux ca-certificates procps faketime libcurl4'
+packages='podman runc busybox-static bubblewrap docker.io mmdebstrap zstd python3-venv util-linux ca-certificates procps faketime libcurl4 iproute2 iptables'
 
 apt() {
   mkdir -p "$cache/apt/partial"
@@ -49,6 +49,7 @@ for part in "$@"; do
     "$engines_dir/images/snakemake.sh" >/dev/null
     "$engines_dir/clients/install.sh" >/dev/null
     "$engines_dir/mongo/install.sh" >/dev/null
+    "$engines_dir/compose/install.sh" >/dev/null
     ;;
   packages) install_packages ;;
   images) install_packages && "$engines_dir/images/build.sh" >/dev/null ;;
@@ -56,6 +57,8 @@ for part in "$@"; do
   snakemake) install_packages && "$engines_dir/images/snakemake.sh" >/dev/null ;;
   clients) install_packages && "$engines_dir/clients/install.sh" >/dev/null ;;
   mongo) install_packages && "$engines_dir/mongo/install.sh" >/dev/null ;;
+  pulsar) install_packages && "$engines_dir/pulsar/install.sh" >/dev/null ;;
+  compose) install_packages && "$engines_dir/compose/install.sh" >/dev/null ;;
   *) die "unknown part: $part" ;;
   esac
 done

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a real dockerd in a directory of its own and prints DOCKER_HOST=...; a second start finds the one that is up.
-#   start.sh [--owner PID] DIR
+#   start.sh [--owner PID] [--own-network] DIR
 # With an owner the daemon ends by itself, by its pid, once every owner that was named has gone, however it went.
+# With a network of its own it has docker's usual bridges and addresses, which reach nothing outside, and is reached by its socket alone.
 set -eu
 . "$(dirname "$0")/../common.sh"
 
@@ -9,6 +10,13 @@ owner=
 if [ "$1" = --owner ]; then
   owner=$2
   shift 2
+fi
+enter=
+network='"iptables":false,"bridge":"none",'
+if [ "$1" = --own-network ]; then
+  shift
+  enter='unshare --net'
+  network=
 fi
 case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 [ "${#dir}" -lt 80 ] || die "$dir is too long for a socket's path"
@@ -26,11 +34,12 @@ if ! running "$(cat "$dir/docker.pid" 2>/dev/null)" || ! client; then
   "$engines_dir/docker/stop.sh" --locked "$dir"
   cat >"$dir/daemon.json" <<JSON
 {"data-root":"$dir/data","exec-root":"$dir/exec","pidfile":"$dir/docker.pid","hosts":["unix://$dir/docker.sock"],
- "iptables":false,"bridge":"none","exec-opts":["native.cgroupdriver=cgroupfs"],"oom-score-adjust":0,
+ $network"exec-opts":["native.cgroupdriver=cgroupfs"],"oom-score-adjust":0,
  "default-ulimits":{"nofile":{"Name":"nofile","Soft":20000,"Hard":20000}}}
 JSON
   # The caller's settings of another daemon must not reach this one.
-  env -u DOCKER_HOST -u DOCKER_CONTEXT setsid dockerd --config-file "$dir/daemon.json" >"$dir/log" 2>&1 9>&- </dev/null &
+  # shellcheck disable=SC2086
+  env -u DOCKER_HOST -u DOCKER_CONTEXT setsid $enter sh -c "${enter:+ip link set lo up && }exec dockerd --config-file '$dir/daemon.json'" >"$dir/log" 2>&1 9>&- </dev/null &
   started=$!
   tries=600
   until client; do
