@@ -12,6 +12,7 @@ import { configureHttp, fastifyAdapterOptions } from './api/http-server';
 import { serveDocumentation } from './api/openapi';
 import { AnonymousAuthenticator } from './auth/none/anonymous.authenticator';
 import { LocalBackend } from './backends/local/local.backend';
+import { PulsarBackend } from './backends/pulsar/pulsar.backend';
 import { instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { Engine } from './engine/engine';
@@ -213,17 +214,17 @@ async function openStore({ settings, log }: GatewayContext, instance: string): P
 
 function createBackends({ settings, environment, log }: GatewayContext, instance: string): readonly ExecutionBackend[] {
   return settings.backends.map((backend) => {
+    const surroundings: Parameters<typeof slices.pulsarBackendSettings>[2] = {
+      instance,
+      log: (level, message, fields) => log[level]({ backend: backend.name, ...fields }, message),
+    };
     switch (backend.type) {
       case 'local':
-        return new LocalBackend(
-          slices.localBackendSettings(settings, backend, {
-            instance,
-            environment,
-            log: (level, message, fields) => log[level]({ backend: backend.name, ...fields }, message),
-          }),
-        );
+        return new LocalBackend(slices.localBackendSettings(settings, backend, { ...surroundings, environment }));
+      case 'pulsar':
+        return new PulsarBackend(slices.pulsarBackendSettings(settings, backend, surroundings));
       default: {
-        const never: never = backend.type;
+        const never: never = backend;
         throw new Error(`a backend of type ${String(never)} is not known`);
       }
     }

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import type { ApiSettings, ServiceInfoSettings } from './api/api-settings';
 import { COMMAND_ENVIRONMENT } from './backends/local/local.settings';
 import type { LocalBackendSettings } from './backends/local/local.settings';
+import type { PulsarBackendSettings } from './backends/pulsar/pulsar.settings';
 import { spanMs } from './config/setting-formats';
-import type { BackendSettings } from './config/setting-formats';
+import type { LocalBackendEntry, PulsarBackendEntry } from './config/backend-settings';
 import type { Settings } from './config/settings';
 import type { EngineSettings } from './engine/engine-settings';
 import type { AdmissionSettings } from './engine/task-admission';
@@ -124,7 +125,7 @@ export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): Free
 /** One entry of `backends` of type `local`. */
 export function localBackendSettings(
   settings: Settings,
-  backend: BackendSettings,
+  backend: LocalBackendEntry,
   surroundings: Pick<LocalBackendSettings, 'instance' | 'log'> & { readonly environment: Readonly<Record<string, string>> },
 ): LocalBackendSettings {
   const { images, local } = settings;
@@ -152,6 +153,32 @@ export function localBackendSettings(
         return value === undefined ? [] : [[name, value]];
       }),
     ),
+    log: surroundings.log,
+  };
+}
+
+/** One entry of `backends` of type `pulsar`. */
+export function pulsarBackendSettings(
+  settings: Settings,
+  backend: PulsarBackendEntry,
+  surroundings: Pick<PulsarBackendSettings, 'instance' | 'log'>,
+): PulsarBackendSettings {
+  return {
+    name: backend.name,
+    url: backend.url,
+    token: backend.token,
+    ...(backend.manager === undefined ? {} : { manager: backend.manager }),
+    runtime: backend.runtime,
+    network: backend.network,
+    slots: backend.slots,
+    ...(backend.cpus === undefined ? {} : { cpus: backend.cpus }),
+    ...(backend.ram_gb === undefined ? {} : { ramGb: backend.ram_gb }),
+    drain: backend.drain,
+    instance: surroundings.instance,
+    killGraceSeconds: settings.local.kill_grace_seconds,
+    pidsLimit: settings.local.pids_limit,
+    pull: settings.images.pull,
+    environment: backend.environment,
     log: surroundings.log,
   };
 }

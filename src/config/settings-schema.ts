@@ -1,4 +1,4 @@
-import type { BackendSettings } from './setting-formats';
+import type { BackendSettings } from './backend-settings';
 
 const MIB = 1024 * 1024;
 /** What clients that know fewer states may be shown instead. */
@@ -77,7 +77,7 @@ export const settingsSchema = {
     tries: { doc: 'Tries at one file before the attempt at the task fails', format: 'positive count', default: 3 },
   },
   backends: {
-    doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain}`; `cpus` and `ram_gb` left out mean all there is',
+    doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain}`; `cpus` and `ram_gb` left out mean all there is; `{name, type: pulsar, url, runtime, ...}` is a Pulsar server (src/backends/pulsar/README.md)',
     format: 'backends',
     default: [{ name: 'local', type: 'local', runtime: 'auto', network: 'default', drain: false }] as readonly BackendSettings[],
   },

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import convict from 'convict';
 import { stringify } from 'yaml';
+import { SECRET_BACKEND_KEYS } from './backend-settings';
 import { settingFormats } from './setting-formats';
 import type { GivenSetting } from './setting-sources';
 import { SettingSources, settingDefinitions } from './setting-sources';
@@ -53,9 +54,17 @@ function masked(group: object, secrets: readonly string[], prefix: string): obje
     Object.entries(group).map(([name, value]: [string, unknown]) => {
       const key = prefix + name;
       if (secrets.includes(key)) return [name, '[masked]'];
+      if (key === 'backends' && Array.isArray(value)) return [name, value.map(maskedBackend)];
       const isGroup = secrets.some((secret) => secret.startsWith(`${key}.`)) && typeof value === 'object' && value !== null;
       return [name, isGroup ? masked(value, secrets, `${key}.`) : value];
     }),
+  );
+}
+
+function maskedBackend(entry: unknown): unknown {
+  if (typeof entry !== 'object' || entry === null) return entry;
+  return Object.fromEntries(
+    Object.entries(entry).map(([key, value]) => [key, SECRET_BACKEND_KEYS.has(key) ? '[masked]' : (value as unknown)]),
   );
 }
 
@@ -76,7 +85,9 @@ export function readLayers(schema: object, layers: SettingLayers): object {
   } catch (error) {
     for (const line of (error as Error).message.split('\n')) {
       const key = /^([a-z_.]+): /.exec(line)?.[1];
-      faults.push(`${(key && given.get(key)?.source) ?? 'settings'}: ${line}`);
+      // The value of a list of backends may hold a token.
+      const shown = key === 'backends' ? line.replace(/: value was .*$/, '') : line;
+      faults.push(`${(key && given.get(key)?.source) ?? 'settings'}: ${shown}`);
     }
   }
   if (faults.length > 0) throw new SettingsError(faults);

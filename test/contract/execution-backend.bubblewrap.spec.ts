@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { describeEngine } from '../engines/engines';
 import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
 import { describeHostile } from './execution-backend.hostile.suite';
-import { describeLife } from './execution-backend.life.suite';
+import { describeLife, describeLifeHere } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -15,6 +15,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('bubblewrap', underTest);
   describeLife('bubblewrap', underTest);
+  describeLifeHere('bubblewrap', underTest);
   describeHostile('bubblewrap', underTest);
 
   describe('bubblewrap: its own', () => {

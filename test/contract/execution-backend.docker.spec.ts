@@ -1,7 +1,7 @@
 import { describeEngine } from '../engines/engines';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
-import { describeLife } from './execution-backend.life.suite';
+import { describeLife, describeLifeHere } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -9,6 +9,7 @@ describeEngine('docker', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('docker', underTest);
   describeLife('docker', underTest);
+  describeLifeHere('docker', underTest);
   describeHostile('docker', underTest);
   describeImages('docker', engine);
 });

@@ -24,6 +24,8 @@ export interface BackendUnderTest {
   make(workDir: string): ExecutionBackend;
   /** The same with a grace from TERM to KILL that no busy machine uses up. */
   makePatient(workDir: string): ExecutionBackend;
+  /** The workspace of a job, seen from this machine, where the job runs too. */
+  workspaceOf(workDir: string, jobName: string): string;
   /** Processes and containers that still belong to the job. */
   leftovers(jobName: string): Promise<readonly string[]>;
 }

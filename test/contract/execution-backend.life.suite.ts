@@ -2,11 +2,16 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
 import type { Handle } from '../../src/task/task-record';
-import { eventually, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 const SLEEP = 'echo ready; sleep 600';
+
+/** The next nudge; where a backend does not nudge, polling does all. */
+function nudgeFrom(backend: ExecutionBackend, jobName: string): Promise<string> {
+  return backend.watch ? new Promise((resolve) => backend.watch?.(resolve, never)) : Promise.resolve(jobName);
+}
 
 /** What every ExecutionBackend promises about the life of a job: cancel, crashes of the gateway and of the job, clean-up. */
 export function describeLife(name: string, underTest: () => BackendUnderTest): void {
@@ -29,7 +34,7 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       return { job, handle };
     };
     const shellOf = async (job: Job): Promise<number> =>
-      Number((await fs.readFile(join(workDir, 'jobs', job.name, 'started'), 'utf8')).split(' ')[0]);
+      Number((await fs.readFile(join(underTest().workspaceOf(workDir, job.name), 'started'), 'utf8')).split(' ')[0]);
     const expectGone = async (jobName: string): Promise<void> => expect(await underTest().leftovers(jobName)).toEqual([]);
 
     beforeAll(async () => {
@@ -75,8 +80,8 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       const { job, handle } = await startedAndReady('echo ready; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo over; exit 4');
       const later = await restarted();
       expect(await later.look(job, handle)).toMatchObject({ phase: 'running', running: { index: 0, stdout: { text: 'ready\n' } } });
-      const nudged = new Promise<string>((resolve) => later.backend.watch?.(resolve, never));
-      const trees = join(workDir, 'jobs', job.name, 'trees');
+      const nudged = nudgeFrom(later.backend, job.name);
+      const trees = join(underTest().workspaceOf(workDir, job.name), 'trees');
       for (const tree of await fs.readdir(trees)) await fs.writeFile(join(trees, tree, 'go'), '');
       expect(await nudged).toBe(job.name);
       const ended = await later.ended(job, handle);
@@ -137,32 +142,6 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       await expectGone(job.name);
     });
 
-    it('never takes another process with the same pid for the job', async () => {
-      const job = shellJob('true');
-      const { handle } = await driver.carryOut(job);
-      const directory = join(workDir, 'jobs', job.name);
-      await fs.rename(join(directory, 'result'), join(directory, 'progress'));
-      await fs.writeFile(join(directory, 'progress'), 'begin 1.00 0\n');
-      const [, start, boot] = (await fs.readFile(join(directory, 'started'), 'utf8')).trim().split(' ');
-      await fs.rm(join(directory, 'started'));
-      await fs.writeFile(join(directory, 'started'), `${process.pid} ${start} ${boot}\n`);
-      expect((await (await restarted()).look(job, handle))?.phase).toBe('lost');
-      expect(process.pid).toBeGreaterThan(0);
-    });
-
-    it('believes no result from before a restart of the machine unless it was synced', async () => {
-      const job = shellJob('true');
-      const { handle } = await driver.carryOut(job);
-      const directory = join(workDir, 'jobs', job.name);
-      const started = await fs.readFile(join(directory, 'started'), 'utf8');
-      await fs.rm(join(directory, 'started'));
-      await fs.writeFile(join(directory, 'started'), started.replace(/ [0-9a-f-]+\n$/, ' 00000000-0000-0000-0000-000000000000\n'));
-      expect((await (await restarted()).look(job, handle))?.phase).toBe('lost');
-      const result = await fs.readFile(join(directory, 'result'), 'utf8');
-      await fs.writeFile(join(directory, 'result'), result.replace('done', 'synced 1.00 0\ndone'));
-      expect((await (await restarted()).look(job, handle))?.phase).toBe('succeeded');
-    });
-
     it('leaves nothing after the clean-up, lists what is there, and cleans what never was', async () => {
       const { job, handle } = await startedAndReady(SLEEP);
       expect((await backend.list?.(never))?.map((entry) => entry.name)).toContain(job.name);
@@ -181,10 +160,61 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
 
     it('nudges when a job has ended', async () => {
       const job = shellJob('true');
-      const nudged = new Promise<string>((resolve) => backend.watch?.(resolve, never));
+      const nudged = nudgeFrom(backend, job.name);
       const handle = await driver.start(job);
       expect(await nudged).toBe(job.name);
-      expect((await eventually('an end', () => driver.look(job, handle))).phase).toBe('succeeded');
+      expect((await driver.ended(job, handle)).observation.phase).toBe('succeeded');
+    });
+  });
+}
+
+/** What a backend promises beside it that reads the script's own files, on the machine of the gateway. */
+export function describeLifeHere(name: string, underTest: () => BackendUnderTest): void {
+  describe(`${name}: the life of a job on this machine`, () => {
+    let driver: JobDriver;
+    let workDir: string;
+
+    const restarted = async (): Promise<JobDriver> => {
+      const another = underTest().make(workDir);
+      await another.start(never);
+      return new JobDriver(another, underTest().images);
+    };
+    const trueJob = (): Job => driver.job({ executors: [{ command: ['true'] }] });
+
+    beforeAll(async () => {
+      workDir = await makeWorkDirectory(name);
+      driver = await restarted();
+    });
+    afterEach(() => driver.cleanAll());
+    afterAll(async () => {
+      await driver.backend.close?.();
+      await fs.rm(workDir, { recursive: true, force: true });
+    });
+
+    it('never takes another process with the same pid for the job', async () => {
+      const job = trueJob();
+      const { handle } = await driver.carryOut(job);
+      const directory = join(workDir, 'jobs', job.name);
+      await fs.rename(join(directory, 'result'), join(directory, 'progress'));
+      await fs.writeFile(join(directory, 'progress'), 'begin 1.00 0\n');
+      const [, start, boot] = (await fs.readFile(join(directory, 'started'), 'utf8')).trim().split(' ');
+      await fs.rm(join(directory, 'started'));
+      await fs.writeFile(join(directory, 'started'), `${process.pid} ${start} ${boot}\n`);
+      expect((await (await restarted()).look(job, handle))?.phase).toBe('lost');
+      expect(process.pid).toBeGreaterThan(0);
+    });
+
+    it('believes no result from before a restart of the machine unless it was synced', async () => {
+      const job = trueJob();
+      const { handle } = await driver.carryOut(job);
+      const directory = join(workDir, 'jobs', job.name);
+      const started = await fs.readFile(join(directory, 'started'), 'utf8');
+      await fs.rm(join(directory, 'started'));
+      await fs.writeFile(join(directory, 'started'), started.replace(/ [0-9a-f-]+\n$/, ' 00000000-0000-0000-0000-000000000000\n'));
+      expect((await (await restarted()).look(job, handle))?.phase).toBe('lost');
+      const result = await fs.readFile(join(directory, 'result'), 'utf8');
+      await fs.writeFile(join(directory, 'result'), result.replace('done', 'synced 1.00 0\ndone'));
+      expect((await (await restarted()).look(job, handle))?.phase).toBe('succeeded');
     });
   });
 }

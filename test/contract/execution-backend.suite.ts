@@ -1,5 +1,4 @@
 import { promises as fs } from 'node:fs';
-import { join } from 'node:path';
 import type { ExecutionBackend } from '../../src/ports/execution-backend';
 import { exitCodes, JobDriver, makeWorkDirectory, namesBelow, stdoutOf, textOf } from './execution-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
@@ -222,7 +221,7 @@ export function describeExecutors(name: string, underTest: () => BackendUnderTes
       const ended = await driver.shell('umask 077; mkdir -p /work/d; echo secret >/work/d/f; chmod 000 /work/d/f', { volumes: ['/work'] });
       expect(await textOf(ended.workspace, '/work/d/f')).toBe('secret\n');
       await backend.cleanup(ended.job.name, ended.handle, { failed: false }, never);
-      expect(await fs.readdir(join(workDir, 'jobs'))).not.toContain(ended.job.name);
+      await expect(fs.lstat(underTest().workspaceOf(workDir, ended.job.name))).rejects.toMatchObject({ code: 'ENOENT' });
     });
 
     it('lists thousands of files and removes them', async () => {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
@@ -33,7 +34,7 @@ export function localSettings(engine: Engine, workDir: string, changes: Partial<
 
 export function localUnderTest(engine: () => Engine, changes: Partial<LocalBackendSettings> = {}): () => BackendUnderTest {
   return () => {
-    const { name, images, env } = engine();
+    const { name, images } = engine();
     return {
       images,
       usesImages: name !== 'bubblewrap',
@@ -41,16 +42,20 @@ export function localUnderTest(engine: () => Engine, changes: Partial<LocalBacke
       changedVariables: name === 'apptainer' ? ['LD_LIBRARY_PATH'] : [],
       make: (workDir) => new LocalBackend(localSettings(engine(), workDir, changes)),
       makePatient: (workDir) => new LocalBackend(localSettings(engine(), workDir, { ...changes, killGraceSeconds: 60 })),
-      leftovers: async (jobName) => {
-        const found = [...(await processesOf(jobName))];
-        if (name === 'docker' || name === 'podman') {
-          const { stdout } = await runFile(name, ['ps', '-a', '-q', '--filter', `label=tes-gateway.job=${jobName}`], {
-            env: { ...process.env, ...env },
-          });
-          found.push(...stdout.split('\n').filter(Boolean));
-        }
-        return found;
-      },
+      workspaceOf: (workDir, jobName) => join(workDir, 'jobs', jobName),
+      leftovers: (jobName) => leftoversOf(engine(), jobName),
     };
   };
+}
+
+/** Processes and containers of this machine that still belong to the job. */
+export async function leftoversOf({ name, env }: Engine, jobName: string): Promise<readonly string[]> {
+  const found = [...(await processesOf(jobName))];
+  if (name === 'docker' || name === 'podman') {
+    const { stdout } = await runFile(name, ['ps', '-a', '-q', '--filter', `label=tes-gateway.job=${jobName}`], {
+      env: { ...process.env, ...env },
+    });
+    found.push(...stdout.split('\n').filter(Boolean));
+  }
+  return found;
 }

@@ -30,7 +30,11 @@ function allSlices(...argv: string[]): string {
     slices.apiSettings(settings),
     slices.serviceInfoSettings(settings, '1.0.0'),
     slices.freeDiskSettings(settings),
-    settings.backends.map((backend) => slices.localBackendSettings(settings, backend, surroundings)),
+    settings.backends.map((backend) =>
+      backend.type === 'local'
+        ? slices.localBackendSettings(settings, backend, surroundings)
+        : slices.pulsarBackendSettings(settings, backend, surroundings),
+    ),
   ]);
 }
 
@@ -78,10 +82,38 @@ describe('the slices of the settings', () => {
   it('give a backend a workspace of its own and only what its programs need of the environment', () => {
     const settings = load('--work_dir=/w', '--backends=[{name: one}, {name: two, cpus: 2}]');
     const surroundings = { instance: 'me', environment: { PATH: '/bin', SECRET: 'x' }, log: () => undefined };
-    const [one, two] = settings.backends.map((backend) => slices.localBackendSettings(settings, backend, surroundings));
+    const [one, two] = settings.backends.map((backend) =>
+      backend.type === 'local' ? slices.localBackendSettings(settings, backend, surroundings) : undefined,
+    );
     expect(one).toMatchObject({ name: 'one', workDir: '/w/one', environment: { PATH: '/bin' } });
     expect(one).not.toHaveProperty('cpus');
     expect(two).toMatchObject({ workDir: '/w/two', cpus: 2 });
     expect(one?.environment).not.toHaveProperty('SECRET');
+  });
+
+  it('hand everything on that a Pulsar server needs', () => {
+    const entry =
+      '{name: far, type: pulsar, url: "http://h:1/p/", token: t, manager: m, runtime: podman, network: none, slots: 9, cpus: 2, ram_gb: 3, drain: true, environment: {A: b}}';
+    const settings = load(`--backends=[${entry}]`, '--local.pids_limit=7', '--local.kill_grace_seconds=3', '--images.pull=never');
+    const [backend] = settings.backends;
+    const log = (): void => undefined;
+    expect(backend?.type === 'pulsar' && slices.pulsarBackendSettings(settings, backend, { instance: 'me', log })).toEqual({
+      name: 'far',
+      url: 'http://h:1/p',
+      token: 't',
+      manager: 'm',
+      runtime: 'podman',
+      network: 'none',
+      slots: 9,
+      cpus: 2,
+      ramGb: 3,
+      drain: true,
+      instance: 'me',
+      killGraceSeconds: 3,
+      pidsLimit: 7,
+      pull: 'never',
+      environment: { A: 'b' },
+      log,
+    });
   });
 });

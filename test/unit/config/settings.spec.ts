@@ -108,6 +108,21 @@ describe('settings', () => {
     ['backends', '[{name: a}, {name: a}]', 'two backends are called a'],
     ['backends', '[{name: a, cpus: -1}]', 'entry 0: cpus must be a number above 0'],
     ['backends', '[{name: a, colour: red}]', 'entry 0 has an unknown key colour'],
+    ['backends', '[{type: pulsar, runtime: podman}]', 'entry 0: url is missing'],
+    ['backends', '[{type: pulsar, url: "ftp://h", runtime: podman}]', 'entry 0: url must be the http or https address of a Pulsar server'],
+    ['backends', '[{type: pulsar, url: "http://h?private_token=x", runtime: podman}]', 'entry 0: url must be the http or https address'],
+    ['backends', '[{type: pulsar, url: "http://h"}]', 'entry 0: runtime is missing'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: auto}]', 'entry 0: runtime must be one of docker, podman, bubblewrap'],
+    [
+      'backends',
+      '[{type: pulsar, url: "http://h", runtime: podman, staging: worker}]',
+      'entry 0: staging must be gateway: worker is not built',
+    ],
+    [
+      'backends',
+      '[{type: pulsar, url: "http://h", runtime: podman, amqp_url: "amqp://x"}]',
+      'entry 0: amqp_url must be left out: AMQP is not',
+    ],
   ])('refuses %s: %s from a file', (key, value, words) => {
     const path = file(key.split('.').reduceRight((inner, name) => `{${name}: ${inner}}`, value));
     expect(faultsOf({ files: [path] })).toEqual([expect.stringContaining(`${path}: ${key}: ${words}`)]);
@@ -190,6 +205,32 @@ describe('settings', () => {
     expect(settings.store).toEqual({ type: 'mongodb', url: 'mongodb://user:hunter2@host/', database: 'tes_gateway' });
     expect(describeSettings(settings)).toContain('url: "[masked]"');
     expect(describeSettings(settings)).not.toContain('hunter2');
+  });
+
+  it("shows a Pulsar server's token nowhere, and reads it from a file", () => {
+    const secret = file('hunter2\n');
+    const settings = load({
+      env: { TES_GATEWAY__BACKENDS: `[{type: pulsar, url: "http://h/", runtime: podman, token_file: ${secret}}]` },
+    });
+    expect(settings.backends).toEqual([
+      {
+        name: 'pulsar',
+        type: 'pulsar',
+        url: 'http://h',
+        token: 'hunter2',
+        runtime: 'podman',
+        network: 'default',
+        staging: 'gateway',
+        slots: 4,
+        environment: {},
+        drain: false,
+      },
+    ]);
+    expect(describeSettings(settings)).toContain('token: "[masked]"');
+    expect(describeSettings(settings)).not.toContain('hunter2');
+    expect(faultsOf({ argv: ['--backends=[{type: pulsar, url: "http://h", runtime: podman, token: hunter2, slots: 0}]'] })).toEqual([
+      '--backends: backends: entry 0: slots must be a whole number above 0',
+    ]);
   });
 
   it('reads the connection string from a file, as secrets are handed to containers', () => {

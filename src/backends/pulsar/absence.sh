@@ -1,0 +1,71 @@
+# What both the job script and the errands of a Pulsar worker know: which processes and containers are a job's, and how to end them.
+# ENGINE is docker, podman or unset. Needs Linux, grep -z and awk.
+
+# The job's name in the environment, its watchers (conmon carries no variable of ours), its groups, and everything below those;
+# without the shell that asks and what lies below that: by then these are only its own short-lived commands.
+members_of() { # JOB
+  set +f
+  marked=$(grep -lsxzF "TES_GATEWAY_JOB=$1" /proc/[0-9]*/environ)
+  watchers=
+  if [ "${ENGINE-}" = podman ]; then
+    for file in $(grep -lsazF -- "$1-" /proc/[0-9]*/cmdline); do
+      program=
+      { read -r program <"${file%cmdline}comm"; } 2>/dev/null
+      [ "$program" != conmon ] || watchers="$watchers $file"
+    done
+  fi
+  grouped=$(cat /sys/fs/cgroup/*/tes-gateway*/"$1"/cgroup.procs /sys/fs/cgroup/tes-gateway*/"$1"/cgroup.procs 2>/dev/null)
+  cat /proc/[0-9]*/status 2>/dev/null | awk -v self=$$ -v roots="$marked $watchers $grouped" '
+    /^State:/ { state = $2 }
+    /^Pid:/ { pid = $2 }
+    /^PPid:/ { if (state != "Z" && state != "X") parent[pid] = $2 }
+    END {
+      count = split(roots, names, /[ \n]+/)
+      for (i = 1; i <= count; i++) { gsub(/[^0-9]/, "", names[i]); if (names[i] in parent) member[names[i]] = 1 }
+      own[self] = 1
+      do {
+        grown = 0
+        for (pid in parent) {
+          if (!(pid in own) && (parent[pid] in own)) { own[pid] = 1; grown = 1 }
+          else if (!(pid in member) && !(pid in own) && (parent[pid] in member) && !(parent[pid] in own)) { member[pid] = 1; grown = 1 }
+        }
+      } while (grown)
+      for (pid in member) if (!(pid in own)) print pid
+    }'
+  set -f
+}
+
+# Ends everything of a job; fails when that cannot be confirmed by two empty listings in a row.
+end_job() { # JOB
+  empty=0 tries=0
+  while [ "$empty" -lt 2 ]; do
+    [ "$tries" -lt 150 ] || return 1
+    tries=$((tries + 1))
+    members=$(members_of "$1")
+    [ -z "$members" ] || kill -KILL $members 2>/dev/null
+    containers=
+    if [ -n "${ENGINE-}" ]; then
+      containers=$($ENGINE ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || containers=unknown
+      case $containers in '' | unknown) ;; *) $ENGINE rm -f -v $containers >/dev/null 2>&1 ;; esac
+    fi
+    if [ -z "$members$containers" ]; then empty=$((empty + 1)); else empty=0 && sleep 0.1; fi
+  done
+}
+
+# A group goes once it is empty; an engine has made some below ours, in every hierarchy.
+remove_groups() { # JOB
+  tries=0
+  while [ "$tries" -lt 40 ]; do
+    set +f
+    busy=
+    for group in /sys/fs/cgroup/*/tes-gateway*/"$1" /sys/fs/cgroup/tes-gateway*/"$1"; do
+      [ -d "$group" ] || continue
+      find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+      [ ! -d "$group" ] || busy=1
+    done
+    set -f
+    [ -n "$busy" ] || return 0
+    sleep 0.05
+    tries=$((tries + 1))
+  done
+}

@@ -1,0 +1,87 @@
+# A short job beside the jobs: what only the worker itself can say or do. Stands after absence.sh and the variables of its settings.
+# Called as `sh SCRIPT VERB ARGUMENTS`; answers in ../metadata/answer, which appears whole, by rename. Ends 0 whatever it found.
+set -u
+answer=../metadata/answer
+
+# What this worker is and has. Lines of WORD TEXT.
+probe() { # RUNTIME GROUP
+  echo "uid $(id -u)"
+  echo "cores $(getconf _NPROCESSORS_ONLN)"
+  while read -r key count rest; do [ "$key" != MemTotal: ] || echo "memory $count"; done </proc/meminfo
+  find . -maxdepth 0 -printf '' 2>/dev/null || echo 'lacks find with -printf (GNU findutils)'
+  printf 'a\0' | grep -qxzF a 2>/dev/null || echo 'lacks grep with -z'
+  echo | sha256sum -z >/dev/null 2>&1 || echo 'lacks sha256sum with -z (GNU coreutils)'
+  awk 'BEGIN { exit 0 }' 2>/dev/null || echo 'lacks awk'
+  case $1 in
+    docker) version=$(docker version --format '{{.Server.Version}}' 2>&1) && echo "runtime $version" || echo "fault $version" ;;
+    podman)
+      version=$(podman version --format '{{.Client.Version}}' 2>&1 && podman info --format '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}' 2>&1) \
+        && echo "runtime $version" || echo "fault $version"
+      ;;
+    apptainer) version=$(apptainer version 2>&1) && echo "runtime $version" || echo "fault $version" ;;
+    bubblewrap) version=$(bwrap --version 2>&1 && bwrap --ro-bind / / true 2>&1) && echo "runtime $version" || echo "fault $version" ;;
+  esac | tr '\n' ' '
+  echo
+  echo "groups $(try_groups "$2")"
+}
+
+try_groups() { # GROUP
+  root=/sys/fs/cgroup
+  if [ -e $root/cgroup.controllers ]; then
+    mkdir -p "$root/$1/probe$$" && echo '+memory +pids +cpu' >"$root/$1/cgroup.subtree_control" &&
+      rmdir "$root/$1/probe$$" && mkdir "$root/$1/probe$$" && echo 268435456 >"$root/$1/probe$$/memory.max" && kind=v2 || kind=none
+    rmdir "$root/$1/probe$$"
+  else
+    kind=v1
+    for controller in memory cpu pids; do mkdir -p "$root/$controller/$1/probe$$" || kind=none; done
+    echo 268435456 >"$root/memory/$1/probe$$/memory.limit_in_bytes" || kind=none
+    for controller in memory cpu pids; do rmdir "$root/$controller/$1/probe$$"; done
+  fi 2>/dev/null
+  echo "$kind"
+}
+
+# What a fresh root for bubblewrap is made of: kind, path, link target of the worker's own directories, each ended by NUL.
+entries() {
+  find / /etc -mindepth 1 -maxdepth 1 -printf '%y\0%p\0%l\0' 2>/dev/null
+  find /usr -mindepth 1 -maxdepth 2 -printf '%y\0%p\0%l\0' 2>/dev/null
+}
+
+# alive, dead or never: the process that claimed the attempt, by its number, start and boot.
+look() { # JOB
+  started=../../$1/metadata/tes/started
+  [ -e "$started" ] || { echo never && return; }
+  pid= ticks= boot=
+  read -r pid ticks boot <"$started"
+  read -r here </proc/sys/kernel/random/boot_id
+  if [ "$boot" = "$here" ] && { read -r line <"/proc/$pid/stat"; } 2>/dev/null; then
+    set -- ${line##*) }
+    if [ "${20}" = "$ticks" ] && [ "$1" != Z ] && [ "$1" != X ]; then echo alive && return; fi
+  fi
+  echo dead
+}
+
+# Every job of this gateway that still has a directory: name, age in seconds.
+names() { # OWNER
+  now=$(date +%s)
+  for mark in ../../*/metadata/tes/mark; do
+    word= owner=
+    { read -r word owner <"$mark"; } 2>/dev/null
+    [ "$owner" = "$1" ] || continue
+    job=${mark#../../}
+    changed=$(stat -c %Y "$mark") || continue
+    echo "${job%%/*} $((now - changed))"
+  done
+}
+
+verb=$1
+shift
+case $verb in
+  probe) probe "$@" >$answer.new ;;
+  entries) entries >$answer.new ;;
+  look) look "$@" >$answer.new ;;
+  end) { end_job "$1" && remove_groups "$1" && echo ended || echo left; } >$answer.new ;;
+  names) names "$@" >$answer.new ;;
+  remove) { rm -rf "../../$1" && echo removed || echo left; } >$answer.new ;;
+esac
+mv $answer.new $answer
+exit 0

@@ -1,0 +1,176 @@
+# The part of the job script for a Pulsar worker, where no gateway is: it lays the inputs, makes the limits, watches for the cancel mark, tells
+# how far the job is (`report`, whole, by rename), and leaves a listing of the trees. Stands after absence.sh and before the runtime's part.
+watcher=
+failed=
+
+open_job() {
+  mkdir -p streams tails && chmod 700 . || return 1
+  now
+  note clock "$up $(date +%s.%N)"
+  tell live
+  watch_job
+  make_groups && lay_inputs
+}
+
+close_job() {
+  if [ -n "$watcher" ]; then
+    kill -KILL "$watcher"
+    wait "$watcher"
+  fi 2>/dev/null
+  end_job "$JOB" || note left 0
+  count_breaches
+  remove_groups "$JOB"
+  list_trees || note unlisted 0
+}
+
+tell_result() { tell final; }
+
+make_groups() {
+  [ -n "$LIMIT_GROUPS" ] || return 0
+  mkdir -p $LIMIT_GROUPS && limit_groups && return
+  note groups 0
+  return 1
+}
+
+count_breaches() {
+  if [ -n "$MEMORY_EVENTS" ] && [ -e "$MEMORY_EVENTS" ]; then
+    while read -r key count; do
+      if [ "$key" = oom_kill ] && [ "$count" -gt 0 ]; then note oom 0; fi
+    done <"$MEMORY_EVENTS"
+  fi
+  if [ -n "$PIDS_EVENTS" ] && [ -e "$PIDS_EVENTS" ]; then
+    while read -r key count; do
+      if [ "$key" = max ] && [ "$count" -gt 0 ]; then note pids "$count"; fi
+    done <"$PIDS_EVENTS"
+  fi
+  if [ -n "$MEMORY_REFUSALS" ] && [ "${code:-0}" -eq 137 ]; then
+    count=0
+    { read -r count <"$MEMORY_REFUSALS"; } 2>/dev/null
+    [ "$count" -eq 0 ] || note oom 0
+  fi
+}
+
+# Inputs were sent as numbered files; here they are checked and moved to their places.
+lay_inputs() {
+  rm -rf trees && mkdir trees && make_trees || return 1
+  [ -e inputs.sh ] || return 0
+  if [ -s inputs.sums ] && ! sha256sum --status -c inputs.sums; then
+    note input 0
+    return 1
+  fi
+  . ./inputs.sh
+  rm -rf inputs
+  [ -z "$failed" ]
+}
+put() { # FILE MODE NAME TREE SEGMENT...
+  file=$1
+  mode=$2
+  name=$3
+  shift 3
+  if directory "$@" && mv "$file" "$found/$name"; then
+    [ "$mode" = 644 ] || chmod "$mode" "$found/$name" || failed=1
+  else
+    failed=1
+  fi
+}
+put_directory() { # MODE TREE SEGMENT...
+  mode=$1
+  shift
+  directory "$@" && chmod "$mode" "$found" || failed=1
+}
+put_link() { # TARGET NAME TREE SEGMENT...
+  target=$1
+  name=$2
+  shift 2
+  directory "$@" && ln -s -- "$target" "$found/$name" || failed=1
+}
+
+# Kind, mode, size, path, link target of everything in the trees, and the sums of what may be an output; each ended by NUL.
+list_trees() {
+  [ -d trees ] || return 0
+  [ "$(id -u)" = 0 ] || chmod -R u+rwX trees 2>/dev/null
+  sum_outputs >sums 2>/dev/null
+  (cd trees && find . -mindepth 1 -printf '%y\0%m\0%s\0%P\0%l\0') >listing
+}
+
+# The end of a stream goes to stdout, its name, length in all and length here to `sizes`.
+end_of() { # STREAM
+  [ -s "streams/$1" ] || return 0
+  total=$(($(wc -c <"streams/$1")))
+  from=0
+  [ "$total" -le "$TAIL" ] || from=$((total - TAIL))
+  tail -c "+$((from + 1))" "streams/$1" | head -c $((total - from))
+  sizes="$sizes$1 $total $((total - from))
+"
+}
+ends_of() { # INDEX AS
+  sizes=
+  { end_of "$1.stdout" && end_of "$1.stderr" && end_of "$1.engine"; } >"tails/$2.bytes"
+  printf %s "$sizes" >"tails/$2.new"
+  mv "tails/$2.new" "tails/$2.sizes"
+}
+
+# The report: what was written in progress (or result), the sizes of the streams' ends, these ends. What ended keeps its end.
+tell() { # AS
+  source=progress
+  [ ! -e result ] || source=result
+  lines= ended=0
+  while read -r line; do
+    lines="$lines$line
+"
+    case $line in 'end '*) ended=$((ended + 1)) ;; esac
+  done <"$source"
+  index_told=0 kept_sizes= kept_bytes=
+  while [ "$index_told" -lt "$ended" ]; do
+    [ -e "tails/$index_told.sizes" ] || ends_of "$index_told" "$index_told"
+    kept_sizes="$kept_sizes tails/$index_told.sizes"
+    kept_bytes="$kept_bytes tails/$index_told.bytes"
+    index_told=$((index_told + 1))
+  done
+  ends_of "$ended" "$1"
+  now
+  {
+    printf '%s\n' "tes-report 1 $up $boot"
+    printf %s "$lines"
+    [ ! -e timeout ] || echo "timeout $up 0"
+    echo --
+    cat $kept_sizes "tails/$1.sizes"
+    echo --
+    cat $kept_bytes "tails/$1.bytes"
+  } >"report.$1"
+  mv "report.$1" report
+}
+
+# Asks, waits, forces, as for the time limit; but bwrap and conmon are left to see their program end.
+end_cancelled() { # OWN_PID
+  if [ -n "${ENGINE-}" ]; then
+    containers=$($ENGINE ps -q --filter "label=tes-gateway.job=$JOB" 2>/dev/null)
+    [ -z "$containers" ] || $ENGINE stop -t "$GRACE" $containers >/dev/null 2>&1
+  fi
+  for pid in $(descendants $$ "$1"); do
+    program=
+    { read -r program <"/proc/$pid/comm"; } 2>/dev/null
+    case $program in bwrap | conmon) ;; *) kill -TERM "$pid" 2>/dev/null ;; esac
+  done
+  left=$((GRACE * 10))
+  while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
+    sleep 0.1
+    left=$((left - 1))
+  done
+  kill -KILL $(descendants $$ "$1") 2>/dev/null
+}
+
+# Looks for the mark every second; tells every second at first, then every fifth. Ends with the script, however that ends.
+watch_job() {
+  (
+    own=$(exec sh -c 'echo $PPID')
+    beat=0
+    while kill -0 $$ 2>/dev/null; do
+      [ ! -e "$MARK" ] || end_cancelled "$own"
+      if [ "$beat" -lt 20 ] || [ $((beat % 5)) -eq 0 ]; then tell live; fi
+      sleep 1
+      beat=$((beat + 1))
+    done
+  ) &
+  watcher=$!
+}

@@ -1,0 +1,58 @@
+import type { LogChunk } from '../../ports/execution-backend';
+import { streamName } from '../shared/layout';
+import type { PulsarObserver } from './pulsar-observer';
+import type { PulsarRestClient } from './pulsar-rest.client';
+import { WORKSPACE } from './pulsar.manifest';
+
+/** Parts of an executor's stream: from the end that the report holds, where it reaches back far enough; else from the file, which the server gives only from its beginning. */
+export class JobLogReader {
+  constructor(
+    private readonly client: PulsarRestClient,
+    private readonly observer: PulsarObserver,
+  ) {}
+
+  async read(
+    jobName: string,
+    executor: number,
+    stream: 'stdout' | 'stderr',
+    offset: number,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<LogChunk | undefined> {
+    const view = await this.observer.view(jobName, signal);
+    if (view.kind !== 'report') return undefined;
+    const { progress, tails } = view.report;
+    if (progress.executors[executor] === undefined) return undefined;
+    // As told before the bytes are read: what is written after it ended cannot be missed.
+    const isOver = progress.ending !== undefined || progress.executors[executor].exitCode !== undefined;
+    const tail = tails.get(`${executor}.${stream}`);
+    const totalBytes = tail?.totalBytes ?? 0;
+    const tailFrom = totalBytes - (tail?.bytes.length ?? 0);
+    if (tail && offset >= tailFrom) {
+      const bytes = tail.bytes.subarray(offset - tailFrom, offset - tailFrom + maxBytes);
+      return { bytes, ended: isOver && offset + bytes.length >= totalBytes };
+    }
+    if (offset >= totalBytes) return { bytes: Buffer.alloc(0), ended: isOver };
+    const bytes = await this.part(jobName, `${WORKSPACE}/${streamName(executor, stream)}`, offset, maxBytes, signal);
+    return { bytes, ended: isOver && offset + bytes.length >= totalBytes };
+  }
+
+  private async part(jobName: string, name: string, offset: number, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    const content = await this.client.open(jobName, name, signal);
+    if (!content) return Buffer.alloc(0);
+    const chunks: Buffer[] = [];
+    let position = 0;
+    try {
+      for await (const chunk of content) {
+        const bytes = chunk as Buffer;
+        const from = Math.max(0, offset - position);
+        if (from < bytes.length) chunks.push(bytes.subarray(from));
+        position += bytes.length;
+        if (position >= offset + maxBytes) break;
+      }
+    } finally {
+      content.destroy();
+    }
+    return Buffer.concat(chunks).subarray(0, maxBytes);
+  }
+}

@@ -1,0 +1,188 @@
+import { BackendError } from '../../ports/errors';
+import type { Observation } from '../../task/observation';
+import type { Handle } from '../../task/task-record';
+import { FACTS_FILE } from '../shared/job-facts';
+import type { JobFacts } from '../shared/job-facts';
+import { breachesOf, brokenDetail, systemErrorOf } from '../shared/job-faults';
+import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
+import type { ReportContext } from '../shared/job-report';
+import type { PulsarErrands } from './pulsar-errands';
+import { bootedAt, parseReport, tailOf } from './pulsar-report';
+import type { JobReport } from './pulsar-report';
+import type { PulsarRestClient, RemoteFile } from './pulsar-rest.client';
+import { REPORT, WORKSPACE } from './pulsar.manifest';
+import { meaningOf } from './pulsar.states';
+
+/** The script tells at least every five seconds. */
+const SILENT_MS = 10_000;
+/** A script that says nothing for so long, whatever Pulsar says of it, is looked at on the worker. */
+const SUSPECT_MS = 60_000;
+const REPORT_BYTES = 32 << 20;
+const FACTS_BYTES = 32 << 20;
+/** Less than this may be the resolution of a clock in an HTTP header. */
+const SMALLEST_SKEW_MS = 3000;
+const MOST_REMEMBERED = 10_000;
+
+export type JobView =
+  | { readonly kind: 'planned' }
+  | { readonly kind: 'report'; readonly report: JobReport; readonly skewMs: number }
+  /** The server cannot give a whole report. */
+  | { readonly kind: 'none' };
+
+/** Turns what the script reports into observations. The report decides; Pulsar is asked only about a script that is silent. */
+export class PulsarObserver {
+  /** When each job last told something new, by the monotonic clock. */
+  private readonly heard = new Map<string, { readonly said: string; readonly at: number }>();
+
+  constructor(
+    private readonly client: PulsarRestClient,
+    private readonly errands: PulsarErrands,
+  ) {}
+
+  forget(jobName: string): void {
+    this.heard.delete(jobName);
+  }
+
+  async observe(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
+    const view = await this.view(jobName, signal);
+    if (view.kind === 'report' && view.report.progress.ending)
+      return this.finished(jobName, handle, view.report, view.skewMs, tailBytes, signal);
+    const silentMs = this.silence(jobName, view.kind === 'report' ? view.report.up : view.kind);
+    if (view.kind === 'report' && silentMs < SILENT_MS) return this.underway(jobName, view.report, view.skewMs, tailBytes);
+    const meaning = meaningOf(await this.client.status(jobName, signal));
+    const isDoubtful =
+      meaning === 'over' || (silentMs >= SUSPECT_MS && !(view.kind === 'planned' && meaning === 'waiting' && silentMs < 5 * SUSPECT_MS));
+    if (isDoubtful && !(await this.isAlive(jobName, signal))) return this.departed(jobName, handle, tailBytes, signal);
+    if (isDoubtful) this.heard.delete(jobName);
+    if (view.kind === 'report') return this.underway(jobName, view.report, view.skewMs, tailBytes);
+    return { jobName, phase: 'pending', executors: [], systemLogs: [] };
+  }
+
+  /** What is known of a job that has been ended. */
+  async remains(jobName: string, handle: Handle | undefined, tailBytes: number, signal: AbortSignal): Promise<Observation | undefined> {
+    const view = await this.view(jobName, signal);
+    if (view.kind !== 'report') return undefined;
+    const { report, skewMs } = view;
+    if (report.progress.ending) return this.finished(jobName, handle, report, skewMs, tailBytes, signal);
+    const executors = await executorRecords(report.progress, contextOf(jobName, report, skewMs, tailBytes));
+    return {
+      jobName,
+      phase: 'lost',
+      executors,
+      systemLogs: ['the job was gone without a result: its process had been killed, or the worker was restarted'],
+    };
+  }
+
+  async view(jobName: string, signal: AbortSignal): Promise<JobView> {
+    const file = await this.client.get(jobName, REPORT, REPORT_BYTES, signal);
+    if (!file) return { kind: 'none' };
+    const parsed = parseReport(file.bytes);
+    switch (parsed.kind) {
+      case 'planned':
+        return parsed;
+      case 'report':
+        return { kind: 'report', report: parsed.report, skewMs: skewOf(file) };
+      case 'broken':
+        return { kind: 'none' };
+      default: {
+        const never: never = parsed;
+        return never;
+      }
+    }
+  }
+
+  /** Neither Pulsar's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. */
+  private async isAlive(jobName: string, signal: AbortSignal): Promise<boolean> {
+    return (await this.errands.run('look', [jobName], signal)).toString().trim() === 'alive';
+  }
+
+  /** The script is gone: what it left running is ended, and its own last word is looked for once more. */
+  private async departed(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
+    await endForCertain(this.errands, jobName, signal);
+    return (
+      (await this.remains(jobName, handle, tailBytes, signal)) ?? {
+        jobName,
+        phase: 'lost',
+        executors: [],
+        systemLogs: ['the job was gone before it began: its directory on the worker holds no account of it'],
+      }
+    );
+  }
+
+  private async finished(
+    jobName: string,
+    handle: Handle | undefined,
+    report: JobReport,
+    skewMs: number,
+    tailBytes: number,
+    signal: AbortSignal,
+  ): Promise<Observation> {
+    const { progress, timedOut } = report;
+    if (progress.notes.some((note) => note.word === 'left')) await endForCertain(this.errands, jobName, signal);
+    const context = contextOf(jobName, report, skewMs, tailBytes);
+    const facts = await this.facts(jobName, signal);
+    const directory = `${handle?.data['directory'] ?? ''}/metadata/${WORKSPACE}`;
+    const detail = await brokenDetail(progress, directory, async (stream) => (await context.tailOf(stream))?.text);
+    const systemError = systemErrorOf(progress, facts, timedOut, detail);
+    const processRefusals = progress.notes.filter((note) => note.word === 'pids').length;
+    return {
+      jobName,
+      phase: progress.ending ? ENDING_PHASES[progress.ending] : 'lost',
+      executors: await executorRecords(progress, context),
+      systemLogs: [
+        ...facts.systemLogs,
+        ...unplacedStreams(progress, facts),
+        ...breachesOf(progress, facts, { memoryKills: 0, processRefusals, timedOut }),
+      ],
+      ...(systemError && { systemError }),
+    };
+  }
+
+  private async facts(jobName: string, signal: AbortSignal): Promise<JobFacts> {
+    const file = await this.client.get(jobName, `${WORKSPACE}/plan/${FACTS_FILE}`, FACTS_BYTES, signal);
+    if (file) return JSON.parse(file.bytes.toString('utf8')) as JobFacts;
+    return { version: 1, runtime: 'the runtime', maxRuntimeSeconds: 0, memoryBytes: 0, pids: 0, systemLogs: [], executors: [] };
+  }
+
+  private async underway(jobName: string, report: JobReport, skewMs: number, tailBytes: number): Promise<Observation> {
+    const { progress } = report;
+    const context = contextOf(jobName, report, skewMs, tailBytes);
+    const running = await runningPart(progress, context);
+    return {
+      jobName,
+      phase: progress.executors.length === 0 ? 'pending' : 'running',
+      executors: await executorRecords(progress, context),
+      ...(running && { running }),
+      systemLogs: [],
+    };
+  }
+
+  /** For how long the job has said the same. */
+  private silence(jobName: string, said: string): number {
+    const before = this.heard.get(jobName);
+    if (before?.said === said) return performance.now() - before.at;
+    if (this.heard.size >= MOST_REMEMBERED) this.heard.clear();
+    this.heard.set(jobName, { said, at: performance.now() });
+    return 0;
+  }
+}
+
+/** Ends everything of a job on the worker; throws when that is not confirmed. */
+export async function endForCertain(errands: PulsarErrands, jobName: string, signal: AbortSignal): Promise<void> {
+  const answer = (await errands.run('end', [jobName], signal)).toString().trim();
+  if (answer === 'ended') return;
+  throw new BackendError('processes or containers of the job are still there on the worker', { retryable: true, unavailable: true });
+}
+
+function contextOf(jobName: string, report: JobReport, skewMs: number, tailBytes: number): ReportContext {
+  return {
+    jobName,
+    bootedAt: bootedAt(report, skewMs),
+    tailOf: async (stream) => tailOf(report, stream.replace(/^streams\//, ''), tailBytes),
+  };
+}
+
+function skewOf(file: RemoteFile): number {
+  const skew = file.serverTime === undefined ? 0 : file.serverTime - Date.now();
+  return Math.abs(skew) < SMALLEST_SKEW_MS ? 0 : skew;
+}

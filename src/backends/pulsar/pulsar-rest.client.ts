@@ -1,0 +1,264 @@
+import { Agent as HttpAgent } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+import axios from 'axios';
+import type { AxiosInstance, AxiosResponse } from 'axios';
+import { BackendError } from '../../ports/errors';
+import { faultOfAnswer, faultOfConnection } from './pulsar-faults';
+import { Slots } from './slots';
+
+/** Pulsar keeps an idle connection for two seconds; ours are dropped before it can close one that is just being used again. */
+const IDLE_MS = 1000;
+/** Pulsar has four threads: one must stay free for short calls. */
+const TRANSFERS = 3;
+const CALLS = 4;
+const CALL_MS = 20_000;
+/** A transfer in which nothing moves for so long is given up. */
+const STALLED_MS = 60_000;
+const SHORT_ANSWER_BYTES = 1 << 20;
+/** A terminal status lists every file of the job; more than this is not read. */
+const STATUS_BYTES = 64 << 20;
+
+/** Kinds of places for uploads; downloads know them under other names. */
+export type UploadType = 'tool' | 'metadata';
+
+export interface PulsarServer {
+  readonly name: string;
+  readonly url: string;
+  readonly token: string;
+  readonly manager?: string;
+}
+
+interface Call {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  readonly path: string;
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly body?: Buffer | Readable;
+  readonly mostBytes: number;
+}
+
+/** A file of a job; `serverTime` is the server's own clock, ms, when it says so. */
+export interface RemoteFile {
+  readonly bytes: Buffer;
+  readonly serverTime?: number;
+}
+
+/**
+ * Pulsar's REST interface. Everything it says comes as `text/html` with 200 or as a bare 500, so answers are judged by what the route
+ * gives; each is bounded. The token stands in the address and nowhere else: no error carries an address or axios' own error.
+ */
+export class PulsarRestClient {
+  private readonly http: AxiosInstance;
+  private readonly agents = { http: new HttpAgent(AGENT), https: new HttpsAgent(AGENT) };
+  private readonly calls = new Slots(CALLS);
+  private readonly transfers = new Slots(TRANSFERS);
+
+  constructor(private readonly server: PulsarServer) {
+    this.http = axios.create({
+      httpAgent: this.agents.http,
+      httpsAgent: this.agents.https,
+      responseType: 'stream',
+      decompress: false,
+      maxRedirects: 0,
+      maxBodyLength: Infinity,
+      proxy: false,
+      validateStatus: () => true,
+    });
+  }
+
+  close(): void {
+    this.agents.http.destroy();
+    this.agents.https.destroy();
+  }
+
+  async version(signal: AbortSignal): Promise<string> {
+    const answer = await this.json({ method: 'GET', path: '/healthz', mostBytes: SHORT_ANSWER_BYTES }, signal);
+    return typeof answer['version'] === 'string' ? answer['version'].slice(0, 50) : 'of unknown version';
+  }
+
+  /** Makes the job's directory, or finds it; gives its absolute path on the worker. */
+  async setup(id: string, signal: AbortSignal): Promise<string> {
+    const answer = await this.json({ method: 'POST', path: '/jobs', parameters: { job_id: id }, mostBytes: SHORT_ANSWER_BYTES }, signal);
+    if (answer['job_id'] !== id) {
+      throw new BackendError(`the Pulsar server of ${this.server.name} gives jobs names of its own (assign_ids): it cannot be used`, {
+        retryable: false,
+      });
+    }
+    const directory = answer['job_directory'];
+    if (typeof directory === 'string' && /^\/[^\0\n]*$/.test(directory)) return directory;
+    throw faultOfAnswer(this.server.name, { kind: 'strange' });
+  }
+
+  /** Accepted, not launched. Pulsar ignores a second one under the same name, except after a restart: the script guards itself. */
+  async submit(id: string, commandLine: string, signal: AbortSignal): Promise<void> {
+    const parameters = { command_line: commandLine };
+    await this.ok({ method: 'POST', path: `/jobs/${id}/submit`, parameters, mostBytes: SHORT_ANSWER_BYTES }, signal);
+  }
+
+  /** Pulsar's own word for the job; `lost` when there is no directory of that name. */
+  async status(id: string, signal: AbortSignal): Promise<string | null> {
+    const answer = await this.json({ method: 'GET', path: `/jobs/${id}/status`, mostBytes: STATUS_BYTES }, signal);
+    const { status } = answer;
+    if (status === null || typeof status === 'string') return status;
+    throw faultOfAnswer(this.server.name, { kind: 'strange' });
+  }
+
+  /** Kills the process tree that Pulsar started; says nothing about what left it. */
+  async cancel(id: string, signal: AbortSignal): Promise<void> {
+    await this.ok({ method: 'PUT', path: `/jobs/${id}/cancel`, mostBytes: SHORT_ANSWER_BYTES }, signal);
+  }
+
+  /** Removes the directory; Pulsar says OK whatever happened. */
+  async remove(id: string, signal: AbortSignal): Promise<void> {
+    await this.ok({ method: 'DELETE', path: `/jobs/${id}`, mostBytes: SHORT_ANSWER_BYTES }, signal);
+  }
+
+  /** A small file; sent again by itself when the connection breaks. */
+  async put(id: string, type: UploadType, name: string, content: Buffer, signal: AbortSignal): Promise<void> {
+    await this.json({ ...upload(id, type, name), body: content, mostBytes: SHORT_ANSWER_BYTES }, signal);
+  }
+
+  /** A file of any length, once: the stream cannot be read again. Needs a server that takes chunked bodies, as `pulsar-serve` does. */
+  async send(id: string, type: UploadType, name: string, content: Readable, signal: AbortSignal): Promise<void> {
+    await this.transfers.with(signal, async () => {
+      const response = await this.request({ ...upload(id, type, name), body: content }, signal, STALLED_MS);
+      objectOf(this.server.name, await this.text(response, SHORT_ANSWER_BYTES, signal));
+    });
+  }
+
+  /** A small file below the job's `metadata`; `undefined` when the server cannot give it, which is how it says that there is none. */
+  async get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<RemoteFile | undefined> {
+    const call: Call = { ...download(id, name), mostBytes };
+    return this.calls.with(signal, () =>
+      this.twice(signal, async () => {
+        const limited = AbortSignal.any([signal, AbortSignal.timeout(CALL_MS)]);
+        const response = await this.request(call, limited, CALL_MS);
+        if (response.status === 500) {
+          response.data.destroy();
+          return undefined;
+        }
+        const bytes = await this.bytes(response, mostBytes, limited);
+        const date = Date.parse(String((response.headers as IncomingHttpHeaders).date ?? ''));
+        return Number.isNaN(date) ? { bytes } : { bytes, serverTime: date };
+      }),
+    );
+  }
+
+  /** The bytes of a file below the job's `metadata`, as they come. The slot is given back when the stream is over. */
+  async open(id: string, name: string, signal: AbortSignal): Promise<Readable | undefined> {
+    const give = await this.transfers.take(signal);
+    try {
+      const response = await this.request(download(id, name), signal, STALLED_MS);
+      if (response.status !== 200) {
+        response.data.destroy();
+        give();
+        if (response.status === 500) return undefined;
+        throw faultOfAnswer(this.server.name, { kind: 'status', status: response.status });
+      }
+      response.data.setTimeout(STALLED_MS, () => response.data.destroy(new Error('the transfer stands still')));
+      response.data.once('close', give);
+      return response.data;
+    } catch (error) {
+      give();
+      throw error;
+    }
+  }
+
+  private async ok(call: Call, signal: AbortSignal): Promise<void> {
+    const text = await this.short(call, signal);
+    if (text.trim() !== 'OK') throw faultOfAnswer(this.server.name, { kind: 'strange' });
+  }
+
+  private async json(call: Call, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>> {
+    return objectOf(this.server.name, await this.short(call, signal));
+  }
+
+  private async short(call: Call, signal: AbortSignal): Promise<string> {
+    return this.calls.with(signal, () =>
+      this.twice(signal, async () => {
+        const limited = AbortSignal.any([signal, AbortSignal.timeout(CALL_MS)]);
+        return this.text(await this.request(call, limited, CALL_MS), call.mostBytes, limited);
+      }),
+    );
+  }
+
+  private async text(response: AxiosResponse<IncomingMessage>, mostBytes: number, signal: AbortSignal): Promise<string> {
+    return (await this.bytes(response, mostBytes, signal)).toString('utf8');
+  }
+
+  /** Every short call may be repeated. A dropped connection is often the server's own error, and is tried once more. */
+  private async twice<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted || !(error instanceof BackendError) || !isDropped(error)) throw error;
+      return work();
+    }
+  }
+
+  private async bytes(response: AxiosResponse<IncomingMessage>, mostBytes: number, signal: AbortSignal): Promise<Buffer> {
+    const { data, status } = response;
+    const chunks: Buffer[] = [];
+    let length = 0;
+    try {
+      for await (const chunk of data) {
+        signal.throwIfAborted();
+        length += (chunk as Buffer).length;
+        if (length > mostBytes) break;
+        chunks.push(chunk as Buffer);
+      }
+    } catch (error) {
+      throw faultOfConnection(this.server.name, error, signal);
+    } finally {
+      if (length > mostBytes) data.destroy();
+    }
+    if (status !== 200) throw faultOfAnswer(this.server.name, { kind: 'status', status });
+    if (length > mostBytes) throw faultOfAnswer(this.server.name, { kind: 'long', mostBytes });
+    if (!data.complete) throw faultOfAnswer(this.server.name, { kind: 'cut' });
+    return Buffer.concat(chunks);
+  }
+
+  private async request(call: Omit<Call, 'mostBytes'>, signal: AbortSignal, stalledMs: number): Promise<AxiosResponse<IncomingMessage>> {
+    const { method, path, parameters = {}, body } = call;
+    const prefix = this.server.manager === undefined ? '' : `/managers/${encodeURIComponent(this.server.manager)}`;
+    const query = new URLSearchParams({ ...parameters, ...(this.server.token !== '' && { private_token: this.server.token }) });
+    try {
+      return await this.http.request<IncomingMessage>({
+        method,
+        url: `${this.server.url}${prefix}${path}?${query.toString()}`,
+        signal,
+        timeout: stalledMs,
+        headers: { 'content-type': 'application/octet-stream', ...(Buffer.isBuffer(body) && { 'content-length': body.length }) },
+        ...(body !== undefined && { data: body }),
+      });
+    } catch (error) {
+      throw faultOfConnection(this.server.name, error, signal);
+    }
+  }
+}
+
+const AGENT = { keepAlive: true, timeout: IDLE_MS, maxSockets: CALLS + TRANSFERS };
+
+function upload(id: string, type: UploadType, name: string): Omit<Call, 'mostBytes'> {
+  return { method: 'POST', path: `/jobs/${id}/files`, parameters: { name, type } };
+}
+
+function download(id: string, name: string): Omit<Call, 'mostBytes'> {
+  return { method: 'GET', path: `/jobs/${id}/files`, parameters: { name, type: 'output_metadata' } };
+}
+
+function objectOf(name: string, text: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw faultOfAnswer(name, { kind: 'strange' });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  throw faultOfAnswer(name, { kind: 'strange' });
+}
+
+function isDropped(error: BackendError): boolean {
+  return error.cause instanceof Error && error.cause.message === 'ECONNRESET';
+}

@@ -1,0 +1,36 @@
+import { BackendError } from '../../ports/errors';
+import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
+import type { PulsarErrands } from './pulsar-errands';
+import { groupOf } from './pulsar.manifest';
+import type { PulsarBackendSettings } from './pulsar.settings';
+import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
+import type { WorkerFacts } from './worker-facts';
+
+/** What is learnt of the machine behind a Pulsar server, once it answers. */
+export class PulsarWorker {
+  /** `undefined` until the worker has answered and can carry jobs out. */
+  facts: WorkerFacts | undefined;
+  /** bubblewrap: the worker's own directories. */
+  entries: ReadonlyMap<string, readonly HostEntry[]> | undefined;
+
+  constructor(
+    private readonly errands: PulsarErrands,
+    private readonly settings: Pick<PulsarBackendSettings, 'runtime' | 'instance' | 'name'>,
+  ) {}
+
+  async require(signal: AbortSignal): Promise<{ readonly facts: WorkerFacts; readonly readHost: ReadDirectory }> {
+    const facts = this.facts ?? (await this.ask(signal));
+    return { facts, readHost: readWorkerDirectory(this.entries ?? new Map()) };
+  }
+
+  private async ask(signal: AbortSignal): Promise<WorkerFacts> {
+    const { runtime, instance, name } = this.settings;
+    const facts = parseProbe((await this.errands.run('probe', [runtime, groupOf(instance)], signal)).toString(), runtime);
+    if (facts.faults.length > 0) {
+      throw new BackendError(`no job can run on the worker of ${name}: ${facts.faults.join('; ')}`, { retryable: true, unavailable: true });
+    }
+    if (runtime === 'bubblewrap') this.entries = parseEntries((await this.errands.run('entries', [], signal)).toString());
+    this.facts = facts;
+    return facts;
+  }
+}

@@ -1,0 +1,257 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Readable, Transform } from 'node:stream';
+import { BackendError, TransferError } from '../../ports/errors';
+import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
+import { pathOf, segmentsOf } from '../shared/container-path';
+import { locate } from '../shared/mount-plan';
+import type { MountPlan } from '../shared/mount-plan';
+import { quoteWords } from '../shared/shell-quote';
+import type { PulsarRestClient } from './pulsar-rest.client';
+import { WORKSPACE } from './pulsar.manifest';
+import { RemoteTrees, shown } from './remote-trees';
+
+const PERMISSIONS = 0o777;
+/** A shorter file goes with its length and again when the connection breaks; a longer one as it comes, once. */
+const SMALL_FILE_BYTES = 1 << 20;
+/** About half a million files. */
+const LISTING_BYTES = 64 << 20;
+
+/**
+ * A job's data on a Pulsar worker, through its file interface, which knows no directories, modes or links: inputs go up as numbered
+ * files with a list of their places, which the job script checks and lays; outputs come down by the listing and the sums it left.
+ */
+export class PulsarWorkspace implements Workspace {
+  private staging: Staging | undefined;
+  private trees: Promise<RemoteTrees> | undefined;
+
+  constructor(
+    private readonly client: PulsarRestClient,
+    private readonly jobName: string,
+    private readonly plan: MountPlan,
+    private readonly isSubmitted: boolean,
+  ) {}
+
+  async beginInputs(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.isSubmitted) throw new TransferError('the job has been handed over already', { retryable: false });
+    this.staging = new Staging(randomBytes(6).toString('hex'));
+  }
+
+  async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+    const staging = this.stagingArea();
+    const broken = new Promise<never>((_resolve, reject) => content.once('error', reject));
+    broken.catch(() => undefined);
+    const file = staging.file(path, mode & PERMISSIONS, this.plan);
+    const counted = new Measure();
+    try {
+      const start = await firstBytes(content, signal);
+      if (start.isWhole) {
+        counted.add(start.bytes);
+        await this.client.put(this.jobName, 'metadata', file.name, start.bytes, signal);
+      } else {
+        const source = Readable.from(continued(start.bytes, content), { objectMode: false });
+        const measured = source.pipe(counted.through());
+        source.once('error', (error) => measured.destroy(error));
+        await Promise.race([this.client.send(this.jobName, 'metadata', file.name, measured, signal), broken]);
+      }
+      file.sha256 = counted.sha256();
+      return { sizeBytes: counted.sizeBytes };
+    } catch (error) {
+      staging.forget(path);
+      throw transferFault(path, 'write', error);
+    } finally {
+      content.destroy();
+    }
+  }
+
+  async mkdir(path: string, mode: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.stagingArea().lines.push(`put_directory ${(mode & PERMISSIONS).toString(8)} ${treeWords(this.plan, path)}`);
+  }
+
+  async symlink(path: string, target: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const segments = segmentsOf(path);
+    const words = quoteWords([target, segments.at(-1) ?? '']);
+    this.stagingArea().lines.push(`put_link ${words} ${treeWords(this.plan, pathOf(segments.slice(0, -1)))}`);
+  }
+
+  /** The list of sums first: without the other nothing is laid. */
+  async commitInputs(signal: AbortSignal): Promise<void> {
+    const staging = this.stagingArea();
+    const { files } = staging;
+    const sums = [...files.values()].map((file) => `${file.sha256}  ${file.name.slice(WORKSPACE.length + 1)}\n`).join('');
+    const lines = [...staging.lines, ...[...files.values()].map((file) => file.line)].map((line) => `${line}\n`).join('');
+    try {
+      await this.client.put(this.jobName, 'metadata', `${WORKSPACE}/inputs.sums`, Buffer.from(sums), signal);
+      await this.client.put(this.jobName, 'metadata', `${WORKSPACE}/inputs.sh`, Buffer.from(lines), signal);
+    } catch (error) {
+      throw transferFault('/', 'write', error);
+    }
+  }
+
+  async stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined> {
+    const found = (await this.listing(signal)).find(path);
+    return found && shown(pathOf(segmentsOf(path)), found.entry);
+  }
+
+  async *list(path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry> {
+    const trees = await this.listing(signal);
+    const found = trees.find(path);
+    if (found?.entry.kind !== 'directory') {
+      throw new TransferError(`${path} is not a directory`, { retryable: false, notFound: found === undefined });
+    }
+    for (const entry of trees.below(found.treePath, pathOf(segmentsOf(path)))) {
+      signal.throwIfAborted();
+      yield entry;
+    }
+  }
+
+  async read(path: string, signal: AbortSignal): Promise<Readable> {
+    const found = (await this.listing(signal)).find(path);
+    if (!found) throw new TransferError(`${path} does not exist`, { retryable: false, notFound: true });
+    const { entry, treePath } = found;
+    if (entry.kind !== 'file') throw new TransferError(`${path} is not a regular file`, { retryable: false });
+    let content;
+    try {
+      content = await this.client.open(this.jobName, `${WORKSPACE}/trees/${treePath}`, signal);
+    } catch (error) {
+      throw transferFault(path, 'read', error);
+    }
+    if (!content) throw new TransferError(`the Pulsar server cannot read ${path}`, { retryable: true });
+    return Readable.from(verified(path, content, entry.sizeBytes, entry.sha256, signal), { objectMode: false });
+  }
+
+  private stagingArea(): Staging {
+    if (!this.staging) throw new TransferError('inputs have not been begun', { retryable: false });
+    return this.staging;
+  }
+
+  private listing(signal: AbortSignal): Promise<RemoteTrees> {
+    this.trees ??= this.loadListing(signal).catch((error: unknown) => {
+      this.trees = undefined;
+      throw transferFault('/', 'list', error);
+    });
+    return this.trees;
+  }
+
+  private async loadListing(signal: AbortSignal): Promise<RemoteTrees> {
+    const listing = await this.client.get(this.jobName, `${WORKSPACE}/listing`, LISTING_BYTES, signal);
+    if (!listing) throw new TransferError('the job left no listing of its files', { retryable: true });
+    const sums = await this.client.get(this.jobName, `${WORKSPACE}/sums`, LISTING_BYTES, signal);
+    return RemoteTrees.parse(this.plan, listing.bytes, sums?.bytes ?? Buffer.alloc(0));
+  }
+}
+
+interface StagedFile {
+  /** Below the job's `metadata`. */
+  readonly name: string;
+  readonly line: string;
+  sha256: string;
+}
+
+/** One try of staging; what an earlier one left is not named in its list. */
+class Staging {
+  readonly lines: string[] = [];
+  readonly files = new Map<string, StagedFile>();
+  private count = 0;
+
+  constructor(private readonly id: string) {}
+
+  file(path: string, mode: number, plan: MountPlan): StagedFile {
+    const segments = segmentsOf(path);
+    const key = pathOf(segments);
+    if (this.files.has(key)) throw new TransferError(`cannot write ${path} in the workspace: EEXIST`, { retryable: false });
+    const name = `inputs/${this.id}/${this.count++}`;
+    const words = `${quoteWords([segments.at(-1) ?? ''])} ${treeWords(plan, pathOf(segments.slice(0, -1)))}`;
+    const file = { name: `${WORKSPACE}/${name}`, line: `put ${name} ${mode.toString(8)} ${words}`, sha256: '' };
+    this.files.set(key, file);
+    return file;
+  }
+
+  forget(path: string): void {
+    this.files.delete(pathOf(segmentsOf(path)));
+  }
+}
+
+/** Counts bytes and sums them up as they pass. */
+class Measure {
+  sizeBytes = 0;
+  private readonly hash = createHash('sha256');
+
+  add(bytes: Buffer): void {
+    this.sizeBytes += bytes.length;
+    this.hash.update(bytes);
+  }
+
+  sha256(): string {
+    return this.hash.digest('hex');
+  }
+
+  through(): Transform {
+    return new Transform({
+      transform: (chunk: Buffer, _encoding, done) => {
+        this.add(chunk);
+        done(null, chunk);
+      },
+    });
+  }
+}
+
+function treeWords(plan: MountPlan, path: string): string {
+  const place = locate(plan, segmentsOf(path));
+  return quoteWords([`trees/${place.tree}`, ...place.segments]);
+}
+
+/** As much as fits into a small file, and whether that is all. */
+async function firstBytes(content: Readable, signal: AbortSignal): Promise<{ bytes: Buffer; isWhole: boolean }> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  const iterator = content.iterator({ destroyOnReturn: false });
+  for await (const chunk of iterator) {
+    signal.throwIfAborted();
+    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer);
+    chunks.push(bytes);
+    length += bytes.length;
+    if (length > SMALL_FILE_BYTES) return { bytes: Buffer.concat(chunks), isWhole: false };
+  }
+  return { bytes: Buffer.concat(chunks), isWhole: true };
+}
+
+async function* continued(start: Buffer, content: Readable): AsyncGenerator<Buffer> {
+  yield start;
+  for await (const chunk of content) yield typeof chunk === 'string' ? Buffer.from(chunk) : (chunk as Buffer);
+}
+
+/** What comes must be what the script saw: the interface gives neither a length nor a sum, and a proxy may cut. */
+async function* verified(
+  path: string,
+  content: Readable,
+  sizeBytes: number,
+  sha256: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
+  const counted = new Measure();
+  try {
+    for await (const chunk of content) {
+      signal.throwIfAborted();
+      counted.add(chunk as Buffer);
+      yield chunk as Buffer;
+    }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new TransferError(`the transfer of ${path} broke off after ${counted.sizeBytes} of ${sizeBytes} bytes`, { retryable: true });
+  } finally {
+    content.destroy();
+  }
+  if (counted.sizeBytes !== sizeBytes) {
+    throw new TransferError(`${path} came with ${counted.sizeBytes} of ${sizeBytes} bytes`, { retryable: true });
+  }
+  if (sha256 !== undefined && counted.sha256() !== sha256) throw new TransferError(`${path} came damaged`, { retryable: true });
+}
+
+function transferFault(path: string, doing: 'read' | 'write' | 'list', error: unknown): unknown {
+  if (!(error instanceof BackendError)) return error;
+  const { retryable, unavailable, publicMessage } = error;
+  return new TransferError(`cannot ${doing} ${path} on the worker: ${publicMessage}`, { retryable, unavailable });
+}

@@ -1,0 +1,280 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { BackendError } from '../../ports/errors';
+import { ExecutionBackend } from '../../ports/execution-backend';
+import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
+import type { Observation } from '../../task/observation';
+import type { Handle } from '../../task/task-record';
+import type { TesTaskRequest } from '../../task/tes';
+import { mountPlan } from '../shared/mount-plan';
+import { abilityNotes } from '../shared/runtimes/capabilities';
+import { refusalsOf } from '../shared/runtimes/refusals';
+import { JobLogReader } from './job-log-reader';
+import { PulsarErrands } from './pulsar-errands';
+import { endForCertain, PulsarObserver } from './pulsar-observer';
+import { PLANNED } from './pulsar-report';
+import { PulsarRestClient } from './pulsar-rest.client';
+import { PulsarWorker } from './pulsar-worker';
+import { PulsarWorkspace } from './pulsar-workspace';
+import { CANCELLED, commandLine, errandScript, jobScript, MARK, pulsarPlan, REPORT, SCRIPT, WORKSPACE } from './pulsar.manifest';
+import type { PulsarBackendSettings } from './pulsar.settings';
+import { meaningOf } from './pulsar.states';
+import { Slots } from './slots';
+import { tooDeep } from './worker-facts';
+
+const HANDLE_VERSION = 1;
+const KEPT_TAIL_BYTES = 16 * 1024;
+const OBSERVED_AT_ONCE = 4;
+const MARK_BYTES = 1024;
+/** Beyond the grace, a script that has seen the mark has this long for its last word. */
+const LAST_WORD_MS = 8_000;
+const LOOK_MS = 250;
+/** Pulsar removes a directory while it answers; a large one may take longer. */
+const REMOVAL_TRIES = 3;
+/** Until a worker has said what it has. */
+const UNKNOWN = { cores: 1024, ramGb: 4096 };
+const PLAN_UPLOADS = 3;
+
+/** Carries jobs out on a Pulsar server: the job script of `backends/shared`, brought there and looked at through Pulsar's REST interface. */
+export class PulsarBackend extends ExecutionBackend {
+  readonly name: string;
+  private readonly client: PulsarRestClient;
+  private readonly errands: PulsarErrands;
+  private readonly observer: PulsarObserver;
+  private readonly worker: PulsarWorker;
+  private readonly logs: JobLogReader;
+  private readonly script: string;
+  private readonly looks = new Slots(OBSERVED_AT_ONCE);
+
+  constructor(private readonly settings: PulsarBackendSettings) {
+    super();
+    const { name, runtime, environment } = settings;
+    this.name = name;
+    this.client = new PulsarRestClient(settings);
+    this.errands = new PulsarErrands(this.client, name, errandScript(runtime, environment));
+    this.observer = new PulsarObserver(this.client, this.errands);
+    this.worker = new PulsarWorker(this.errands, settings);
+    this.logs = new JobLogReader(this.client, this.observer);
+    this.script = jobScript(runtime, environment);
+  }
+
+  override capabilities(): BackendCapabilities {
+    const { settings } = this;
+    const facts = this.worker.facts ?? UNKNOWN;
+    return {
+      parameterKeys: settings.runtime === 'bubblewrap' ? [] : ['gpus'],
+      staging: 'gateway',
+      capacity: { cpuCores: settings.cpus ?? facts.cores, ramGb: settings.ramGb ?? facts.ramGb, slots: settings.slots },
+      boundToInstance: false,
+      canList: true,
+      draining: settings.drain,
+      pollMs: { first: 500, longest: 10_000 },
+      notes: this.notes(),
+    };
+  }
+
+  private notes(): readonly string[] {
+    const { facts } = this.worker;
+    const { runtime } = this.settings;
+    if (!facts) return ['the worker has not answered yet'];
+    const byGroups = runtime === 'bubblewrap' || runtime === 'apptainer';
+    const limits = facts.groups === 'none' ? 'cannot be enforced on this worker (needs root and writable cgroups)' : 'enforced by cgroups';
+    return [...abilityNotes(runtime), ...(byGroups ? [`${runtime}, limits of memory, CPU and processes on the worker: ${limits}`] : [])];
+  }
+
+  override check(request: TesTaskRequest): readonly string[] {
+    const { runtime } = this.settings;
+    const { entries } = this.worker;
+    return [...refusalsOf(runtime, request), ...(runtime === 'bubblewrap' && entries ? tooDeep(request, entries) : [])];
+  }
+
+  override async start(signal: AbortSignal): Promise<void> {
+    try {
+      await this.worker.require(signal);
+    } catch (error) {
+      // It may come later: `health` asks again.
+      this.settings.log('warn', 'the Pulsar server cannot be used yet', { backend: this.name, error: String(error) });
+      return;
+    }
+    for (const note of this.notes()) this.settings.log('info', note, { backend: this.name });
+  }
+
+  override async submit(job: Job, handle: Handle | undefined, signal: AbortSignal): Promise<Handle> {
+    signal.throwIfAborted();
+    if (!handle) return this.prepare(job, signal);
+    if (handle.step === 'submitted') return handle;
+    return this.hand(job, handle, signal);
+  }
+
+  /** The directory, the mark and an empty report: from now on each of the three can be looked for without an error of the server's. */
+  private async prepare(job: Job, signal: AbortSignal): Promise<Handle> {
+    await this.worker.require(signal);
+    const isThere = (await this.client.status(job.name, signal)) !== 'lost';
+    if (isThere) await this.refuseMarked(job.name, signal);
+    const directory = await this.client.setup(job.name, signal);
+    if (!isThere || !(await this.client.get(job.name, REPORT, MARK_BYTES, signal).catch(() => undefined))) {
+      await this.client.put(job.name, 'metadata', MARK, Buffer.from(`none ${this.settings.instance}\n`), signal);
+      await this.client.put(job.name, 'metadata', REPORT, Buffer.from(PLANNED), signal);
+    }
+    return { backend: this.name, version: HANDLE_VERSION, step: 'prepared', data: { runtime: this.settings.runtime, directory } };
+  }
+
+  /** Plan, script, start. Each file may be sent again until the script has begun; a script that has begun never does so again. */
+  private async hand(job: Job, handle: Handle, signal: AbortSignal): Promise<Handle> {
+    const submitted: Handle = { ...handle, step: 'submitted' };
+    await this.refuseMarked(job.name, signal);
+    const view = await this.observer.view(job.name, signal);
+    if (view.kind === 'report') return submitted;
+    const { facts, readHost } = await this.worker.require(signal);
+    const plan = pulsarPlan(job, {
+      settings: this.settings,
+      worker: facts,
+      runtime: this.settings.runtime,
+      jobDirectory: handle.data['directory'] ?? '',
+      readHost,
+      readTree: (tree) => inputNames(job.request, tree),
+    });
+    const uploads = new Slots(PLAN_UPLOADS);
+    await Promise.all(
+      [...plan].map(([name, content]) =>
+        uploads.with(signal, () => this.client.put(job.name, 'metadata', `${WORKSPACE}/plan/${name}`, Buffer.from(content), signal)),
+      ),
+    );
+    await this.client.put(job.name, 'tool', SCRIPT, Buffer.from(this.script), signal);
+    await this.client.submit(job.name, commandLine(job.name), signal);
+    return submitted;
+  }
+
+  private async refuseMarked(jobName: string, signal: AbortSignal): Promise<void> {
+    const mark = await this.client.get(jobName, MARK, MARK_BYTES, signal);
+    if (mark && !mark.bytes.toString('latin1').startsWith('none ')) {
+      throw new BackendError('the job was cancelled before it started', { retryable: false });
+    }
+  }
+
+  override async observe(
+    jobs: readonly { readonly name: string; readonly handle: Handle; readonly tailBytes: number }[],
+    signal: AbortSignal,
+  ): Promise<readonly Observation[]> {
+    const observations: Observation[] = [];
+    const faults: BackendError[] = [];
+    const observeOne = async (job: (typeof jobs)[number]): Promise<void> => {
+      try {
+        observations.push(await this.observer.observe(job.name, job.handle, job.tailBytes, signal));
+      } catch (error) {
+        if (error instanceof BackendError) faults.push(error);
+        this.settings.log('warn', 'a job could not be looked at', { backend: this.name, job: job.name, error: String(error) });
+      }
+    };
+    await Promise.all(jobs.map((job) => this.looks.with(signal, () => observeOne(job))));
+    // The whole server is away: said once, with its reason, rather than of each job that nothing is known.
+    if (observations.length === 0 && faults[0]?.unavailable === true && faults.length === jobs.length) throw faults[0];
+    return observations;
+  }
+
+  override workspace(job: Job, handle: Handle): Workspace {
+    return new PulsarWorkspace(this.client, job.name, mountPlan(job.request), handle.step === 'submitted');
+  }
+
+  override async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
+    // An upload makes the directory where there is none, so that the mark outlives everything that may still be under way.
+    await this.client.put(name, 'metadata', CANCELLED, Buffer.from('cancelled\n'), signal);
+    await this.client.put(name, 'metadata', MARK, Buffer.from(`cancelled ${this.settings.instance}\n`), signal);
+    const confirmed = await this.lastWord(name, signal);
+    if (!confirmed) {
+      await this.client.cancel(name, signal);
+      await endForCertain(this.errands, name, signal);
+    }
+    return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
+  }
+
+  /** True when the script's own report says that nothing of the job is left, or that it has not begun, and then it meets the mark. */
+  private async lastWord(name: string, signal: AbortSignal): Promise<boolean> {
+    const until = performance.now() + this.settings.killGraceSeconds * 1000 + LAST_WORD_MS;
+    for (;;) {
+      const view = await this.observer.view(name, signal);
+      if (view.kind === 'planned') return true;
+      if (view.kind === 'none') return false;
+      if (view.report.progress.ending) return !view.report.progress.notes.some((note) => note.word === 'left');
+      // A script that Pulsar saw end before it could say so will not speak any more.
+      if (performance.now() > until || meaningOf(await this.client.status(name, signal)) === 'over') {
+        const last = await this.observer.view(name, signal);
+        return last.kind === 'report' && last.report.progress.ending !== undefined;
+      }
+      await pause(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  override async cleanup(
+    name: string,
+    handle: Handle | undefined,
+    _options: { readonly failed: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const status = await this.client.status(name, signal);
+    this.observer.forget(name);
+    if (status === 'lost') return;
+    const view = await this.observer.view(name, signal);
+    if (view.kind === 'report' && !view.report.progress.ending) await this.cancel(name, handle, signal);
+    // Lets Pulsar drop what it keeps of the job; of one whose end it has noted it does nothing.
+    if (meaningOf(status) !== 'over') {
+      await this.client.cancel(name, signal);
+      await this.client.status(name, signal);
+    }
+    for (let tries = 0; tries < REMOVAL_TRIES; tries += 1) {
+      await this.client.remove(name, signal);
+      if ((await this.client.status(name, signal)) === 'lost') return;
+    }
+    const answer = (await this.errands.run('remove', [name], signal)).toString().trim();
+    if (answer !== 'removed' || (await this.client.status(name, signal)) !== 'lost') {
+      throw new BackendError(`the directory of a job cannot be removed by the Pulsar server of ${this.name}`, { retryable: true });
+    }
+  }
+
+  override async health(signal: AbortSignal): Promise<BackendHealth> {
+    try {
+      const version = await this.client.version(signal);
+      const { facts } = await this.worker.require(signal);
+      return { ok: true, detail: `Pulsar ${version}, ${this.settings.runtime} ${facts.version}` };
+    } catch (error) {
+      if (!(error instanceof BackendError)) throw error;
+      return { ok: false, detail: error.publicMessage };
+    }
+  }
+
+  override readLog(
+    name: string,
+    _handle: Handle,
+    executor: number,
+    stream: 'stdout' | 'stderr',
+    offset: number,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<LogChunk | undefined> {
+    return this.logs.read(name, executor, stream, offset, maxBytes, signal);
+  }
+
+  override async list(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]> {
+    const answer = (await this.errands.run('names', [this.settings.instance], signal)).toString();
+    return answer
+      .split('\n')
+      .map((line) => /^(tes-[a-z0-9]+-[0-9]+) (-?[0-9]+)$/.exec(line))
+      .filter((match) => match !== null)
+      .map((match) => ({ name: match[1] ?? '', ageMs: Math.max(0, Number(match[2])) * 1000 }));
+  }
+
+  override async close(): Promise<void> {
+    this.client.close();
+  }
+}
+
+/** Names that inputs put directly into a tree; of a whole directory only that it is there is known before it is staged. */
+function inputNames(request: TesTaskRequest, tree: string): ReadonlySet<string> {
+  const root = mountPlan(request).roots.find((candidate) => candidate.tree === tree);
+  const names = new Set<string>();
+  for (const input of request.inputs ?? []) {
+    const prefix = `${root?.path ?? ''}/`;
+    const next = input.path.startsWith(prefix) ? input.path.slice(prefix.length).split('/')[0] : undefined;
+    if (next) names.add(next);
+  }
+  return names;
+}

@@ -1,0 +1,179 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Job } from '../../ports/execution-backend';
+import { fixedSegments, segmentsOf } from '../shared/container-path';
+import { limitsOf, manifest } from '../shared/job-manifest';
+import { scriptFor } from '../shared/job-script';
+import { layoutOf } from '../shared/layout';
+import { locate, mountPlan, ROOT_TREE } from '../shared/mount-plan';
+import type { MountPlan } from '../shared/mount-plan';
+import type { ReadDirectory } from '../shared/runtimes/host-root';
+import type { Limits, RuntimeName } from '../shared/runtimes/runtime';
+import { assignment, isShellName, quoteWord, quoteWords } from '../shared/shell-quote';
+import type { PulsarBackendSettings } from './pulsar.settings';
+import type { WorkerFacts } from './worker-facts';
+
+/** Below the job's `metadata`, the one place that can be written and read through the interface and that Pulsar neither copies nor empties. */
+export const WORKSPACE = 'tes';
+export const REPORT = `${WORKSPACE}/report`;
+/** `WORD INSTANCE`: `none`, or `cancelled`. Made with the job, so that looking for it is no error of the server's. */
+export const MARK = `${WORKSPACE}/mark`;
+/** What the script looks for. */
+export const CANCELLED = `${WORKSPACE}/cancelled`;
+export const SCRIPT = 'job.sh';
+
+export interface PlanContext {
+  readonly settings: PulsarBackendSettings;
+  readonly worker: WorkerFacts;
+  readonly runtime: RuntimeName;
+  /** Absolute, on the worker. */
+  readonly jobDirectory: string;
+  readonly readHost: ReadDirectory;
+  readonly readTree: (tree: string) => ReadonlySet<string>;
+}
+
+/** `TES_GATEWAY_JOB` marks every process of the job. No stream of the job reaches Pulsar, which fails on what is not UTF-8. */
+export function commandLine(jobName: string): string {
+  return `TES_GATEWAY_JOB=${quoteWord(jobName)} sh ../tool_files/${SCRIPT} ../metadata/${WORKSPACE} </dev/null >../metadata/tool_stdout 2>../metadata/tool_stderr`;
+}
+
+export function errandCommandLine(verb: string, words: readonly string[]): string {
+  return `sh ../tool_files/${SCRIPT} ${quoteWords([verb, ...words])} </dev/null >../metadata/tool_stdout 2>../metadata/tool_stderr`;
+}
+
+const part = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
+
+/** Variables of the container command; `launch_N` takes them away from what runs in the container. */
+function exports(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .filter(([name]) => isShellName(name))
+    .map(([name, value]) => `export ${assignment(name, value)}\n`)
+    .join('');
+}
+
+export function jobScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
+  return scriptFor(runtime, `${exports(environment)}${part('absence.sh')}\n${part('job-host.sh')}`);
+}
+
+export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
+  const engine = runtime === 'docker' || runtime === 'podman' ? `${assignment('ENGINE', runtime)}\n` : '';
+  return `#!/bin/sh\n${exports(environment)}${engine}${part('absence.sh')}\n${part('errand.sh')}`;
+}
+
+/** Parent of the job's groups on the worker. */
+export function groupOf(instance: string): string {
+  return `tes-gateway-${instance.replaceAll(/[^A-Za-z0-9_-]/g, '_')}`;
+}
+
+/** Every file of `plan/`. Pure: the same job and context give the same bytes. */
+export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, string> {
+  const { settings, worker, runtime, jobDirectory } = context;
+  const plan = mountPlan(job.request);
+  const layout = layoutOf(`${jobDirectory}/metadata/${WORKSPACE}`);
+  const limitContext = { pidsLimit: settings.pidsLimit, machineCores: worker.cores };
+  const limits = limitsOf(job, limitContext);
+  const groups = limitGroups(runtime, worker, groupOf(settings.instance), job.name, limits);
+  const files = new Map(
+    manifest(job, plan, {
+      ...limitContext,
+      runtime,
+      instance: settings.instance,
+      network: settings.network,
+      layout,
+      mark: `${layout.directory}/cancelled`,
+      killGraceSeconds: settings.killGraceSeconds,
+      asRoot: worker.asRoot,
+      cgroups: groups.joined,
+      overlay: false,
+      ...(groups.parent !== undefined && { memoryCgroup: groups.parent }),
+      imagesDirectory: `${jobDirectory.slice(0, jobDirectory.lastIndexOf('/'))}/.tes-gateway/images/${runtime}`,
+      knownImages: new Map(),
+      images: job.request.executors.map(({ image }) =>
+        runtime === 'bubblewrap' ? { kind: 'none' } : { kind: 'registry', reference: image, pull: settings.pull },
+      ),
+      readHost: context.readHost,
+      readTree: context.readTree,
+    }),
+  );
+  const lines = [assignment('TAIL', job.tailBytes), ...groups.lines, treesFunction(plan), sumsFunction(job, plan)];
+  files.set('plan.sh', `${files.get('plan.sh') ?? ''}${lines.join('\n')}\n`);
+  return files;
+}
+
+interface LimitGroups {
+  /** What the executors of bubblewrap and apptainer join. */
+  readonly joined: readonly string[];
+  /** podman: `--cgroup-parent`. */
+  readonly parent?: string;
+  readonly lines: readonly string[];
+}
+
+const CPU_PERIOD_US = 100_000;
+
+/** The script makes the groups: nobody else is on that machine. */
+function limitGroups(runtime: RuntimeName, worker: WorkerFacts, group: string, jobName: string, limits: Limits): LimitGroups {
+  const below = `${group}/${jobName}`;
+  const root = '/sys/fs/cgroup';
+  const at = (controller: string): string => (worker.groups === 'v2' ? `${root}/${below}` : `${root}/${controller}/${below}`);
+  if (worker.needsMemoryGroup) {
+    const rules = [`echo ${limits.memoryBytes} >${quoteWord(`${at('memory')}/memory.limit_in_bytes`)}`];
+    return { joined: [], parent: `/${below}`, lines: groupLines([at('memory')], rules, { refusals: `${at('memory')}/memory.failcnt` }) };
+  }
+  if (worker.groups === 'none' || (runtime !== 'bubblewrap' && runtime !== 'apptainer'))
+    return { joined: [], lines: groupLines([], [], {}) };
+  const quota = Math.max(1000, Math.round(limits.cpuCores * CPU_PERIOD_US));
+  const rule = (controller: string, file: string, value: string): string =>
+    `echo ${quoteWord(value)} >${quoteWord(`${at(controller)}/${file}`)}`;
+  const pids = rule('pids', 'pids.max', String(limits.pids));
+  if (worker.groups === 'v2') {
+    const rules = [rule('memory', 'memory.max', String(limits.memoryBytes)), rule('cpu', 'cpu.max', `${quota} ${CPU_PERIOD_US}`), pids];
+    const joined = [at('memory')];
+    return { joined, lines: groupLines(joined, rules, { memory: `${at('memory')}/memory.events`, pids: `${at('pids')}/pids.events` }) };
+  }
+  const rules = [
+    rule('memory', 'memory.limit_in_bytes', String(limits.memoryBytes)),
+    rule('cpu', 'cpu.cfs_period_us', String(CPU_PERIOD_US)),
+    rule('cpu', 'cpu.cfs_quota_us', String(quota)),
+    pids,
+  ];
+  const joined = [at('memory'), at('cpu'), at('pids')];
+  return { joined, lines: groupLines(joined, rules, { memory: `${at('memory')}/memory.oom_control`, pids: `${at('pids')}/pids.events` }) };
+}
+
+function groupLines(
+  directories: readonly string[],
+  rules: readonly string[],
+  files: { readonly memory?: string; readonly pids?: string; readonly refusals?: string },
+): readonly string[] {
+  return [
+    assignment('LIMIT_GROUPS', directories.join(' ')),
+    `limit_groups() { ${rules.length === 0 ? ':' : rules.join(' && ')}; }`,
+    assignment('MEMORY_EVENTS', files.memory ?? ''),
+    assignment('PIDS_EVENTS', files.pids ?? ''),
+    assignment('MEMORY_REFUSALS', files.refusals ?? ''),
+  ];
+}
+
+/** The same trees as `ScopedTrees.makeRoots` makes where the gateway is on the machine. */
+function treesFunction(plan: MountPlan): string {
+  const commands = [...plan.roots.map((root) => root.tree), ROOT_TREE].map(
+    (tree) =>
+      `mkdir ${quoteWord(`trees/${tree}`)} && chmod ${tree === ROOT_TREE ? '755' : '777'} ${quoteWord(`trees/${tree}`)} || return 1`,
+  );
+  for (const segments of plan.directories) {
+    const place = locate(plan, segments);
+    commands.push(`directory ${quoteWords([`trees/${place.tree}`, ...place.segments])} || return 1`);
+  }
+  for (const root of plan.roots) if (root.fresh) commands.push(`chmod 1777 ${quoteWord(`trees/${root.tree}`)} || return 1`);
+  return `make_trees() {\n${commands.join('\n')}\n}`;
+}
+
+/** Sums of every file that may be an output: what the gateway reads is held against them. */
+function sumsFunction(job: Job, plan: MountPlan): string {
+  const places = (job.request.outputs ?? []).map((output) => {
+    const place = locate(plan, output.path_prefix === undefined ? segmentsOf(output.path) : fixedSegments(output.path));
+    return ['trees', place.tree, ...place.segments].join('/');
+  });
+  const words = quoteWords([...new Set(places)]);
+  return `sum_outputs() {\n${places.length === 0 ? ':' : `find ${words} -type f -exec sha256sum -z {} +`}\n}`;
+}

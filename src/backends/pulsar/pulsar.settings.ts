@@ -1,0 +1,32 @@
+import type { RuntimeName } from '../shared/runtimes/runtime';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** One Pulsar server. Frozen; made by the composition root. */
+export interface PulsarBackendSettings {
+  readonly name: string;
+  /** Base address, without a slash at the end. */
+  readonly url: string;
+  /** Its `private_token`; empty = it has none. */
+  readonly token: string;
+  /** A named manager of that server; absent = its default one. */
+  readonly manager?: string;
+  readonly runtime: RuntimeName;
+  readonly network: 'default' | 'host' | 'none';
+  /** Jobs at once. Pulsar itself keeps no limit (0.16): this is the only one. */
+  readonly slots: number;
+  /** Cores and memory (2^30 bytes) to give away; absent = what the worker says it has. */
+  readonly cpus?: number;
+  readonly ramGb?: number;
+  readonly drain: boolean;
+  /** Stable name of this gateway process: whose left-over jobs the sweep may end. */
+  readonly instance: string;
+  /** Between TERM and KILL. */
+  readonly killGraceSeconds: number;
+  /** Most processes of one executor. */
+  readonly pidsLimit: number;
+  readonly pull: 'always' | 'missing' | 'never';
+  /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
+}

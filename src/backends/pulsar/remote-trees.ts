@@ -1,0 +1,140 @@
+import { TransferError } from '../../ports/errors';
+import type { WorkspaceEntry } from '../../ports/execution-backend';
+import { isWithin, segmentsOf } from '../shared/container-path';
+import type { Segments } from '../shared/container-path';
+import { locate } from '../shared/mount-plan';
+import type { MountPlan } from '../shared/mount-plan';
+
+/** Something in the trees, as `find` on the worker told it. */
+export interface RemoteEntry {
+  readonly kind: WorkspaceEntry['kind'];
+  readonly mode: number;
+  readonly sizeBytes: number;
+  readonly linkTarget?: string;
+  /** Lower-case hexadecimal; of files that may be outputs. */
+  readonly sha256?: string;
+}
+
+/** A place in the trees: what the container calls it, and its path below `trees`. */
+export interface FoundEntry {
+  readonly segments: Segments;
+  readonly treePath: string;
+  readonly entry: RemoteEntry;
+}
+
+const KINDS: Readonly<Record<string, WorkspaceEntry['kind']>> = { f: 'file', d: 'directory', l: 'link' };
+const MOST_LINKS = 40;
+
+/**
+ * The listing that the job script left, read in the words of the container. Nothing on the worker is followed: a link is resolved
+ * here, so that it can lead nowhere but into the trees.
+ */
+export class RemoteTrees {
+  private constructor(
+    private readonly plan: MountPlan,
+    private readonly entries: ReadonlyMap<string, RemoteEntry>,
+    private readonly children: ReadonlyMap<string, readonly string[]>,
+  ) {}
+
+  /** `listing`: kind, mode, size, path, target; `sums`: lines of sha256sum; each field or line ended by NUL. */
+  static parse(plan: MountPlan, listing: Buffer, sums: Buffer): RemoteTrees {
+    const hashes = new Map<string, string>();
+    for (const line of sums.toString('latin1').split('\0')) {
+      const match = /^([0-9a-f]{64}) [ *]trees\/([^]*)$/.exec(line);
+      if (match) hashes.set(match[2] ?? '', match[1] ?? '');
+    }
+    const entries = new Map<string, RemoteEntry>();
+    const children = new Map<string, string[]>();
+    // Latin-1 keeps every byte apart; what is no UTF-8 is found out where it is named.
+    const fields = listing.toString('latin1').split('\0');
+    for (let at = 0; at + 4 < fields.length; at += 5) {
+      const [kind = '', mode = '', size = '', path = '', target = ''] = fields.slice(at, at + 5);
+      const slash = path.lastIndexOf('/');
+      const sha256 = hashes.get(path);
+      entries.set(path, {
+        kind: KINDS[kind] ?? 'other',
+        mode: Number.parseInt(mode, 8) & 0o777,
+        sizeBytes: kind === 'f' ? Number(size) : 0,
+        ...(kind === 'l' && { linkTarget: Buffer.from(target, 'latin1').toString('utf8') }),
+        ...(sha256 !== undefined && { sha256 }),
+      });
+      const parent = slash < 0 ? '' : path.slice(0, slash);
+      const siblings = children.get(parent);
+      if (siblings) siblings.push(path.slice(slash + 1));
+      else children.set(parent, [path.slice(slash + 1)]);
+    }
+    return new RemoteTrees(plan, entries, children);
+  }
+
+  /** Where a path leads; links on the way are followed inside, the last one is not. */
+  find(path: string): FoundEntry | undefined {
+    let rest = [...segmentsOf(path)];
+    let done: string[] = [];
+    for (let links = 0; ;) {
+      if (rest.length > 0 && this.leadsToRoot(done)) {
+        done = step(done, rest.shift() ?? '.');
+        continue;
+      }
+      if (this.isElsewhere(done)) return undefined;
+      const treePath = this.treePathOf(done);
+      const entry = this.entries.get(bytesOf(treePath));
+      if (entry?.kind === 'link' && rest.length > 0) {
+        if (++links > MOST_LINKS) return undefined;
+        const target = entry.linkTarget ?? '';
+        rest = [...target.split('/').filter((segment) => segment !== '' && segment !== '.'), ...rest];
+        done = target.startsWith('/') ? [] : done.slice(0, -1);
+        continue;
+      }
+      if (rest.length === 0) return entry && { segments: done, treePath, entry };
+      if (entry?.kind !== 'directory') return undefined;
+      done = step(done, rest.shift() ?? '.');
+    }
+  }
+
+  /** Everything below a directory, a directory before what it holds. */
+  *below(treePath: string, path: string): Iterable<WorkspaceEntry> {
+    const key = bytesOf(treePath);
+    const names = [...(this.children.get(key) ?? [])].sort();
+    for (const raw of names) {
+      const name = nameOf(raw, path);
+      const childPath = path === '/' ? `/${name}` : `${path}/${name}`;
+      const entry = this.entries.get(`${key}/${raw}`);
+      if (!entry) continue;
+      yield shown(childPath, entry);
+      if (entry.kind === 'directory') yield* this.below(`${treePath}/${name}`, childPath);
+    }
+  }
+
+  private treePathOf(segments: Segments): string {
+    const place = locate(this.plan, segments);
+    return [place.tree, ...place.segments].join('/');
+  }
+
+  private isElsewhere(segments: Segments): boolean {
+    return !this.plan.rootEntries && !this.plan.roots.some((root) => isWithin(segments, root.segments));
+  }
+
+  private leadsToRoot(segments: Segments): boolean {
+    return this.plan.roots.some((root) => root.segments.length > segments.length && isWithin(root.segments, segments));
+  }
+}
+
+export function shown(path: string, entry: RemoteEntry): WorkspaceEntry {
+  const { kind, mode, sizeBytes, linkTarget } = entry;
+  return { path, kind, mode, sizeBytes, ...(linkTarget !== undefined && { linkTarget }) };
+}
+
+const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+
+/** TES paths are JSON strings: a name that is none cannot be told. */
+function nameOf(raw: string, directory: string): string {
+  const bytes = Buffer.from(raw, 'latin1');
+  const name = bytes.toString('utf8');
+  if (Buffer.from(name, 'utf8').equals(bytes)) return name;
+  const text = raw.replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  throw new TransferError(`the name ${text} in ${directory} is not valid UTF-8, which TES cannot carry`, { retryable: false });
+}
+
+function step(done: readonly string[], segment: string): string[] {
+  return segment === '..' ? done.slice(0, -1) : [...done, segment];
+}

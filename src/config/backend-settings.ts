@@ -1,0 +1,137 @@
+import { readFileSync } from 'node:fs';
+import { isCount, isMap, isNumber, isText, must } from './setting-checks';
+
+export const RUNTIMES = ['auto', 'docker', 'podman', 'apptainer', 'bubblewrap'] as const;
+export const NETWORKS = ['default', 'host', 'none'] as const;
+/** On a Pulsar worker nothing is guessed, and apptainer has not been tried there yet. */
+export const PULSAR_RUNTIMES = ['docker', 'podman', 'bubblewrap'] as const;
+
+interface CommonBackendSettings {
+  /** Letters, digits, `-` and `_`; also what clients send as `backend_parameters.backend`. */
+  readonly name: string;
+  readonly network: (typeof NETWORKS)[number];
+  /** Absent = every core. */
+  readonly cpus?: number;
+  /** In 2^30 bytes; absent = the machine's memory. */
+  readonly ram_gb?: number;
+  /** New tasks are not given to it. */
+  readonly drain: boolean;
+}
+
+/** An entry of `backends` of type `local`. */
+export interface LocalBackendEntry extends CommonBackendSettings {
+  readonly type: 'local';
+  readonly runtime: (typeof RUNTIMES)[number];
+}
+
+/** An entry of `backends` of type `pulsar`: one server. */
+export interface PulsarBackendEntry extends CommonBackendSettings {
+  readonly type: 'pulsar';
+  /** Of its REST interface, `http:` or `https:`. */
+  readonly url: string;
+  /** Its `private_token`; never shown. */
+  readonly token: string;
+  /** A named manager of the server. */
+  readonly manager?: string;
+  readonly runtime: (typeof PULSAR_RUNTIMES)[number];
+  readonly staging: 'gateway';
+  /** Jobs at once: Pulsar itself keeps no limit. */
+  readonly slots: number;
+  /** Variables of the container command on the worker. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** One entry of `backends`. */
+export type BackendSettings = LocalBackendEntry | PulsarBackendEntry;
+
+/** Members of an entry that are masked wherever settings are shown. */
+export const SECRET_BACKEND_KEYS: ReadonlySet<string> = new Set(['token', 'amqp_url']);
+
+type Checks = Readonly<Record<string, (value: unknown) => void>>;
+
+const common: Checks = {
+  name: (value) => must(isText(value) && /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(value), 'a name of letters, digits, - and _'),
+  type: (value) => must(value === 'local' || value === 'pulsar', 'local or pulsar'),
+  network: (value) => must(NETWORKS.includes(value as never), `one of ${NETWORKS.join(', ')}`),
+  cpus: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
+  ram_gb: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
+  drain: (value) => must(typeof value === 'boolean', 'true or false'),
+};
+
+const local: Checks = {
+  ...common,
+  runtime: (value) => must(RUNTIMES.includes(value as never), `one of ${RUNTIMES.join(', ')}`),
+};
+
+const pulsar: Checks = {
+  ...common,
+  url: (value) => must(isText(value) && isServerUrl(value), 'the http or https address of a Pulsar server, without a query'),
+  token: (value) => must(isText(value), 'text'),
+  manager: (value) => must(isText(value) && /^[A-Za-z0-9_.-]{1,64}$/.test(value), "the name of one of the server's managers"),
+  runtime: (value) => must(PULSAR_RUNTIMES.includes(value as never), `one of ${PULSAR_RUNTIMES.join(', ')}`),
+  staging: (value) => must(value === 'gateway', 'gateway: worker is not built yet'),
+  slots: (value) => must(isCount(value) && value > 0, 'a whole number above 0'),
+  environment: (value) =>
+    must(
+      isMap(value) && Object.entries(value).every(([name, text]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && isText(text)),
+      'a map of variables',
+    ),
+  amqp_url: () => must(false, 'left out: AMQP is not built yet'),
+  amqp_key_prefix: () => must(false, 'left out: AMQP is not built yet'),
+};
+
+const NEEDED: Readonly<Record<string, readonly string[]>> = { local: [], pulsar: ['url', 'runtime'] };
+
+function isServerUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return (
+    url !== null && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '' && url.password === ''
+  );
+}
+
+/** Fills in what an entry leaves out. `token_file` names a file that holds the token. */
+export function readBackends(value: unknown): unknown {
+  if (!Array.isArray(value)) return value;
+  return value.map((entry: unknown) => {
+    if (!isMap(entry)) return entry;
+    const given = { name: entry['type'] ?? 'local', type: 'local', network: 'default', drain: false, ...entry };
+    if (given['type'] !== 'pulsar') return { runtime: 'auto', ...given };
+    const { token_file: file, url, ...rest } = given as Record<string, unknown>;
+    return {
+      token: typeof file === 'string' ? readFileSync(file, 'utf8').replace(/\r?\n$/, '') : '',
+      staging: 'gateway',
+      slots: 4,
+      environment: {},
+      ...(url !== undefined && { url: typeof url === 'string' ? url.replace(/\/+$/, '') : url }),
+      ...(file !== undefined && typeof file !== 'string' && { token_file: file }),
+      ...rest,
+    };
+  });
+}
+
+export function validateBackends(value: unknown): void {
+  must(Array.isArray(value) && value.length > 0, 'a list of at least one backend');
+  const names = new Set<unknown>();
+  for (const [index, entry] of (value as unknown[]).entries()) {
+    if (!isMap(entry)) throw new Error(`entry ${index} must be an object such as {name: local, type: local}`);
+    validateEntry(entry, index);
+    if (names.has(entry['name'])) throw new Error(`two backends are called ${String(entry['name'])}`);
+    names.add(entry['name']);
+  }
+}
+
+function validateEntry(entry: Record<string, unknown>, index: number): void {
+  const checks = entry['type'] === 'pulsar' ? pulsar : local;
+  for (const [key, field] of Object.entries(entry)) {
+    const check = Object.hasOwn(checks, key) ? checks[key] : undefined;
+    if (!check) throw new Error(`entry ${index} has an unknown key ${key}`);
+    try {
+      check(field);
+    } catch (error) {
+      throw new Error(`entry ${index}: ${key} ${(error as Error).message}`, { cause: error });
+    }
+  }
+  for (const key of NEEDED[String(entry['type'])] ?? []) {
+    if (!Object.hasOwn(entry, key)) throw new Error(`entry ${index}: ${key} is missing`);
+  }
+}

@@ -1,0 +1,46 @@
+import { PulsarBackend } from '../../src/backends/pulsar/pulsar.backend';
+import type { PulsarBackendSettings } from '../../src/backends/pulsar/pulsar.settings';
+import type { Engine } from '../engines/engines';
+import type { OwnPulsar } from '../engines/pulsar/pulsar';
+import { leftoversOf } from './local-backend.fixture';
+import type { BackendUnderTest } from './execution-backend.fixture';
+
+/** In the environment of the container command on the worker; no job may ever see it. */
+const WORKER_SECRET = 'hidden-from-jobs';
+
+export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Partial<PulsarBackendSettings> = {}): PulsarBackendSettings {
+  return {
+    name: 'pulsar',
+    url: pulsar.url,
+    token: pulsar.token,
+    runtime: engine.name,
+    network: 'default',
+    slots: 20,
+    drain: false,
+    instance: 'contract',
+    killGraceSeconds: 1,
+    pidsLimit: 200,
+    pull: 'missing',
+    environment: { HTTPS_PROXY: `http://user:${WORKER_SECRET}@127.0.0.1:9`, ...engine.env },
+    log: () => undefined,
+    ...changes,
+  };
+}
+
+/** A Pulsar on this machine: its files and processes can be looked at, which the backend itself never does. */
+export function pulsarUnderTest(
+  pulsar: () => OwnPulsar,
+  engine: () => Engine,
+  changes: Partial<PulsarBackendSettings> = {},
+): () => BackendUnderTest {
+  return () => ({
+    images: engine().images,
+    usesImages: engine().name !== 'bubblewrap',
+    gatewaySecret: WORKER_SECRET,
+    changedVariables: [],
+    make: () => new PulsarBackend(pulsarSettings(pulsar(), engine(), changes)),
+    makePatient: () => new PulsarBackend(pulsarSettings(pulsar(), engine(), { ...changes, killGraceSeconds: 60 })),
+    workspaceOf: (_workDir, jobName) => `${pulsar().staging}/${jobName}/metadata/tes`,
+    leftovers: (jobName) => leftoversOf(engine(), jobName),
+  });
+}
