@@ -25,7 +25,8 @@ const MOST_HEAD = 4096;
 
 /**
  * Gives waiting tasks to backends. QUEUED tasks are not polled: a pass is made when a task arrives, room frees, a backend changes,
- * a retry's pause is over, another gateway changed the queue, and on a safety tick. Reserve first (atomic over all gateways), then `assigned` (compare-and-swap).
+ * a retry's pause is over, another gateway changed the queue, and on a safety tick. Reserve first (atomic over all gateways), then
+ * `assigned` (compare-and-swap).
  */
 export class Scheduler {
   private timer: NodeJS.Timeout | undefined;

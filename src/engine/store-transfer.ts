@@ -1,5 +1,6 @@
 import { Conflict, InvalidRequest, InvalidTask } from '../ports/errors';
 import type { StoredTask, TaskStore } from '../ports/task-store';
+import type { TaskRecord } from '../task/task-record';
 import { endLine, type ExportScope, headerLine, parseHeader, parseLine, taskLine } from './export-format';
 import { awayInstance } from './instance-gone';
 import { boundCapacityKey } from './job';
@@ -90,7 +91,9 @@ export async function importTasks(
 async function importBatch(store: TaskStore, batch: readonly StoredTask[]): Promise<number> {
   const states = await Promise.all(batch.map(({ task }) => store.getState(task.id)));
   const added = batch.filter((_, index) => states[index] === undefined);
-  const taken = await Promise.allSettled(added.map((stored) => importTask(store, stored)));
+  await Promise.all(added.map(({ task }) => reserveRoom(store, task)));
+  // Asked for in one turn, so that they are stored in this order.
+  const taken = await Promise.allSettled(added.map(({ task, requestJson }) => store.insert(requestJson, asStored(task, store.now()))));
   taken.forEach((outcome, index) => {
     if (outcome.status === 'fulfilled') return;
     const reason: unknown = outcome.reason;
@@ -102,17 +105,20 @@ async function importBatch(store: TaskStore, batch: readonly StoredTask[]): Prom
   return added.length;
 }
 
-async function importTask(store: TaskStore, { task, requestJson }: StoredTask): Promise<void> {
-  if (task.step === 'queued' || task.step === 'done') {
-    await store.insert(requestJson, task);
-    return;
-  }
+function isUnderWay({ step }: TaskRecord): boolean {
+  return step !== 'queued' && step !== 'done';
+}
+
+/** What was under way is looked at as soon as somebody can. */
+function asStored(task: TaskRecord, now: number): TaskRecord {
+  return isUnderWay(task) ? { ...task, dueAt: now } : task;
+}
+
+async function reserveRoom(store: TaskStore, task: TaskRecord): Promise<void> {
   const { id: taskId, attempt, backend, boundTo, needs } = task;
-  if (backend !== undefined) {
-    const key = boundTo === undefined ? backend : boundCapacityKey(backend, boundTo);
-    await store.reserve(key, { taskId, attempt, cpuCores: needs.cpuCores, ramGb: needs.ramGb }, ANY_ROOM);
-  }
-  await store.insert(requestJson, { ...task, dueAt: store.now() });
+  if (!isUnderWay(task) || backend === undefined) return;
+  const key = boundTo === undefined ? backend : boundCapacityKey(backend, boundTo);
+  await store.reserve(key, { taskId, attempt, cpuCores: needs.cpuCores, ramGb: needs.ramGb }, ANY_ROOM);
 }
 
 function textOf(line: Uint8Array): string {
