@@ -1,0 +1,53 @@
+import { RemoteTrees } from '../../../../src/backends/pulsar/remote-trees';
+import { mountPlan } from '../../../../src/backends/shared/mount-plan';
+
+const plan = mountPlan({ volumes: ['/work', '/a/b'], executors: [{ image: 'x', command: ['true'] }] });
+const treeOf = (path: string): string => plan.roots.find((root) => root.path === path)?.tree ?? '';
+const work = treeOf('/work');
+const deep = treeOf('/a/b');
+
+const listing = (...entries: readonly (readonly [string, string, string, string?])[]): Buffer =>
+  Buffer.from(entries.map(([kind, size, path, target = '']) => `${kind}\0${'644'}\0${size}\0${path}\0${target}\0`).join(''), 'latin1');
+const treesOf = (...entries: readonly (readonly [string, string, string, string?])[]): RemoteTrees =>
+  RemoteTrees.parse(plan, listing(['d', '9', work], ['d', '9', deep], ...entries), Buffer.from(''));
+
+describe('the listing of the trees on a worker', () => {
+  it('finds files in the words of the container', () => {
+    const trees = treesOf(['d', '9', `${work}/d`], ['f', '12', `${work}/d/f`], ['f', '1', `${deep}/g`]);
+    expect(trees.find('/work/d/f')).toMatchObject({ treePath: `${work}/d/f`, entry: { kind: 'file', sizeBytes: 12, mode: 0o644 } });
+    expect(trees.find('/a/b/../b/g')?.treePath).toBe(`${deep}/g`);
+    for (const path of ['/work/x', '/etc/passwd', '/a/c', '/work/d/f/x', '/work/../../etc/passwd'])
+      expect(trees.find(path)).toBeUndefined();
+    expect([...trees.below(work, '/work')].map(({ path }) => path)).toEqual(['/work/d', '/work/d/f']);
+  });
+
+  it('follows links only inside the trees, and not for ever', () => {
+    const trees = treesOf(
+      ['d', '9', `${work}/d`],
+      ['f', '12', `${work}/d/f`],
+      ['l', '1', `${work}/abs`, '/work/d'],
+      ['l', '1', `${work}/up`, '../../../a/b'],
+      ['l', '1', `${work}/out`, '/etc'],
+      ['l', '1', `${work}/loop`, 'loop'],
+      ['f', '1', `${deep}/g`],
+    );
+    expect(trees.find('/work/abs/f')?.treePath).toBe(`${work}/d/f`);
+    expect(trees.find('/work/up/g')?.treePath).toBe(`${deep}/g`);
+    expect(trees.find('/work/out/passwd')).toBeUndefined();
+    expect(trees.find('/work/loop/x')).toBeUndefined();
+    expect(trees.find('/work/abs')?.entry).toMatchObject({ kind: 'link', linkTarget: '/work/d' });
+  });
+
+  it('reads names of any UTF-8, and refuses those that are none', () => {
+    const name = Buffer.from('\u00fc \n\u{1f600}', 'utf8').toString('latin1');
+    expect([...treesOf(['f', '1', `${work}/${name}`]).below(work, '/work')].map(({ path }) => path)).toEqual(['/work/\u00fc \n\u{1f600}']);
+    expect(treesOf(['f', '1', `${work}/${name}`]).find('/work/\u00fc \n\u{1f600}')?.entry.kind).toBe('file');
+    expect(() => [...treesOf(['f', '1', `${work}/\xff`]).below(work, '/work')]).toThrow('\\xff');
+  });
+
+  it('knows the sums of outputs', () => {
+    const sum = 'ab'.repeat(32);
+    const trees = RemoteTrees.parse(plan, listing(['d', '9', work], ['f', '1', `${work}/f`]), Buffer.from(`${sum}  trees/${work}/f\0`));
+    expect(trees.find('/work/f')?.entry.sha256).toBe(sum);
+  });
+});
