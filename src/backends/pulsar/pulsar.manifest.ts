@@ -44,7 +44,7 @@ export function errandCommandLine(verb: string, words: readonly string[]): strin
 const part = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
 
 /** Variables of the container command; `launch_N` takes them away from what runs in the container. */
-function exports(environment: Readonly<Record<string, string>>): string {
+function exportLines(environment: Readonly<Record<string, string>>): string {
   return Object.entries(environment)
     .filter(([name]) => isShellName(name))
     .map(([name, value]) => `export ${assignment(name, value)}\n`)
@@ -52,12 +52,12 @@ function exports(environment: Readonly<Record<string, string>>): string {
 }
 
 export function jobScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
-  return scriptFor(runtime, `${exports(environment)}${part('absence.sh')}\n${part('job-host.sh')}`);
+  return scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('job-host.sh')}`);
 }
 
 export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
   const engine = runtime === 'docker' || runtime === 'podman' ? `${assignment('ENGINE', runtime)}\n` : '';
-  return `#!/bin/sh\n${exports(environment)}${engine}${part('absence.sh')}\n${part('errand.sh')}`;
+  return `#!/bin/sh\n${exportLines(environment)}${engine}${part('absence.sh')}\n${part('errand.sh')}`;
 }
 
 /** Parent of the job's groups on the worker. */
