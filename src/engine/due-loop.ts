@@ -68,6 +68,11 @@ export interface DueLoopSettings {
   readonly tickMs: number;
   /** On a store that others share: how often it is asked whether they made something due, or cancelled what is worked on here, ms. */
   readonly peekMs: number;
+  /**
+   * How long what falls due may gather before it is looked for, ms: on a store that others share, where a look costs far more than a task
+   * in it. Asked anew each time: gateways that look at different moments do not race for the same tasks.
+   */
+  readonly gatherMs: () => number;
 }
 
 export interface DueLoopOwner {
@@ -94,6 +99,8 @@ export class DueLoop {
   private renewal: NodeJS.Timeout | undefined;
   private looking = false;
   private lookAgain = false;
+  /** There may be more that is due than there was room for. */
+  private isFull = false;
   private stopped = true;
   private stopListening: (() => void) | undefined;
   private readonly peeks: Peeks | undefined;
@@ -170,7 +177,7 @@ export class DueLoop {
   private async peek(): Promise<void> {
     if (this.claims.size < this.settings.parallel && !this.looking) {
       const due = await this.store.nextDue(this.query());
-      if (due !== undefined) this.wakeIn(due - this.store.now());
+      if (due !== undefined) this.wakeIn(this.pauseUntil(due));
     }
     const working = [...this.claims.values()].filter(isStoppable).map(({ task }) => task.id);
     if (working.length === 0) return;
@@ -178,6 +185,12 @@ export class DueLoop {
       const claim = this.claims.get(id);
       if (claim && isStoppable(claim)) claim.stop('the task was cancelled');
     }
+  }
+
+  /** What is overdue is not kept waiting: somebody asked for it, or nobody came. */
+  private pauseUntil(due: number): number {
+    const pause = due - this.store.now();
+    return pause <= 0 ? 0 : Math.max(pause, this.settings.gatherMs());
   }
 
   private async look(): Promise<void> {
@@ -194,13 +207,13 @@ export class DueLoop {
       const query = this.query();
       if (room > 0) {
         const tasks = await this.store.claimDue({ ...query, leaseMs: this.settings.leaseMs, limit: room });
+        this.isFull = tasks.length === room;
         this.begin(tasks);
-        if (tasks.length === room) next = this.settings.tickMs;
-        else {
+        if (!this.isFull) {
           const due = await this.store.nextDue(query);
-          if (due !== undefined) next = Math.min(next, Math.max(1, due - this.store.now()));
+          if (due !== undefined) next = Math.min(next, Math.max(1, this.pauseUntil(due)));
         }
-      }
+      } else this.isFull = true;
     } catch (error) {
       this.owner.failed(error);
       next = Math.min(next, 1000);
@@ -236,7 +249,7 @@ export class DueLoop {
     void all.finally(() => {
       this.underWay.delete(all);
       // Room again: what waited for it is due already.
-      this.nudge();
+      if (this.isFull) this.nudge();
     });
   }
 

@@ -125,9 +125,10 @@ export class Engine {
     parallel: number,
     work: (claims: readonly Claim[]) => readonly Promise<void>[],
   ): DueLoop {
-    const { store, settings, log } = this.parts;
+    const { store, settings, log, random } = this.parts;
     const { instance, leaseMs, tickMs, peekMs } = settings;
-    return new DueLoop({ name, instance, steps, leaseMs, parallel, tickMs, peekMs }, store, this.writer, this.events, {
+    const gatherMs = (): number => (store.isShared ? peekMs * (0.5 + random()) : 0);
+    return new DueLoop({ name, instance, steps, leaseMs, parallel, tickMs, peekMs, gatherMs }, store, this.writer, this.events, {
       reachable: () => this.reachable(),
       work,
       failed: (error, task) => {

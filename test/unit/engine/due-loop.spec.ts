@@ -1,4 +1,4 @@
-import { DueLoop, type Claim } from '../../../src/engine/due-loop';
+import { DueLoop, type Claim, type DueLoopSettings } from '../../../src/engine/due-loop';
 import { TaskEvents } from '../../../src/engine/task-events';
 import { TaskWriter } from '../../../src/engine/task-writer';
 import { BackendRegistry } from '../../../src/ports/registries';
@@ -11,28 +11,32 @@ import { ScriptedBackend } from '../../engine/scripted-backend';
 /** Longer than any test: what waits for a lease or a tick never comes. */
 const NEVER_MS = 3_600_000;
 
+const SETTINGS: DueLoopSettings = {
+  name: 'test',
+  instance: 'here',
+  steps: ['run', 'cleanup'],
+  leaseMs: NEVER_MS,
+  parallel: 4,
+  tickMs: NEVER_MS,
+  peekMs: NEVER_MS,
+  gatherMs: () => 0,
+};
+const throwIt = (error: unknown): never => {
+  throw error;
+};
+
 describe('a due loop', () => {
   it('gives a task back that it claimed again before its own work on it had ended', async () => {
     const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
-    const events = new TaskEvents((error) => {
-      throw error;
-    });
+    const events = new TaskEvents(throwIt);
     const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), events, Date.now);
     const works: { claim: Claim; end: () => void }[] = [];
     let reachable = true;
-    const loop = new DueLoop(
-      { name: 'test', instance: 'here', steps: ['run', 'cleanup'], leaseMs: NEVER_MS, parallel: 4, tickMs: NEVER_MS, peekMs: NEVER_MS },
-      store,
-      writer,
-      events,
-      {
-        reachable: () => ({ backends: reachable ? ['scripted'] : [], boundBackends: [] }),
-        work: (claims) => claims.map((claim) => new Promise<void>((resolve) => works.push({ claim, end: resolve }))),
-        failed: (error) => {
-          throw error;
-        },
-      },
-    );
+    const loop = new DueLoop(SETTINGS, store, writer, events, {
+      reachable: () => ({ backends: reachable ? ['scripted'] : [], boundBackends: [] }),
+      work: (claims) => claims.map((claim) => new Promise<void>((resolve) => works.push({ claim, end: resolve }))),
+      failed: throwIt,
+    });
     const { id } = await writer.create('{}', queuedTask()).then(() => queuedTask());
     const handle = { backend: 'scripted', version: 1, step: 'submitted', data: {} };
     const ended: TaskEvent = {
@@ -63,6 +67,47 @@ describe('a due loop', () => {
       expect(works[1]?.claim.task).toMatchObject({ id, state: 'COMPLETE', step: 'cleanup' });
     } finally {
       for (const { end } of works) end();
+      await loop.stop(0);
+      await store.close();
+    }
+  });
+
+  it('looks once for what falls due while it gathers, and not again before there is a reason to', async () => {
+    const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
+    const events = new TaskEvents(throwIt);
+    const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), events, Date.now);
+    const claiming = jest.spyOn(store, 'claimDue');
+    const due = store.now() + 200;
+    const tasks = Array.from({ length: 8 }, (_, number) =>
+      queuedTask({ id: `task-${number}`, state: 'RUNNING', step: 'run', backend: 'scripted', attempt: 1, dueAt: due + number * 10 }),
+    );
+    for (const task of tasks) await store.insert('{}', task);
+    const batches: string[][] = [];
+    let allSeen: (() => void) | undefined;
+    const ended = new Promise<void>((resolve) => (allSeen = resolve));
+    const loop = new DueLoop({ ...SETTINGS, parallel: 64, gatherMs: () => 600 }, store, writer, events, {
+      reachable: () => ({ backends: ['scripted'], boundBackends: [] }),
+      work: (claims) => {
+        batches.push(claims.map(({ task }) => task.id));
+        const observation = { phase: 'running', executors: [], systemLogs: [] } as const;
+        const observed = claims.map(async (claim) => {
+          const jobNamed = { ...observation, jobName: jobName(claim.task.id, 1) };
+          await claim.release({ type: 'observed', attempt: 1, observation: jobNamed });
+        });
+        void Promise.all(observed).then(allSeen);
+        return observed;
+      },
+      failed: throwIt,
+    });
+
+    try {
+      loop.start();
+      await ended;
+      for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(batches).toEqual([tasks.map(({ id }) => id)]);
+      // At the start, and when they had gathered.
+      expect(claiming).toHaveBeenCalledTimes(2);
+    } finally {
       await loop.stop(0);
       await store.close();
     }
