@@ -47,7 +47,7 @@ async function filledStore(bench, count) {
   return kept;
 }
 
-function finished(child, say) {
+export function finished(child, say) {
   child.stdout.on('data', (text) => say(`  ${String(text).trim().split('\n').at(-1)}`));
   return new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -4,6 +4,8 @@ const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
                       start, many-stored, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, files, memory
+  --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
+                      page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'
   --quick             small sizes and one repetition: shows that everything works, no figures to quote
   --soak              instead of the table: --minutes (20) of mixed load, and whether the end is like the beginning
   --json FILE         everything that was measured
@@ -24,6 +26,7 @@ const sizes = {
     idleSeconds: 30,
     fileMb: 2048,
     minutes: 20,
+    pollSeconds: 60,
   },
   quick: {
     load: { reps: 1, duration: 1, yardSeconds: 1, warmup: 1 },
@@ -35,6 +38,7 @@ const sizes = {
     idleSeconds: 5,
     fileMb: 64,
     minutes: 3,
+    pollSeconds: 5,
   },
 };
 
@@ -46,6 +50,7 @@ export function readOptions(args) {
       rows: { type: 'string', default: '' },
       quick: { type: 'boolean', default: false },
       soak: { type: 'boolean', default: false },
+      store: { type: 'string', default: 'sqlite' },
       json: { type: 'string' },
       reps: { type: 'string' },
       seconds: { type: 'string' },
@@ -59,6 +64,10 @@ export function readOptions(args) {
   if (values.help) {
     console.log(HELP);
     process.exit(0);
+  }
+  if (!['sqlite', 'mongodb'].includes(values.store)) {
+    console.error(`--store is sqlite or mongodb, not ${values.store}`);
+    process.exit(1);
   }
   const { reps, seconds, profile, minutes, parallel, ...wishes } = values;
   const size = sizes[values.quick ? 'quick' : 'full'];

@@ -10,6 +10,10 @@ import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
 import { idleTasks } from './rows-idle.mjs';
 import { files } from './rows-files.mjs';
 import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
+import { BenchMongo } from './mongo-server.mjs';
+import { mongoRates } from './rows-mongo.mjs';
+import { mongoIdle, mongoLooks } from './rows-mongo-live.mjs';
+import { mongoPages } from './rows-mongo-pages.mjs';
 import { soak } from './soak.mjs';
 import { markdown, rowLine } from './table.mjs';
 
@@ -43,7 +47,13 @@ const bench = {
 };
 
 const date = new Date().toISOString();
-const stages = options.soak ? [soak] : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, memoryRow];
+const isMongo = options.store === 'mongodb';
+if (isMongo) bench.mongo = await BenchMongo.start(bench);
+const stages = isMongo
+  ? [mongoRates, mongoPages, mongoIdle, mongoLooks, memoryRow]
+  : options.soak
+    ? [soak]
+    : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, memoryRow];
 for (const stage of stages) {
   try {
     await stage(bench);
@@ -54,8 +64,10 @@ for (const stage of stages) {
   }
 }
 const yardPerSecond = median(rows.flatMap(({ figures }) => figures?.yardPerSecond ?? []));
-console.log(markdown({ rows, date, quick: options.quick, yardPerSecond }));
+const beside = isMongo ? `MongoDB ${await bench.mongo.version()}` : undefined;
+console.log(markdown({ rows, date, quick: options.quick, yardPerSecond, beside }));
 for (const { stage, error } of failures) console.log(`\n${stage} could not be measured: ${error}`);
 if (options.json)
   writeFileSync(options.json, `${JSON.stringify({ date, quick: options.quick, yardPerSecond, rows, failures }, undefined, 2)}\n`);
+await bench.mongo?.close();
 process.exit(failures.length === 0 ? 0 : 1);

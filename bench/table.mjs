@@ -9,10 +9,11 @@ const MARKS = new Map([
 
 export const rowLine = ({ what, shown, target, pass }) => `${(MARKS.get(pass) || '-').padEnd(4)}  ${what}: ${shown}  (target ${target})`;
 
-export function markdown({ rows, date, quick, yardPerSecond }) {
+/** `beside` names what stands in the last column; without it, the other server. */
+export function markdown({ rows, date, quick, yardPerSecond, beside }) {
   const machine = `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Node ${process.version}`;
-  const cells = rows.map(({ what, shown, target, funnel, pass }) => [what, shown, target, MARKS.get(pass), funnel]);
-  const lines = [['row', 'tes-gateway', 'target', '', 'Funnel'], ['---', '---', '---', '---', '---'], ...cells];
+  const cells = rows.map((row) => [row.what, row.shown, row.target, MARKS.get(row.pass), (beside ? row.beside : row.funnel) ?? '']);
+  const lines = [['row', 'tes-gateway', 'target', '', beside ?? 'Funnel'], ['---', '---', '---', '---', '---'], ...cells];
   return [
     `${date.slice(0, 16).replace('T', ' ')} UTC, ${machine}${yardPerSecond ? `, H = ${Math.round(yardPerSecond)}/s` : ''}${quick ? ', QUICK: small sizes, no figures to quote' : ''}`,
     '',
