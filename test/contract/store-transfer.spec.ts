@@ -16,7 +16,7 @@ import { Random, SEED } from '../random';
 import { assignedTask, MAX_DUE_MS, queuedTask } from './task-store.fixture';
 
 /** Texts that a line, a document or an index may stumble over. */
-const HOSTILE = [
+const HOSTILE: readonly [string, ...string[]] = [
   '\n',
   '\r\n',
   '\u2028\u2029',

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Engine } from './engines';
 import { cacheDirectory } from './engines';
@@ -177,6 +177,25 @@ export class RunningServer {
   async restart(how: 'stop' | 'kill9' = 'stop'): Promise<void> {
     await this[how]();
     await this.start();
+  }
+
+  /** `npm run store` with this server's settings. */
+  async storeCommand(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
+    const program = join(dirname(this.main), 'store.main.js');
+    const all = [program, ...args, '--config', join(this.directory, 'settings.yaml')];
+    try {
+      const { stdout, stderr } = await promisify(execFile)(nodeProgram, all, { env: this.environment, timeout: 120_000 });
+      return { code: 0, output: stdout + stderr };
+    } catch (error) {
+      const { code, stdout = '', stderr = '' } = error as { code?: number; stdout?: string; stderr?: string };
+      return { code: code ?? -1, output: stdout + stderr };
+    }
+  }
+
+  /** What `--check-config` prints. */
+  async shownSettings(): Promise<string> {
+    const args = [this.main, '--check-config', '--config', join(this.directory, 'settings.yaml')];
+    return (await promisify(execFile)(nodeProgram, args, { env: this.environment })).stdout;
   }
 
   /** Processes of this server's jobs: something of its directories is in their command line, environment, working directory, root or open files. */

@@ -50,4 +50,36 @@ describe('the store command', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('none.yaml');
   });
+
+  it('moves tasks from one data directory to another, in their order, and says how many', async () => {
+    const other = join(directory, 'other');
+    const store = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 60_000 });
+    const tasks = [queuedTask(), queuedTask()];
+    for (const task of tasks) await store.insert(requestOf(task), task);
+    const lines = join(directory, 'lines');
+    const inUse = storeCommand('export', lines, '--data-dir', directory);
+    expect([inUse.status, inUse.stderr]).toEqual([1, expect.stringContaining('is in use: another tes-gateway process has it open')]);
+    await store.close();
+    expect(storeCommand('export', lines, '--data-dir', directory)).toMatchObject({ status: 0, stderr: '', stdout: `${lines}: 2 tasks\n` });
+    const first = storeCommand('import', lines, '--data-dir', other);
+    expect(first).toMatchObject({ status: 0, stderr: '', stdout: `${lines}: 2 tasks imported, 0 were there already\n` });
+    expect(storeCommand('import', lines, '--data-dir', other).stdout).toBe(`${lines}: 0 tasks imported, 2 were there already\n`);
+    const moved = await SqliteTaskStore.open({ path: join(other, 'tasks.sqlite'), maxDueMs: 60_000 });
+    expect((await moved.listOldest('', 10, 1e6)).items.map(({ task }) => task)).toEqual(tasks);
+    await moved.close();
+  });
+
+  it('fails with one line for what is no export, is not there, or cannot be asked of an embedded store', () => {
+    const file = join(directory, 'file');
+    writeFileSync(file, 'hello\n');
+    const here = ['--data-dir', directory];
+    expect(storeCommand('export', file, ...here).stderr).toMatch(/^there is no task store at .*\n$/);
+    expect(storeCommand('import', file, ...here)).toMatchObject({ status: 1, stderr: 'line 1: it is not JSON, or cut off\n' });
+    expect(storeCommand('import', join(directory, 'none'), ...here).stderr).toMatch(/^ENOENT.*\n$/);
+    expect(storeCommand('gone', 'somebody', ...here).stderr).toMatch(/^store\.type is sqlite: .*\n$/);
+  });
+
+  it('says in its help what becomes of tasks under way', () => {
+    expect(storeCommand('import', '--help').stdout).toMatch(/under way goes on only when the gateway that began it/);
+  });
 });

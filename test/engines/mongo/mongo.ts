@@ -36,20 +36,25 @@ async function startIn(directory: string, ...options: string[]): Promise<string>
 
 /** A mongod of one's own, to be killed, stopped and hindered; always the one that `install.sh` gives. Port and data outlive its end. */
 export class OwnMongo {
-  static async start(): Promise<OwnMongo> {
+  /** `prepare` may put `mongod.conf` and `query` into its directory, as start.sh reads them, and a file system below `data`. */
+  static async start(prepare: (directory: string) => void = () => undefined): Promise<OwnMongo> {
     const below = join(cacheDirectory, 'mongo');
     mkdirSync(below, { recursive: true });
     const directory = mkdtempSync(join(below, 'own-'));
+    prepare(directory);
     return new OwnMongo(directory, await startIn(directory));
   }
 
   private constructor(
-    private readonly directory: string,
+    readonly directory: string,
     readonly url: string,
   ) {}
 
   get pid(): number {
     return Number(readFileSync(join(this.directory, 'mongod.pid'), 'utf8'));
+  }
+  get port(): number {
+    return Number(new URL(this.url).port);
   }
 
   kill9(): void {
@@ -65,7 +70,10 @@ export class OwnMongo {
   }
 
   /** Hinders the commands of gateways, as `configureFailPoint: 'failCommand'` says; `mode` such as `{ times: 3 }`, 'alwaysOn' or 'off'. */
-  async hinder(mode: 'alwaysOn' | 'off' | { readonly times: number }, data: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  async hinder(
+    mode: 'alwaysOn' | 'off' | { readonly times: number } | { readonly skip: number },
+    data: Readonly<Record<string, unknown>> = {},
+  ): Promise<void> {
     const command = { configureFailPoint: 'failCommand', mode, ...(mode !== 'off' && { data: { ...data, appName: 'tes-gateway' } }) };
     await this.admin((admin) => admin.command(command));
   }

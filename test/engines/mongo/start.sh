@@ -2,6 +2,7 @@
 # Starts a real mongod, a replica set of one node on loopback, in a directory of its own and prints MONGODB_URI=...;
 # a second start finds the one that is up, a start after a stop or a kill finds the data and the port again.
 #   start.sh [--owner PID] [--member] DIR
+# Options of mongod may stand in DIR/mongod.conf, what a connection string needs for them (tls=true&...) in DIR/query.
 # As a member it is left for replica-set.mjs to make a set of several. With an owner the server ends by itself, by its pid, once every owner that was named has gone, however it went.
 set -eu
 . "$(dirname "$0")/../common.sh"
@@ -27,10 +28,13 @@ node=$engines_dir/../../node_modules/.bin/node
 [ -x "$node" ] || node=node
 
 # ready PORT: makes the set if there is none yet and waits until it takes writes.
-ready() { "$node" "$engines_dir/mongo/replica-set.mjs" "$1" 9>&-; }
+ready() { MONGO_QUERY=$(cat "$dir/query" 2>/dev/null || true) "$node" "$engines_dir/mongo/replica-set.mjs" "$1" 9>&-; }
 
 start() {
-  "$mongod" --dbpath "$dir/data" --port "$1" --bind_ip 127.0.0.1 --replSet rs0 --nounixsocket --pidfilepath "$dir/mongod.pid" \
+  port=$1
+  set --
+  [ ! -f "$dir/mongod.conf" ] || set -- --config "$dir/mongod.conf"
+  "$mongod" "$@" --dbpath "$dir/data" --port "$port" --bind_ip 127.0.0.1 --replSet rs0 --nounixsocket --pidfilepath "$dir/mongod.pid" \
     --wiredTigerCacheSizeGB 0.5 --oplogSize 256 --logpath "$dir/log" --logappend \
     --setParameter diagnosticDataCollectionEnabled=false --setParameter enableTestCommands=1 --setParameter ttlMonitorSleepSecs=1 \
     >"$dir/output" 2>&1 9>&- </dev/null &
