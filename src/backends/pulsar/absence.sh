@@ -35,10 +35,11 @@ members_of() { # JOB
   set -f
 }
 
-# Ends everything of a job; fails when that cannot be confirmed by two empty listings in a row.
-end_job() { # JOB
+# Ends everything of a job; fails when that cannot be confirmed by so many empty listings in a row: processes first, then containers.
+# Two are needed where somebody else may just be starting something.
+end_job() { # JOB LISTINGS
   empty=0 tries=0
-  while [ "$empty" -lt 2 ]; do
+  while [ "$empty" -lt "$2" ]; do
     [ "$tries" -lt 150 ] || return 1
     tries=$((tries + 1))
     members=$(members_of "$1")

@@ -79,7 +79,7 @@ case $verb in
   probe) probe "$@" >$answer.new ;;
   entries) entries >$answer.new ;;
   look) look "$@" >$answer.new ;;
-  end) { end_job "$1" && remove_groups "$1" && echo ended || echo left; } >$answer.new ;;
+  end) { end_job "$1" 2 && remove_groups "$1" && echo ended || echo left; } >$answer.new ;;
   names) names "$@" >$answer.new ;;
   remove) { rm -rf "../../$1" && echo removed || echo left; } >$answer.new ;;
 esac

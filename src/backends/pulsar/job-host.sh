@@ -17,13 +17,25 @@ close_job() {
     kill -KILL "$watcher"
     wait "$watcher"
   fi 2>/dev/null
-  end_job "$JOB" || note left 0
+  remove_containers
+  end_job "$JOB" 1 || note left 0
   count_breaches
   remove_groups "$JOB"
   list_trees || note unlisted 0
 }
 
 tell_result() { tell final; }
+
+# By their names, which saves finding them first; what this misses, the listing afterwards finds.
+remove_containers() {
+  [ -n "${ENGINE-}" ] || return 0
+  number=0 names=
+  while [ "$number" -lt "$EXECUTORS" ] && [ "$number" -le "${index:-0}" ]; do
+    names="$names $JOB-$number"
+    number=$((number + 1))
+  done
+  $ENGINE rm -f -v $names >/dev/null 2>&1
+}
 
 make_groups() {
   [ -n "$LIMIT_GROUPS" ] || return 0

@@ -3,12 +3,14 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import type { PulsarRestClient } from './pulsar-rest.client';
 import { errandCommandLine, SCRIPT } from './pulsar.manifest';
+import { meaningOf } from './pulsar.states';
 
 const ANSWER_BYTES = 16 << 20;
 const FIRST_LOOK_MS = 40;
 const LONGEST_LOOK_MS = 1000;
 const ERRAND_MS = 30_000;
 const FORGET_MS = 10_000;
+const END_TRIES = 25;
 
 /**
  * Short jobs of the gateway's own (errand.sh) for what the interface cannot say: what the worker has, whether a script lives, which
@@ -28,15 +30,27 @@ export class PulsarErrands {
   ): Promise<Buffer> {
     const id = `tes-errand-${randomBytes(8).toString('hex')}`;
     const limited = AbortSignal.any([signal, AbortSignal.timeout(ERRAND_MS)]);
+    let isAnswered = false;
     try {
       await this.client.setup(id, limited);
       await this.client.put(id, 'tool', SCRIPT, Buffer.from(this.script), limited);
       await this.client.submit(id, errandCommandLine(verb, words), limited);
-      return await this.answer(id, verb, limited);
+      const answer = await this.answer(id, verb, limited);
+      isAnswered = true;
+      return answer;
     } finally {
       // Also when the caller has given up: nobody else knows of it.
-      await this.client.remove(id, AbortSignal.timeout(FORGET_MS)).catch(() => undefined);
+      await this.forget(id, isAnswered, AbortSignal.timeout(FORGET_MS)).catch(() => undefined);
     }
+  }
+
+  /** Pulsar notes an end only when it is asked; what is removed before stays in its list of active jobs until its next start. */
+  private async forget(id: string, isAnswered: boolean, signal: AbortSignal): Promise<void> {
+    if (!isAnswered) await this.client.cancel(id, signal);
+    for (let tries = 0; tries < END_TRIES && meaningOf(await this.client.status(id, signal)) !== 'over'; tries += 1) {
+      await pause(FIRST_LOOK_MS, undefined, { signal });
+    }
+    await this.client.remove(id, signal);
   }
 
   private async answer(id: string, verb: string, signal: AbortSignal): Promise<Buffer> {
@@ -46,8 +60,8 @@ export class PulsarErrands {
       const status = await this.client.status(id, signal);
       const file = await this.client.get(id, 'answer', ANSWER_BYTES, signal);
       if (file) return file.bytes;
-      if (status !== 'preprocessing' && status !== 'queued' && status !== 'running' && status !== null) {
-        throw new BackendError(`the Pulsar server of ${this.backend} ended a short job (${verb}) without an answer: ${status}`, {
+      if (meaningOf(status) === 'over') {
+        throw new BackendError(`the Pulsar server of ${this.backend} ended a short job (${verb}) without an answer`, {
           retryable: true,
         });
       }
