@@ -73,6 +73,7 @@ class Gateway {
   }
 }
 
+const commandLine = ({ child }: Gateway): readonly string[] => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0');
 const tell = (...flags: string[]) =>
   run(process.execPath, [main, ...flags]).catch((error: { code: number; stdout: string; stderr: string }) => error);
 const TASK = { executors: [{ image: 'busybox', command: ['true'] }] };
@@ -126,6 +127,15 @@ describe('the command', () => {
 });
 
 describe('a running gateway', () => {
+  it('gives new objects little room of its own accord, under the pid it was started with, or what the operator gives', async () => {
+    const plain = new Gateway();
+    await plain.url();
+    expect(commandLine(plain)).toContain('--max-semi-space-size=8');
+    const given = new Gateway(['--data_dir', join(folder, 'other')], { NODE_OPTIONS: '--max-semi-space-size=16' });
+    await given.url();
+    expect(commandLine(given)).not.toContain('--max-semi-space-size=8');
+  });
+
   it('is alive, ready and measured', async () => {
     const gateway = new Gateway();
     const url = await gateway.url();
