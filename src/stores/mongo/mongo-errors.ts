@@ -37,7 +37,7 @@ export function isDuplicate(error: unknown): boolean {
 
 /** True when a write that failed so may have happened all the same. */
 export function isUncertain(error: unknown): boolean {
-  if (error instanceof TooSlow) return true;
+  if (error instanceof TooSlow || isOfSocket(error)) return true;
   if (!(error instanceof MongoError)) return false;
   if (error instanceof mongo.MongoServerSelectionError || error instanceof mongo.MongoNotConnectedError) return false;
   return (
@@ -65,7 +65,8 @@ export function isRefusal(error: unknown): boolean {
 
 /** A fault of the database or the way to it as `StoreError`; anything else is a bug and stays what it is. */
 export function toStoreError(error: unknown): unknown {
-  if (error instanceof StoreError || !(error instanceof MongoError || error instanceof TooSlow || isAbort(error))) return error;
+  if (error instanceof StoreError) return error;
+  if (!(error instanceof MongoError || error instanceof TooSlow || isAbort(error) || isOfSocket(error))) return error;
   const refused = error instanceof MongoServerError && typeof error.code === 'number' ? REFUSALS[error.code] : undefined;
   return new StoreError('The task store cannot be used at the moment', {
     retryable: true,
@@ -73,6 +74,13 @@ export function toStoreError(error: unknown): unknown {
     internal: `The task store failed: ${refused ?? (error as Error).message}`,
     cause: error,
   });
+}
+
+/** A connection that ends while a command is being written: the driver passes on the socket's own error. */
+function isOfSocket(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { syscall, code } = error as NodeJS.ErrnoException;
+  return syscall !== undefined || code === 'ERR_STREAM_DESTROYED';
 }
 
 function isAbort(error: unknown): boolean {
