@@ -53,6 +53,12 @@ describeMongo('the store on its own', (url) => {
       expect(indexes).toHaveLength(14);
     });
 
+    it('waits for an index that takes longer than any answer may', async () => {
+      await failPoint({ times: 1 }, { failCommands: ['createIndexes'], blockConnection: true, blockTimeMS: 7000 });
+      await open('patient', { limits: { query: 1500 } });
+      expect(await connection.collection('tasks').indexes()).toHaveLength(14);
+    });
+
     it('that was cut off in the middle is finished by the next', async () => {
       await connection.collection('tasks').createIndex({ place: -1 });
       await connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 0, storeId: 'x' } as { _id: string });

@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import { mongo } from 'mongoose';
 import { StoreError } from '../../ports/errors';
 import type { MongoConnection } from './mongo-connection';
 
 /** One step from version n to n + 1. Never changed once released; a new one is added at the end. Repeatable: it may be cut off anywhere. */
 interface Migration {
   readonly about: string;
-  readonly apply: (connection: MongoConnection, onProgress: (line: string) => void) => Promise<void>;
+  readonly apply: (connection: MongoConnection, onProgress: (line: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
 const MIGRATIONS: readonly Migration[] = [{ about: 'collections and indexes of version 1', apply: createIndexes }];
@@ -16,9 +17,9 @@ const TELL_MS = 5000;
 
 /**
  * Brings the database to this program's version and answers the store's id. Several gateways may do so at once: every step is repeatable
- * and the server makes one index once. Throws `StoreError` when a newer program has been here.
+ * and the server makes one index once. Throws `StoreError` when a newer program has been here, or when it is told to stop.
  */
-export async function migrate(connection: MongoConnection, onProgress: (line: string) => void): Promise<string> {
+export async function migrate(connection: MongoConnection, onProgress: (line: string) => void, signal: AbortSignal): Promise<string> {
   const { meta } = connection.collections;
   const newest = MIGRATIONS.length;
   // The id is made by whoever comes first.
@@ -40,7 +41,7 @@ export async function migrate(connection: MongoConnection, onProgress: (line: st
     const step = MIGRATIONS[at];
     if (step === undefined) break;
     onProgress(`task store: making ${step.about}`);
-    await step.apply(connection, onProgress);
+    await step.apply(connection, onProgress, signal);
     await connection.call(() => meta.updateOne({ _id: SCHEMA, version: at }, { $set: { version: at + 1 } }, connection.limit));
   }
   return String(schema?.['storeId']);
@@ -53,7 +54,7 @@ function tooNew(version: number, newest: number): StoreError {
   });
 }
 
-async function createIndexes(connection: MongoConnection, onProgress: (line: string) => void): Promise<void> {
+async function createIndexes(connection: MongoConnection, onProgress: (line: string) => void, signal: AbortSignal): Promise<void> {
   for (const model of connection.models) {
     for (const [fields, options] of model.schema.indexes()) {
       const name = `${model.collection.collectionName}(${Object.keys(fields).join(', ')})`;
@@ -63,10 +64,24 @@ async function createIndexes(connection: MongoConnection, onProgress: (line: str
       }, TELL_MS);
       try {
         // As long as it takes: an index of millions of tasks is not a query.
-        await connection.callUnlimited(() => model.collection.createIndex(fields as Record<string, 1 | -1>, definedOnly(options)));
+        const make = () => model.collection.createIndex(fields as Record<string, 1 | -1>, definedOnly(options));
+        await untilMade(() => connection.callUnlimited(make), signal);
       } finally {
         clearInterval(told);
       }
+    }
+  }
+}
+
+/** The server goes on with an index although the connection it was asked for on has timed out; asked again, it answers when it is made. */
+async function untilMade(make: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await make();
+      return;
+    } catch (error) {
+      const isUnderWay = error instanceof StoreError && error.cause instanceof mongo.MongoNetworkTimeoutError;
+      if (!isUnderWay || signal.aborted) throw error;
     }
   }
 }

@@ -58,7 +58,7 @@ export class Opening {
   private async once(): Promise<OpenStore> {
     const connection = await MongoConnection.open(this.options);
     try {
-      const storeId = await migrate(connection, (line) => this.tell(line));
+      const storeId = await migrate(connection, (line) => this.tell(line), this.stopping.signal);
       const clock = new StoreClock(await connection.serverTime(), this.options.monotonicNow ?? (() => performance.now()));
       await pullBack(connection, this.options, clock.now(), (line) => this.tell(line));
       if (this.stopping.signal.aborted) throw closedError();
