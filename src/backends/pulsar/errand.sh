@@ -60,9 +60,10 @@ look() { # JOB
   echo dead
 }
 
-# Every job of this gateway that still has a directory: name, age in seconds.
+# Every job of this gateway that still has a directory: name, age in seconds. Errands of gateways that died meanwhile go: none lasts a minute.
 names() { # OWNER
   now=$(date +%s)
+  find ../.. -mindepth 1 -maxdepth 1 -name 'tes-errand-*' -mmin +10 -exec rm -rf {} +
   for mark in ../../*/metadata/tes/mark; do
     word= owner=
     { read -r word owner <"$mark"; } 2>/dev/null

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PulsarBackend } from '../../../src/backends/pulsar/pulsar.backend';
 import { commandLine } from '../../../src/backends/pulsar/pulsar.manifest';
@@ -151,5 +151,20 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     expect(await unknown.health(never)).toEqual({ ok: false, detail: expect.stringContaining('(500)') as string });
     expect(await backend.health(never)).toEqual({ ok: true, detail: expect.stringMatching(/^Pulsar 0\.16\.0, bubblewrap /) as string });
     await Promise.all([wrong.close(), unknown.close()]);
+  });
+
+  it('keeps directories for ever: the sweep finds jobs that nobody remembers, and clears errands that a crash cut short', async () => {
+    const job = shellJob('true');
+    await driver.carryOut(job);
+    const errand = join(pulsar.staging, 'tes-errand-0123456789abcdef');
+    mkdirSync(join(errand, 'metadata'), { recursive: true });
+    expect((await backend.list(never)).map(({ name }) => name)).toEqual([job.name]);
+    expect(existsSync(errand)).toBe(true);
+    utimesSync(errand, new Date(0), new Date(0));
+    await backend.list(never);
+    expect(existsSync(errand)).toBe(false);
+    const other = backendWith({ instance: 'another-gateway' });
+    expect(await other.list(never)).toEqual([]);
+    await other.close();
   });
 });

@@ -1,0 +1,241 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TesState, TesTask } from '../../../src/task/tes';
+import { Random, SEED } from '../../random';
+import { describeEngine } from '../engines';
+import type { Engine } from '../engines';
+import type { RunningServer, ServerOptions } from '../server';
+import { processesNaming, startServer } from '../server';
+import { eventually, TesClient } from '../tes-client';
+import { Witness } from '../witness';
+import { OwnPulsar } from './pulsar';
+
+const KILLS = 10;
+const TASKS_EACH = 4;
+
+const entryOf = (pulsar: OwnPulsar, engine: Engine, more: object = {}): Record<string, unknown> => ({
+  name: 'far',
+  type: 'pulsar',
+  url: pulsar.url,
+  token: pulsar.token,
+  runtime: engine.name,
+  network: 'host',
+  slots: 8,
+  cpus: 16,
+  ram_gb: 64,
+  environment: engine.env,
+  ...more,
+});
+
+const serve = (engine: Engine, backends: readonly object[], settings: object = {}): Promise<RunningServer> => {
+  const options: ServerOptions = {
+    engine,
+    settings: { backends, local: { kill_grace_seconds: 1 }, retry: { first_delay_seconds: 0.1, attempts: 20 }, ...settings },
+  };
+  return startServer(options);
+};
+
+/** Clean-up follows the terminal state. An errand that a kill cut short is the sweep's. */
+async function nothingIsLeft(pulsar: OwnPulsar, ids: readonly string[]): Promise<void> {
+  let left: readonly string[] = [];
+  await eventually('no directory and no process of the tasks', () => {
+    left = [...pulsar.jobs(), ...processesNaming(ids).map(({ commandLine }) => commandLine)].filter(
+      (one) => !one.startsWith('tes-errand-'),
+    );
+    return left.length === 0 ? true : undefined;
+  }).catch((error: unknown) => {
+    throw new Error(`left behind:\n${left.join('\n')}`, { cause: error });
+  });
+}
+
+for (const name of ['bubblewrap', 'podman'] as const) {
+  describeEngine(name, 'tasks on a real Pulsar', (engine) => {
+    let pulsar: OwnPulsar;
+    let server: RunningServer;
+
+    beforeAll(async () => {
+      pulsar = await OwnPulsar.start();
+      server = await serve(engine(), [entryOf(pulsar, engine())]);
+    }, 300_000);
+    afterAll(async () => {
+      await server.remove();
+      await pulsar.remove();
+    });
+
+    it('carries inputs there and outputs and streams back, and leaves nothing', async () => {
+      const input = Buffer.alloc(3 << 20, 'pulsar\n');
+      writeFileSync(join(server.files, 'in'), input);
+      const id = await server.client.create({
+        inputs: [
+          { url: join(server.files, 'in'), path: '/data/in' },
+          { content: 'from the request', path: '/data/note' },
+        ],
+        outputs: [
+          { url: join(server.files, 'copy'), path: '/data/copy' },
+          { url: join(server.files, 'said'), path: '/data/said' },
+          { url: join(server.files, 'all'), path: '/results', type: 'DIRECTORY' },
+        ],
+        executors: [
+          {
+            image: engine().images.busybox,
+            command: ['sh', '-c', 'cp in copy; mkdir -p /results/below; echo x >/results/below/x; cat note; echo oops >&2'],
+            workdir: '/data',
+            stdout: '/data/said',
+          },
+        ],
+      });
+      const task = await server.client.ended(id);
+      expect([task.state, task.logs?.[0]?.logs?.[0]]).toMatchObject([
+        'COMPLETE',
+        { exit_code: 0, stdout: 'from the request', stderr: 'oops\n' },
+      ]);
+      expect(readFileSync(join(server.files, 'copy')).equals(input)).toBe(true);
+      expect(readFileSync(join(server.files, 'said'), 'utf8')).toBe('from the request');
+      expect(readFileSync(join(server.files, 'all', 'below', 'x'), 'utf8')).toBe('x\n');
+      expect(task.logs?.[0]?.outputs?.map(({ size_bytes }) => size_bytes).sort()).toEqual(['16', '2', String(input.length)]);
+      await nothingIsLeft(pulsar, [id]);
+    });
+
+    it('tells an executor that failed from a task that the system failed', async () => {
+      const failed = await server.client.ended(
+        await server.client.create({ executors: [{ image: engine().images.busybox, command: ['sh', '-c', 'echo no >&2; exit 3'] }] }),
+      );
+      expect([failed.state, failed.logs?.[0]?.logs?.[0]]).toMatchObject(['EXECUTOR_ERROR', { exit_code: 3, stderr: 'no\n' }]);
+    });
+
+    it('really ends a cancelled program that forked twice, and gives its slot to the next task within 10 s', async () => {
+      const only = await serve(engine(), [entryOf(pulsar, engine(), { slots: 1 })]);
+      try {
+        const script = '(setsid sh -c "sleep 1001; true" &); (sleep 1002 & ); echo ready; sleep 1000; true';
+        const id = await only.client.create({ executors: [{ image: engine().images.busybox, command: ['sh', '-c', script] }] });
+        const waiting = await only.client.create({ executors: [{ image: engine().images.busybox, command: ['true'] }] });
+        await eventually('the program to be ready', async () => {
+          const task = await only.client.json<{ logs?: readonly { logs?: readonly { stdout?: string }[] }[] }>(
+            'GET',
+            `/tasks/${id}?view=FULL`,
+          );
+          return task.logs?.[0]?.logs?.[0]?.stdout?.includes('ready') === true || sleeps().length >= 3 || undefined;
+        });
+        expect((await only.client.get(waiting, 'MINIMAL')).state).toBe('QUEUED');
+        const from = performance.now();
+        await only.client.cancel(id);
+        expect((await only.client.ended(id)).state).toBe('CANCELED');
+        expect(sleeps()).toEqual([]);
+        expect(performance.now() - from).toBeLessThan(10_000);
+        expect((await only.client.ended(waiting)).state).toBe('COMPLETE');
+        await nothingIsLeft(pulsar, [id, waiting]);
+      } finally {
+        await only.remove();
+      }
+    });
+  });
+}
+
+/** Programs that only the test above starts. */
+const sleeps = (): readonly string[] =>
+  processesNaming(['sleep 1000', 'sleep 1001', 'sleep 1002'])
+    .map(({ commandLine }) => commandLine)
+    .filter((line) => /^sleep 100[012]$/.test(line));
+
+describeEngine('bubblewrap', 'a gateway and a Pulsar killed at random moments', (engine) => {
+  let witness: Witness;
+  let pulsar: OwnPulsar;
+  let server: RunningServer;
+
+  beforeAll(async () => {
+    witness = await new Witness().start();
+    pulsar = await OwnPulsar.start();
+    server = await serve(engine(), [entryOf(pulsar, engine())], { logs: { level: 'warn' } });
+  }, 300_000);
+  afterAll(async () => {
+    await server.remove();
+    await pulsar.remove();
+    await witness.stop();
+  });
+
+  it(`loses no task and starts nothing twice in an attempt over ${KILLS} kills (TES_GATEWAY_SEED=${SEED})`, async () => {
+    const random = new Random(SEED);
+    const known: { id: string; label: string; cancelAsked: boolean }[] = [];
+    let made = 0;
+    const once = async (): Promise<void> => {
+      const label = `p${(made += 1)}`;
+      const work = random.pick(['true', 'sleep 1.5', 'sleep 4']);
+      const id = await server.client.create({
+        name: label,
+        resources: { cpu_cores: 1, ram_gb: 0.1 },
+        inputs: [{ content: label, path: '/data/in' }],
+        outputs: [{ url: join(server.files, label), path: '/data/out' }],
+        executors: [
+          {
+            image: engine().images.busybox,
+            command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${work}; cat /data/in >/data/out`],
+          },
+        ],
+      });
+      const task = { id, label, cancelAsked: random.next() < 0.2 };
+      known.push(task);
+      if (task.cancelAsked) await server.client.cancel(id);
+    };
+    for (let kill = 0; kill < KILLS; kill += 1) {
+      const loaded = Promise.allSettled(Array.from({ length: TASKS_EACH }, once));
+      await new Promise((resolve) => setTimeout(resolve, random.between(50, 3000)));
+      if (random.next() < 0.5) {
+        await server.kill9();
+        await loaded;
+        await server.start();
+      } else {
+        pulsar.kill9();
+        await loaded;
+        await pulsar.startAgain();
+      }
+    }
+    expect(known.length).toBeGreaterThan(KILLS);
+    const wrong: string[] = [];
+    for (const task of known) {
+      const { state } = await server.client.ended(task.id, 240_000);
+      const right: readonly (TesState | undefined)[] = task.cancelAsked ? ['CANCELED', 'COMPLETE'] : ['COMPLETE'];
+      if (!right.includes(state)) wrong.push(`${task.label} is ${String(state)}`);
+      const { attempt } = await new TesClient(server.url).json<{ attempt: number }>('GET', `/ext/v1/tasks/${task.id}`);
+      const starts = witness.count('hit', `${task.label}-start`);
+      if (starts > attempt) wrong.push(`${task.label} started ${starts} times in ${attempt} attempts`);
+      if (state === 'COMPLETE' && readFileSync(join(server.files, task.label), 'utf8') !== task.label) wrong.push(`${task.label}: output`);
+    }
+    expect(wrong).toEqual([]);
+    await nothingIsLeft(
+      pulsar,
+      known.map(({ id }) => id),
+    );
+  }, 600_000);
+});
+
+describeEngine('bubblewrap', 'two Pulsars', (engine) => {
+  it('let the tasks of the one go on while the other is away; its own wait for it, and it gets no new ones', async () => {
+    const [near, far] = await Promise.all([OwnPulsar.start(), OwnPulsar.start()]);
+    const server = await serve(engine(), [entryOf(near, engine(), { name: 'near' }), entryOf(far, engine(), { name: 'away' })]);
+    try {
+      const task = (backend: string | undefined, command: string): object => ({
+        ...(backend === undefined ? {} : { resources: { backend_parameters: { backend } } }),
+        executors: [{ image: engine().images.busybox, command: ['sh', '-c', command] }],
+      });
+      const waiting = await server.client.create(task('away', 'sleep 3; echo kept'));
+      await server.client.until(waiting, ['RUNNING']);
+      await far.stop();
+      await eventually('the gateway to see that it is away', async () => {
+        const ready = await fetch(`${server.url}/readyz`);
+        const { backends } = (await ready.json()) as { backends: Record<string, { ok: boolean }> };
+        return backends['away']?.ok === false || undefined;
+      });
+      const others = await Promise.all(Array.from({ length: 4 }, () => server.client.create(task(undefined, 'true'))));
+      for (const id of others) expect((await server.client.ended(id)).state).toBe('COMPLETE');
+      expect((await server.client.get(waiting, 'MINIMAL')).state).toBe('RUNNING');
+      await far.startAgain();
+      const ended: TesTask = await server.client.ended(waiting, 120_000);
+      expect([ended.state, ended.logs?.[0]?.logs?.[0]?.stdout]).toEqual(['COMPLETE', 'kept\n']);
+      await nothingIsLeft(near, others);
+      await nothingIsLeft(far, [waiting]);
+    } finally {
+      await server.remove();
+      await Promise.all([near.remove(), far.remove()]);
+    }
+  }, 300_000);
+});
