@@ -4,6 +4,7 @@ import type { RunningServer } from '../server';
 import { prepareServer, startServer } from '../server';
 import { eventually, Refused } from '../tes-client';
 import { describeMongo, OwnMongo } from './mongo';
+import { TcpProxy } from './tcp-proxy';
 
 const task = (command = 'true') => ({ executors: [{ image: 'localhost/busybox:latest', command: ['sh', '-c', command] }] });
 
@@ -131,5 +132,95 @@ describeMongo('faults of the database under a gateway', () => {
     expect(new Set(ids).size).toBe(ids.length);
     expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
     expect(ids.length).toBeLessThanOrEqual(acknowledged.length + refusals.length);
+  }, 240_000);
+
+  it('every query has a limit on the server: when that is over the answer is 503, and nothing hangs', async () => {
+    const running = (server = await startServer({ engine, settings: settings('limit') }));
+    const id = await running.client.create(task('sleep 5; echo lasted'));
+    await running.client.until(id, ['RUNNING']);
+    const limit = (mode: 'alwaysOn' | 'off') =>
+      mongod.admin((admin) => admin.command({ configureFailPoint: 'maxTimeAlwaysTimeOut', mode }));
+    await limit('alwaysOn');
+    try {
+      await expect(running.client.create(task())).rejects.toMatchObject({ status: 503 });
+      await expect(running.client.get(id)).rejects.toMatchObject({ status: 503 });
+      await expect(running.client.list('view=FULL')).rejects.toMatchObject({ status: 503 });
+      await expect(running.client.cancel(id)).rejects.toMatchObject({ status: 503 });
+      await eventually('it to say so', async () => ((await answers(running, '/readyz')) === 503 ? true : undefined));
+    } finally {
+      await limit('off');
+    }
+    await ready(running);
+    const { state, logs } = await running.client.ended(id, 120_000);
+    expect([state, logs?.[0]?.logs?.[0]?.stdout]).toEqual(['COMPLETE', 'lasted\n']);
+  }, 240_000);
+
+  it('away again in the middle of the start: the gateway goes on and begins when the database is back', async () => {
+    const running = (server = await prepareServer({ engine, settings: settings('vanishing') }));
+    // The two that open the store are answered; whatever comes then is cut off.
+    await mongod.hinder({ skip: 2 }, { failCommands: ['find', 'count', 'aggregate'], namespace: 'vanishing.tasks', closeConnection: true });
+    try {
+      await running.start({ ready: false });
+      await eventually('the failure', () => (running.log().includes('could not be looked for') ? true : undefined), 120_000);
+      await eventually('the gateway to listen', async () => ((await answers(running, '/healthz')) === 200 ? true : undefined), 120_000);
+    } finally {
+      await mongod.hinder('off');
+    }
+    await ready(running);
+    expect((await running.client.ended(await running.client.create(task()), 120_000)).state).toBe('COMPLETE');
+  }, 240_000);
+
+  describe('on the way to it', () => {
+    let proxy: TcpProxy;
+    beforeEach(async () => {
+      proxy = await new TcpProxy(mongod.port).start();
+    });
+    afterEach(() => proxy.stop());
+
+    it('a reset of every connection, again and again: what is acknowledged is there once, nothing is answered 500', async () => {
+      const url = `mongodb://127.0.0.1:${proxy.port}/?directConnection=true`;
+      const running = (server = await startServer({ engine, settings: { store: { type: 'mongodb', url, database: 'resets' } } }));
+      const acknowledged: string[] = [];
+      const refusals: unknown[] = [];
+      let loading = true;
+      const client = async (): Promise<void> => {
+        while (loading) {
+          await running.client.create(task()).then(
+            (id) => acknowledged.push(id),
+            (error: unknown) => refusals.push(error),
+          );
+        }
+      };
+      const clients = Array.from({ length: 4 }, client);
+      for (let reset = 0; reset < 10; reset += 1) {
+        const before = acknowledged.length;
+        await eventually('creates to be taken', () => acknowledged.length > before + 3 || undefined, 60_000);
+        proxy.reset();
+      }
+      loading = false;
+      await Promise.all(clients);
+      expect(proxy.ended).toBeGreaterThan(20);
+      for (const error of refusals) expect(error).toMatchObject({ status: 503 });
+      for (const id of acknowledged) expect((await running.client.ended(id, 120_000)).state).toBe('COMPLETE');
+      const ids = await listed(running);
+      expect(new Set(ids).size).toBe(ids.length);
+      expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
+      expect(ids.length).toBeLessThanOrEqual(acknowledged.length + refusals.length);
+    }, 400_000);
+  });
+
+  it("tasks near the limit of a document come back whole, one beyond what it can hold is refused as the client's fault", async () => {
+    const running = (server = await startServer({
+      engine,
+      settings: { ...settings('large'), api: { content_limit_bytes: 16 * 2 ** 20 } },
+    }));
+    const content = 'ä'.repeat(7_900_000);
+    const id = await running.client.create({ ...task('wc -c < /in/large'), inputs: [{ path: '/in/large', type: 'FILE', content }] });
+    const ended = await running.client.ended(id, 120_000);
+    expect([ended.state, ended.logs?.[0]?.logs?.[0]?.stdout?.trim()]).toEqual(['COMPLETE', String(2 * content.length)]);
+    expect(ended.inputs?.[0]?.content === content).toBe(true);
+    const tags = Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`t${index}`, '']));
+    await expect(running.client.create({ ...task(), tags })).rejects.toMatchObject({ status: 400 });
+    expect(await listed(running)).toEqual([id]);
   }, 240_000);
 });
