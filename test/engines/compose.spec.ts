@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Composed } from './compose/composed';
-import { describeEngine } from './engines';
+import { Composed, describeComposed } from './compose/composed';
 import { TesClient, eventually } from './tes-client';
 
 const BUSYBOX = 'localhost/busybox:latest';
@@ -19,7 +18,7 @@ const lasting = (name: string, seconds: number) => ({
   executors: [{ image: BUSYBOX, command: ['sh', '-c', `sleep ${seconds}; echo done`] }],
 });
 
-describeEngine('docker', "the project's own docker-compose.yaml", () => {
+describeComposed("the project's own file", () => {
   let composed: Composed;
   let gateway: TesClient;
   let balanced: TesClient;
@@ -70,7 +69,7 @@ describeEngine('docker', "the project's own docker-compose.yaml", () => {
     for (const service of ['gateway', 'mongo', 'balancer']) {
       const status = await composed.compose('exec', '-T', service, 'cat', '/proc/1/status');
       expect(status).toMatch(/^Uid:\t(?!0\t)/m);
-      expect(status).toMatch(/^CapEff:\t0+$/m);
+      expect(status).toMatch(/^CapBnd:\t0+$/m);
       expect(status).toMatch(/^NoNewPrivs:\t1$/m);
       await expect(composed.compose('exec', '-T', '--user', '0', service, 'sh', '-c', 'echo >/usr/bin/written')).rejects.toThrow(
         'Read-only file system',
@@ -118,13 +117,24 @@ describeEngine('docker', "the project's own docker-compose.yaml", () => {
     expect(await composed.docker('ps', '-q', '--filter', 'label=tes-gateway.job')).toBe('');
   });
 
-  it('goes on behind the balancer while one of two gateways is dead', async () => {
-    await composed.compose('kill', 'gateway');
+  it('goes on behind the balancer while one of two gateways is dead, and does its task when it is declared gone', async () => {
+    const lost = await balanced.create(lasting('lost', 20));
+    await balanced.until(lost, ['RUNNING']);
+    const holders = ['ps', '--filter', 'label=tes-gateway.job', '--format', '{{.Label "tes-gateway.instance"}}'];
+    const holder = await eventually('the container of the task', async () => (await composed.docker(...holders)) || undefined);
+    const [dead, other] = holder === 'gateway-1' ? ['gateway', 'gateway-2'] : ['gateway-2', 'gateway'];
+    await composed.compose('kill', dead);
     const ids = [];
     for (let index = 0; index < 6; index++) ids.push(await balanced.create(counting(`balanced-${index}`)));
-    for (const id of ids) expect((await balanced.ended(id)).state).toBe('COMPLETE');
-    await composed.compose('start', 'gateway');
+    for (const id of ids) expect((await balanced.ended(id, 90_000)).state).toBe('COMPLETE');
+    expect((await balanced.get(lost)).state).toBe('RUNNING');
+    const store = ['exec', '-T', other, 'node', '/app/dist/store.main.js'];
+    expect(await composed.compose(...store, 'gone', '--force', holder)).toContain(`1 tasks do not wait for ${holder} any more`);
+    expect((await balanced.ended(lost, 90_000)).state).toBe('COMPLETE');
+    await composed.compose(...store, 'export', '--finished', '/files/tasks.jsonl');
+    expect(await composed.compose('exec', '-T', other, 'cat', '/files/tasks.jsonl')).toContain(lost);
+    await composed.compose('start', dead);
     await ready(8080);
     expect((await gateway.list('name_prefix=balanced-')).tasks).toHaveLength(6);
-  });
+  }, 300_000);
 });

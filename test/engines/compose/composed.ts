@@ -131,3 +131,21 @@ export class Composed {
     return `unix://${daemonDirectory}/docker.sock`;
   }
 }
+
+function whyAbsent(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return "a docker daemon of the tests' own needs Linux and root";
+  const found = (process.env['PATH'] ?? '').split(':').some((directory) => directory !== '' && existsSync(join(directory, 'dockerd')));
+  return found ? undefined : 'dockerd is not installed';
+}
+
+/** A suite on `docker compose`; where it cannot be had it is one skipped line with the reason, and with CI=true a failure. */
+export function describeComposed(title: string, body: () => void): void {
+  const absent = whyAbsent();
+  if (absent === undefined || process.env['CI'] === 'true') {
+    describe(`docker compose: ${title}`, body);
+    return;
+  }
+  describe.skip(`docker compose: ${title}`, () => {
+    it(`cannot be had here: ${absent}`, () => undefined);
+  });
+}
