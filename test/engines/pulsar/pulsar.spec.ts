@@ -30,7 +30,12 @@ const entryOf = (pulsar: OwnPulsar, engine: Engine, more: object = {}): Record<s
 const serve = (engine: Engine, backends: readonly object[], settings: object = {}): Promise<RunningServer> => {
   const options: ServerOptions = {
     engine,
-    settings: { backends, local: { kill_grace_seconds: 1 }, retry: { first_delay_seconds: 0.1, attempts: 20 }, ...settings },
+    settings: {
+      backends,
+      local: { kill_grace_seconds: 1 },
+      retry: { first_delay_seconds: 0.1, longest_delay_seconds: 2, attempts: 20 },
+      ...settings,
+    },
   };
   return startServer(options);
 };
