@@ -48,7 +48,7 @@ export async function mongoPages(bench) {
   const stored = bench.many.toLocaleString('en');
   for (const [name, filter] of Object.entries(FILTERS)) {
     for (const deep of [false, true]) {
-      const row = `page-${name}`.replaceAll(' + ', '-');
+      const row = `page-${name}${deep ? '-deep' : ''}`.replaceAll(' + ', '-');
       if (bench.wants(row)) await pageRow(bench, row, `${name}, ${deep ? 'deep' : 'first page'}`, [few, many], filter, deep);
     }
   }
