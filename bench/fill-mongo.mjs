@@ -85,9 +85,9 @@ function taskOf(number, count, now, id) {
 }
 
 async function fill(dist, url, database, count) {
-  const require = createRequire(join(dist, 'main.js'));
-  const { MongoTaskStore } = require('./stores/mongo/mongo-task-store.js');
-  const { taskId } = require('./engine/task-id.js');
+  const require = createRequire(import.meta.url);
+  const { MongoTaskStore } = require(join(dist, 'stores/mongo/mongo-task-store.js'));
+  const { taskId } = require(join(dist, 'engine/task-id.js'));
   const client = await new mongoose.mongo.MongoClient(url).connect();
   const open = (onProgress) => MongoTaskStore.open({ url, database, instance: 'fill', maxDueMs: 60 * MINUTE, onProgress });
   const store = await open();

@@ -7,12 +7,13 @@ import { createInterface } from 'node:readline';
 import { root } from '../scripts/steps.mjs';
 
 const { dist, url, database, instance, pollMs } = JSON.parse(process.argv[2]);
-const require = createRequire(join(dist, 'main.js'));
-const { MongoTaskStore } = require('./stores/mongo/mongo-task-store.js');
-const { Engine } = require('./engine/engine.js');
-const { BackendRegistry, StorageRegistry } = require('./ports/registries.js');
-const { loadSettings } = require('./config/settings.js');
-const { engineSettings } = require('./settings-slices.js');
+const require = createRequire(import.meta.url);
+const part = (name) => require(join(dist, name));
+const { MongoTaskStore } = part('stores/mongo/mongo-task-store.js');
+const { Engine } = part('engine/engine.js');
+const { BackendRegistry, StorageRegistry } = part('ports/registries.js');
+const { loadSettings } = part('config/settings.js');
+const { engineSettings } = part('settings-slices.js');
 
 /** `[job, ms]` of every look. */
 let looks = [];

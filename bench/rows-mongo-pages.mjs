@@ -28,16 +28,17 @@ function layoutOf(bench) {
 /** A database with so many tasks; made once for each count and layout, and kept. */
 export async function filledDatabase(bench, count) {
   const { client, url } = bench.mongo;
-  const family = `tes_filled_${count}_`;
-  const name = `${family}${layoutOf(bench)}`;
-  const done = await client.db(name).collection('filled').findOne({});
-  if (done !== null) return name;
+  const layout = layoutOf(bench);
   const { databases } = await client.db('admin').command({ listDatabases: 1, nameOnly: true });
-  for (const old of databases) if (old.name.startsWith(family)) await client.db(old.name).dropDatabase();
+  for (const { name } of databases.filter(({ name }) => name.startsWith(`tes_filled_${count}_`))) {
+    if ((await client.db(name).collection('filled').findOne({}))?.layout === layout) return name;
+    await client.db(name).dropDatabase();
+  }
+  const name = `tes_filled_${count}_${layout}`;
   bench.say(`filling a database with ${count} tasks (once; kept in ${bench.cache}/mongo)`);
   const args = [join(import.meta.dirname, 'fill-mongo.mjs'), dirname(bench.main), url, name, String(count)];
   await finished(spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] }), bench.say);
-  await client.db(name).collection('filled').insertOne({ count });
+  await client.db(name).collection('filled').insertOne({ count, layout });
   return name;
 }
 
