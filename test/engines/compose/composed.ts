@@ -102,8 +102,8 @@ export class Composed {
     if (known !== undefined) return known.port;
     const socket = join(this.directory, `door-${published}`);
     const pid = readFileSync(join(daemonDirectory, 'docker.pid'), 'utf8').trim();
-    const door = ['-t', pid, '-n', process.execPath, join(__dirname, 'door.mjs'), socket, String(published)];
-    const child = spawn('nsenter', door, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const door = [pid, process.execPath, socket, String(published)];
+    const child = spawn(join(__dirname, 'door.sh'), door, { stdio: ['pipe', 'pipe', 'inherit'] });
     await new Promise((resolve, reject) => child.once('error', reject).stdout.once('data', resolve));
     const server = createServer((near) => {
       const far = connect(socket);
