@@ -12,6 +12,7 @@ export class PulsarWorker {
   facts: WorkerFacts | undefined;
   /** bubblewrap: the worker's own directories. */
   entries: ReadonlyMap<string, readonly HostEntry[]> | undefined;
+  private isFresh = false;
 
   constructor(
     private readonly errands: PulsarErrands,
@@ -19,8 +20,13 @@ export class PulsarWorker {
   ) {}
 
   async require(signal: AbortSignal): Promise<{ readonly facts: WorkerFacts; readonly readHost: ReadDirectory }> {
-    const facts = this.facts ?? (await this.ask(signal));
+    const facts = this.isFresh && this.facts ? this.facts : await this.ask(signal);
     return { facts, readHost: readWorkerDirectory(this.entries ?? new Map()) };
+  }
+
+  /** After it was away it may be another machine: it is asked again, and what it had counts until it answers. */
+  doubt(): void {
+    this.isFresh = false;
   }
 
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
@@ -31,6 +37,7 @@ export class PulsarWorker {
     }
     if (runtime === 'bubblewrap') this.entries = parseEntries((await this.errands.run('entries', [], signal)).toString());
     this.facts = facts;
+    this.isFresh = true;
     return facts;
   }
 }

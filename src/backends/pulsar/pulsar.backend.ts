@@ -26,10 +26,12 @@ const KEPT_TAIL_BYTES = 16 * 1024;
 const OBSERVED_AT_ONCE = 4;
 const MARK_BYTES = 1024;
 /** Beyond the grace, a script that has seen the mark has this long for its last word. */
-const LAST_WORD_MS = 8_000;
+const LAST_WORD_MS = 12_000;
 const LOOK_MS = 250;
 /** Pulsar removes a directory while it answers; a large one may take longer. */
 const REMOVAL_TRIES = 3;
+const NOTED_TRIES = 10;
+const NOTED_PAUSE_MS = 50;
 /** Until a worker has said what it has. */
 const UNKNOWN = { cores: 1024, ramGb: 4096 };
 const PLAN_UPLOADS = 3;
@@ -179,11 +181,9 @@ export class PulsarBackend extends ExecutionBackend {
     // An upload makes the directory where there is none, so that the mark outlives everything that may still be under way.
     await this.client.put(name, 'metadata', CANCELLED, Buffer.from('cancelled\n'), signal);
     await this.client.put(name, 'metadata', MARK, Buffer.from(`cancelled ${this.settings.instance}\n`), signal);
-    const confirmed = await this.lastWord(name, signal);
-    if (!confirmed) {
-      await this.client.cancel(name, signal);
-      await endForCertain(this.errands, name, signal);
-    }
+    if (!(await this.lastWord(name, signal))) await endForCertain(this.errands, name, signal);
+    // Only what has no process yet: Pulsar kills by a number that, after a restart, may be somebody else's.
+    if (meaningOf(await this.client.status(name, signal)) === 'waiting') await this.client.cancel(name, signal);
     return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
   }
 
@@ -215,11 +215,7 @@ export class PulsarBackend extends ExecutionBackend {
     if (status === 'lost') return;
     const view = await this.observer.view(name, signal);
     if (view.kind === 'report' && !view.report.progress.ending) await this.cancel(name, handle, signal);
-    // Lets Pulsar drop what it keeps of the job; of one whose end it has noted it does nothing.
-    if (meaningOf(status) !== 'over') {
-      await this.client.cancel(name, signal);
-      await this.client.status(name, signal);
-    }
+    if (view.kind === 'report') await this.endIsNoted(name, signal);
     for (let tries = 0; tries < REMOVAL_TRIES; tries += 1) {
       await this.client.remove(name, signal);
       if ((await this.client.status(name, signal)) === 'lost') return;
@@ -230,6 +226,14 @@ export class PulsarBackend extends ExecutionBackend {
     }
   }
 
+  /** What is removed before Pulsar has noted its end stays in its list of active jobs. After a restart it never notes it, nor lists it. */
+  private async endIsNoted(name: string, signal: AbortSignal): Promise<void> {
+    for (let tries = 0; tries < NOTED_TRIES; tries += 1) {
+      if (meaningOf(await this.client.status(name, signal)) === 'over') return;
+      await pause(NOTED_PAUSE_MS, undefined, { signal });
+    }
+  }
+
   override async health(signal: AbortSignal): Promise<BackendHealth> {
     try {
       const version = await this.client.version(signal);
@@ -237,6 +241,7 @@ export class PulsarBackend extends ExecutionBackend {
       return { ok: true, detail: `Pulsar ${version}, ${this.settings.runtime} ${facts.version}` };
     } catch (error) {
       if (!(error instanceof BackendError)) throw error;
+      this.worker.doubt();
       return { ok: false, detail: error.publicMessage };
     }
   }

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PulsarBackend } from '../../../src/backends/pulsar/pulsar.backend';
@@ -95,6 +96,21 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     process.kill(Number(readFileSync(join(workspaceOf(job), 'started'), 'utf8').split(' ')[0]), 'SIGKILL');
     await driver.untilPhase(job, handle, 'lost');
     expect(await processesOf(job.name)).toEqual([]);
+  });
+
+  it('kills whoever has the number of a job that ended before a restart: it is never asked to', async () => {
+    const ended = await driver.shell('true');
+    const innocent = spawn('sleep', ['600'], { stdio: 'ignore' });
+    try {
+      await restart();
+      writeFileSync(join(pulsar.staging, ended.job.name, 'pid'), String(innocent.pid));
+      await backend.cancel(ended.job.name, ended.handle, never);
+      await backend.cleanup(ended.job.name, ended.handle, { failed: false }, never);
+      expect(pulsar.jobs()).not.toContain(ended.job.name);
+      expect([innocent.exitCode, innocent.signalCode]).toEqual([null, null]);
+    } finally {
+      innocent.kill('SIGKILL');
+    }
   });
 
   it('cannot tell a status any more once a stream is not UTF-8: no stream of a job gets there', async () => {
