@@ -1,6 +1,7 @@
 // Three gateways on one database with very many live tasks: what they look at, and what they cost.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -170,8 +171,11 @@ async function startEngine(bench, database, instance, pollMs) {
   return {
     child,
     end: async () => {
+      const ended = once(child, 'exit');
       child.stdin.write('end\n');
-      return JSON.parse(await next());
+      const notes = JSON.parse(await next());
+      await ended;
+      return notes;
     },
   };
 }
