@@ -114,8 +114,9 @@ export function changingFields(task: TaskRecord, text: RecordText): ChangingFiel
 
 /** The same as an update: what is not there any more is taken away. */
 export function changesOf(fields: ChangingFields): { $set: Partial<TaskDocument>; $unset: Partial<Record<keyof TaskDocument, true>> } {
-  const absent = CHANGING.filter((field) => fields[field] === undefined);
-  return { $set: fields, $unset: Object.fromEntries(absent.map((field) => [field, true])) };
+  const $unset: Partial<Record<keyof TaskDocument, true>> = {};
+  for (const field of CHANGING) if (fields[field] === undefined) $unset[field] = true;
+  return { $set: fields, $unset };
 }
 
 /** All of a new task's document that does not depend on when and where it is stored. */
