@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import type { TesExecutor, TesTask, TesTaskRequest } from '../../src/task/tes';
 import { describeEngine, ENGINE_NAMES } from './engines';
 import { nothingIsLeft } from './leftovers';
@@ -185,6 +185,12 @@ for (const name of ENGINE_NAMES) {
       expect(contents.filter((content) => content.includes('secret of the host'))).toEqual([]);
       expect(brought.map((entry) => entry.name)).not.toContain('secret');
       expect(readFileSync(secret, 'utf8')).toBe('secret of the host');
+      const noFiles = ['direct', 'directory', 'up', 'hard', 'device', 'pipe', 'loop'].flatMap((link) => [
+        `links-out/${link}`,
+        `links-out-${link}`,
+      ]);
+      const paths = brought.map((entry) => relative(server.files, join(entry.parentPath, entry.name)));
+      expect(paths.filter((path) => noFiles.includes(path))).toEqual([]);
       expect(ended.map(({ state }) => state)).not.toContain('CANCELED');
     }, 240_000);
   });

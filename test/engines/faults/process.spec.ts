@@ -57,13 +57,18 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
       sockets.push(socket);
     }
     expect(await newConnection(`${server.url}/healthz`)).toBe('refused');
+    // On the connection that is open already.
+    const during = await client.create(task('during'));
+    await eventually('the public reason', async () =>
+      JSON.stringify((await client.get(during)).logs).includes('this machine has no free file descriptor') ? true : undefined,
+    );
     witness.release('before');
     for (const socket of sockets) socket.destroy();
     const after = await eventually('a create to be answered', () => client.create(task('after')));
-    witness.release('after');
-    for (const id of [before, after]) expect((await client.ended(id)).state).toBe('COMPLETE');
-    for (const label of ['before', 'after']) expect(witness.starts(label)).toBe(1);
-    await nothingIsLeft(server, engine(), [before, after]);
+    for (const label of ['during', 'after']) witness.release(label);
+    for (const id of [before, during, after]) expect((await client.ended(id)).state).toBe('COMPLETE');
+    for (const label of ['before', 'during', 'after']) expect(witness.starts(label)).toBe(1);
+    await nothingIsLeft(server, engine(), [before, during, after]);
   }, 120_000);
 
   it('that stands still for a while goes on where it was', async () => {
