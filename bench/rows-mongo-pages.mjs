@@ -43,13 +43,14 @@ export async function filledDatabase(bench, count) {
 }
 
 export async function mongoPages(bench) {
-  if (!bench.wants('page')) return;
+  const rowOf = (name, deep) => `page-${name}${deep ? '-deep' : ''}`.replaceAll(' + ', '-');
+  if (!bench.wants('page-rare', ...Object.keys(FILTERS).flatMap((name) => [rowOf(name, false), rowOf(name, true)]))) return;
   const few = await openFilled(bench, FEW);
   const many = await openFilled(bench, bench.many);
   const stored = bench.many.toLocaleString('en');
   for (const [name, filter] of Object.entries(FILTERS)) {
     for (const deep of [false, true]) {
-      const row = `page-${name}${deep ? '-deep' : ''}`.replaceAll(' + ', '-');
+      const row = rowOf(name, deep);
       if (bench.wants(row)) await pageRow(bench, row, `${name}, ${deep ? 'deep' : 'first page'}`, [few, many], filter, deep);
     }
   }
