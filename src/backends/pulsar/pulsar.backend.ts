@@ -113,7 +113,8 @@ export class PulsarBackend extends ExecutionBackend {
     const isThere = (await this.client.status(job.name, signal)) !== 'lost';
     if (isThere) await this.refuseMarked(job.name, signal);
     const directory = await this.client.setup(job.name, signal);
-    if (!isThere || !(await this.client.get(job.name, REPORT, MARK_BYTES, signal).catch(() => undefined))) {
+    // The report comes last: where it is whole, the mark is too. A kill may have cut either.
+    if (!isThere || (await this.observer.view(job.name, signal)).kind === 'none') {
       await this.client.put(job.name, 'metadata', MARK, Buffer.from(`none ${this.settings.instance}\n`), signal);
       await this.client.put(job.name, 'metadata', REPORT, Buffer.from(PLANNED), signal);
     }
@@ -124,8 +125,9 @@ export class PulsarBackend extends ExecutionBackend {
   private async hand(job: Job, handle: Handle, signal: AbortSignal): Promise<Handle> {
     const submitted: Handle = { ...handle, step: 'submitted' };
     await this.refuseMarked(job.name, signal);
-    const view = await this.observer.view(job.name, signal);
-    if (view.kind === 'report') return submitted;
+    // Once Pulsar has it, nothing is sent again: a script must not be written while it is read.
+    if ((await this.client.status(job.name, signal)) !== 'preprocessing') return submitted;
+    if ((await this.observer.view(job.name, signal)).kind === 'report') return submitted;
     const { facts, readHost } = await this.worker.require(signal);
     const plan = pulsarPlan(job, {
       settings: this.settings,
@@ -148,7 +150,7 @@ export class PulsarBackend extends ExecutionBackend {
 
   private async refuseMarked(jobName: string, signal: AbortSignal): Promise<void> {
     const mark = await this.client.get(jobName, MARK, MARK_BYTES, signal);
-    if (mark && !mark.bytes.toString('latin1').startsWith('none ')) {
+    if (mark?.bytes.toString('latin1').startsWith('cancelled ') === true) {
       throw new BackendError('the job was cancelled before it started', { retryable: false });
     }
   }

@@ -145,6 +145,17 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     expect(ended.observation.systemError?.message).toContain('arrived damaged');
   });
 
+  it('keeps what came of an upload that a kill cut off: the next try makes it whole', async () => {
+    const job = shellJob('echo done');
+    const first = await backend.submit(job, undefined, never);
+    driver.jobs.push({ job, handle: first });
+    for (const name of ['mark', 'report']) truncateSync(join(workspaceOf(job), name), 0);
+    const handle = await backend.submit(job, undefined, never);
+    expect(readFileSync(join(workspaceOf(job), 'mark'), 'utf8')).toBe('none contract\n');
+    const ended = await driver.ended(job, await backend.submit(job, handle, never));
+    expect(stdoutOf(ended)).toBe('done\n');
+  });
+
   it('says neither how long a file is nor what its sum is: what comes is held against what the script saw', async () => {
     const job = driver.job({
       outputs: [{ path: '/work/out', type: 'FILE', url: '/x' }],
