@@ -35,7 +35,7 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     },
     leaseMs: 30 * SECOND,
     tickMs: 30 * SECOND,
-    peekMs: SECOND,
+    peekMs: 2 * SECOND,
     parallelStaging: transfers.tasks,
     transfers: { parallel: transfers.parallel, tries: transfers.tries },
     parallelReconciling: 64,

@@ -22,6 +22,7 @@ export class Housekeeping {
   private touching: Promise<void> | undefined;
   /** When the store last answered, in its time; `undefined` while stale attempts are still to be ended. */
   private inTouchAt: number | undefined;
+  private hasSaidSo = false;
   private underWay: Promise<void> | undefined;
   private readonly stopping = new AbortController();
 
@@ -54,9 +55,11 @@ export class Housekeeping {
     try {
       for (const backend of this.backends.all) if (backend.capabilities().boundToInstance) await this.endStaleOf(backend);
       this.inTouchAt = this.store.now();
+      this.hasSaidSo = false;
     } catch (error) {
       this.inTouchAt = undefined;
-      this.log.warn('attempts that went on elsewhere could not be looked for, it is tried again', { err: error });
+      if (!this.hasSaidSo) this.log.warn('attempts that went on elsewhere could not be looked for, it is tried again', { err: error });
+      this.hasSaidSo = true;
     }
   }
 
