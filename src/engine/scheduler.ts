@@ -188,9 +188,12 @@ export class Scheduler {
       { known: task },
     );
     if (applied.kind === 'changed') return true;
-    // Somebody else has it, or it was cancelled: the room goes back unless it is that very attempt's.
-    const theirs = applied.kind === 'ignored' && applied.task.backend === backend.name && applied.task.attempt === reservation.attempt;
-    if (!theirs || isTerminal(applied.task.state)) await this.store.release(key, task.id, reservation.attempt);
+    // Somebody else has it, or it was cancelled: the room goes back unless it is that very attempt's. What is bound to a gateway has
+    // room of its own there: another gateway's backend of the same name is another one.
+    const { task: found } = applied.kind === 'ignored' ? applied : { task: undefined };
+    const sameBackend = found?.backend === backend.name && (!capabilities.boundToInstance || found.boundTo === this.settings.instance);
+    const theirs = sameBackend && found.attempt === reservation.attempt;
+    if (!theirs || isTerminal(found.state)) await this.store.release(key, task.id, reservation.attempt);
     return false;
   }
 

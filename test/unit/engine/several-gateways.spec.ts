@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { declareGone } from '../../../src/engine/instance-gone';
+import { capacityKey } from '../../../src/engine/job';
 import { Conflict, StoreError } from '../../../src/ports/errors';
 import type { TaskStore } from '../../../src/ports/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
@@ -17,11 +19,13 @@ describe('several gateways on one store', () => {
   let store: TaskStore;
   let seen: Map<string, number>;
   let fails: boolean;
+  let beforeReserve: (key: string) => Promise<void>;
   let running: EngineBench[];
   beforeEach(async () => {
     const alone = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
     seen = new Map();
     fails = false;
+    beforeReserve = () => Promise.resolve();
     running = [];
     // The embedded store as if others had it open too.
     store = new Proxy<TaskStore>(alone, {
@@ -29,6 +33,12 @@ describe('several gateways on one store', () => {
         if (key === 'isShared') return true;
         if (key === 'seenGateways') return () => (fails ? Promise.reject(away()) : Promise.resolve(seen));
         if (fails && (key === 'getTask' || key === 'liveBackends' || key === 'reservations')) return () => Promise.reject(away());
+        if (key === 'reserve') {
+          return async (...given: Parameters<TaskStore['reserve']>) => {
+            await beforeReserve(given[0]);
+            return object.reserve(...given);
+          };
+        }
         const member: unknown = Reflect.get(object, key, object);
         return typeof member === 'function' ? (member.bind(object) as unknown) : member;
       },
@@ -87,6 +97,19 @@ describe('several gateways on one store', () => {
     const id = await asked.create();
     expect(await asked.until(id, ({ step }) => step === 'run')).toMatchObject({ boundTo: 'other' });
     expect(other.world.started).toEqual([jobName(first, 1), jobName(id, 1)]);
+  });
+
+  it('give the room back at once that one of them reserved for a task that another one was faster to take', async () => {
+    const [late, quick] = [await gateway('late'), await gateway('quick')];
+    const lateKey = capacityKey(late.backend.name, late.backend.capabilities(), 'late');
+    let created = Promise.resolve('');
+    beforeReserve = async (key) => {
+      if (key === lateKey) await quick.until(await created, ({ state }) => state !== 'QUEUED');
+    };
+    created = late.create();
+    expect(await quick.until(await created, ({ step }) => step === 'run')).toMatchObject({ boundTo: 'quick' });
+    for (let looks = 0; (await store.reservations(lateKey)).length > 0 && looks < 200; looks += 1) await pause(10);
+    expect(await store.reservations(lateKey)).toEqual([]);
   });
 
   it('say whom a task waits for whose gateway is away', async () => {
