@@ -184,21 +184,30 @@ export class PulsarBackend extends ExecutionBackend {
     await this.client.put(name, 'metadata', CANCELLED, Buffer.from('cancelled\n'), signal);
     await this.client.put(name, 'metadata', MARK, Buffer.from(`cancelled ${this.settings.instance}\n`), signal);
     if (!(await this.lastWord(name, signal))) await endForCertain(this.errands, name, signal);
-    // Only what has no process yet: Pulsar kills by a number that, after a restart, may be somebody else's.
-    if (meaningOf(await this.client.status(name, signal)) === 'waiting') await this.client.cancel(name, signal);
     return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
   }
 
-  /** True when the script's own report says that nothing of the job is left, or that it has not begun, and then it meets the mark. */
+  /** True when the script's own report says that nothing of the job is left, or when Pulsar was never asked to start it. */
   private async lastWord(name: string, signal: AbortSignal): Promise<boolean> {
     const until = performance.now() + this.settings.killGraceSeconds * 1000 + LAST_WORD_MS;
-    for (;;) {
+    for (let isAsked = false; ;) {
       const view = await this.observer.view(name, signal);
-      if (view.kind === 'planned') return true;
       if (view.kind === 'none') return false;
-      if (view.report.progress.ending) return !view.report.progress.notes.some((note) => note.word === 'left');
+      if (view.kind === 'report' && view.report.progress.ending) {
+        // It says so just before it exits itself.
+        await this.endIsNoted(name, signal);
+        return !view.report.progress.notes.some((note) => note.word === 'left');
+      }
+      const status = await this.client.status(name, signal);
+      // Handed over after this it meets the mark.
+      if (view.kind === 'planned' && status === 'preprocessing') return true;
+      // Only what has no process yet: Pulsar kills by a number that, after a restart, may be somebody else's.
+      if (meaningOf(status) === 'waiting' && !isAsked) {
+        await this.client.cancel(name, signal);
+        isAsked = true;
+      }
       // A script that Pulsar saw end before it could say so will not speak any more.
-      if (performance.now() > until || meaningOf(await this.client.status(name, signal)) === 'over') {
+      if (performance.now() > until || meaningOf(status) === 'over') {
         const last = await this.observer.view(name, signal);
         return last.kind === 'report' && last.report.progress.ending !== undefined;
       }
