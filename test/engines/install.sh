@@ -6,7 +6,7 @@ set -eu
 . "$(dirname "$0")/common.sh"
 trap 'rm -f "${policy_made:-}"' EXIT
 
-packages='podman runc busybox-static bubblewrap docker.io mmdebstrap zstd python3-venv util-linux ca-certificates procps faketime libcurl4 iproute2 iptables'
+packages='podman runc busybox-static bubblewrap docker.io mmdebstrap zstd python3-venv util-linux ca-certificates procps faketime libcurl4 iproute2 iptables rabbitmq-server'
 
 apt() {
   mkdir -p "$cache/apt/partial"

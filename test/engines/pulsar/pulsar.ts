@@ -8,13 +8,22 @@ import { endNow, processesNaming } from '../server';
 /** The process that lives as long as the whole jest run: jest itself, which forks its workers. */
 const jestProcess = process.send === undefined ? process.pid : process.ppid;
 
+/** How a server is reached beside REST, or instead of it. */
+export interface PulsarBroker {
+  readonly url: string;
+  /** What its queues are called instead of `pulsar_`. */
+  readonly prefix?: string;
+  /** No REST. */
+  readonly only?: boolean;
+}
+
 /** A server of one's own, to be killed, stopped and started again. Port, token and jobs outlive its end. */
 export class OwnPulsar {
-  static async start(): Promise<OwnPulsar> {
+  static async start(broker?: PulsarBroker): Promise<OwnPulsar> {
     const below = join(cacheDirectory, 'pulsar');
     mkdirSync(below, { recursive: true });
     const directory = mkdtempSync(join(below, 'own-'));
-    const pulsar = new OwnPulsar(directory);
+    const pulsar = new OwnPulsar(directory, broker);
     await pulsar.startAgain();
     return pulsar;
   }
@@ -22,7 +31,10 @@ export class OwnPulsar {
   url = '';
   token = '';
 
-  private constructor(readonly directory: string) {}
+  private constructor(
+    readonly directory: string,
+    readonly broker: PulsarBroker | undefined,
+  ) {}
 
   get pid(): number {
     return Number(readFileSync(join(this.directory, 'pulsar.pid'), 'utf8'));
@@ -42,9 +54,15 @@ export class OwnPulsar {
   }
 
   async startAgain(): Promise<void> {
-    const answer = await runScript('pulsar/start.sh', ['--owner', String(jestProcess), this.directory]);
+    const answer = await runScript('pulsar/start.sh', ['--owner', String(jestProcess), ...this.brokerOptions(), this.directory]);
     this.url = /^PULSAR_URL=(.*)$/m.exec(answer)?.[1] ?? '';
     this.token = /^PULSAR_TOKEN=(.*)$/m.exec(answer)?.[1] ?? '';
+  }
+
+  private brokerOptions(): readonly string[] {
+    if (!this.broker) return [];
+    const { url, prefix, only = false } = this.broker;
+    return ['--broker', url, ...(prefix === undefined ? [] : ['--prefix', prefix]), ...(only ? ['--main'] : [])];
   }
 
   async stop(): Promise<void> {
@@ -53,7 +71,7 @@ export class OwnPulsar {
 
   /** The server and its worker process at once; jobs live on. */
   kill9(): void {
-    for (const { pid, commandLine } of processesNaming([this.directory])) if (commandLine.includes('pulsar-serve')) endNow(pid);
+    for (const { pid, commandLine } of processesNaming([this.directory])) if (/pulsar-(serve|main)/.test(commandLine)) endNow(pid);
   }
 
   async remove(): Promise<void> {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a real Pulsar with its REST interface on loopback, in a directory of its own, and prints PULSAR_URL=... and PULSAR_TOKEN=...;
 # a second start finds the one that is up, a start after a stop or a kill finds its jobs, port and token again.
-#   start.sh [--owner PID] DIR
+#   start.sh [--owner PID] [--broker URL [--prefix PREFIX] [--main]] DIR
+# With a broker it is reached through that too; as `--main` through nothing else, and prints no PULSAR_URL.
 # With an owner it ends by itself, by its pid, once every owner that was named has gone.
 set -eu
 . "$(dirname "$0")/../common.sh"
@@ -11,6 +12,15 @@ if [ "$1" = --owner ]; then
   owner=$2
   shift 2
 fi
+broker= prefix= program=pulsar-serve
+while :; do
+  case $1 in
+    --broker) broker=$2 && shift 2 ;;
+    --prefix) prefix=$2 && shift 2 ;;
+    --main) program=pulsar-main && shift ;;
+    *) break ;;
+  esac
+done
 case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 
 mkdir -p "$dir/owners" "$dir/run" "$dir/home"
@@ -20,8 +30,21 @@ flock 9
 [ -f "$dir/token" ] || od -An -tx1 -N 12 /dev/urandom | tr -d ' \n' >"$dir/token"
 token=$(cat "$dir/token")
 
-# Until Pulsar has loaded, it takes connections and does not answer.
 ready() { # PORT
+  { [ "$program" = pulsar-main ] || serves "$1"; } && { [ -z "$broker" ] || consumes; }
+}
+
+# Somebody waits for jobs at the broker.
+consumes() {
+  "$bin/python" - "$broker" "${prefix:-pulsar_}_setup" 9>&- <<'PY' >/dev/null 2>&1
+import sys, kombu
+with kombu.Connection(sys.argv[1], connect_timeout=2) as connection:
+    sys.exit(0 if connection.default_channel.queue_declare(sys.argv[2], passive=True).consumer_count > 0 else 1)
+PY
+}
+
+# Until Pulsar has loaded, it takes connections and does not answer.
+serves() { # PORT
   "$bin/python" - "http://127.0.0.1:$1/healthz?private_token=$token" 9>&- <<'PY' >/dev/null 2>&1
 import sys, urllib.request
 urllib.request.urlopen(sys.argv[1], timeout=2).read()
@@ -38,12 +61,18 @@ conda_auto_install: false
 managers:
   _default_: {type: queued_python, num_concurrent_jobs: 4}
 YML
+  [ -z "$broker" ] || echo "message_queue_url: $broker" >>"$dir/app.yml"
+  [ -z "$prefix" ] || echo "amqp_key_prefix: $prefix" >>"$dir/app.yml"
+  set -- "$1" ../server.ini
+  [ "$program" = pulsar-serve ] || set -- "$1" -c "$dir"
   printf '[server:main]\nhost = 127.0.0.1\nport = %s\n[app:main]\napp_config = %%(here)s/app.yml\n' "$1" >"$dir/server.ini"
-  (cd "$dir/run" && HOME="$dir/home" exec setsid "$bin/pulsar-serve" ../server.ini >>"$dir/log" 2>&1 9>&- </dev/null) &
+  port_wanted=$1
+  shift
+  (cd "$dir/run" && HOME="$dir/home" exec setsid "$bin/$program" "$@" >>"$dir/log" 2>&1 9>&- </dev/null) &
   started=$!
   echo "$started" >"$dir/pulsar.pid"
   tries=300
-  until ready "$1"; do
+  until ready "$port_wanted"; do
     tries=$((tries - 1))
     [ "$tries" != 0 ] && running "$started" || return 1
     sleep 0.2
@@ -66,5 +95,5 @@ if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
   setsid "$engines_dir/watch.sh" "$engines_dir/pulsar/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
   echo $! >"$dir/watch.pid"
 fi
-echo "PULSAR_URL=http://127.0.0.1:$(cat "$dir/port")"
+[ "$program" = pulsar-main ] || echo "PULSAR_URL=http://127.0.0.1:$(cat "$dir/port")"
 echo "PULSAR_TOKEN=$token"

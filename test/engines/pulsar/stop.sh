@@ -12,5 +12,5 @@ fi
 dir=$1
 
 pid=$(cat "$dir/pulsar.pid" 2>/dev/null || true)
-if running "$pid" && grep -qaF pulsar-serve "/proc/$pid/cmdline"; then end_process "$pid" 20; fi
+if running "$pid" && grep -qaE 'pulsar-(serve|main)' "/proc/$pid/cmdline"; then end_process "$pid" 20; fi
 rm -f "$dir/pulsar.pid"

@@ -1,0 +1,36 @@
+import { describeEngine } from '../engines/engines';
+import type { EngineName } from '../engines/engines';
+import { OwnPulsar } from '../engines/pulsar/pulsar';
+import { OwnRabbit } from '../engines/rabbitmq/rabbitmq';
+import { describeHostile } from './execution-backend.hostile.suite';
+import { describeLife } from './execution-backend.life.suite';
+import { describeExecutors } from './execution-backend.suite';
+import { pulsarUnderTest } from './pulsar-backend.fixture';
+
+const REACHED = { rest: 'over REST', hybrid: 'over AMQP, with files over REST', amqp: 'over AMQP alone' } as const;
+
+/** How the server is reached. Over AMQP there is a real RabbitMQ between. */
+export type Reached = keyof typeof REACHED;
+
+/** The whole ExecutionBackend contract on a real Pulsar. One runtime and one way in a file, so that they can be carried out beside each other. */
+export function describePulsar(runtime: EngineName, reached: Reached): void {
+  describeEngine(runtime, `ExecutionBackend on a real Pulsar ${REACHED[reached]}`, (engine) => {
+    let pulsar: OwnPulsar;
+    let rabbit: OwnRabbit | undefined;
+    const name = `pulsar-${reached}-${runtime}`;
+    const underTest = pulsarUnderTest(() => pulsar, engine);
+
+    beforeAll(async () => {
+      if (reached !== 'rest') rabbit = await OwnRabbit.start();
+      pulsar = await OwnPulsar.start(rabbit && { url: rabbit.url, only: reached === 'amqp' });
+    }, 300_000);
+    afterAll(async () => {
+      await pulsar.remove();
+      await rabbit?.remove();
+    });
+
+    describeExecutors(name, underTest);
+    describeLife(name, underTest);
+    describeHostile(name, underTest);
+  });
+}
