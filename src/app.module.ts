@@ -90,7 +90,10 @@ export class Gateway {
     const instance = instanceName(settings.instance, settings.data_dir);
     const stored = await openStore(context, instance);
     const { store } = stored;
-    const backends = new BackendRegistry(createBackends(context, instance));
+    const backends = new BackendRegistry(
+      createBackends(context, instance),
+      new Map(settings.backends.map((backend) => [backend.name, slices.placement(backend)])),
+    );
     const storage = new StorageRegistry([
       new FileStorage(slices.fileStorageSettings(settings, instance)),
       new HttpStorage(slices.httpStorageSettings(settings)),

@@ -1,4 +1,6 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
+import { labelKeys, type Placement } from '../task/placement';
+import { maskUserinfo } from '../task/url-mask';
 
 /** One entry of `/ext/v1/backends`: what a client or an operator may want to know of a backend. */
 export interface BackendDescription {
@@ -9,13 +11,31 @@ export interface BackendDescription {
   readonly staging: 'gateway' | 'worker';
   readonly cpu_cores: number;
   readonly ram_gb: number;
+  /** At once, where it keeps such a limit. */
+  readonly slots?: number;
+  /** Words to choose it by: `"backend_parameters": {"label.NAME": "VALUE"}`. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Only tasks all of whose URLs lie below these go there; absent = all. */
+  readonly url_prefixes?: readonly string[];
   readonly backend_parameters: readonly string[];
   /** What it enforces and what it cannot. */
   readonly notes: readonly string[];
 }
 
-export function describeBackend(backend: ExecutionBackend): BackendDescription {
+export function describeBackend(backend: ExecutionBackend, placement: Placement): BackendDescription {
   const { draining, staging, capacity, parameterKeys, notes } = backend.capabilities();
-  const { cpuCores, ramGb } = capacity;
-  return { name: backend.name, draining, staging, cpu_cores: cpuCores, ram_gb: ramGb, backend_parameters: parameterKeys, notes };
+  const { cpuCores, ramGb, slots } = capacity;
+  const { labels, urlPrefixes } = placement;
+  return {
+    name: backend.name,
+    draining,
+    staging,
+    cpu_cores: cpuCores,
+    ram_gb: ramGb,
+    ...(slots !== undefined && { slots }),
+    labels,
+    ...(urlPrefixes !== undefined && { url_prefixes: urlPrefixes.map(maskUserinfo) }),
+    backend_parameters: [...parameterKeys, ...labelKeys(placement)],
+    notes,
+  };
 }

@@ -58,7 +58,9 @@ export class ExtensionController implements OnModuleDestroy {
   @JsonAnswer()
   @ApiBackends()
   listBackends() {
-    return JSON.stringify({ backends: this.backends.all.map(describeBackend) });
+    return JSON.stringify({
+      backends: this.backends.all.map((backend) => describeBackend(backend, this.backends.placement(backend.name))),
+    });
   }
 
   /** Ends every log that is being followed, which would otherwise keep the server from closing. */

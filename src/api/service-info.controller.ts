@@ -1,6 +1,7 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { BackendRegistry, StorageRegistry } from '../ports/registries';
+import { labelKeys } from '../task/placement';
 import type { ServiceInfoSettings } from './api-settings';
 import { SERVICE_INFO_SETTINGS } from './api-tokens';
 import { ServiceInfoDto } from './dto/answers.dto';
@@ -24,7 +25,10 @@ export class ServiceInfoController {
   @ApiOkResponse({ type: ServiceInfoDto, description: '' })
   @ApiErrors()
   getServiceInfo() {
-    const parameterKeys = this.backends.all.flatMap((backend) => backend.capabilities().parameterKeys);
+    const parameterKeys = this.backends.all.flatMap((backend) => [
+      ...backend.capabilities().parameterKeys,
+      ...labelKeys(this.backends.placement(backend.name)),
+    ]);
     return JSON.stringify(serviceInfo(this.settings, this.locations(), parameterKeys));
   }
 

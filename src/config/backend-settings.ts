@@ -16,6 +16,10 @@ interface CommonBackendSettings {
   readonly ram_gb?: number;
   /** New tasks are not given to it. */
   readonly drain: boolean;
+  /** Words by which tasks choose it (`backend_parameters`: `label.NAME`); names in lower case. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Only tasks all of whose URLs lie below one of these go there; absent = all. */
+  readonly url_prefixes?: readonly string[];
 }
 
 /** An entry of `backends` of type `local`. */
@@ -39,6 +43,10 @@ export interface PulsarBackendEntry extends CommonBackendSettings {
   readonly slots: number;
   /** Variables of the container command on the worker. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What its tasks do while it is away. */
+  readonly when_away: 'wait' | 'move';
+  /** After how long they move. */
+  readonly move_after_seconds: number;
 }
 
 /** One entry of `backends`. */
@@ -56,6 +64,11 @@ const common: Checks = {
   cpus: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
   ram_gb: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
   drain: (value) => must(typeof value === 'boolean', 'true or false'),
+  labels: (value) =>
+      'a map of words with names in lower case, such as {site: north}',
+  url_prefixes: (value) =>
+      Array.isArray(value) && value.length > 0 && value.every((prefix) => isText(prefix) && isPrefix(prefix)),
+      'a list of URLs, or of their beginnings up to a slash, such as ["https://data.example/", "s3://"]',
 };
 
 const local: Checks = {
@@ -77,11 +90,15 @@ const pulsar: Checks = {
       isMap(value) && Object.entries(value).every(([name, text]) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) && isText(text)),
       'a map of variables',
     ),
+  when_away: (value) => must(value === 'wait' || value === 'move', 'wait or move'),
+  move_after_seconds: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
   amqp_url: () => must(false, 'left out: AMQP is not built yet'),
   amqp_key_prefix: () => must(false, 'left out: AMQP is not built yet'),
 };
 
 const NEEDED: Readonly<Record<string, readonly string[]>> = { local: [], pulsar: ['url', 'runtime'] };
+/** A whole scheme, a URL without a query, or an absolute path. */
+function isPrefix(text: string): boolean {
 
 function isServerUrl(text: string): boolean {
   const url = URL.parse(text);
@@ -103,6 +120,8 @@ export function readBackends(value: unknown): unknown {
       staging: 'gateway',
       slots: 4,
       environment: {},
+      when_away: 'wait',
+      move_after_seconds: 600,
       ...(url !== undefined && { url: typeof url === 'string' ? url.replace(/\/+$/, '') : url }),
       ...(file !== undefined && typeof file !== 'string' && { token_file: file }),
       ...rest,

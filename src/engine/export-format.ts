@@ -110,7 +110,7 @@ const needs = members(
     hasOutputs: flag,
     executorCount: count,
   },
-  { diskGb: number, backend: text },
+  { diskGb: number, backend: text, folders: list(text), labels: map(text), refusedBy: list(text) },
 );
 const types = map(oneOf(['FILE', 'DIRECTORY']));
 

@@ -2,6 +2,7 @@ import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
+import { labelKeys } from '../task/placement';
 import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import type { BackendMonitor } from './backend-monitor';
@@ -175,7 +176,8 @@ export class Scheduler {
     const key = capacityKey(backend.name, capabilities, this.settings.instance);
     const reservation = reservationOf(task);
     if (!(await this.store.reserve(key, reservation, capabilities.capacity))) return false;
-    const dropped = unsupportedParameters(task.needs.parameterKeys, capabilities.parameterKeys);
+    const known = [...capabilities.parameterKeys, ...labelKeys(this.backends.placement(backend.name))];
+    const dropped = unsupportedParameters(task.needs.parameterKeys, known);
     const applied = await this.writer.apply(
       task.id,
       {
@@ -215,7 +217,8 @@ export class Scheduler {
         const capabilities = backend.capabilities();
         const health = this.monitor.health(backend.name);
         const used = await this.store.reservations(capacityKey(backend.name, capabilities, this.settings.instance));
-        return { name: backend.name, capabilities, used, ...(health.ok ? {} : { away: `it is away (${health.detail})` }) };
+        const placement = this.backends.placement(backend.name);
+        return { name: backend.name, capabilities, placement, used, ...(health.ok ? {} : { away: `it is away (${health.detail})` }) };
       }),
     );
   }
@@ -227,12 +230,12 @@ export class Scheduler {
     if (selectBackend(oldest.id, oldest.needs, candidates).kind === 'chosen') return candidates;
     const { needs } = oldest;
     const home = candidates.find(
-      ({ name, capabilities, away }) =>
-        away === undefined &&
-        !capabilities.draining &&
-        mismatch(needs, name, capabilities) === undefined &&
-        needs.cpuCores <= capabilities.capacity.cpuCores &&
-        needs.ramGb <= capabilities.capacity.ramGb,
+      (one) =>
+        one.away === undefined &&
+        !one.capabilities.draining &&
+        mismatch(needs, one) === undefined &&
+        needs.cpuCores <= one.capabilities.capacity.cpuCores &&
+        needs.ramGb <= one.capabilities.capacity.ramGb,
     );
     return home ? candidates.map((one) => (one === home ? { ...one, heldFor: oldest.id } : one)) : candidates;
   }

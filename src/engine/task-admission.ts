@@ -1,7 +1,9 @@
 import { InvalidTask, type Problem } from '../ports/errors';
+import type { BackendCapabilities } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import { droppedParametersWarning, unsupportedParameters, withoutParameters } from '../task/backend-parameters';
 import { checkTask } from '../task/check-task';
+import { labelKeys } from '../task/placement';
 import { taskNeeds } from '../task/task-needs';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
@@ -23,6 +25,13 @@ export interface Admitted {
   readonly needs: TaskNeeds;
   /** For `system_logs`. */
   readonly warnings: readonly string[];
+}
+
+/** A backend that could carry a task out. */
+interface Fitting {
+  readonly capabilities: BackendCapabilities;
+  /** Its own and those of its labels. */
+  readonly parameterKeys: readonly string[];
 }
 
 const PARAMETERS = '$.resources.backend_parameters';
@@ -48,46 +57,65 @@ export class TaskAdmission {
     if (problems.length === 0) problems.push(...checkUrls(request, this.storage));
     refuse(problems);
 
-    const candidates = this.candidates(request, needed.needs);
-    const fitted = this.fit(needed.needs, candidates);
-    const known = new Set(candidates.flatMap(({ capabilities }) => capabilities.parameterKeys));
+    const needs = this.knownLabels(needed.needs);
+    const { candidates, refusedBy } = this.candidates(request, needs);
+    const fitted = this.fit(needs, candidates);
+    const known = new Set(candidates.flatMap(({ parameterKeys }) => parameterKeys));
     const dropped = unsupportedParameters(needed.needs.parameterKeys, [...known]);
     return {
       request: dropped.length > 0 ? withoutDropped(request, dropped) : request,
-      needs: { ...fitted.needs, parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)) },
+      needs: {
+        ...fitted.needs,
+        ...(refusedBy.length > 0 && { refusedBy }),
+        parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)),
+      },
       warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
     };
   }
 
-  /** The backends that could ever carry it out; refuses when there is none. */
+  /** A label that no backend bears is a parameter that nobody supports, not a wish. */
+  private knownLabels(needs: TaskNeeds): TaskNeeds {
+    const { labels, ...rest } = needs;
+    if (labels === undefined) return needs;
+    const borne = this.backends.all.map(({ name }) => this.backends.placement(name).labels);
+    const known = Object.entries(labels).filter(([label]) => borne.some((one) => Object.hasOwn(one, label)));
+    return known.length > 0 ? { ...rest, labels: Object.fromEntries(known) } : rest;
+  }
+
+  /** The backends that could ever carry it out, and the names of those that say of themselves that they cannot; refuses when there is none. */
   private candidates(
     request: TesTaskRequest,
     needs: TaskNeeds,
-  ): readonly { name: string; capabilities: ReturnType<BackendRegistry['all'][number]['capabilities']> }[] {
+  ): { readonly candidates: readonly Fitting[]; readonly refusedBy: readonly string[] } {
     if (needs.backend !== undefined && !this.backends.get(needs.backend)) {
       const names = this.backends.all.map(({ name }) => name).join(', ') || 'none';
       refuse([{ path: `${PARAMETERS}.backend`, message: `there is no backend of that name on this server (there are: ${names})` }]);
     }
     const reasons: string[] = [];
+    const refusedBy: string[] = [];
     const candidates = this.backends.all.flatMap((backend) => {
+      const { name } = backend;
       const capabilities = backend.capabilities();
-      const unfit = mismatch(needs, backend.name, capabilities);
+      const placement = this.backends.placement(name);
+      const unfit = mismatch(needs, { name, capabilities, placement });
       const refused = unfit === undefined ? backend.check(request, needs) : [unfit];
-      reasons.push(...refused.map((reason) => `backend ${backend.name}: ${reason}`));
-      return refused.length === 0 ? [{ name: backend.name, capabilities }] : [];
+      if (unfit === undefined && refused.length > 0) refusedBy.push(name);
+      reasons.push(...refused.map((reason) => `backend ${name}: ${reason}`));
+      return refused.length === 0 ? [{ capabilities, parameterKeys: [...capabilities.parameterKeys, ...labelKeys(placement)] }] : [];
     });
     if (candidates.length === 0) {
-      const path = needs.strict && needs.parameterKeys.length > 0 ? PARAMETERS : '$';
+      const isWish = (needs.strict && needs.parameterKeys.length > 0) || needs.labels !== undefined;
+      const path = isWish ? PARAMETERS : '$';
       refuse(
         reasons.length > 0
           ? reasons.map((message) => ({ path, message }))
           : [{ path: '$', message: 'no backend is set up on this server (setting `backends`)' }],
       );
     }
-    return candidates;
+    return { candidates, refusedBy };
   }
 
-  private fit(needs: TaskNeeds, candidates: ReturnType<TaskAdmission['candidates']>): { needs: TaskNeeds; warnings: string[] } {
+  private fit(needs: TaskNeeds, candidates: readonly Fitting[]): { needs: TaskNeeds; warnings: string[] } {
     const fits = candidates.some(({ capabilities: { capacity } }) => needs.cpuCores <= capacity.cpuCores && needs.ramGb <= capacity.ramGb);
     if (fits) return { needs, warnings: [] };
     // The roomiest backend is the measure: one whole machine is the most that a task can be given.

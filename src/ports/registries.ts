@@ -1,3 +1,4 @@
+import { ANYWHERE, type Placement } from '../task/placement';
 import { schemeOf } from '../task/url';
 import { TransferError } from './errors';
 import type { ExecutionBackend } from './execution-backend';
@@ -6,11 +7,18 @@ import type { StorageClient } from './storage-client';
 /** The backends that are on, by name, in the order of the settings. */
 export class BackendRegistry {
   private readonly byName: ReadonlyMap<string, ExecutionBackend>;
-  constructor(readonly all: readonly ExecutionBackend[]) {
+  constructor(
+    readonly all: readonly ExecutionBackend[],
+    private readonly placements: ReadonlyMap<string, Placement> = new Map(),
+  ) {
     this.byName = new Map(all.map((backend) => [backend.name, backend]));
   }
   get(name: string): ExecutionBackend | undefined {
     return this.byName.get(name);
+  }
+  /** What the settings say of where it stands. */
+  placement(name: string): Placement {
+    return this.placements.get(name) ?? ANYWHERE;
   }
 }
 

@@ -2,7 +2,9 @@ import { ambiguousParameters, backendParameter, parameterKeys } from './backend-
 import type { Problem } from './problem';
 import type { TaskNeeds } from './task-record';
 import type { TesTaskRequest } from './tes';
+import { wishedLabels } from './placement';
 import { schemeOf } from './url';
+import { urlFolders } from './url-folders';
 
 /** What a task that does not say is charged and allowed. */
 export interface NeedsDefaults {
@@ -56,7 +58,9 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
     problems,
   );
   const backend = backendParameter(parameters, 'backend');
+  const labels = wishedLabels(parameters);
   const files = [...(request.inputs ?? []), ...(request.outputs ?? [])];
+  const folders = urlFolders(files);
 
   const needs: TaskNeeds = {
     cpuCores,
@@ -64,6 +68,8 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
     ...(diskGb !== undefined && { diskGb }),
     ...(backend !== undefined && { backend }),
     schemes: urlSchemes(files),
+    ...(folders.length > 0 && { folders }),
+    ...(labels !== undefined && { labels }),
     parameterKeys: parameterKeys(parameters),
     strict: resources.backend_parameters_strict ?? false,
     preemptible: resources.preemptible ?? false,

@@ -65,6 +65,12 @@ export interface TaskNeeds {
   readonly backend?: string;
   /** URL schemes of inputs and outputs (`file` for bare paths), without duplicates. */
   readonly schemes: readonly string[];
+  /** The folders that inputs and outputs lie in (`url-folders.ts`); absent = none, or a task of an older gateway. */
+  readonly folders?: readonly string[];
+  /** Labels that the backend must bear, by name. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Backends that said at create that they cannot carry it out. */
+  readonly refusedBy?: readonly string[];
   /** Lower-cased backend parameter keys. With `strict`, only a backend that knows all of them will do. */
   readonly parameterKeys: readonly string[];
   readonly strict: boolean;

@@ -18,6 +18,7 @@ import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
 import type { StorageClient } from '../../src/ports/storage-client';
 import type { TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
+import type { Placement } from '../../src/task/placement';
 import { MemoryStorage } from '../engine/memory-storage';
 import { ScriptedBackend, ScriptedWorld } from '../engine/scripted-backend';
 import { ADMISSION, ENGINE, SERVICE, SILENT } from '../engine/settings';
@@ -36,6 +37,8 @@ export interface GatewayOptions {
   readonly authenticators?: readonly Authenticator[];
   /** Instead of the scripted one. */
   readonly backends?: readonly ExecutionBackend[];
+  /** Where they stand, by name. */
+  readonly placements?: Readonly<Record<string, Placement>>;
   /** Besides `mem://`. */
   readonly storage?: readonly StorageClient[];
   /** Instead of an empty one in memory; a test that wants to see or slow down its calls gives its own. */
@@ -60,7 +63,7 @@ export class TestGateway {
     const store = options.store ?? (await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 }));
     const backend = scriptedBackend();
     const memory = new MemoryStorage();
-    const backends = new BackendRegistry(options.backends ?? [backend]);
+    const backends = new BackendRegistry(options.backends ?? [backend], new Map(Object.entries(options.placements ?? {})));
     const storage = new StorageRegistry([memory, ...(options.storage ?? [])]);
     const engine = new Engine({ store, backends, storage, settings: ENGINE, log: SILENT, now: Date.now, random: Math.random });
     const admission = new TaskAdmission(backends, storage, { ...ADMISSION, ...options.admission });

@@ -54,6 +54,19 @@ export class BackendDto {
   @ApiProperty()
   ram_gb: number;
 
+  @ApiPropertyOptional({ type: 'integer', description: 'Jobs at once, where it keeps such a limit.' })
+  slots?: number;
+
+  @ApiProperty({
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: 'A task asks for one with `backend_parameters`: `{"label.NAME": "VALUE"}`.',
+  })
+  labels: Record<string, string>;
+
+  @ApiPropertyOptional({ type: [String], description: 'Only tasks all of whose URLs lie below these go there.' })
+  url_prefixes?: string[];
+
   @ApiProperty({ type: [String] })
   backend_parameters: string[];
 

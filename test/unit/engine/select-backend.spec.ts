@@ -31,6 +31,46 @@ describe('the choice of a backend', () => {
     expect(select({ backend: 'gone' }, candidate('a'))).toEqual({ kind: 'wait', reasons: ['backend gone is not set up on this server'] });
   });
 
+  const at = (name: string, labels: Record<string, string>, urlPrefixes?: string[]): Candidate =>
+    candidate(name, { placement: { labels, whenAway: { kind: 'wait' }, ...(urlPrefixes && { urlPrefixes }) } });
+
+  it('takes only one that bears the labels asked for, and says what each bears instead', () => {
+    const [north, south, plain] = [at('north', { site: 'north', gpu: 'a100' }), at('south', { site: 'south' }), candidate('plain')];
+    expect(select({ labels: { site: 'south' } }, plain, north, south)).toEqual({ kind: 'chosen', backend: 'south' });
+    expect(select({ labels: { site: 'north', gpu: 'a100' } }, south, north)).toEqual({ kind: 'chosen', backend: 'north' });
+    expect(select({ labels: { site: 'north', gpu: 'h100' } }, north, plain)).toEqual({
+      kind: 'wait',
+      reasons: [
+        'no backend can take this task',
+        'backend north: the task asks for label gpu=h100, its own is a100',
+        'backend plain: the task asks for label site=north, it has none',
+      ],
+    });
+    expect(select({ labels: { constructor: 'x' } }, plain)).toMatchObject({ kind: 'wait' });
+    expect(select({ strict: true, parameterKeys: ['label.site'], labels: { site: 'north' } }, north)).toMatchObject({ kind: 'chosen' });
+  });
+
+  it('takes only one that reaches every folder of the task', () => {
+    const near = at('near', {}, ['s3://near/']);
+    expect(select({ folders: ['s3://near/in/'] }, near)).toEqual({ kind: 'chosen', backend: 'near' });
+    expect(select({}, near)).toEqual({ kind: 'chosen', backend: 'near' });
+    expect(select({ folders: ['s3://near/in/', 's3://far/out/'] }, near, candidate('all'))).toEqual({ kind: 'chosen', backend: 'all' });
+    expect(select({ folders: ['s3://far/out/'] }, near)).toEqual({
+      kind: 'wait',
+      reasons: ['no backend can take this task', 'backend near: it does not reach s3://far/out/'],
+    });
+  });
+
+  it('passes a backend over that said at create that it cannot', () => {
+    expect(select({ refusedBy: ['a'] }, candidate('a'), candidate('b', { used: [taking(3)] }))).toEqual({ kind: 'chosen', backend: 'b' });
+  });
+
+  it('counts slots as load where there are some', () => {
+    const capacity = { cpuCores: 100, ramGb: 16, slots: 2 };
+    const half = candidate('half', { capabilities: { ...CAPABILITIES, capacity }, used: [taking(1)] });
+    expect(select({}, half, candidate('third', { cores: 3, used: [taking(1)] }))).toEqual({ kind: 'chosen', backend: 'third' });
+  });
+
   it('passes a backend over that does not know a strict parameter, and knows the common ones everywhere', () => {
     expect(select({ strict: true, parameterKeys: ['vmsize'] }, candidate('a'))).toMatchObject({ kind: 'wait' });
     expect(select({ strict: true, parameterKeys: ['queue', 'max_runtime_seconds'] }, candidate('a'))).toMatchObject({ kind: 'chosen' });
