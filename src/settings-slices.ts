@@ -4,7 +4,7 @@ import { COMMAND_ENVIRONMENT } from './backends/local/local.settings';
 import type { LocalBackendSettings } from './backends/local/local.settings';
 import type { PulsarBackendSettings } from './backends/pulsar/pulsar.settings';
 import { spanMs } from './config/setting-formats';
-import type { LocalBackendEntry, PulsarBackendEntry } from './config/backend-settings';
+import type { BackendSettings, LocalBackendEntry, PulsarBackendEntry } from './config/backend-settings';
 import type { Settings } from './config/settings';
 import type { EngineSettings } from './engine/engine-settings';
 import type { AdmissionSettings } from './engine/task-admission';
@@ -13,6 +13,7 @@ import type { FileStorageSettings } from './storage/file/file.storage';
 import type { HttpStorageSettings } from './storage/http/http.storage';
 import type { MongoTaskStoreOptions } from './stores/mongo/mongo-task-store';
 import type { SqliteTaskStoreOptions } from './stores/sqlite/sqlite-task-store';
+import type { Placement, WhenAway } from './task/placement';
 import type { TesState } from './task/tes';
 import type { FreeDiskSettings } from './telemetry/free-disk';
 
@@ -120,6 +121,21 @@ export function serviceInfoSettings({ service_info: info }: Settings, version: s
 
 export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): FreeDiskSettings {
   return { directories: [data_dir, work_dir], minFreeBytes: limits.min_free_disk, everyMs: 5 * SECOND };
+}
+
+/** What the engine reads of an entry of `backends`, whatever its type. */
+export function placement(backend: BackendSettings): Placement {
+  return {
+    labels: backend.labels ?? {},
+    ...(backend.url_prefixes === undefined ? {} : { urlPrefixes: backend.url_prefixes }),
+    whenAway: whenAway(backend),
+  };
+}
+
+/** What runs on another machine goes on there while it cannot be reached: it is worth waiting for. */
+function whenAway(backend: BackendSettings): WhenAway {
+  if (backend.type === 'local') return { kind: 'patience' };
+  return backend.when_away === 'move' ? { kind: 'move', afterMs: backend.move_after_seconds * SECOND } : { kind: 'wait' };
 }
 
 /** One entry of `backends` of type `local`. */

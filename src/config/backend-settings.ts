@@ -65,10 +65,16 @@ const common: Checks = {
   ram_gb: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
   drain: (value) => must(typeof value === 'boolean', 'true or false'),
   labels: (value) =>
+    must(
+      isMap(value) &&
+        Object.entries(value).every(([name, word]) => /^[a-z0-9][a-z0-9_.-]{0,62}$/.test(name) && isText(word) && word !== ''),
       'a map of words with names in lower case, such as {site: north}',
+    ),
   url_prefixes: (value) =>
+    must(
       Array.isArray(value) && value.length > 0 && value.every((prefix) => isText(prefix) && isPrefix(prefix)),
       'a list of URLs, or of their beginnings up to a slash, such as ["https://data.example/", "s3://"]',
+    ),
 };
 
 const local: Checks = {
@@ -97,8 +103,13 @@ const pulsar: Checks = {
 };
 
 const NEEDED: Readonly<Record<string, readonly string[]>> = { local: [], pulsar: ['url', 'runtime'] };
+
 /** A whole scheme, a URL without a query, or an absolute path. */
 function isPrefix(text: string): boolean {
+  if (/^[a-z][a-z0-9+.-]*:\/\/$/i.test(text) || /^\/[^\0]*$/.test(text)) return true;
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
+  return url !== null && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+}
 
 function isServerUrl(text: string): boolean {
   const url = URL.parse(text);
