@@ -183,3 +183,25 @@ export async function processesOf(name: string): Promise<readonly string[]> {
   }
   return found;
 }
+
+/** One backend for the tests of a suite; every job is cleaned after its test. */
+export function withDriver(
+  name: string,
+  underTest: () => BackendUnderTest,
+  give: (made: { readonly backend: ExecutionBackend; readonly driver: JobDriver; readonly workDir: string }) => void,
+): void {
+  let workDir: string;
+  let driver: JobDriver;
+  beforeAll(async () => {
+    workDir = await makeWorkDirectory(name);
+    const backend = underTest().make(workDir);
+    await backend.start(never);
+    driver = new JobDriver(backend, underTest().images);
+    give({ backend, driver, workDir });
+  });
+  afterEach(() => driver.cleanAll());
+  afterAll(async () => {
+    await driver.backend.close?.();
+    await fs.rm(workDir, { recursive: true, force: true });
+  });
+}

@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
 import type { Handle } from '../../src/task/task-record';
-import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
@@ -37,16 +37,8 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       Number((await fs.readFile(join(underTest().workspaceOf(workDir, job.name), 'started'), 'utf8')).split(' ')[0]);
     const expectGone = async (jobName: string): Promise<void> => expect(await underTest().leftovers(jobName)).toEqual([]);
 
-    beforeAll(async () => {
-      workDir = await makeWorkDirectory(name);
-      backend = underTest().make(workDir);
-      await backend.start(never);
-      driver = new JobDriver(backend, underTest().images);
-    });
-    afterEach(() => driver.cleanAll());
-    afterAll(async () => {
-      await backend.close?.();
-      await fs.rm(workDir, { recursive: true, force: true });
+    withDriver(name, underTest, (made) => {
+      ({ backend, driver, workDir } = made);
     });
 
     it('starts nothing between the steps of submit, and finds itself when a step is repeated', async () => {

@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import type { ExecutionBackend } from '../../src/ports/execution-backend';
-import { exitCodes, JobDriver, makeWorkDirectory, namesBelow, stdoutOf, textOf } from './execution-backend.fixture';
-import type { BackendUnderTest } from './execution-backend.fixture';
+import { exitCodes, namesBelow, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
+import type { BackendUnderTest, JobDriver } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 
@@ -12,16 +12,8 @@ export function describeExecutors(name: string, underTest: () => BackendUnderTes
     let driver: JobDriver;
     let workDir: string;
 
-    beforeAll(async () => {
-      workDir = await makeWorkDirectory(name);
-      backend = underTest().make(workDir);
-      await backend.start(never);
-      driver = new JobDriver(backend, underTest().images);
-    });
-    afterEach(() => driver.cleanAll());
-    afterAll(async () => {
-      await backend.close?.();
-      await fs.rm(workDir, { recursive: true, force: true });
+    withDriver(name, underTest, (made) => {
+      ({ backend, driver, workDir } = made);
     });
 
     it('carries executors out in order and stops at the first that fails', async () => {

@@ -3,6 +3,16 @@ import type { TaskStore } from '../../src/ports/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import { assignedTask, insertAll, MAX_DUE_MS, queuedTask, requestOf, type TaskStoreHarness, without } from './task-store.fixture';
 
+const RUNNING_JOBS = {
+  instance: 'i',
+  holder: 'h',
+  backends: ['local'],
+  boundBackends: [],
+  steps: ['run'] as const,
+  leaseMs: 1000,
+  limit: 10,
+};
+
 /** Counters, deletion, time, restarts and the end; part of `taskStoreSuite`. */
 export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
   let store: TaskStore;
@@ -105,17 +115,8 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
       const waiting = assignedTask(store.now() + 60_000);
       await insertAll(store, [leased, waiting]);
       await harness().reopen();
-      const query = {
-        instance: 'i',
-        holder: 'h',
-        backends: ['local'],
-        boundBackends: [],
-        steps: ['run'] as const,
-        leaseMs: 1000,
-        limit: 10,
-      };
       expect(await harness().store.renew(leased.id, 'dead', 1, 1000)).toBe(false);
-      expect((await harness().store.claimDue(query)).map((task) => task.id)).toEqual([leased.id]);
+      expect((await harness().store.claimDue(RUNNING_JOBS)).map((task) => task.id)).toEqual([leased.id]);
       expect((await harness().store.getTask(waiting.id))?.dueAt).toBe(waiting.dueAt);
     });
 
@@ -125,16 +126,7 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
       const retried = queuedTask({ notBefore: store.now() + MAX_DUE_MS + 60_000 });
       await insertAll(store, [soon, far, retried]);
       await harness().reopen();
-      const query = {
-        instance: 'i',
-        holder: 'h',
-        backends: ['local'],
-        boundBackends: [],
-        steps: ['run'] as const,
-        leaseMs: 1000,
-        limit: 10,
-      };
-      expect((await harness().store.claimDue(query)).map((task) => task.id)).toEqual([far.id]);
+      expect((await harness().store.claimDue(RUNNING_JOBS)).map((task) => task.id)).toEqual([far.id]);
       expect((await harness().store.queueHead({ limit: 5, backendsOpen: [] })).map((task) => task.id)).toEqual([retried.id]);
     });
   });

@@ -38,6 +38,41 @@ describeMongo('faults of the database under a gateway', () => {
     }
   };
 
+  /** Four clients that create without a pause until they are told to stop. */
+  const startLoad = (running: RunningServer) => {
+    const acknowledged: string[] = [];
+    const refusals: unknown[] = [];
+    let loading = true;
+    const client = async (): Promise<void> => {
+      while (loading) {
+        await running.client.create(task()).then(
+          (id) => acknowledged.push(id),
+          (error: unknown) => refusals.push(error),
+        );
+      }
+    };
+    const clients = Array.from({ length: 4 }, client);
+    const stop = async (): Promise<void> => {
+      loading = false;
+      await Promise.all(clients);
+    };
+    return { acknowledged, refusals, stop };
+  };
+  const expectAllThereOnce = async (running: RunningServer, acknowledged: readonly string[], refusals: readonly unknown[]) => {
+    for (const error of refusals) {
+      expect(error).toBeInstanceOf(Refused);
+      expect(error).toMatchObject({ status: 503 });
+    }
+    const states = new Map<string, TesState | undefined>();
+    for (const id of acknowledged) states.set(id, (await running.client.ended(id, 120_000)).state);
+    expect([...states].filter(([, state]) => state !== 'COMPLETE')).toEqual([]);
+    const ids = await listed(running);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
+    // A create that was refused may be there all the same.
+    expect(ids.length).toBeLessThanOrEqual(acknowledged.length + refusals.length);
+  };
+
   it('away at start: it says so, is alive and not ready, answers 503 with Retry-After, and begins when the database comes', async () => {
     await mongod.stop();
     const running = (server = await prepareServer({ engine, settings: settings('away') }));
@@ -62,19 +97,7 @@ describeMongo('faults of the database under a gateway', () => {
     const running = (server = await startServer({ engine, settings: settings('killed') }));
     const lasting = await running.client.create(task('sleep 12; echo lasted'));
     await running.client.until(lasting, ['RUNNING']);
-    const acknowledged: string[] = [lasting];
-    const refusals: unknown[] = [];
-    let loading = true;
-    const client = async (): Promise<void> => {
-      while (loading) {
-        try {
-          acknowledged.push(await running.client.create(task()));
-        } catch (error) {
-          refusals.push(error);
-        }
-      }
-    };
-    const clients = Array.from({ length: 4 }, client);
+    const { acknowledged, refusals, stop } = startLoad(running);
     await eventually('some load', () => acknowledged.length > 20 || undefined);
     mongod.kill9();
     await eventually('a refusal', () => refusals.length > 0 || undefined);
@@ -84,20 +107,11 @@ describeMongo('faults of the database under a gateway', () => {
     const before = acknowledged.length;
     await mongod.startAgain();
     await eventually('creates to be taken again', () => acknowledged.length > before + 5 || undefined, 120_000);
-    loading = false;
-    await Promise.all(clients);
-
-    for (const error of refusals) expect(error).toMatchObject({ status: 503 });
-    expect(refusals.every((error) => error instanceof Refused)).toBe(true);
+    await stop();
     await ready(running);
-    const states = new Map<string, TesState | undefined>();
-    for (const id of acknowledged) states.set(id, (await running.client.ended(id, 120_000)).state);
-    expect([...states.values()].filter((state) => state !== 'COMPLETE')).toEqual([]);
+    await expectAllThereOnce(running, [lasting, ...acknowledged], refusals);
     const [log] = (await running.client.get(lasting)).logs ?? [];
     expect(log?.logs?.[0]?.stdout).toBe('lasted\n');
-    const ids = await listed(running);
-    expect(new Set(ids).size).toBe(ids.length);
-    expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
   }, 400_000);
 
   it('slow, two seconds a query: everything is answered, later', async () => {
@@ -126,12 +140,7 @@ describeMongo('faults of the database under a gateway', () => {
       }
     }
     await mongod.hinder('off');
-    for (const error of refusals) expect(error).toMatchObject({ status: 503 });
-    for (const id of acknowledged) expect((await running.client.ended(id, 120_000)).state).toBe('COMPLETE');
-    const ids = await listed(running);
-    expect(new Set(ids).size).toBe(ids.length);
-    expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
-    expect(ids.length).toBeLessThanOrEqual(acknowledged.length + refusals.length);
+    await expectAllThereOnce(running, acknowledged, refusals);
   }, 240_000);
 
   it('every query has a limit on the server: when that is over the answer is 503, and nothing hangs', async () => {
@@ -180,32 +189,15 @@ describeMongo('faults of the database under a gateway', () => {
     it('a reset of every connection, again and again: what is acknowledged is there once, nothing is answered 500', async () => {
       const url = `mongodb://127.0.0.1:${proxy.port}/?directConnection=true`;
       const running = (server = await startServer({ engine, settings: { store: { type: 'mongodb', url, database: 'resets' } } }));
-      const acknowledged: string[] = [];
-      const refusals: unknown[] = [];
-      let loading = true;
-      const client = async (): Promise<void> => {
-        while (loading) {
-          await running.client.create(task()).then(
-            (id) => acknowledged.push(id),
-            (error: unknown) => refusals.push(error),
-          );
-        }
-      };
-      const clients = Array.from({ length: 4 }, client);
+      const { acknowledged, refusals, stop } = startLoad(running);
       for (let reset = 0; reset < 10; reset += 1) {
         const before = acknowledged.length;
         await eventually('creates to be taken', () => acknowledged.length > before + 3 || undefined, 60_000);
         proxy.reset();
       }
-      loading = false;
-      await Promise.all(clients);
+      await stop();
       expect(proxy.ended).toBeGreaterThan(20);
-      for (const error of refusals) expect(error).toMatchObject({ status: 503 });
-      for (const id of acknowledged) expect((await running.client.ended(id, 120_000)).state).toBe('COMPLETE');
-      const ids = await listed(running);
-      expect(new Set(ids).size).toBe(ids.length);
-      expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
-      expect(ids.length).toBeLessThanOrEqual(acknowledged.length + refusals.length);
+      await expectAllThereOnce(running, acknowledged, refusals);
     }, 400_000);
   });
 
