@@ -194,6 +194,7 @@ export function pulsarBackendSettings(
     killGraceSeconds: settings.local.kill_grace_seconds,
     pidsLimit: settings.local.pids_limit,
     pull: settings.images.pull,
+    imageDirectories: settings.images.allowed,
     environment: backend.environment,
     log: surroundings.log,
   };

@@ -3,8 +3,8 @@ import { isCount, isMap, isNumber, isText, must } from './setting-checks';
 
 export const RUNTIMES = ['auto', 'docker', 'podman', 'apptainer', 'bubblewrap'] as const;
 export const NETWORKS = ['default', 'host', 'none'] as const;
-/** On a Pulsar worker nothing is guessed; docker and apptainer have not been tried there yet. */
-export const PULSAR_RUNTIMES = ['podman', 'bubblewrap'] as const;
+/** On a Pulsar worker nothing is guessed. */
+export const PULSAR_RUNTIMES = ['docker', 'podman', 'apptainer', 'bubblewrap'] as const;
 
 interface CommonBackendSettings {
   /** Letters, digits, `-` and `_`; also what clients send as `backend_parameters.backend`. */
@@ -87,8 +87,7 @@ const pulsar: Checks = {
   url: (value) => must(isText(value) && isServerUrl(value), 'the http or https address of a Pulsar server, without a query'),
   token: (value) => must(isText(value), 'text'),
   manager: (value) => must(isText(value) && /^[A-Za-z0-9_.-]{1,64}$/.test(value), "the name of one of the server's managers"),
-  runtime: (value) =>
-    must(PULSAR_RUNTIMES.includes(value as never), `one of ${PULSAR_RUNTIMES.join(', ')}: on a Pulsar worker nothing else is built yet`),
+  runtime: (value) => must(PULSAR_RUNTIMES.includes(value as never), `one of ${PULSAR_RUNTIMES.join(', ')}`),
   staging: (value) => must(value === 'gateway', 'gateway: worker is not built yet'),
   slots: (value) => must(isCount(value) && value > 0, 'a whole number above 0'),
   environment: (value) =>

@@ -94,7 +94,13 @@ describe('the slices of the settings', () => {
   it('hand everything on that a Pulsar server needs', () => {
     const entry =
       '{name: far, type: pulsar, url: "http://h:1/p/", token: t, manager: m, runtime: podman, network: none, slots: 9, cpus: 2, ram_gb: 3, drain: true, environment: {A: b}}';
-    const settings = load(`--backends=[${entry}]`, '--local.pids_limit=7', '--local.kill_grace_seconds=3', '--images.pull=never');
+    const settings = load(
+      `--backends=[${entry}]`,
+      '--local.pids_limit=7',
+      '--local.kill_grace_seconds=3',
+      '--images.pull=never',
+      '--images.allowed=[/i]',
+    );
     const [backend] = settings.backends;
     const log = (): void => undefined;
     expect(backend?.type === 'pulsar' && slices.pulsarBackendSettings(settings, backend, { instance: 'me', log })).toEqual({
@@ -112,6 +118,7 @@ describe('the slices of the settings', () => {
       killGraceSeconds: 3,
       pidsLimit: 7,
       pull: 'never',
+      imageDirectories: ['/i'],
       environment: { A: 'b' },
       log,
     });

@@ -18,11 +18,22 @@ probe() { # RUNTIME GROUP
       version=$(podman version --format '{{.Client.Version}}' 2>&1 && podman info --format '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}' 2>&1) \
         && echo "runtime $version" || echo "fault $version"
       ;;
-    apptainer) version=$(apptainer version 2>&1) && echo "runtime $version" || echo "fault $version" ;;
+    apptainer) version=$(apptainer --version 2>&1) && echo "runtime ${version##* }" || echo "fault $version" ;;
     bubblewrap) version=$(bwrap --version 2>&1 && bwrap --ro-bind / / true 2>&1) && echo "runtime $version" || echo "fault $version" ;;
   esac | tr '\n' ' '
   echo
   echo "groups $(try_groups "$2")"
+  [ "$1" != apptainer ] || echo "overlay $(try_overlay)"
+}
+
+# With an empty image: the program is missing in any case, what counts is whether the layer is the complaint.
+try_overlay() {
+  mkdir -p image/bin image/tmp image/proc image/sys image/dev image/etc layer/upper layer/work
+  case $(apptainer exec --containall --no-home --overlay "$PWD/layer" "$PWD/image" /none 2>&1) in
+    *[Oo]verlay*) echo no ;;
+    */none*) echo yes ;;
+    *) echo no ;;
+  esac
 }
 
 try_groups() { # GROUP

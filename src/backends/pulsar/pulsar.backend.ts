@@ -20,6 +20,7 @@ import type { PulsarBackendSettings } from './pulsar.settings';
 import { meaningOf } from './pulsar.states';
 import { Slots } from './slots';
 import { tooDeep } from './worker-facts';
+import { imageRefusals } from './worker-images';
 
 const HANDLE_VERSION = 1;
 const KEPT_TAIL_BYTES = 16 * 1024;
@@ -86,7 +87,11 @@ export class PulsarBackend extends ExecutionBackend {
   override check(request: TesTaskRequest): readonly string[] {
     const { runtime } = this.settings;
     const { entries } = this.worker;
-    return [...refusalsOf(runtime, request), ...(runtime === 'bubblewrap' && entries ? tooDeep(request, entries) : [])];
+    return [
+      ...refusalsOf(runtime, request),
+      ...imageRefusals(request, this.settings),
+      ...(runtime === 'bubblewrap' && entries ? tooDeep(request, entries) : []),
+    ];
   }
 
   override async start(signal: AbortSignal): Promise<void> {

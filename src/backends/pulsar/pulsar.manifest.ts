@@ -12,6 +12,7 @@ import type { Limits, RuntimeName } from '../shared/runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shared/shell-quote';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import type { WorkerFacts } from './worker-facts';
+import { imageSource } from './worker-images';
 
 /** Below the job's `metadata`, the one place that can be written and read through the interface and that Pulsar neither copies nor empties. */
 export const WORKSPACE = 'tes';
@@ -84,13 +85,11 @@ export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
       killGraceSeconds: settings.killGraceSeconds,
       asRoot: worker.asRoot,
       cgroups: groups.joined,
-      overlay: false,
+      overlay: worker.overlay,
       ...(groups.parent !== undefined && { memoryCgroup: groups.parent }),
       imagesDirectory: `${jobDirectory.slice(0, jobDirectory.lastIndexOf('/'))}/.tes-gateway/images/${runtime}`,
       knownImages: new Map(),
-      images: job.request.executors.map(({ image }) =>
-        runtime === 'bubblewrap' ? { kind: 'none' } : { kind: 'registry', reference: image, pull: settings.pull },
-      ),
+      images: job.request.executors.map(({ image }) => imageSource(image, settings)),
       readHost: context.readHost,
       readTree: context.readTree,
     }),

@@ -26,6 +26,8 @@ export interface PulsarBackendSettings {
   /** Most processes of one executor. */
   readonly pidsLimit: number;
   readonly pull: 'always' | 'missing' | 'never';
+  /** apptainer: directories of the worker in which a task may name image files. */
+  readonly imageDirectories: readonly string[];
   /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
   readonly environment: Readonly<Record<string, string>>;
   readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;

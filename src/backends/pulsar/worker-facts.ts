@@ -14,6 +14,8 @@ export interface WorkerFacts {
   readonly groups: 'none' | 'v1' | 'v2';
   /** podman with cgroups version 1 and no systemd does not say when memory ran out; a group of ours does. */
   readonly needsMemoryGroup: boolean;
+  /** apptainer: a writable layer over an image works there. */
+  readonly overlay: boolean;
   readonly version: string;
   /** Why no job can run there, in public words; empty = all is well. */
   readonly faults: readonly string[];
@@ -36,6 +38,7 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
     ramGb: (Number(of('memory') ?? 0) || 0) / 2 ** 20,
     groups: isRoot && (groups === 'v1' || groups === 'v2') ? groups : 'none',
     needsMemoryGroup: isRoot && groups === 'v1' && runtime === 'podman' && /cgroupfs v1/.test(version ?? ''),
+    overlay: of('overlay') === 'yes',
     version: (version ?? '').slice(0, 100),
     faults,
   };

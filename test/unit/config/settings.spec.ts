@@ -119,7 +119,11 @@ describe('settings', () => {
     ['backends', '[{type: pulsar, url: "ftp://h", runtime: podman}]', 'entry 0: url must be the http or https address of a Pulsar server'],
     ['backends', '[{type: pulsar, url: "http://h?private_token=x", runtime: podman}]', 'entry 0: url must be the http or https address'],
     ['backends', '[{type: pulsar, url: "http://h"}]', 'entry 0: runtime is missing'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: auto}]', 'entry 0: runtime must be one of podman, bubblewrap: on a Pulsar'],
+    [
+      'backends',
+      '[{type: pulsar, url: "http://h", runtime: auto}]',
+      'entry 0: runtime must be one of docker, podman, apptainer, bubblewrap',
+    ],
     [
       'backends',
       '[{type: pulsar, url: "http://h", runtime: podman, staging: worker}]',

@@ -14,6 +14,19 @@ use_image() { # INDEX PATH
   [ -e "$image" ] || { note noimage "$1"; return 1; }
 }
 
+# The real path counts: a link in such a directory does not lead out of it.
+use_image_within() { # INDEX PATH DIRECTORY...
+  number=$1
+  image=$(readlink -f -- "$2") || image=
+  shift 2
+  for place; do
+    place=$(readlink -f -- "$place") || continue
+    case $image in "$place"/*) [ ! -e "$image" ] || return 0 ;; esac
+  done
+  note noimage "$number"
+  return 1
+}
+
 # Made aside and renamed: two jobs may make the same one at once.
 make_image() { # INDEX FILE SOURCE PULL
   image=$IMAGES/$2

@@ -68,6 +68,8 @@ function imageCommand(index: number, image: ImageSource): string {
     }
     case 'local':
       return localCommand(index, image);
+    case 'remote':
+      return `use_image_within ${index} ${quoteWords([image.path, ...image.within])}`;
     case 'none':
       return 'return 1';
     default: {

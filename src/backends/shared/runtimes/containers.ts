@@ -121,6 +121,7 @@ function imageCommand(index: number, image: ImageSource, settings: ContainerSett
       return `resolve_image ${index} ${quoteWords([image.reference, image.pull, image.pull === 'always' ? '' : (settings.knownImages.get(image.reference) ?? '')])}`;
     case 'local':
       return `load_image ${index} ${quoteWords([`localhost/tes-gateway-file:${image.key}`, image.path, image.form])}`;
+    case 'remote':
     case 'none':
       return 'return 1';
     default: {

@@ -15,6 +15,8 @@ export type ImageSource =
       readonly form: 'archive' | 'oci-archive' | 'oci' | 'sif' | 'directory';
       readonly key: string;
     }
+  /** A SIF file or a directory of another machine, where its real path must lie below one of these. */
+  | { readonly kind: 'remote'; readonly path: string; readonly within: readonly string[] }
   /** Recorded, not used (bubblewrap). */
   | { readonly kind: 'none' };
 
