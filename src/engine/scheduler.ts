@@ -21,6 +21,8 @@ const FIRST_HEAD = 8;
 const HEAD = 64;
 /** What is left of a sum of fractions is not room. */
 const LEAST = 1e-9;
+/** So old may be what a reason for waiting is read from, ms: engines ask of a thousand waiting tasks every second. */
+const REASON_AGE_MS = 250;
 /** Where a pass stops looking further back when nothing at the head can go on. */
 const MOST_HEAD = 4096;
 
@@ -38,6 +40,7 @@ export class Scheduler {
   private readonly peeks: Peeks | undefined;
   /** The queue when others' changes were last looked for. */
   private seen = '';
+  private recent: { readonly candidates: Promise<readonly Candidate[]>; readonly at: number } | undefined;
 
   constructor(
     private readonly store: TaskStore,
@@ -79,7 +82,7 @@ export class Scheduler {
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
-    const candidates = await this.candidates();
+    const candidates = await this.recentCandidates();
     let selection = selectBackend(task.id, task.needs, candidates);
     // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.
     if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await this.withReservation(candidates));
@@ -138,6 +141,7 @@ export class Scheduler {
 
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
+    this.recent = undefined;
     for (let limit = FIRST_HEAD; limit <= MOST_HEAD;) {
       const all = await this.candidates();
       const open = all.filter((candidate) => !candidate.capabilities.draining && candidate.away === undefined && hasRoom(candidate));
@@ -209,6 +213,18 @@ export class Scheduler {
       this.log.warn('a reservation could not be given back yet', { task: task.id, err: error });
     }
     this.nudge();
+  }
+
+  private async recentCandidates(): Promise<readonly Candidate[]> {
+    const now = performance.now();
+    this.recent = this.recent && now - this.recent.at < REASON_AGE_MS ? this.recent : { candidates: this.candidates(), at: now };
+    const { candidates } = this.recent;
+    try {
+      return await candidates;
+    } catch (error) {
+      if (this.recent?.candidates === candidates) this.recent = undefined;
+      throw error;
+    }
   }
 
   private async candidates(): Promise<readonly Candidate[]> {

@@ -68,6 +68,17 @@ describe('the queue', () => {
     expect(reads).toHaveBeenCalled();
   });
 
+  it('reads the reservations once for all who ask at the same moment why their task waits', async () => {
+    await start({ capacity: { cpuCores: 1, ramGb: 100 } });
+    await bench.state(await bench.create(), 'RUNNING');
+    const waiting = [await bench.create(), await bench.create()];
+    await bench.full(waiting[0] ?? '');
+    const reads = jest.spyOn(bench.store, 'reservations');
+    const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => bench.full(waiting[index % 2] ?? '')));
+    for (const { logs } of answers) expect(logs?.[0]?.system_logs?.join()).toContain('waiting: backend scripted: ');
+    expect(reads.mock.calls.length).toBeLessThanOrEqual(2);
+  });
+
   it('takes no more than limits.max_queued', async () => {
     await start({ capacity: { cpuCores: 1, ramGb: 1 } }, {}, { maxQueued: 1 });
     const first = await bench.create();
