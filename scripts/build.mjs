@@ -1,5 +1,5 @@
 // Builds dist/ when a source is newer than it. Types are checked on the way.
-import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { root, runCommand, seconds, withProgress } from './steps.mjs';
@@ -26,6 +26,8 @@ export async function build({ always = false } = {}) {
   // Needs a package; quickstart loads this file before there are any.
   const { bundle } = await import('./bundle.mjs');
   await bundle(next);
+  // A command of its own on workers.
+  chmodSync(join(next, 'stager.main.js'), 0o755);
   if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
   renameSync(next, join(root, 'dist'));
   rmSync(old, { recursive: true, force: true });

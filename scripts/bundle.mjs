@@ -1,4 +1,5 @@
-// Puts what the server loads at its start into two files, dist/main.js and dist/app.module.js: finding, reading and compiling a thousand
+// Puts what the server loads at its start into two files, dist/main.js and dist/app.module.js, and the stager, which is installed alone on
+// workers, into dist/stager.main.js: finding, reading and compiling a thousand
 // modules, many of them never used, takes most of a start. The compiler's other files of dist/ stay beside them, for the worker, the
 // store's own command and the bench.
 import { readFileSync } from 'node:fs';
@@ -16,7 +17,7 @@ const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/p
 /** Writes the bundles into `folder`. Throws when something cannot be resolved. Ends the bundler's process: quickstart goes on for long. */
 export async function bundle(folder) {
   await build({
-    entryPoints: [join(source, 'main.ts'), join(source, 'app.module.ts')],
+    entryPoints: [join(source, 'main.ts'), join(source, 'app.module.ts'), join(source, 'stager.main.ts')],
     absWorkingDir: root,
     outdir: folder,
     allowOverwrite: true,

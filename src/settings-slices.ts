@@ -196,6 +196,23 @@ export function pulsarBackendSettings(
     pull: settings.images.pull,
     imageDirectories: settings.images.allowed,
     environment: backend.environment,
+    ...(backend.staging === 'worker' ? { stager: stagerSettings(settings, backend) } : {}),
     log: surroundings.log,
+  };
+}
+
+/** What the stager on a worker is told of the settings: the transfers of the gateway, but its own files. */
+function stagerSettings(settings: Settings, backend: PulsarBackendEntry): NonNullable<PulsarBackendSettings['stager']> {
+  const { transfers } = settings;
+  return {
+    command: backend.stager,
+    ...(backend.stager_image === undefined ? {} : { image: backend.stager_image }),
+    files: backend.stager_files,
+    transfers: { parallel: transfers.parallel, tries: transfers.tries },
+    retry: engineSettings(settings, '').retry,
+    storage: [
+      { name: 'http', schemes: ['http', 'https'], settings: httpStorageSettings(settings) },
+      { name: 'file', schemes: ['file'], settings: { allowed: backend.stager_files } },
+    ],
   };
 }

@@ -38,7 +38,14 @@ export interface PulsarBackendEntry extends CommonBackendSettings {
   /** A named manager of the server. */
   readonly manager?: string;
   readonly runtime: (typeof PULSAR_RUNTIMES)[number];
-  readonly staging: 'gateway';
+  /** Who moves the data: this gateway, or the stager on the worker. */
+  readonly staging: 'gateway' | 'worker';
+  /** The words that start the stager on the worker. */
+  readonly stager: readonly string[];
+  /** The image in which the stager is started, where the worker has only a container runtime. */
+  readonly stager_image?: string;
+  /** Directories of the worker that `file:` URLs may reach; empty = none. */
+  readonly stager_files: readonly string[];
   /** Jobs at once: Pulsar itself keeps no limit. */
   readonly slots: number;
   /** Variables of the container command on the worker. */
@@ -88,7 +95,18 @@ const pulsar: Checks = {
   token: (value) => must(isText(value), 'text'),
   manager: (value) => must(isText(value) && /^[A-Za-z0-9_.-]{1,64}$/.test(value), "the name of one of the server's managers"),
   runtime: (value) => must(PULSAR_RUNTIMES.includes(value as never), `one of ${PULSAR_RUNTIMES.join(', ')}`),
-  staging: (value) => must(value === 'gateway', 'gateway: worker is not built yet'),
+  staging: (value) => must(value === 'gateway' || value === 'worker', 'gateway or worker'),
+  stager: (value) =>
+    must(
+      Array.isArray(value) && value.length > 0 && value.every((word) => isText(word) && word !== '' && !word.includes('\0')),
+      'a list of words, such as [tes-gateway-stager]',
+    ),
+  stager_image: (value) => must(isText(value) && /^[A-Za-z0-9][^\s\0]*$/.test(value), 'the reference of an image'),
+  stager_files: (value) =>
+    must(
+      Array.isArray(value) && value.every((path) => isText(path) && /^\/[^\0]+$/.test(path)),
+      'a list of directories of the worker, each an absolute path below /',
+    ),
   slots: (value) => must(isCount(value) && value > 0, 'a whole number above 0'),
   environment: (value) =>
     must(
@@ -128,6 +146,8 @@ export function readBackends(value: unknown): unknown {
     return {
       token: typeof file === 'string' ? readFileSync(file, 'utf8').replace(/\r?\n$/, '') : '',
       staging: 'gateway',
+      stager: ['tes-gateway-stager'],
+      stager_files: [],
       slots: 4,
       environment: {},
       when_away: 'wait',
@@ -160,6 +180,9 @@ function validateEntry(entry: Record<string, unknown>, index: number): void {
     } catch (error) {
       throw new Error(`entry ${index}: ${key} ${(error as Error).message}`, { cause: error });
     }
+  }
+  if (entry['stager_image'] !== undefined && entry['runtime'] !== 'podman' && entry['runtime'] !== 'docker') {
+    throw new Error(`entry ${index}: stager_image needs podman or docker as the runtime`);
   }
   for (const key of NEEDED[String(entry['type'])] ?? []) {
     if (!Object.hasOwn(entry, key)) throw new Error(`entry ${index}: ${key} is missing`);

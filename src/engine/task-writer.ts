@@ -79,7 +79,7 @@ export class TaskWriter {
       now: this.now(),
       storeNow: this.store.now(),
       pollMs: capabilities?.pollMs ?? { first: 1000, longest: 30_000 },
-      stagesOut: task.needs.hasOutputs && capabilities?.staging !== 'worker',
+      stagesOut: task.needs.hasOutputs,
       keepLease,
     };
   }

@@ -9,7 +9,10 @@ import type { Capacity } from './task-store';
 export interface BackendCapabilities {
   /** Lower-cased `backend_parameters` keys it understands, besides those every backend has (`backend`, `max_runtime_seconds`). */
   readonly parameterKeys: readonly string[];
-  /** `gateway`: the Stager moves the data through `workspace`. `worker`: the job moves its own data; `workspace` is not used. */
+  /**
+   * `gateway`: the Stager moves the data through `workspace`. `worker`: the job moves its own data; `workspace` is not used. Decides what
+   * is done before a job starts; who stores the outputs of one that has ended is told by its observation (`outputs`).
+   */
   readonly staging: 'gateway' | 'worker';
   readonly capacity: Capacity;
   /** True when only the gateway process that submitted a job can reach it (the job runs on that machine). */

@@ -1,4 +1,5 @@
 import type { ExecutorRecord, LogTail, OutputFile } from './task-record';
+import type { TesFileType } from './tes';
 
 /** A backend's normalised progress; each adapter maps its native states to these in `<x>.states.ts`. */
 export const JOB_PHASES = ['pending', 'running', 'succeeded', 'failed', 'preempted', 'lost'] as const;
@@ -21,8 +22,14 @@ export interface Observation {
   readonly systemLogs: readonly string[];
   /** Goes to `logs[].metadata`. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Where the job stores its own outputs (staging `worker`): what it stored. */
+  /**
+   * Where the job stores its own outputs (staging `worker`): what it stored, also when that is nothing. Without it, outputs of an ended
+   * job are still to be stored by the gateway.
+   */
   readonly outputs?: readonly OutputFile[];
+  /** Types that the job found, by index of `inputs` and of `outputs`, only where they differ from the request (staging `worker`). */
+  readonly inputTypes?: Readonly<Record<number, TesFileType>>;
+  readonly outputTypes?: Readonly<Record<number, TesFileType>>;
   /** With phase `failed`: the system's fault, not an executor's. */
   readonly systemError?: { readonly message: string; readonly retryable: boolean };
 }

@@ -12,7 +12,7 @@ export interface ReduceContext {
   readonly storeNow: number;
   /** First and longest pause between two looks at a running job, ms. */
   readonly pollMs: { readonly first: number; readonly longest: number };
-  /** Outputs are stored by the gateway's Stager after the executors, so the task is not at its end when they are. */
+  /** The task has outputs: unless the job itself has stored them, the gateway's Stager does so, and the task is not at its end before. */
   readonly stagesOut: boolean;
   /** The sender goes on working on the task under its lease. */
   readonly keepLease: boolean;
@@ -194,7 +194,7 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
       // The system's own failures come as `retreated` or `failed`, by the engine's decision.
       if (observation.systemError) return IGNORED_STATE;
       const outcome = observation.phase;
-      if (context.stagesOut) return progressed({ ...next, state: 'RUNNING', step: 'stage-out', outcome }, context);
+      if (context.stagesOut && !observation.outputs) return progressed({ ...next, state: 'RUNNING', step: 'stage-out', outcome }, context);
       return ended({ ...next, outcome }, outcome === 'failed' ? 'EXECUTOR_ERROR' : 'COMPLETE', context);
     }
     case 'preempted':
@@ -266,7 +266,8 @@ function merge(task: TaskRecord, observation: Observation | undefined): TaskReco
     systemLogs: [...attempt.systemLogs, ...observation.systemLogs.filter((line) => !attempt.systemLogs.includes(line))],
     metadata: observation.metadata ? { ...attempt.metadata, ...observation.metadata } : attempt.metadata,
   }));
-  return ENDED_PHASES.has(observation.phase) ? { ...next, jobEnded: true } : next;
+  const overlay = overlayTypes(next.overlay, observation.inputTypes, observation.outputTypes);
+  return { ...next, overlay, ...(ENDED_PHASES.has(observation.phase) && { jobEnded: true }) };
 }
 
 function withAttempt(task: TaskRecord, change: (attempt: AttemptRecord) => AttemptRecord): TaskRecord {

@@ -1,5 +1,6 @@
 # The part of the job script for a Pulsar worker, where no gateway is: it lays the inputs, makes the limits, watches for the cancel mark, tells
-# how far the job is (`report`, whole, by rename), and leaves a listing of the trees. Stands after absence.sh and before the runtime's part.
+# how far the job is (`report`, whole, by rename), and leaves a listing of the trees. Where the data is moved from here (STAGER), the stager lays
+# the inputs and stores the outputs (see shared/stager-plan.ts). Stands after absence.sh and before the runtime's part.
 watcher=
 failed=
 
@@ -9,10 +10,12 @@ open_job() {
   note clock "$up $(date +%s.%N)"
   tell live
   watch_job
-  make_groups && lay_inputs
+  make_groups || return 1
+  if [ -n "$STAGER" ]; then stage_in; else lay_inputs; fi
 }
 
-close_job() {
+close_job() { # WORD
+  case $1 in succeeded | failed | timeout) [ -z "$STAGER" ] || stage_out ;; esac
   if [ -n "$watcher" ]; then
     kill -KILL "$watcher"
     wait "$watcher"
@@ -21,7 +24,7 @@ close_job() {
   end_job "$JOB" 1 || note left 0
   count_breaches
   remove_groups "$JOB"
-  list_trees || note unlisted 0
+  [ -n "$STAGER" ] || list_trees || note unlisted 0
 }
 
 tell_result() { tell final; }
@@ -97,6 +100,45 @@ put_link() { # TARGET NAME TREE SEGMENT...
   directory "$@" && ln -s -- "$target" "$found/$name" || failed=1
 }
 
+# The stager is no child of this script: what ends the executors at their time limit must not end it. Its plan may hold credentials: no
+# executor starts while it is there.
+stage_in() {
+  note stager 0
+  rm -rf trees inputs && mkdir -p stager || return 1
+  (
+    ulimit -c 0
+    run_stager </dev/null >/dev/null 2>stager/log &
+    echo $! >stager/pid
+  )
+  await_stager in
+  code=$?
+  rm -f plan/stager.json || return 1
+  [ ! -e plan/stager.json ] && [ "$code" -eq 0 ] && [ -d trees ]
+}
+
+# What could not be stored is said by the stager, or by its silence.
+stage_out() {
+  [ ! -e "$MARK" ] || return 0
+  [ "$(id -u)" = 0 ] || chmod -R u+rwX trees 2>/dev/null
+  : >stager/ask
+  await_stager out
+}
+
+stager_lives() { { read -r stager_pid <stager/pid; } 2>/dev/null && grep -qsxzF "TES_GATEWAY_JOB=$JOB" "/proc/$stager_pid/environ"; }
+
+await_stager() { # WORD
+  beats=0
+  until [ -e "stager/$1" ]; do
+    [ ! -e stager/failed ] || return 1
+    if ! stager_lives; then
+      [ -e "stager/$1" ]
+      return
+    fi
+    if [ "$beats" -lt 50 ]; then sleep 0.1; else sleep 1; fi
+    beats=$((beats + 1))
+  done
+}
+
 # Kind, mode, size, path, link target of everything in the trees, and the sums of what may be an output; each ended by NUL.
 list_trees() {
   [ -d trees ] || return 0
@@ -122,6 +164,23 @@ ends_of() { # INDEX AS
   mv "tails/$2.new" "tails/$2.sizes"
 }
 
+# What the stager said, whole; of its complaints the end.
+stager_words() {
+  for told in in out failed; do
+    [ -s "stager/$told" ] || continue
+    size=$(($(wc -c <"stager/$told")))
+    stager_sizes="${stager_sizes}stager.$told $size $size
+"
+    stager_bytes="$stager_bytes stager/$told"
+  done
+  [ -s stager/log ] || return 0
+  tail -c 400 stager/log >"tails/$1.log"
+  size=$(($(wc -c <"tails/$1.log")))
+  stager_sizes="${stager_sizes}stager.log $size $size
+"
+  stager_bytes="$stager_bytes tails/$1.log"
+}
+
 # The report: what was written in progress (or result), the sizes of the streams' ends, these ends. What ended keeps its end.
 tell() { # AS
   source=progress
@@ -140,6 +199,8 @@ tell() { # AS
     index_told=$((index_told + 1))
   done
   ends_of "$ended" "$1"
+  stager_sizes= stager_bytes=
+  [ -z "$STAGER" ] || stager_words "$1"
   now
   {
     printf '%s\n' "tes-report 1 $up $boot"
@@ -147,14 +208,16 @@ tell() { # AS
     [ ! -e timeout ] || echo "timeout $up 0"
     echo --
     cat $kept_sizes "tails/$1.sizes"
+    printf %s "$stager_sizes"
     echo --
-    cat $kept_bytes "tails/$1.bytes"
+    cat $kept_bytes "tails/$1.bytes" $stager_bytes
   } >"report.$1"
   mv "report.$1" report
 }
 
 # Asks, waits, forces, as for the time limit; but bwrap and conmon are left to see their program end.
 end_cancelled() { # OWN_PID
+  if [ -n "$STAGER" ] && stager_lives; then kill -TERM "$stager_pid"; fi 2>/dev/null
   if [ -n "${ENGINE-}" ]; then
     containers=$($ENGINE ps -q --filter "label=tes-gateway.job=$JOB" 2>/dev/null)
     [ -z "$containers" ] || $ENGINE stop -t "$GRACE" $containers >/dev/null 2>&1

@@ -12,6 +12,8 @@ import type { JobReport } from './pulsar-report';
 import type { PulsarRestClient, RemoteFile } from './pulsar-rest.client';
 import { REPORT, WORKSPACE } from './pulsar.manifest';
 import { meaningOf } from './pulsar.states';
+import type { PulsarMeaning } from './pulsar.states';
+import { withStaging } from './worker-staging';
 
 /** The script tells at least every five seconds. */
 const SILENT_MS = 10_000;
@@ -125,7 +127,7 @@ export class PulsarObserver {
     const detail = await brokenDetail(progress, directory, async (stream) => (await context.tailOf(stream))?.text);
     const systemError = systemErrorOf(progress, facts, timedOut, detail);
     const processRefusals = progress.notes.filter((note) => note.word === 'pids').length;
-    return {
+    const observation: Observation = {
       jobName,
       phase: progress.ending ? ENDING_PHASES[progress.ending] : 'lost',
       executors: await executorRecords(progress, context),
@@ -136,6 +138,7 @@ export class PulsarObserver {
       ],
       ...(systemError && { systemError }),
     };
+    return withStaging(observation, report, directory);
   }
 
   private async facts(jobName: string, signal: AbortSignal): Promise<JobFacts> {

@@ -13,7 +13,7 @@ export interface JobReport {
   readonly bootId: string;
   readonly progress: JobProgress;
   readonly timedOut: boolean;
-  /** By stream, such as `0.stdout`. */
+  /** By stream, such as `0.stdout`, and what the stager on the worker said, such as `stager.in`. */
   readonly tails: ReadonlyMap<string, { readonly bytes: Buffer; readonly totalBytes: number }>;
 }
 
@@ -31,7 +31,7 @@ export function parseReport(bytes: Buffer): ParsedReport {
   const tails = new Map<string, { bytes: Buffer; totalBytes: number }>();
   let at = second;
   for (const line of bytes.toString('utf8', first, second - SEPARATOR.length + 1).split('\n')) {
-    const match = /^(\d+\.(?:stdout|stderr|engine)) (\d+) (\d+)$/.exec(line);
+    const match = /^(\d+\.(?:stdout|stderr|engine)|stager\.(?:in|out|failed|log)) (\d+) (\d+)$/.exec(line);
     if (!match) continue;
     const length = Number(match[3]);
     tails.set(match[1] ?? '', { bytes: bytes.subarray(at, at + length), totalBytes: Number(match[2]) });

@@ -21,6 +21,7 @@ import { meaningOf } from './pulsar.states';
 import { Slots } from './slots';
 import { tooDeep } from './worker-facts';
 import { imageRefusals } from './worker-images';
+import { unreachable } from './worker-staging';
 
 const HANDLE_VERSION = 1;
 const KEPT_TAIL_BYTES = 16 * 1024;
@@ -65,7 +66,7 @@ export class PulsarBackend extends ExecutionBackend {
     const facts = this.worker.facts ?? UNKNOWN;
     return {
       parameterKeys: settings.runtime === 'bubblewrap' ? [] : ['gpus'],
-      staging: 'gateway',
+      staging: settings.stager ? 'worker' : 'gateway',
       capacity: { cpuCores: settings.cpus ?? facts.cores, ramGb: settings.ramGb ?? facts.ramGb, slots: settings.slots },
       boundToInstance: false,
       canList: true,
@@ -85,11 +86,12 @@ export class PulsarBackend extends ExecutionBackend {
   }
 
   override check(request: TesTaskRequest): readonly string[] {
-    const { runtime } = this.settings;
+    const { runtime, stager } = this.settings;
     const { entries } = this.worker;
     return [
       ...refusalsOf(runtime, request),
       ...imageRefusals(request, this.settings),
+      ...(stager ? unreachable(request, stager) : []),
       ...(runtime === 'bubblewrap' && entries ? tooDeep(request, entries) : []),
     ];
   }

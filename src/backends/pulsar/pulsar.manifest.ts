@@ -12,6 +12,7 @@ import type { Limits, RuntimeName } from '../shared/runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shared/shell-quote';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import type { WorkerFacts } from './worker-facts';
+import { stagerPart } from './worker-staging';
 import { imageSource } from './worker-images';
 
 /** Below the job's `metadata`, the one place that can be written and read through the interface and that Pulsar neither copies nor empties. */
@@ -94,9 +95,10 @@ export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
       readTree: context.readTree,
     }),
   );
-  const lines = [assignment('TAIL', job.tailBytes), ...groups.lines, treesFunction(plan), sumsFunction(job, plan)];
+  const stager = stagerPart(job, settings, layout.directory);
+  const lines = [assignment('TAIL', job.tailBytes), ...groups.lines, ...stager.lines, treesFunction(plan), sumsFunction(job, plan)];
   files.set('plan.sh', `${files.get('plan.sh') ?? ''}${lines.join('\n')}\n`);
-  return files;
+  return new Map([...files, ...stager.files]);
 }
 
 interface LimitGroups {

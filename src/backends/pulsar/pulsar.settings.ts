@@ -1,6 +1,20 @@
 import type { RuntimeName } from '../shared/runtimes/runtime';
+import type { StagerPlan, StagerStorage } from '../shared/stager-plan';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** `staging: worker`. */
+export interface StagerSettings {
+  /** The words that start the stager: on the worker, or in the container of `image`. */
+  readonly command: readonly string[];
+  readonly image?: string;
+  /** Absolute directories of the worker that `file:` URLs may reach. */
+  readonly files: readonly string[];
+  readonly transfers: StagerPlan['transfers'];
+  readonly retry: StagerPlan['retry'];
+  /** Every storage that a worker can be given; a job's plan holds those that its URLs need. */
+  readonly storage: readonly StagerStorage[];
+}
 
 /** One Pulsar server. Frozen; made by the composition root. */
 export interface PulsarBackendSettings {
@@ -30,5 +44,7 @@ export interface PulsarBackendSettings {
   readonly imageDirectories: readonly string[];
   /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
   readonly environment: Readonly<Record<string, string>>;
+  /** The data is moved by the worker itself; absent = through the gateway. */
+  readonly stager?: StagerSettings;
   readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }

@@ -14,7 +14,7 @@ const GATEWAY_IS_HERE = 'open_job() { :; }\nclose_job() { :; }\ntell_result() { 
 
 /**
  * The text of the job script for a runtime: the part of the host, the runtime's own, then what all share.
- * `host` defines `open_job` (after the plan was read; a failure ends the job), `close_job` (before the result) and `tell_result`.
+ * `host` defines `open_job` (after the plan was read; a failure ends the job), `close_job` (before the result, with its word) and `tell_result`.
  */
 export function scriptFor(runtime: RuntimeName, host = GATEWAY_IS_HERE): string {
   const part = readFileSync(join(__dirname, 'runtimes', RUNTIME_PARTS[runtime]), 'utf8');

@@ -20,7 +20,7 @@ note() {
 
 finish() { # WORD
   [ -z "$watch" ] || kill "$watch" 2>/dev/null
-  close_job
+  close_job "$1"
   now
   # Work of more than a minute is worth a sync: its result then counts even after a crash of the machine.
   if [ $((${up%.*} - first)) -ge 60 ]; then

@@ -1,0 +1,143 @@
+import type { Job } from '../../ports/execution-backend';
+import type { Observation } from '../../task/observation';
+import type { TesTaskRequest } from '../../task/tes';
+import { schemeOf } from '../../task/url';
+import { isWithin, pathOf, segmentsOf } from '../shared/container-path';
+import { DOCKER } from '../shared/runtimes/docker';
+import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/containers';
+import { PODMAN } from '../shared/runtimes/podman';
+import { assignment, quoteWords } from '../shared/shell-quote';
+import { STAGER_PLAN, STAGER_VERSION, stagerRequest } from '../shared/stager-plan';
+import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from '../shared/stager-plan';
+import type { JobReport } from './pulsar-report';
+import type { PulsarBackendSettings, StagerSettings } from './pulsar.settings';
+
+/** `staging: worker`: what the stager beside the job is told, how it is started, and what its account means. Pure. */
+
+function urlsOf({ inputs = [], outputs = [] }: TesTaskRequest): readonly string[] {
+  const read = inputs.flatMap(({ url, content }) => (url === undefined || (content !== undefined && content !== '') ? [] : [url]));
+  return [...read, ...outputs.map(({ url }) => url)];
+}
+
+/** Lines of the plan, and its one file with secrets; without files to move nothing is started. */
+export function stagerPart(
+  job: Job,
+  settings: PulsarBackendSettings,
+  directory: string,
+): { readonly lines: readonly string[]; readonly files: ReadonlyMap<string, string> } {
+  const { stager } = settings;
+  const isNeeded = (job.request.inputs ?? []).length + (job.request.outputs ?? []).length > 0;
+  if (!stager || !isNeeded) return { lines: [assignment('STAGER', '')], files: new Map() };
+  const schemes = new Set(urlsOf(job.request).map(schemeOf));
+  const plan: StagerPlan = {
+    version: STAGER_VERSION,
+    request: stagerRequest(job.request),
+    transfers: stager.transfers,
+    retry: stager.retry,
+    storage: stager.storage
+      .filter((storage) => storage.schemes.some((scheme) => schemes.has(scheme)))
+      .map(({ name, settings: slice }) => ({ name, settings: slice })),
+  };
+  return {
+    lines: [assignment('STAGER', 1), `run_stager() {\nexec ${stagerCommand(job, stager, settings, directory)}\n}`],
+    files: new Map([[STAGER_PLAN, JSON.stringify(plan)]]),
+  };
+}
+
+function stagerCommand(job: Job, stager: StagerSettings, settings: PulsarBackendSettings, directory: string): string {
+  const words = [...stager.command, directory];
+  if (stager.image === undefined) return quoteWords(words);
+  const isDocker = settings.runtime === 'docker';
+  const mounts = [directory, ...stager.files].map((path) => `--volume=${path}:${path}`);
+  const [program = '', ...rest] = words;
+  return [
+    quoteWords([
+      settings.runtime,
+      'run',
+      '--rm',
+      `--pull=${settings.pull}`,
+      '--log-driver=none',
+      `--name=${job.name}-stager`,
+      `--label=${JOB_LABEL}=${job.name}`,
+      `--label=${INSTANCE_LABEL}=${settings.instance}`,
+      '--network=host',
+      '--security-opt=label=disable',
+      ...(isDocker ? DOCKER : PODMAN).options,
+      ...mounts,
+    ]),
+    // Files must be the worker's user's own: podman's root is that user, docker's is not.
+    isDocker ? '"--user=$(id -u):$(id -g)"' : '--user=0:0',
+    quoteWords([`--entrypoint=${program}`, stager.image, ...rest]),
+  ].join(' ');
+}
+
+/** Public sentences for URLs that a worker cannot reach; the rest is found out where it is tried. */
+export function unreachable(request: TesTaskRequest, stager: StagerSettings): readonly string[] {
+  const reasons = urlsOf(request).map((url) => {
+    const scheme = schemeOf(url);
+    if (!stager.storage.some(({ schemes }) => scheme !== undefined && schemes.includes(scheme)))
+      return `the worker's stager moves nothing to or from ${scheme ?? 'such'} URLs`;
+    if (scheme !== 'file') return undefined;
+    const path = filePathOf(url);
+    if (path !== undefined && stager.files.some((directory) => isWithin(path, segmentsOf(directory)))) return undefined;
+    const shown = path === undefined ? url : pathOf(path);
+    return `${shown} would be a file of the worker, which the setting stager_files does not open`;
+  });
+  return [...new Set(reasons.filter((reason) => reason !== undefined))];
+}
+
+function filePathOf(url: string): readonly string[] | undefined {
+  if (url.startsWith('/')) return segmentsOf(url);
+  const [, path = ''] = /^file:(?:\/\/[^/]*)?(\/[^?#]*)/i.exec(url) ?? [];
+  try {
+    return path === '' ? undefined : segmentsOf(decodeURIComponent(path));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Adds to the observation of an ended job what its stager said; only that makes stored outputs of it. */
+export function withStaging(observation: Observation, report: JobReport, directory: string): Observation {
+  if (!report.progress.notes.some((note) => note.word === 'stager')) return observation;
+  const ins = said<StagerIn>(report, 'in');
+  const failure = said<StagerFailure>(report, 'failed') ?? gone(report, directory);
+  if (!ins) {
+    if (!observation.systemError) return observation;
+    return { ...observation, systemError: { message: failure.message, retryable: failure.retryable } };
+  }
+  const staged: Observation = {
+    ...observation,
+    inputTypes: ins.inputTypes,
+    systemLogs: [...observation.systemLogs, ...ins.systemLogs, ...counted('fetched', ins)],
+  };
+  if (observation.systemError || (observation.phase !== 'succeeded' && observation.phase !== 'failed')) return staged;
+  const outs = said<StagerOut>(report, 'out');
+  if (outs) {
+    const systemLogs = [...staged.systemLogs, ...outs.systemLogs, ...counted('stored', outs)];
+    return { ...staged, outputs: outs.outputs, outputTypes: outs.outputTypes, systemLogs };
+  }
+  // The executors' own failure is the result; that their outputs could not all be stored is said beside it.
+  if (observation.phase === 'failed') return { ...staged, outputs: [], systemLogs: [...staged.systemLogs, failure.message] };
+  return { ...staged, phase: 'failed', systemError: { message: failure.message, retryable: failure.retryable } };
+}
+
+function counted(what: string, { files, bytes }: StagerIn | StagerOut): readonly string[] {
+  return files === 0 ? [] : [`${what} by the worker: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes`];
+}
+
+/** It ended without a word of its own: its shell or its runtime may have had one. */
+function gone(report: JobReport, directory: string): StagerFailure {
+  const last = report.tails.get('stager.log')?.bytes.toString('utf8').trim().split('\n').at(-1) ?? '';
+  const detail = last === '' ? '' : `: ${last.replaceAll(directory, '(workspace)').slice(0, 300)}`;
+  const when = report.tails.has('stager.in') ? 'before the outputs were stored' : 'before the inputs were there';
+  return { message: `the stager on the worker ended ${when}${detail}`, retryable: true };
+}
+
+function said<Said>(report: JobReport, word: 'in' | 'out' | 'failed'): Said | undefined {
+  const bytes = report.tails.get(`stager.${word}`)?.bytes;
+  try {
+    return bytes && (JSON.parse(bytes.toString('utf8')) as Said);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,260 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { dirname, join } from 'node:path';
+import type { TesTask } from '../../../src/task/tes';
+import { startFileServer } from '../../contract/http-file-server';
+import type { FileServer } from '../../contract/http-file-server';
+import { cacheDirectory, describeEngine } from '../engines';
+import type { Engine } from '../engines';
+import { endNow, processesNaming, startServer } from '../server';
+import type { RunningServer } from '../server';
+import { eventually } from '../tes-client';
+import { OwnPulsar } from './pulsar';
+
+/** In the userinfo of URLs: may be known to the gateway, its store and the stager, and to nobody else. */
+const SECRET = 'kept-between-us';
+const stagerProgram = join(dirname(process.env['TES_GATEWAY_MAIN'] ?? join(__dirname, '../../../dist/main.js')), 'stager.main.js');
+
+/** Every regular file below a directory that holds the text; what vanishes meanwhile does not. */
+function filesHolding(directory: string, text: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => {
+      try {
+        return readFileSync(path).includes(text);
+      } catch {
+        return false;
+      }
+    });
+}
+
+const lines = (task: TesTask): string => (task.logs?.at(-1)?.system_logs ?? []).join('\n');
+
+for (const name of ['bubblewrap', 'podman'] as const) {
+  describeEngine(name, 'tasks whose data the worker moves itself', (engine) => {
+    let pulsar: OwnPulsar;
+    let server: RunningServer;
+    let files: FileServer;
+    /** What the web server serves; `shared` below it is also open to `file:` URLs on the worker. */
+    let directory: string;
+    let shared: string;
+
+    const entry = (on: Engine, more: object): object => ({
+      type: 'pulsar',
+      url: pulsar.url,
+      token: pulsar.token,
+      runtime: on.name,
+      network: 'host',
+      slots: 8,
+      cpus: 16,
+      ram_gb: 64,
+      environment: on.env,
+      ...more,
+    });
+    /** With the secret in it. */
+    const url = (path: string): string => `http://user:${SECRET}@127.0.0.1:${files.port}/${path}`;
+    const shell = (script: string): object => ({ image: engine().images.busybox, command: ['sh', '-c', script] });
+    const on = (backend: string, task: object): object => ({ ...task, resources: { backend_parameters: { backend } } });
+    const hang = (method: string, path: string) => (request: IncomingMessage, _response: ServerResponse) =>
+      request.method === method && request.url === `/${path}`;
+    const nothingIsLeft = (): Promise<true> =>
+      eventually('no directory and no process of the jobs', () =>
+        pulsar.jobs().length === 0 && processesNaming([`${pulsar.staging}/tes-`]).length === 0 ? true : undefined,
+      );
+
+    beforeAll(async () => {
+      pulsar = await OwnPulsar.start();
+      mkdirSync(join(cacheDirectory, 'worker-staging'), { recursive: true });
+      directory = mkdtempSync(join(cacheDirectory, 'worker-staging', 'w-'));
+      shared = join(directory, 'shared');
+      mkdirSync(join(shared, 'tree', 'below'), { recursive: true });
+      writeFileSync(join(shared, 'tree', 'below', 'leaf'), 'leaf\n');
+      files = await startFileServer(directory);
+      server = await startServer({
+        engine: engine(),
+        settings: {
+          backends: [
+            entry(engine(), { name: 'far', staging: 'worker', stager: [process.execPath, stagerProgram], stager_files: [shared] }),
+            entry(engine(), { name: 'bare', staging: 'worker', stager: ['no-such-stager'] }),
+            entry(engine(), { name: 'near' }),
+          ],
+          storage: { file: { allowed: [directory] }, http: { allow_private_addresses: true } },
+          local: { kill_grace_seconds: 1 },
+          transfers: { tries: 1 },
+          retry: { first_delay_seconds: 0.1, longest_delay_seconds: 0.5, attempts: 2, backend_patience_seconds: 1 },
+        },
+      });
+    }, 300_000);
+    afterEach(() => (files.fault = () => false));
+    afterAll(async () => {
+      await server.remove();
+      await files.close();
+      await pulsar.remove();
+      if (process.env['TES_GATEWAY_KEEP'] === undefined) rmSync(directory, { recursive: true, force: true });
+    });
+
+    it('moves files, directories, content, wildcards and streams between storage and worker, and leaves nothing', async () => {
+      const input = Buffer.alloc(3 << 20, 'worker\n');
+      writeFileSync(join(directory, 'in'), input);
+      const id = await server.client.create(
+        on('far', {
+          inputs: [
+            { url: url('in'), path: '/data/in' },
+            { content: 'from the request', path: '/data/note' },
+            { url: `file://${shared}/tree`, path: '/tree' },
+          ],
+          outputs: [
+            { url: url('copy'), path: '/data/copy' },
+            { url: url('parts'), path: '/data/part.*', path_prefix: '/data' },
+            { url: `file://${shared}/results`, path: '/results', type: 'DIRECTORY' },
+            { url: url('said'), path: '/data/said' },
+            { url: url('never'), path: '/data/never' },
+          ],
+          executors: [
+            {
+              ...shell(
+                'cp in copy; echo 1 >part.1; echo 22 >part.2; mkdir -p /results; cp -r /tree/below /results; cat note; echo oops >&2',
+              ),
+              workdir: '/data',
+              stdout: '/data/said',
+            },
+          ],
+        }),
+      );
+      const task = await server.client.ended(id);
+      expect([task.state, task.logs?.[0]?.logs?.[0]]).toMatchObject([
+        'COMPLETE',
+        { exit_code: 0, stdout: 'from the request', stderr: 'oops\n' },
+      ]);
+      expect(readFileSync(join(directory, 'copy')).equals(input)).toBe(true);
+      expect(readFileSync(join(directory, 'parts', 'part.2'), 'utf8')).toBe('22\n');
+      expect(readFileSync(join(shared, 'results', 'below', 'leaf'), 'utf8')).toBe('leaf\n');
+      const stored = task.logs?.[0]?.outputs?.map((output) => [output.path, output.size_bytes, output.url]);
+      const plain = `http://127.0.0.1:${files.port}`;
+      expect(stored).toEqual([
+        ['/data/copy', String(input.length), `${plain}/copy`],
+        ['/data/part.1', '2', `${plain}/parts/part.1`],
+        ['/data/part.2', '3', `${plain}/parts/part.2`],
+        ['/results/below/leaf', '5', `file://${shared}/results/below/leaf`],
+        ['/data/said', '16', `${plain}/said`],
+      ]);
+      expect(task.inputs?.[2]?.type).toBe('DIRECTORY');
+      expect(lines(task)).toContain('output /data/never: nothing is there, left out');
+      expect(lines(task)).toContain(`fetched by the worker: 3 files, ${input.length + 21} bytes`);
+      await nothingIsLeft();
+    });
+
+    it('stores the outputs of an executor that failed', async () => {
+      const task = await server.client.ended(
+        await server.client.create(
+          on('far', { outputs: [{ url: url('trace'), path: '/data/trace' }], executors: [shell('echo no >/data/trace; exit 3')] }),
+        ),
+      );
+      expect([task.state, task.logs?.[0]?.logs?.[0]?.exit_code, task.logs?.[0]?.outputs?.length]).toEqual(['EXECUTOR_ERROR', 3, 1]);
+      expect(readFileSync(join(directory, 'trace'), 'utf8')).toBe('no\n');
+    });
+
+    it('says the same of an input that is missing, and of an output that is refused, as the gateway does', async () => {
+      files.fault = (request, response) => request.method === 'PUT' && Boolean(response.writeHead(403).end());
+      const missing = { inputs: [{ url: url('missing'), path: '/data/in' }], executors: [shell('true')] };
+      const refused = { outputs: [{ url: url('refused'), path: '/data/o' }], executors: [shell('echo o >/data/o')] };
+      for (const request of [missing, refused]) {
+        const ids = await Promise.all(['far', 'near'].map((backend) => server.client.create(on(backend, request))));
+        const [there, here] = await Promise.all(ids.map((id) => server.client.ended(id)));
+        expect([there?.state, here?.state]).toEqual(['SYSTEM_ERROR', 'SYSTEM_ERROR']);
+        expect(there?.logs?.at(-1)?.system_logs?.at(-1)).toBe(here?.logs?.at(-1)?.system_logs?.at(-1));
+        expect(there?.logs?.length).toBe(1);
+      }
+    });
+
+    it('gives the secret to nobody but the stager, and removes the plan before an executor starts', async () => {
+      writeFileSync(join(directory, 'secret-in'), 'x');
+      const look = `grep -ls ${SECRET.slice(0, 6)}'.'${SECRET.slice(7)} /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/[0-9]*/fd/* 2>/dev/null; env; echo ready`;
+      const id = await server.client.create(
+        on('far', {
+          inputs: [{ url: url('secret-in'), path: '/data/in' }],
+          outputs: [{ url: url('secret-out'), path: '/data/in' }],
+          executors: [shell(`${look}; while [ ! -e /tmp/never ]; do sleep 0.2; done`)],
+        }),
+      );
+      await server.client.until(id, ['RUNNING']);
+      await eventually('the executor to have looked', async () =>
+        (await server.client.get(id, 'FULL')).logs?.[0]?.logs?.[0]?.stdout?.includes('ready\n') === true ||
+        filesHolding(pulsar.staging, 'ready\n').length > 0
+          ? true
+          : undefined,
+      );
+      const job = pulsar.jobs().find((jobName) => jobName.includes(id)) ?? '';
+      expect(existsSync(join(pulsar.staging, job, 'metadata/tes/plan/plan.sh'))).toBe(true);
+      expect(existsSync(join(pulsar.staging, job, 'metadata/tes/plan/stager.json'))).toBe(false);
+      expect(filesHolding(pulsar.directory, SECRET)).toEqual([]);
+      expect(readFileSync(join(server.directory, 'log'), 'utf8')).not.toContain(SECRET);
+      expect(processesNaming([SECRET])).toEqual([]);
+      expect(processesNaming([stagerProgram])).toHaveLength(1);
+      const seen = await Promise.all(
+        [`/tasks/${id}?view=FULL`, `/tasks?view=FULL`].map(async (path) => JSON.stringify(await server.client.json('GET', path))),
+      );
+      expect(seen.join()).not.toContain(SECRET);
+      expect(seen.join()).toContain('secret-in');
+      await server.client.cancel(id);
+      await server.client.ended(id);
+      await nothingIsLeft();
+    });
+
+    it.each([
+      ['inputs come', 'HEAD', 'held-in'],
+      ['outputs go', 'PUT', 'held-out'],
+    ])('says where it is while %s, is cancelled there, and nothing goes on', async (_when, method, path) => {
+      writeFileSync(join(directory, 'held-in'), 'x');
+      files.fault = hang(method, path);
+      const before = files.requests.length;
+      const id = await server.client.create(
+        on('far', {
+          inputs: [{ url: url('held-in'), path: '/data/in' }],
+          outputs: [{ url: url('held-out'), path: '/data/in' }],
+          executors: [shell('true')],
+        }),
+      );
+      await eventually(
+        'the worker to be at it',
+        () => files.requests.slice(before).some((one) => one.method === method && one.url === `/${path}`) || undefined,
+      );
+      const state = method === 'PUT' ? 'RUNNING' : 'INITIALIZING';
+      expect((await server.client.until(id, [state])).state).toBe(state);
+      await server.client.cancel(id);
+      const task = await server.client.ended(id);
+      expect([task.state, task.logs?.[0]?.outputs ?? []]).toEqual(['CANCELED', []]);
+      await nothingIsLeft();
+      expect(existsSync(join(directory, 'held-out'))).toBe(false);
+    });
+
+    it('starts another attempt when the stager was killed, and says that it was', async () => {
+      const id = await server.client.create(
+        on('far', {
+          outputs: [{ url: url('after-kill'), path: '/data/o' }],
+          executors: [shell(`echo o >/data/o; [ -e /proc/1/nothing ] || sleep 3`)],
+        }),
+      );
+      await server.client.until(id, ['RUNNING']);
+      for (const { pid } of processesNaming([stagerProgram])) endNow(pid);
+      const task = await server.client.ended(id);
+      expect(task.state).toBe('COMPLETE');
+      expect(JSON.stringify(task.logs)).toContain('the stager on the worker ended before the outputs were stored');
+      expect(readFileSync(join(directory, 'after-kill'), 'utf8')).toBe('o\n');
+    });
+
+    it('names a stager that is not installed', async () => {
+      const task = await server.client.ended(
+        await server.client.create(on('bare', { inputs: [{ content: 'x', path: '/x' }], executors: [shell('true')] })),
+      );
+      expect(task.state).toBe('SYSTEM_ERROR');
+      expect(lines(task)).toMatch(/the stager on the worker ended before the inputs were there: .*no-such-stager.*not found/);
+    });
+
+    it('refuses at once a file of the worker that nobody opened to tasks', async () => {
+      const closed = on('far', { inputs: [{ url: `file://${directory}/in`, path: '/in' }], executors: [shell('true')] });
+      await expect(server.client.create(closed)).rejects.toThrow(/stager_files/);
+    });
+  });
+}
