@@ -1,6 +1,13 @@
-import type { BackendHealth } from '../ports/execution-backend';
+import type { BackendHealth, ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { EngineLog } from './engine-log';
+
+export interface MonitorListener {
+  /** A backend is there, for the first time or again. What is done here is done before anybody hears of it; a failure keeps it away. */
+  readonly returned: (backend: ExecutionBackend) => Promise<void>;
+  /** A backend came back or went away. */
+  readonly changed: () => void;
+}
 
 /** Asks every backend for its health at intervals and remembers the answers, so that nobody on the request path has to. */
 export class BackendMonitor {
@@ -13,8 +20,7 @@ export class BackendMonitor {
     private readonly everyMs: number,
     private readonly now: () => number,
     private readonly log: EngineLog,
-    /** Called when a backend came back or went away. */
-    private readonly changed: () => void,
+    private readonly told: MonitorListener,
   ) {}
 
   async start(): Promise<void> {
@@ -41,14 +47,9 @@ export class BackendMonitor {
   private async askAll(): Promise<void> {
     await Promise.all(
       this.backends.all.map(async (backend) => {
-        let health: BackendHealth;
-        try {
-          health = await backend.health(AbortSignal.timeout(this.everyMs));
-        } catch (error) {
-          health = { ok: false, detail: 'it did not answer' };
-          this.log.warn('a backend did not say how it is', { backend: backend.name, err: error });
-        }
         const before = this.states.get(backend.name);
+        let health = await this.askOne(backend);
+        if (health.ok && before?.ok !== true) health = await this.welcome(backend, health);
         if (before?.ok === health.ok && before.detail === health.detail) return;
         this.states.set(backend.name, { ...health, since: before?.ok === health.ok ? before.since : this.now() });
         if (before?.ok === health.ok) return;
@@ -56,8 +57,27 @@ export class BackendMonitor {
           backend: backend.name,
           detail: health.detail,
         });
-        this.changed();
+        this.told.changed();
       }),
     );
+  }
+
+  private async askOne(backend: ExecutionBackend): Promise<BackendHealth> {
+    try {
+      return await backend.health(AbortSignal.timeout(this.everyMs));
+    } catch (error) {
+      this.log.warn('a backend did not say how it is', { backend: backend.name, err: error });
+      return { ok: false, detail: 'it did not answer' };
+    }
+  }
+
+  private async welcome(backend: ExecutionBackend, health: BackendHealth): Promise<BackendHealth> {
+    try {
+      await this.told.returned(backend);
+      return health;
+    } catch (error) {
+      this.log.warn('what a backend still had of tasks that moved could not be ended yet', { backend: backend.name, err: error });
+      return { ok: false, detail: 'it is back, what it still has of tasks that moved is being ended' };
+    }
   }
 }

@@ -1,6 +1,7 @@
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { jobName, type TaskRecord, type TaskStep } from '../task/task-record';
+import { AwayRules } from './away';
 import { BackendMonitor } from './backend-monitor';
 import { type Claim, DueLoop } from './due-loop';
 import type { EngineLog } from './engine-log';
@@ -53,11 +54,13 @@ export class Engine {
       log.error('a reader of task changes failed', { err: error });
     });
     this.writer = new TaskWriter(store, backends, this.events, now);
-    this.monitor = new BackendMonitor(backends, settings.healthMs, now, log, () => {
-      this.scheduler.nudge();
+    this.monitor = new BackendMonitor(backends, settings.healthMs, now, log, {
+      returned: (backend) => this.housekeeping.endMoved(backend),
+      changed: () => this.scheduler.nudge(),
     });
     this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log);
-    const failures = new FailureHandling(settings.retry, log, now, random);
+    const away = new AwayRules(backends, this.monitor);
+    const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const stager = new Stager(store, backends, storage, failures, settings);
     this.reconciler = new Reconciler(store, backends, this.writer, failures, settings);
     this.housekeeping = new Housekeeping(store, backends, settings, log);

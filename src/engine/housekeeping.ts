@@ -63,6 +63,11 @@ export class Housekeeping {
     }
   }
 
+  /** A backend is back whose tasks do not wait for it: what it still has of attempts that went on elsewhere is ended. */
+  async endMoved(backend: ExecutionBackend): Promise<void> {
+    if (this.backends.placement(backend.name).whenAway.kind === 'move') await this.endStaleOf(backend);
+  }
+
   /** This process may have stood still, or been cut off from the store, for longer than a lease: the same as a start. */
   private touch(): Promise<void> {
     this.touching ??= this.inTouch()

@@ -68,7 +68,8 @@ export class Scheduler {
 
   /** A reader of committed changes: arrivals and freed room. */
   heard({ before, after, event }: TaskChange): void {
-    if (event === 'created' || event === 'retried') this.nudge();
+    if (event === 'moved' && before) void this.freed(before);
+    else if (event === 'created' || event === 'retried') this.nudge();
     else if (before && !isTerminal(before.state) && isTerminal(after.state)) void this.freed(after);
   }
 

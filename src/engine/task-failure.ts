@@ -1,6 +1,6 @@
 import { RunError } from '../ports/errors';
 import type { Observation } from '../task/observation';
-import { backOff, decideFailure, type Failure, type RetryPolicy } from '../task/failure-policy';
+import { type AwayRule, backOff, decideFailure, type Failure, type RetryPolicy } from '../task/failure-policy';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
@@ -23,6 +23,7 @@ export class FailureHandling {
     private readonly log: EngineLog,
     private readonly now: () => number,
     private readonly random: () => number,
+    private readonly awayRule: (task: TaskRecord, error: unknown) => AwayRule,
   ) {}
 
   /** What to do after `error` in the task's current step. */
@@ -31,7 +32,7 @@ export class FailureHandling {
     const fields = { task: task.id, attempt: task.attempt, step: task.step, backend: task.backend, err: error };
     if (failure.bug) this.log.error('unexpected failure while carrying out a task', fields);
     else this.log.warn(failure.reason, { ...fields, err: undefined, detail: error instanceof Error ? error.message : undefined });
-    return this.decide(task, failure, undefined);
+    return this.decide(task, failure, undefined, failure.unavailable ? this.awayRule(task, error) : undefined);
   }
 
   /** What to do after a job that ended without its executors' fault: lost, preempted, or failed under them. */
@@ -45,8 +46,8 @@ export class FailureHandling {
     return backOff(task.attempt - 1, this.policy, this.random());
   }
 
-  private decide(task: TaskRecord, failure: Failure, observation: Observation | undefined): TaskEvent {
-    const decision = decideFailure(task, failure, this.now(), this.policy, this.random());
+  private decide(task: TaskRecord, failure: Failure, observation: Observation | undefined, away?: AwayRule): TaskEvent {
+    const decision = decideFailure(task, failure, this.now(), this.policy, this.random(), away);
     const attempt = task.attempt;
     const withObservation = observation ? { observation } : {};
     switch (decision.kind) {
@@ -54,6 +55,8 @@ export class FailureHandling {
         return { type: 'deferred', attempt, reason: failure.reason, delayMs: decision.delayMs };
       case 'retreat':
         return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
+      case 'move':
+        return { type: 'moved', attempt, reason: `${failure.reason}: ${movedWords(away)}` };
       case 'fail': {
         // The executors' own failure is the result; that their outputs could not all be stored is said beside it.
         if (task.step === 'stage-out' && task.outcome === 'failed') {
@@ -67,4 +70,10 @@ export class FailureHandling {
       }
     }
   }
+}
+
+function movedWords(away: AwayRule | undefined): string {
+  return away?.kind === 'move' && away.mayHaveStarted
+    ? 'the task moves to another backend; the job that it may still have there is ended when that is back'
+    : 'the task moves to another backend, its job was not started there';
 }

@@ -14,6 +14,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'abandoned':
     case 'stagedIn':
     case 'retreated':
+    case 'moved':
       return true;
     case 'submitted':
       // The last step says that the job was handed over: known again by asking the backend under the same job name.

@@ -17,11 +17,19 @@ export interface Failure {
   readonly unavailable: boolean;
 }
 
+/** What a task does whose backend did not answer. */
+export type AwayRule =
+  | { readonly kind: 'patience' | 'wait' }
+  /** There is another backend for it. `mayHaveStarted`: its job may run over there, or begin to. */
+  | { readonly kind: 'move'; readonly afterMs: number; readonly mayHaveStarted: boolean };
+
 export type FailureDecision =
   /** Stay in the step and look again. */
   | { readonly kind: 'defer'; readonly delayMs: number }
   /** Give this attempt up and start another one. */
   | { readonly kind: 'retreat' }
+  /** Give this attempt up without a fence, because nobody can reach its job, and start another one. */
+  | { readonly kind: 'move' }
   | { readonly kind: 'fail' };
 
 /**
@@ -31,15 +39,31 @@ export type FailureDecision =
  * |---|---|---|
  * | anything | fence or clean-up (`cancel`, `retreat`, `cleanup`) | defer, for ever: it must be confirmed |
  * | not retryable (401, 403, 404, unknown image, bad reference) | elsewhere | fail |
+ * | the backend is away, `wait` | elsewhere | defer, for ever: the job may be at its end when the backend is back |
+ * | the backend is away, `move` | also `retreat` | defer for so long, then move; with a job that may have started only while attempts are left |
  * | the other side is away | elsewhere | defer while patience lasts, then as retryable |
  * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
  * | retryable | elsewhere | another attempt while there are some left, else fail |
  *
  * `random` in [0, 1): full jitter.
  */
-export function decideFailure(task: TaskRecord, failure: Failure, now: number, policy: RetryPolicy, random: number): FailureDecision {
+export function decideFailure(
+  task: TaskRecord,
+  failure: Failure,
+  now: number,
+  policy: RetryPolicy,
+  random: number,
+  away: AwayRule = { kind: 'patience' },
+): FailureDecision {
   const tries = task.trouble?.count ?? 0;
+  const awayMs = now - (task.trouble?.since ?? now);
   const delayMs = backOff(tries, policy, random);
+  if (failure.unavailable && away.kind === 'move' && task.step !== 'cancel' && task.step !== 'cleanup') {
+    const isAllowed = !away.mayHaveStarted || task.attempt < policy.attempts;
+    if (isAllowed && awayMs >= away.afterMs) return { kind: 'move' };
+    // Looked at again when it may move, not long after.
+    return { kind: 'defer', delayMs: isAllowed ? Math.max(policy.firstDelayMs, Math.min(delayMs, away.afterMs - awayMs)) : delayMs };
+  }
   switch (task.step) {
     case 'cancel':
     case 'retreat':
@@ -49,7 +73,7 @@ export function decideFailure(task: TaskRecord, failure: Failure, now: number, p
     case 'submit':
     case 'run':
     case 'stage-out': {
-      if (failure.unavailable && now - (task.trouble?.since ?? now) < policy.patienceMs) return { kind: 'defer', delayMs };
+      if (failure.unavailable && (away.kind === 'wait' || awayMs < policy.patienceMs)) return { kind: 'defer', delayMs };
       if (!failure.retryable && !failure.unavailable) return { kind: 'fail' };
       if (task.step === 'stage-out') return tries + 1 < policy.attempts ? { kind: 'defer', delayMs } : { kind: 'fail' };
       return task.attempt < policy.attempts ? { kind: 'retreat' } : { kind: 'fail' };

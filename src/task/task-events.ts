@@ -39,6 +39,8 @@ export type TaskEvent =
   | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
   /** The engine: the failed attempt is fenced and cleaned; back to the queue. */
   | { readonly type: 'retried'; readonly attempt: number; readonly delayMs: number }
+  /** The engine: the backend is away and another one can take the task; nobody can fence or clean what the attempt has there now. */
+  | { readonly type: 'moved'; readonly attempt: number; readonly reason: string }
   /** The Reconciler: the backend confirms that nothing of a cancelled task runs any more. */
   | { readonly type: 'released'; readonly attempt: number; readonly observation?: Observation }
   /** The engine: the system failed for good. */

@@ -85,6 +85,9 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
     case 'retreated':
       if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
       return progressed(endAttempt({ ...merge(task, event.observation), step: 'retreat' }, context.now, event.reason), context);
+    case 'moved':
+      if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
+      return loose(backInQueue(endAttempt(task, context.now, event.reason)), { ...context, keepLease: false });
     case 'retried':
       if (task.step !== 'retreat') return IGNORED_STATE;
       return changed(
@@ -165,11 +168,19 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
 function abandoned(task: TaskRecord, instance: string, context: ReduceContext): Reduction {
   if (task.boundTo !== instance) return IGNORED_STALE;
   const reason = `gateway ${instance}, which had the job, was declared gone by an operator`;
-  const loose = (next: TaskRecord): Reduction => changed(without(next, 'dueAt', 'lease', 'trouble', 'handle'), context);
-  if (isTerminal(task.state)) return task.step === 'cleanup' ? loose({ ...task, step: 'done' }) : IGNORED_STATE;
+  if (isTerminal(task.state)) return task.step === 'cleanup' ? loose({ ...task, step: 'done' }, context) : IGNORED_STATE;
   const over = endAttempt(task, context.now, reason);
-  if (task.state === 'CANCELING') return loose({ ...over, state: 'CANCELED', step: 'done', endedAt: context.now });
-  return loose(without({ ...over, state: 'QUEUED', step: 'queued', jobEnded: false }, 'backend', 'boundTo', 'outcome'));
+  if (task.state === 'CANCELING') return loose({ ...over, state: 'CANCELED', step: 'done', endedAt: context.now }, context);
+  return loose(backInQueue(over), context);
+}
+
+/** Nothing of the attempt is due any more. */
+function loose(task: TaskRecord, context: ReduceContext): Reduction {
+  return changed(without(task, 'dueAt', 'lease', 'trouble', 'handle'), context);
+}
+
+function backInQueue(task: TaskRecord): TaskRecord {
+  return without({ ...task, state: 'QUEUED', step: 'queued', jobEnded: false }, 'backend', 'boundTo', 'outcome');
 }
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {

@@ -7,6 +7,7 @@ import { TaskService, type TaskServiceSettings } from '../../src/engine/task.ser
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
 import type { TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
+import type { Placement } from '../../src/task/placement';
 import type { TaskRecord } from '../../src/task/task-record';
 import type { TesState, TesTask, TesTaskRequest } from '../../src/task/tes';
 import { MemoryStorage } from './memory-storage';
@@ -32,11 +33,12 @@ export class EngineBench {
     settings: Partial<EngineSettings>,
     serviceSettings: Partial<TaskServiceSettings>,
     readonly world: ScriptedWorld,
+    placements: Readonly<Record<string, Placement>>,
   ) {
     this.storage.objects.set('mem://in', 'input');
-    this.backends = scripts.map((script, index) => new ScriptedBackend(this.world, script, `scripted${index || ''}`));
+    this.backends = scripts.map((script, index) => new ScriptedBackend(script.world ?? this.world, script, `scripted${index || ''}`));
     this.backend = this.backends[0] as ScriptedBackend;
-    const backends = new BackendRegistry(this.backends);
+    const backends = new BackendRegistry(this.backends, new Map(Object.entries(placements)));
     const storage = new StorageRegistry([this.storage]);
     const now = (): number => Date.now();
     const all = { ...ENGINE, ...settings };
@@ -65,9 +67,10 @@ export class EngineBench {
     settings: Partial<EngineSettings> = {},
     service: Partial<TaskServiceSettings> = {},
     world = new ScriptedWorld(),
+    placements: Readonly<Record<string, Placement>> = {},
   ): Promise<EngineBench> {
     const scripts = Array.isArray(script) ? (script as readonly Script[]) : [script as Script];
-    const bench = new EngineBench(store, scripts, settings, service, world);
+    const bench = new EngineBench(store, scripts, settings, service, world, placements);
     await bench.engine.start();
     return bench;
   }

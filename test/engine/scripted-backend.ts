@@ -31,10 +31,10 @@ export interface RealJob {
 }
 
 /**
- * `before` the effect it fails · it says `after` the effect that it failed · the effect is at once, the answer comes `late` or very
+ * the backend is `away`, whatever it is asked · `before` the effect it fails · it says `after` the effect that it failed · the effect is at once, the answer comes `late` or very
  * late (`stale`), when much has changed · a look finds every job `gone`, which an earlier look, whose answer may be late, found at work or at its end.
  */
-export type Verdict = 'before' | 'after' | 'late' | 'stale' | 'gone';
+export type Verdict = 'before' | 'after' | 'late' | 'stale' | 'gone' | 'away';
 /** Longer than it takes to lose a job and start the next. */
 const LATE_MS = 2_000;
 /** Longer than any lease. */
@@ -47,6 +47,8 @@ export interface Script {
   readonly life?: (job: Job) => { readonly looks: number; readonly ending: Ending };
   /** Called inside the submit that starts a job, before it answers. */
   readonly onStart?: (name: string) => void;
+  /** Jobs of its own, where several backends would otherwise share them. */
+  readonly world?: ScriptedWorld;
   readonly capacity?: BackendCapabilities['capacity'];
   readonly capabilities?: Partial<BackendCapabilities>;
 }
@@ -159,6 +161,7 @@ export class ScriptedBackend extends ExecutionBackend {
   }
 
   health(): Promise<BackendHealth> {
+    if (this.script.onCall?.('health', '') === 'away') return Promise.resolve({ ok: false, detail: 'away' });
     return Promise.resolve(this.healthy);
   }
 
@@ -217,6 +220,7 @@ export class ScriptedBackend extends ExecutionBackend {
 
   private async door(verb: string, name: string): Promise<Verdict | undefined> {
     const verdict = await Promise.resolve(this.script.onCall?.(verb, name));
+    if (verdict === 'away') throw new BackendError(`${this.name} is away`, { retryable: true, unavailable: true });
     if (verdict === 'before') throw new BackendError('connection refused', { retryable: true, unavailable: verb !== 'submit' });
     return verdict;
   }

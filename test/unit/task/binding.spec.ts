@@ -13,6 +13,7 @@ describe('a change that must survive a power failure', () => {
     ['a handle, because the next step may start a job', { type: 'submitted', attempt: 1, handle: handle('prepared') }, 'INITIALIZING'],
     ['staged inputs, likewise', { type: 'stagedIn', attempt: 1, inputTypes: {}, systemLogs: [] }, 'INITIALIZING'],
     ['the end of an attempt, because its job is forgotten next', { type: 'retreated', attempt: 1, reason: 'x' }, 'INITIALIZING'],
+    ['a move, likewise', { type: 'moved', attempt: 1, reason: 'x' }, 'QUEUED'],
     ['an end that was observed', { type: 'observed', attempt: 1, observation }, 'COMPLETE'],
     ['an end after the outputs', { type: 'stagedOut', attempt: 1, outputs: [], outputTypes: {}, systemLogs: [] }, 'EXECUTOR_ERROR'],
     ['that nobody waits for a gateway any more', { type: 'abandoned', instance: 'i' }, 'QUEUED'],

@@ -1,4 +1,4 @@
-import { backOff, decideFailure, type Failure, type RetryPolicy } from '../../../src/task/failure-policy';
+import { type AwayRule, backOff, decideFailure, type Failure, type RetryPolicy } from '../../../src/task/failure-policy';
 import type { TaskRecord, TaskStep } from '../../../src/task/task-record';
 import { queuedTask } from '../../engine/records';
 
@@ -39,6 +39,39 @@ describe('what is retried', () => {
   it('waits for a backend that is away only as long as its patience lasts, then uses up an attempt', () => {
     const trouble = { count: 9, since: NOW - POLICY.patienceMs, reason: 'away' };
     expect(decide(at('run', { trouble }), AWAY)).toBe('retreat');
+  });
+
+  describe('of a backend that is away', () => {
+    const since = (ms: number, step: TaskStep, attempt = 1) =>
+      at(step, { attempt, trouble: { count: 9, since: NOW - ms, reason: 'away' } });
+    const move = (mayHaveStarted: boolean): AwayRule => ({ kind: 'move', afterMs: 5_000, mayHaveStarted });
+    const withRule = (task: TaskRecord, rule: AwayRule, failure = AWAY) => decideFailure(task, failure, NOW, POLICY, 0.5, rule);
+
+    it.each<TaskStep>(['stage-in', 'submit', 'run', 'stage-out'])(
+      'waits for ever in %s where the settings say so, also in the last attempt',
+      (step) => {
+        expect(withRule(since(10 * POLICY.patienceMs, step, 3), { kind: 'wait' }).kind).toBe('defer');
+      },
+    );
+
+    it.each<TaskStep>(['stage-in', 'submit', 'run', 'stage-out', 'retreat'])('moves in %s when it was away for long enough', (step) => {
+      expect(withRule(since(4_000, step), move(true))).toMatchObject({ kind: 'defer', delayMs: 1_000 });
+      expect(withRule(since(5_000, step), move(true)).kind).toBe('move');
+    });
+
+    it.each<TaskStep>(['cancel', 'cleanup'])('never moves in %s: that must be confirmed', (step) => {
+      expect(withRule(since(9_000, step), move(false)).kind).toBe('defer');
+    });
+
+    it('starts nothing more often than there are attempts, but moves what never started', () => {
+      expect(withRule(since(9_000, 'run', 3), move(true)).kind).toBe('defer');
+      expect(withRule(since(9_000, 'stage-in', 3), move(false)).kind).toBe('move');
+    });
+
+    it('is about absence only: what fails otherwise is retried or fails as ever', () => {
+      expect(withRule(since(9_000, 'run'), move(true), RESET).kind).toBe('retreat');
+      expect(withRule(at('run'), { kind: 'wait' }, NOT_FOUND).kind).toBe('fail');
+    });
   });
 
   it('never repeats the executors for an upload: after as many tries as attempts it fails', () => {

@@ -104,6 +104,15 @@ describe('the life of a task', () => {
     expect(through(again, [assigned])).toMatchObject({ attempt: 2, attempts: [{ systemLogs: ['lost'] }, { attempt: 2 }] });
   });
 
+  it('moves to the queue without a fence when its backend is away, and nothing of the attempt is due any more', () => {
+    const moved = through(queuedTask(), [...RUNNING, { type: 'moved', attempt: 1, reason: 'away' }]);
+    expect(moved).toMatchObject({ state: 'QUEUED', step: 'queued', attempt: 1, attempts: [{ systemLogs: ['away'], endedAt: 5_000 }] });
+    for (const key of ['dueAt', 'handle', 'backend', 'lease', 'notBefore']) expect(moved).not.toHaveProperty(key);
+    expect(reduce(moved, { type: 'moved', attempt: 1, reason: 'away' }, CONTEXT)).toEqual({ kind: 'ignored', why: 'state' });
+    const canceling = through(queuedTask(), [...RUNNING, { type: 'cancelRequested' }]);
+    expect(reduce(canceling, { type: 'moved', attempt: 1, reason: 'away' }, CONTEXT)).toEqual({ kind: 'ignored', why: 'state' });
+  });
+
   it('ignores what an older attempt has to say', () => {
     const second = through(queuedTask(), [
       ...RUNNING,
@@ -167,6 +176,7 @@ describe('any sequence of events', () => {
     }),
     fc.record({ type: fc.constant('deferred' as const), attempt, reason: fc.constant('r'), delayMs: fc.nat(1000) }),
     fc.record({ type: fc.constant('retreated' as const), attempt, reason: fc.constant('r') }),
+    fc.record({ type: fc.constant('moved' as const), attempt, reason: fc.constant('r') }),
     fc.record({ type: fc.constant('retried' as const), attempt, delayMs: fc.nat(1000) }),
     fc.record({ type: fc.constant('released' as const), attempt }),
     fc.record({ type: fc.constant('failed' as const), attempt, reason: fc.constant('r') }),

@@ -16,7 +16,10 @@ async function start({ minFreeBytes = 0 } = {}) {
   const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
   const backend = new ScriptedBackend();
   const backends = new BackendRegistry([backend]);
-  const monitor = new BackendMonitor(backends, 60_000, Date.now, silent, () => undefined);
+  const monitor = new BackendMonitor(backends, 60_000, Date.now, silent, {
+    returned: () => Promise.resolve(),
+    changed: () => undefined,
+  });
   await monitor.ask();
   const disk = new FreeDisk({ directories: ['/'], minFreeBytes, everyMs: 60_000 }, () => undefined);
   await disk.look();
