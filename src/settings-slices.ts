@@ -181,8 +181,10 @@ export function pulsarBackendSettings(
 ): PulsarBackendSettings {
   return {
     name: backend.name,
-    url: backend.url,
+    ...(backend.url === undefined ? {} : { url: backend.url }),
     token: backend.token,
+    ...(backend.amqp_url === undefined ? {} : { amqpUrl: backend.amqp_url }),
+    ...(backend.amqp_key_prefix === undefined ? {} : { amqpKeyPrefix: backend.amqp_key_prefix }),
     ...(backend.manager === undefined ? {} : { manager: backend.manager }),
     runtime: backend.runtime,
     network: backend.network,

@@ -31,10 +31,14 @@ export interface LocalBackendEntry extends CommonBackendSettings {
 /** An entry of `backends` of type `pulsar`: one server. */
 export interface PulsarBackendEntry extends CommonBackendSettings {
   readonly type: 'pulsar';
-  /** Of its REST interface, `http:` or `https:`. */
-  readonly url: string;
+  /** Of its REST interface, `http:` or `https:`; absent = over AMQP alone. */
+  readonly url?: string;
   /** Its `private_token`; never shown. */
   readonly token: string;
+  /** Of the broker between, `amqp:` or `amqps:`, with user and password; never shown. Absent = over REST alone. */
+  readonly amqp_url?: string;
+  /** The server's own `amqp_key_prefix`. */
+  readonly amqp_key_prefix?: string;
   /** A named manager of the server. */
   readonly manager?: string;
   readonly runtime: (typeof PULSAR_RUNTIMES)[number];
@@ -115,11 +119,19 @@ const pulsar: Checks = {
     ),
   when_away: (value) => must(value === 'wait' || value === 'move', 'wait or move'),
   move_after_seconds: (value) => must(isNumber(value) && value > 0, 'a number above 0'),
-  amqp_url: () => must(false, 'left out: AMQP is not built yet'),
-  amqp_key_prefix: () => must(false, 'left out: AMQP is not built yet'),
+  amqp_url: (value) =>
+    must(
+      isText(value) && isBrokerUrl(value),
+      'the amqp or amqps address of a broker, with user and password, such as amqps://user:secret@broker/',
+    ),
+  amqp_key_prefix: (value) =>
+    must(
+      isText(value) && /^[A-Za-z0-9_.-]{1,64}$/.test(value),
+      "the amqp_key_prefix of the server's own settings: letters, digits, _, . and -",
+    ),
 };
 
-const NEEDED: Readonly<Record<string, readonly string[]>> = { local: [], pulsar: ['url', 'runtime'] };
+const NEEDED: Readonly<Record<string, readonly string[]>> = { local: [], pulsar: ['runtime'] };
 
 /** A whole scheme, a URL without a query, or an absolute path. */
 function isPrefix(text: string): boolean {
@@ -135,16 +147,23 @@ function isServerUrl(text: string): boolean {
   );
 }
 
-/** Fills in what an entry leaves out. `token_file` names a file that holds the token. */
+function isBrokerUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && /^amqps?:$/.test(url.protocol) && url.hostname !== '' && url.hash === '';
+}
+
+const firstLine = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+
+/** Fills in what an entry leaves out. `token_file` and `amqp_url_file` name files that hold a secret. */
 export function readBackends(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
   return value.map((entry: unknown) => {
     if (!isMap(entry)) return entry;
     const given = { name: entry['type'] ?? 'local', type: 'local', network: 'default', drain: false, ...entry };
     if (given['type'] !== 'pulsar') return { runtime: 'auto', ...given };
-    const { token_file: file, url, ...rest } = given as Record<string, unknown>;
+    const { token_file: file, amqp_url_file: amqpFile, url, ...rest } = given as Record<string, unknown>;
     return {
-      token: typeof file === 'string' ? readFileSync(file, 'utf8').replace(/\r?\n$/, '') : '',
+      token: typeof file === 'string' ? firstLine(file) : '',
       staging: 'gateway',
       stager: ['tes-gateway-stager'],
       stager_files: [],
@@ -153,7 +172,9 @@ export function readBackends(value: unknown): unknown {
       when_away: 'wait',
       move_after_seconds: 600,
       ...(url !== undefined && { url: typeof url === 'string' ? url.replace(/\/+$/, '') : url }),
+      ...(typeof amqpFile === 'string' && { amqp_url: firstLine(amqpFile) }),
       ...(file !== undefined && typeof file !== 'string' && { token_file: file }),
+      ...(amqpFile !== undefined && typeof amqpFile !== 'string' && { amqp_url_file: amqpFile }),
       ...rest,
     };
   });
@@ -184,7 +205,21 @@ function validateEntry(entry: Record<string, unknown>, index: number): void {
   if (entry['stager_image'] !== undefined && entry['runtime'] !== 'podman' && entry['runtime'] !== 'docker') {
     throw new Error(`entry ${index}: stager_image needs podman or docker as the runtime`);
   }
+  const fault = entry['type'] === 'pulsar' ? reachFault(entry) : undefined;
+  if (fault !== undefined) throw new Error(`entry ${index}: ${fault}`);
   for (const key of NEEDED[String(entry['type'])] ?? []) {
     if (!Object.hasOwn(entry, key)) throw new Error(`entry ${index}: ${key} is missing`);
   }
+}
+
+/** Keys that make no sense together. */
+function reachFault(entry: Record<string, unknown>): string | undefined {
+  const [hasUrl, hasAmqp] = [entry['url'] !== undefined, entry['amqp_url'] !== undefined];
+  if (!hasUrl && !hasAmqp) return 'url is missing, or amqp_url';
+  if (entry['amqp_key_prefix'] !== undefined && !hasAmqp) return 'amqp_key_prefix needs amqp_url';
+  if (entry['amqp_key_prefix'] !== undefined && entry['manager'] !== undefined && !hasUrl)
+    return 'amqp_key_prefix takes the place of manager: without url only one of them means anything';
+  if (!hasUrl && entry['staging'] !== 'worker') return 'without url there is no way for files through the gateway: staging must be worker';
+  if (!hasUrl && entry['token'] !== '') return 'token is for url, which is missing';
+  return undefined;
 }

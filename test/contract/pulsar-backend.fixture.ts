@@ -11,7 +11,8 @@ const WORKER_SECRET = 'hidden-from-jobs';
 export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Partial<PulsarBackendSettings> = {}): PulsarBackendSettings {
   return {
     name: 'pulsar',
-    url: pulsar.url,
+    ...(pulsar.url !== '' && { url: pulsar.url }),
+    ...(pulsar.broker && { amqpUrl: pulsar.broker.url }),
     token: pulsar.token,
     runtime: engine.name,
     network: 'default',
@@ -28,6 +29,19 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
   };
 }
 
+const made = new Set<PulsarBackend>();
+
+function remembered(backend: PulsarBackend): PulsarBackend {
+  made.add(backend);
+  return backend;
+}
+
+/** Backends that a suite made as a restarted gateway would, and left: their connections to a broker would go on. */
+export async function closeAll(): Promise<void> {
+  await Promise.all([...made].map((backend) => backend.close()));
+  made.clear();
+}
+
 /** A Pulsar on this machine: its files and processes can be looked at, which the backend itself never does. */
 export function pulsarUnderTest(
   pulsar: () => OwnPulsar,
@@ -39,8 +53,8 @@ export function pulsarUnderTest(
     usesImages: engine().name !== 'bubblewrap',
     gatewaySecret: WORKER_SECRET,
     changedVariables: engine().name === 'apptainer' ? ['LD_LIBRARY_PATH'] : [],
-    make: () => new PulsarBackend(pulsarSettings(pulsar(), engine(), changes)),
-    makePatient: () => new PulsarBackend(pulsarSettings(pulsar(), engine(), { ...changes, killGraceSeconds: 60 })),
+    make: () => remembered(new PulsarBackend(pulsarSettings(pulsar(), engine(), changes))),
+    makePatient: () => remembered(new PulsarBackend(pulsarSettings(pulsar(), engine(), { ...changes, killGraceSeconds: 60 }))),
     workspaceOf: (_workDir, jobName) => `${pulsar().staging}/${jobName}/metadata/tes`,
     leftovers: (jobName) => leftoversOf(engine(), jobName),
   });

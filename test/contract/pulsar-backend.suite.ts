@@ -5,7 +5,7 @@ import { OwnRabbit } from '../engines/rabbitmq/rabbitmq';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
-import { pulsarUnderTest } from './pulsar-backend.fixture';
+import { closeAll, pulsarUnderTest } from './pulsar-backend.fixture';
 
 const REACHED = { rest: 'over REST', hybrid: 'over AMQP, with files over REST', amqp: 'over AMQP alone' } as const;
 
@@ -28,6 +28,7 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
       pulsar = await OwnPulsar.start(rabbit && { url: rabbit.url, only: reached === 'amqp' });
     }, 300_000);
     afterAll(async () => {
+      await closeAll();
       await pulsar.remove();
       await rabbit?.remove();
     });

@@ -1,13 +1,13 @@
 import type { LogChunk } from '../../ports/execution-backend';
 import { streamName } from '../shared/layout';
 import type { PulsarObserver } from './pulsar-observer';
-import type { PulsarRestClient } from './pulsar-rest.client';
+import type { PulsarClient } from './pulsar-client';
 import { WORKSPACE } from './pulsar.manifest';
 
 /** Parts of an executor's stream: from the end that the report holds, where it reaches back far enough; else from the file, which the server gives only from its beginning. */
 export class JobLogReader {
   constructor(
-    private readonly client: PulsarRestClient,
+    private readonly client: PulsarClient,
     private readonly observer: PulsarObserver,
   ) {}
 
@@ -33,26 +33,7 @@ export class JobLogReader {
       return { bytes, ended: isOver && offset + bytes.length >= totalBytes };
     }
     if (offset >= totalBytes) return { bytes: Buffer.alloc(0), ended: isOver };
-    const bytes = await this.part(jobName, `${WORKSPACE}/${streamName(executor, stream)}`, offset, maxBytes, signal);
+    const bytes = await this.client.part(jobName, `${WORKSPACE}/${streamName(executor, stream)}`, offset, maxBytes, signal);
     return { bytes, ended: isOver && offset + bytes.length >= totalBytes };
-  }
-
-  private async part(jobName: string, name: string, offset: number, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-    const content = await this.client.open(jobName, name, signal);
-    if (!content) return Buffer.alloc(0);
-    const chunks: Buffer[] = [];
-    let position = 0;
-    try {
-      for await (const chunk of content) {
-        const bytes = chunk as Buffer;
-        const from = Math.max(0, offset - position);
-        if (from < bytes.length) chunks.push(bytes.subarray(from));
-        position += bytes.length;
-        if (position >= offset + maxBytes) break;
-      }
-    } finally {
-      content.destroy();
-    }
-    return Buffer.concat(chunks).subarray(0, maxBytes);
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
+import type { Errands } from './pulsar-client';
 import type { PulsarRestClient } from './pulsar-rest.client';
 import { errandCommandLine, SCRIPT } from './pulsar.manifest';
 import { meaningOf } from './pulsar.states';
@@ -16,7 +17,7 @@ const END_TRIES = 25;
  * Short jobs of the gateway's own (errand.sh) for what the interface cannot say: what the worker has, whether a script lives, which
  * directories there are; and for ending for certain what a job left. Each has a name of its own and is removed when it has answered.
  */
-export class PulsarErrands {
+export class PulsarErrands implements Errands {
   constructor(
     private readonly client: PulsarRestClient,
     private readonly backend: string,

@@ -6,10 +6,9 @@ import type { JobFacts } from '../shared/job-facts';
 import { breachesOf, brokenDetail, systemErrorOf } from '../shared/job-faults';
 import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
 import type { ReportContext } from '../shared/job-report';
-import type { PulsarErrands } from './pulsar-errands';
 import { bootedAt, parseReport, tailOf } from './pulsar-report';
 import type { JobReport } from './pulsar-report';
-import type { PulsarRestClient, RemoteFile } from './pulsar-rest.client';
+import type { Errands, PulsarClient, RemoteFile } from './pulsar-client';
 import { REPORT, WORKSPACE } from './pulsar.manifest';
 import { meaningOf } from './pulsar.states';
 import type { PulsarMeaning } from './pulsar.states';
@@ -37,8 +36,8 @@ export class PulsarObserver {
   private readonly heard = new Map<string, { readonly said: string; readonly at: number }>();
 
   constructor(
-    private readonly client: PulsarRestClient,
-    private readonly errands: PulsarErrands,
+    private readonly client: PulsarClient,
+    private readonly errands: Errands,
   ) {}
 
   forget(jobName: string): void {
@@ -54,7 +53,8 @@ export class PulsarObserver {
     const meaning = meaningOf(await this.client.status(jobName, signal));
     const isDoubtful =
       meaning === 'over' || (silentMs >= SUSPECT_MS && !(view.kind === 'planned' && meaning === 'waiting' && silentMs < 5 * SUSPECT_MS));
-    if (isDoubtful && !(await this.isAlive(jobName, signal))) return this.departed(jobName, handle, tailBytes, signal);
+    if (isDoubtful && !(await this.isAlive(jobName, signal)) && !(await this.hasCome(jobName, meaning, signal)))
+      return this.departed(jobName, handle, tailBytes, signal);
     if (isDoubtful) this.heard.delete(jobName);
     if (view.kind === 'report') return this.underway(jobName, view.report, view.skewMs, tailBytes);
     return { jobName, phase: 'pending', executors: [], systemLogs: [] };
@@ -96,6 +96,11 @@ export class PulsarObserver {
   /** Neither Pulsar's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. */
   private async isAlive(jobName: string, signal: AbortSignal): Promise<boolean> {
     return (await this.errands.run('look', [jobName], signal)).toString().trim() === 'alive';
+  }
+
+  /** What Pulsar knew nothing of may only just have been read from its queue: the errand came after it. */
+  private async hasCome(jobName: string, meaning: PulsarMeaning, signal: AbortSignal): Promise<boolean> {
+    return meaning === 'over' && meaningOf(await this.client.status(jobName, signal)) !== 'over';
   }
 
   /** The script is gone: what it left running is ended, and its own last word is looked for once more. */
@@ -171,7 +176,7 @@ export class PulsarObserver {
 }
 
 /** Ends everything of a job on the worker; throws when that is not confirmed. */
-export async function endForCertain(errands: PulsarErrands, jobName: string, signal: AbortSignal): Promise<void> {
+export async function endForCertain(errands: Errands, jobName: string, signal: AbortSignal): Promise<void> {
   const answer = (await errands.run('end', [jobName], signal)).toString().trim();
   if (answer === 'ended') return;
   throw new BackendError('processes or containers of the job are still there on the worker', { retryable: true, unavailable: true });

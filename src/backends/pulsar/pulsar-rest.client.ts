@@ -6,6 +6,7 @@ import axios from 'axios';
 import type { AxiosInstance, AxiosResponse } from 'axios';
 import { BackendError } from '../../ports/errors';
 import { faultOfAnswer, faultOfConnection } from './pulsar-faults';
+import type { JobStart, PlacedFile, PlaceType, PulsarClient, PulsarTransfers, RemoteFile, ServerHealth } from './pulsar-client';
 import { Slots } from './slots';
 
 /** Pulsar keeps an idle connection for two seconds; ours are dropped before it can close one that is just being used again. */
@@ -13,15 +14,13 @@ const IDLE_MS = 1000;
 /** Pulsar has four threads: one must stay free for short calls. */
 const TRANSFERS = 3;
 const CALLS = 4;
+const PLACED_AT_ONCE = 3;
 const CALL_MS = 20_000;
 /** A transfer in which nothing moves for so long is given up. */
 const STALLED_MS = 60_000;
 const SHORT_ANSWER_BYTES = 1 << 20;
 /** A terminal status lists every file of the job; more than this is not read. */
 const STATUS_BYTES = 64 << 20;
-
-/** Kinds of places for uploads; downloads know them under other names. */
-export type UploadType = 'tool' | 'metadata';
 
 export interface PulsarServer {
   readonly name: string;
@@ -38,21 +37,17 @@ interface Call {
   readonly mostBytes: number;
 }
 
-/** A file of a job; `serverTime` is the server's own clock, ms, when it says so. */
-export interface RemoteFile {
-  readonly bytes: Buffer;
-  readonly serverTime?: number;
-}
-
 /**
  * Pulsar's REST interface. Everything it says comes as `text/html` with 200 or as a bare 500, so answers are judged by what the route
  * gives; each is bounded. The token stands in the address and nowhere else: no error carries an address or axios' own error.
  */
-export class PulsarRestClient {
+export class PulsarRestClient implements PulsarClient, PulsarTransfers {
+  readonly startsWhole = false;
   private readonly http: AxiosInstance;
   private readonly agents = { http: new HttpAgent(AGENT), https: new HttpsAgent(AGENT) };
   private readonly calls = new Slots(CALLS);
   private readonly transfers = new Slots(TRANSFERS);
+  private readonly placing = new Slots(PLACED_AT_ONCE);
 
   constructor(private readonly server: PulsarServer) {
     this.http = axios.create({
@@ -67,14 +62,14 @@ export class PulsarRestClient {
     });
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.agents.http.destroy();
     this.agents.https.destroy();
   }
 
-  async version(signal: AbortSignal): Promise<string> {
+  async health(signal: AbortSignal): Promise<ServerHealth> {
     const answer = await this.json({ method: 'GET', path: '/healthz', mostBytes: SHORT_ANSWER_BYTES }, signal);
-    return typeof answer['version'] === 'string' ? answer['version'].slice(0, 50) : 'of unknown version';
+    return { version: typeof answer['version'] === 'string' ? answer['version'].slice(0, 50) : 'of unknown version', detail: '' };
   }
 
   /** Makes the job's directory, or finds it; gives its absolute path on the worker. */
@@ -96,6 +91,11 @@ export class PulsarRestClient {
     await this.ok({ method: 'POST', path: `/jobs/${id}/submit`, parameters, mostBytes: SHORT_ANSWER_BYTES }, signal);
   }
 
+  async start(id: string, { files, commandLine }: JobStart, signal: AbortSignal): Promise<void> {
+    await this.placeAll(id, files, signal);
+    await this.submit(id, commandLine, signal);
+  }
+
   /** Pulsar's own word for the job; `lost` when there is no directory of that name. */
   async status(id: string, signal: AbortSignal): Promise<string | null> {
     const answer = await this.json({ method: 'GET', path: `/jobs/${id}/status`, mostBytes: STATUS_BYTES }, signal);
@@ -115,12 +115,21 @@ export class PulsarRestClient {
   }
 
   /** A small file; sent again by itself when the connection breaks. */
-  async put(id: string, type: UploadType, name: string, content: Buffer, signal: AbortSignal): Promise<void> {
+  async put(id: string, type: PlaceType, name: string, content: Buffer, signal: AbortSignal): Promise<void> {
     await this.json({ ...upload(id, type, name), body: content, mostBytes: SHORT_ANSWER_BYTES }, signal);
   }
 
+  async place(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
+    for (const { type, name, content } of files) await this.put(id, type, name, content, signal);
+  }
+
+  /** The same, beside each other. */
+  async placeAll(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
+    await Promise.all(files.map(({ type, name, content }) => this.placing.with(signal, () => this.put(id, type, name, content, signal))));
+  }
+
   /** A file of any length, once: the stream cannot be read again. Needs a server that takes chunked bodies, as `pulsar-serve` does. */
-  async send(id: string, type: UploadType, name: string, content: Readable, signal: AbortSignal): Promise<void> {
+  async send(id: string, type: PlaceType, name: string, content: Readable, signal: AbortSignal): Promise<void> {
     await this.transfers.with(signal, async () => {
       const response = await this.request({ ...upload(id, type, name), body: content }, signal, STALLED_MS);
       objectOf(this.server.name, await this.text(response, SHORT_ANSWER_BYTES, signal));
@@ -163,6 +172,25 @@ export class PulsarRestClient {
       give();
       throw error;
     }
+  }
+
+  async part(id: string, name: string, offset: number, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    const content = await this.open(id, name, signal);
+    if (!content) return Buffer.alloc(0);
+    const chunks: Buffer[] = [];
+    let position = 0;
+    try {
+      for await (const chunk of content) {
+        const bytes = chunk as Buffer;
+        const from = Math.max(0, offset - position);
+        if (from < bytes.length) chunks.push(bytes.subarray(from));
+        position += bytes.length;
+        if (position >= offset + maxBytes) break;
+      }
+    } finally {
+      content.destroy();
+    }
+    return Buffer.concat(chunks).subarray(0, maxBytes);
   }
 
   private async ok(call: Call, signal: AbortSignal): Promise<void> {
@@ -240,7 +268,7 @@ export class PulsarRestClient {
 
 const AGENT = { keepAlive: true, timeout: IDLE_MS, maxSockets: CALLS + TRANSFERS };
 
-function upload(id: string, type: UploadType, name: string): Omit<Call, 'mostBytes'> {
+function upload(id: string, type: PlaceType, name: string): Omit<Call, 'mostBytes'> {
   return { method: 'POST', path: `/jobs/${id}/files`, parameters: { name, type } };
 }
 

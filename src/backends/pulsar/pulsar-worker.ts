@@ -1,6 +1,6 @@
 import { BackendError } from '../../ports/errors';
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
-import type { PulsarErrands } from './pulsar-errands';
+import type { Errands } from './pulsar-client';
 import { groupOf } from './pulsar.manifest';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
@@ -15,7 +15,7 @@ export class PulsarWorker {
   private isFresh = false;
 
   constructor(
-    private readonly errands: PulsarErrands,
+    private readonly errands: Errands,
     private readonly settings: Pick<PulsarBackendSettings, 'runtime' | 'instance' | 'name'>,
   ) {}
 

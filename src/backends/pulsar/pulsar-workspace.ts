@@ -6,7 +6,7 @@ import { pathOf, segmentsOf } from '../shared/container-path';
 import { locate } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
 import { quoteWords } from '../shared/shell-quote';
-import type { PulsarRestClient } from './pulsar-rest.client';
+import type { PulsarClient, PulsarTransfers } from './pulsar-client';
 import { WORKSPACE } from './pulsar.manifest';
 import { RemoteTrees, shown } from './remote-trees';
 
@@ -25,7 +25,7 @@ export class PulsarWorkspace implements Workspace {
   private trees: Promise<RemoteTrees> | undefined;
 
   constructor(
-    private readonly client: PulsarRestClient,
+    private readonly client: PulsarClient & PulsarTransfers,
     private readonly jobName: string,
     private readonly plan: MountPlan,
     private readonly isSubmitted: boolean,
@@ -47,7 +47,7 @@ export class PulsarWorkspace implements Workspace {
       const start = await firstBytes(content, signal);
       if (start.isWhole) {
         counted.add(start.bytes);
-        await this.client.put(this.jobName, 'metadata', file.name, start.bytes, signal);
+        await this.client.place(this.jobName, [{ type: 'metadata', name: file.name, content: start.bytes }], signal);
       } else {
         const source = Readable.from(continued(start.bytes, content), { objectMode: false });
         const measured = source.pipe(counted.through());
@@ -83,8 +83,9 @@ export class PulsarWorkspace implements Workspace {
     const sums = [...files.values()].map((file) => `${file.sha256}  ${file.name.slice(WORKSPACE.length + 1)}\n`).join('');
     const lines = [...staging.lines, ...[...files.values()].map((file) => file.line)].map((line) => `${line}\n`).join('');
     try {
-      await this.client.put(this.jobName, 'metadata', `${WORKSPACE}/inputs.sums`, Buffer.from(sums), signal);
-      await this.client.put(this.jobName, 'metadata', `${WORKSPACE}/inputs.sh`, Buffer.from(lines), signal);
+      for (const [name, content] of [['inputs.sums', sums] as const, ['inputs.sh', lines] as const]) {
+        await this.client.place(this.jobName, [{ type: 'metadata', name: `${WORKSPACE}/${name}`, content: Buffer.from(content) }], signal);
+      }
     } catch (error) {
       throw transferFault('/', 'write', error);
     }

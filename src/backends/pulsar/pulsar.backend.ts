@@ -9,10 +9,10 @@ import { mountPlan } from '../shared/mount-plan';
 import { abilityNotes } from '../shared/runtimes/capabilities';
 import { refusalsOf } from '../shared/runtimes/refusals';
 import { JobLogReader } from './job-log-reader';
-import { PulsarErrands } from './pulsar-errands';
+import type { Errands, PlacedFile, PulsarClient, PulsarTransfers } from './pulsar-client';
 import { endForCertain, PulsarObserver } from './pulsar-observer';
 import { PLANNED } from './pulsar-report';
-import { PulsarRestClient } from './pulsar-rest.client';
+import { reachOf } from './pulsar-reach';
 import { PulsarWorker } from './pulsar-worker';
 import { PulsarWorkspace } from './pulsar-workspace';
 import { CANCELLED, commandLine, errandScript, jobScript, MARK, pulsarPlan, REPORT, SCRIPT, WORKSPACE } from './pulsar.manifest';
@@ -26,6 +26,14 @@ import { unreachable } from './worker-staging';
 const HANDLE_VERSION = 1;
 const KEPT_TAIL_BYTES = 16 * 1024;
 const OBSERVED_AT_ONCE = 4;
+/** Slower where Pulsar itself says when to look, and where a look is a job. */
+const POLL_MS = {
+  rest: { first: 500, longest: 10_000 },
+  hybrid: { first: 1000, longest: 20_000 },
+  broker: { first: 2000, longest: 30_000 },
+} as const;
+/** One errand looks for all. */
+const OBSERVED_BY_ERRAND = 200;
 const MARK_BYTES = 1024;
 /** Beyond the grace, a script that has seen the mark has this long for its last word. */
 const LAST_WORD_MS = 12_000;
@@ -36,29 +44,32 @@ const NOTED_TRIES = 10;
 const NOTED_PAUSE_MS = 50;
 /** Until a worker has said what it has. */
 const UNKNOWN = { cores: 1024, ramGb: 4096 };
-const PLAN_UPLOADS = 3;
 
 /** Carries jobs out on a Pulsar server: the job script of `backends/shared`, brought there and looked at through Pulsar's REST interface. */
 export class PulsarBackend extends ExecutionBackend {
   readonly name: string;
-  private readonly client: PulsarRestClient;
-  private readonly errands: PulsarErrands;
+  private readonly client: PulsarClient;
+  private readonly transfers: (PulsarClient & PulsarTransfers) | undefined;
+  private readonly errands: Errands;
   private readonly observer: PulsarObserver;
   private readonly worker: PulsarWorker;
   private readonly logs: JobLogReader;
   private readonly script: string;
-  private readonly looks = new Slots(OBSERVED_AT_ONCE);
+  private readonly looks: Slots;
 
   constructor(private readonly settings: PulsarBackendSettings) {
     super();
     const { name, runtime, environment } = settings;
     this.name = name;
-    this.client = new PulsarRestClient(settings);
-    this.errands = new PulsarErrands(this.client, name, errandScript(runtime, environment));
+    ({ client: this.client, transfers: this.transfers, errands: this.errands } = reachOf(settings, errandScript(runtime, environment)));
+    this.looks = new Slots(this.client.startsWhole ? OBSERVED_BY_ERRAND : OBSERVED_AT_ONCE);
     this.observer = new PulsarObserver(this.client, this.errands);
     this.worker = new PulsarWorker(this.errands, settings);
     this.logs = new JobLogReader(this.client, this.observer);
-    this.script = jobScript(runtime, environment);
+    // What Pulsar says by itself, where it is heard: it may say what it likes, it only makes the gateway look.
+    if (this.client.watch) this.watch = (nudge, signal) => this.client.watch?.(nudge, signal);
+    // In braces: it is read to its end before any of it is carried out, so that being written again cannot change what it does.
+    this.script = `{\n${jobScript(runtime, environment)}\n}\n`;
   }
 
   override capabilities(): BackendCapabilities {
@@ -71,7 +82,7 @@ export class PulsarBackend extends ExecutionBackend {
       boundToInstance: false,
       canList: true,
       draining: settings.drain,
-      pollMs: { first: 500, longest: 10_000 },
+      pollMs: POLL_MS[this.settings.url === undefined ? 'broker' : this.settings.amqpUrl === undefined ? 'rest' : 'hybrid'],
       notes: this.notes(),
     };
   }
@@ -122,19 +133,25 @@ export class PulsarBackend extends ExecutionBackend {
     const directory = await this.client.setup(job.name, signal);
     // The report comes last: where it is whole, the mark is too. A kill may have cut either.
     if (!isThere || (await this.observer.view(job.name, signal)).kind === 'none') {
-      await this.client.put(job.name, 'metadata', MARK, Buffer.from(`none ${this.settings.instance}\n`), signal);
-      await this.client.put(job.name, 'metadata', REPORT, Buffer.from(PLANNED), signal);
+      if (!this.client.startsWhole) await this.client.place(job.name, this.firstFiles(), signal);
     }
     return { backend: this.name, version: HANDLE_VERSION, step: 'prepared', data: { runtime: this.settings.runtime, directory } };
+  }
+
+  private firstFiles(): readonly PlacedFile[] {
+    return [metadata(MARK, `none ${this.settings.instance}\n`), metadata(REPORT, PLANNED)];
   }
 
   /** Plan, script, start. Each file may be sent again until the script has begun; a script that has begun never does so again. */
   private async hand(job: Job, handle: Handle, signal: AbortSignal): Promise<Handle> {
     const submitted: Handle = { ...handle, step: 'submitted' };
-    await this.refuseMarked(job.name, signal);
-    // Once Pulsar has it, nothing is sent again: a script must not be written while it is read.
-    if ((await this.client.status(job.name, signal)) !== 'preprocessing') return submitted;
-    if ((await this.observer.view(job.name, signal)).kind === 'report') return submitted;
+    const status = await this.client.status(job.name, signal);
+    if (!(this.client.startsWhole && status === 'lost')) {
+      await this.refuseMarked(job.name, signal);
+      // Once Pulsar has it, nothing is sent again: a script must not be written while it is read.
+      if (status !== 'preprocessing') return submitted;
+      if ((await this.observer.view(job.name, signal)).kind === 'report') return submitted;
+    }
     const { facts, readHost } = await this.worker.require(signal);
     const plan = pulsarPlan(job, {
       settings: this.settings,
@@ -144,14 +161,9 @@ export class PulsarBackend extends ExecutionBackend {
       readHost,
       readTree: (tree) => inputNames(job.request, tree),
     });
-    const uploads = new Slots(PLAN_UPLOADS);
-    await Promise.all(
-      [...plan].map(([name, content]) =>
-        uploads.with(signal, () => this.client.put(job.name, 'metadata', `${WORKSPACE}/plan/${name}`, Buffer.from(content), signal)),
-      ),
-    );
-    await this.client.put(job.name, 'tool', SCRIPT, Buffer.from(this.script), signal);
-    await this.client.submit(job.name, commandLine(job.name), signal);
+    const files = [...plan].map(([name, content]) => metadata(`${WORKSPACE}/plan/${name}`, content));
+    const script: PlacedFile = { type: 'tool', name: SCRIPT, content: Buffer.from(this.script) };
+    await this.client.start(job.name, { files: [...files, script], first: this.firstFiles(), commandLine: commandLine(job.name) }, signal);
     return submitted;
   }
 
@@ -169,6 +181,7 @@ export class PulsarBackend extends ExecutionBackend {
     const observations: Observation[] = [];
     const faults: BackendError[] = [];
     const observeOne = async (job: (typeof jobs)[number]): Promise<void> => {
+      this.client.looked?.(job.name, false);
       try {
         observations.push(await this.observer.observe(job.name, job.handle, job.tailBytes, signal));
       } catch (error) {
@@ -183,13 +196,14 @@ export class PulsarBackend extends ExecutionBackend {
   }
 
   override workspace(job: Job, handle: Handle): Workspace {
-    return new PulsarWorkspace(this.client, job.name, mountPlan(job.request), handle.step === 'submitted');
+    if (!this.transfers) throw new BackendError(`${this.name} has no interface for files: its worker moves the data`, { retryable: false });
+    return new PulsarWorkspace(this.transfers, job.name, mountPlan(job.request), handle.step === 'submitted');
   }
 
   override async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
     // An upload makes the directory where there is none, so that the mark outlives everything that may still be under way.
-    await this.client.put(name, 'metadata', CANCELLED, Buffer.from('cancelled\n'), signal);
-    await this.client.put(name, 'metadata', MARK, Buffer.from(`cancelled ${this.settings.instance}\n`), signal);
+    const marks = [metadata(CANCELLED, 'cancelled\n'), metadata(MARK, `cancelled ${this.settings.instance}\n`)];
+    await this.client.place(name, marks, signal);
     if (!(await this.lastWord(name, signal))) await endForCertain(this.errands, name, signal);
     return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
   }
@@ -229,6 +243,7 @@ export class PulsarBackend extends ExecutionBackend {
     signal: AbortSignal,
   ): Promise<void> {
     const status = await this.client.status(name, signal);
+    this.client.looked?.(name, true);
     this.observer.forget(name);
     if (status === 'lost') return;
     const view = await this.observer.view(name, signal);
@@ -254,9 +269,9 @@ export class PulsarBackend extends ExecutionBackend {
 
   override async health(signal: AbortSignal): Promise<BackendHealth> {
     try {
-      const version = await this.client.version(signal);
+      const { version, detail } = await this.client.health(signal);
       const { facts } = await this.worker.require(signal);
-      return { ok: true, detail: `Pulsar ${version}, ${this.settings.runtime} ${facts.version}` };
+      return { ok: true, detail: [`Pulsar ${version}`, `${this.settings.runtime} ${facts.version}`, detail].filter(Boolean).join(', ') };
     } catch (error) {
       if (!(error instanceof BackendError)) throw error;
       this.worker.doubt();
@@ -286,8 +301,12 @@ export class PulsarBackend extends ExecutionBackend {
   }
 
   override async close(): Promise<void> {
-    this.client.close();
+    await this.client.close();
   }
+}
+
+function metadata(name: string, content: string): PlacedFile {
+  return { type: 'metadata', name, content: Buffer.from(content) };
 }
 
 /** Names that inputs put directly into a tree; of a whole directory only that it is there is known before it is staged. */

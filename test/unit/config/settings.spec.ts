@@ -115,7 +115,7 @@ describe('settings', () => {
     ['backends', '[{when_away: move}]', 'entry 0 has an unknown key when_away'],
     ['backends', '[{type: pulsar, url: "http://h", runtime: podman, when_away: run}]', 'entry 0: when_away must be wait or move'],
     ['backends', '[{name: a, colour: red}]', 'entry 0 has an unknown key colour'],
-    ['backends', '[{type: pulsar, runtime: podman}]', 'entry 0: url is missing'],
+    ['backends', '[{type: pulsar, runtime: podman}]', 'entry 0: url is missing, or amqp_url'],
     ['backends', '[{type: pulsar, url: "ftp://h", runtime: podman}]', 'entry 0: url must be the http or https address of a Pulsar server'],
     ['backends', '[{type: pulsar, url: "http://h?private_token=x", runtime: podman}]', 'entry 0: url must be the http or https address'],
     ['backends', '[{type: pulsar, url: "http://h"}]', 'entry 0: runtime is missing'],
@@ -134,10 +134,22 @@ describe('settings', () => {
     ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_image: "-v"}]', 'entry 0: stager_image must be the reference'],
     ['backends', '[{type: pulsar, url: "http://h", runtime: bubblewrap, stager_image: i}]', 'entry 0: stager_image needs podman or docker'],
     ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_files: [data]}]', 'entry 0: stager_files must be a list of dir'],
+    ['backends', '[{type: pulsar, amqp_url: "http://h", runtime: podman}]', 'entry 0: amqp_url must be the amqp or amqps address'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, amqp_key_prefix: p}]', 'entry 0: amqp_key_prefix needs amqp_url'],
     [
       'backends',
-      '[{type: pulsar, url: "http://h", runtime: podman, amqp_url: "amqp://x"}]',
-      'entry 0: amqp_url must be left out: AMQP is not',
+      '[{type: pulsar, url: "http://h", amqp_url: "amqp://h", runtime: podman, amqp_key_prefix: "a b"}]',
+      'entry 0: amqp_key_prefix must be the amqp_key_prefix of the server',
+    ],
+    [
+      'backends',
+      '[{type: pulsar, amqp_url: "amqp://h", runtime: podman}]',
+      'entry 0: without url there is no way for files through the gateway',
+    ],
+    [
+      'backends',
+      '[{type: pulsar, amqp_url: "amqp://h", runtime: podman, staging: worker, token: t}]',
+      'entry 0: token is for url, which is missing',
     ],
   ])('refuses %s: %s from a file', (key, value, words) => {
     const path = file(key.split('.').reduceRight((inner, name) => `{${name}: ${inner}}`, value));
@@ -251,6 +263,14 @@ describe('settings', () => {
     expect(faultsOf({ argv: ['--backends=[{type: pulsar, url: "http://h", runtime: podman, token: hunter2, slots: 0}]'] })).toEqual([
       '--backends: backends: entry 0: slots must be a whole number above 0',
     ]);
+  });
+
+  it("shows a broker's password nowhere, and reads its address from a file", () => {
+    const secret = file('amqps://user:hunter2@broker/\n');
+    const entry = `[{type: pulsar, runtime: podman, staging: worker, amqp_url_file: ${secret}, amqp_key_prefix: tes1}]`;
+    const settings = load({ env: { TES_GATEWAY__BACKENDS: entry } });
+    expect(settings.backends[0]).toMatchObject({ amqp_url: 'amqps://user:hunter2@broker/', amqp_key_prefix: 'tes1', token: '' });
+    expect(describeSettings(settings)).not.toContain('hunter2');
   });
 
   it('reads the connection string from a file, as secrets are handed to containers', () => {

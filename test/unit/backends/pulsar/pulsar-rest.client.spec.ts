@@ -17,7 +17,7 @@ describe('the REST client of Pulsar', () => {
     client = new PulsarRestClient({ name: 'far', url: server.url, token: TOKEN });
   });
   afterAll(async () => {
-    client.close();
+    await client.close();
     await server.stop();
   });
 
@@ -97,7 +97,7 @@ describe('the REST client of Pulsar', () => {
     server.will(say(RUNNING));
     await named.status('a', never);
     expect(server.asked).toEqual(['GET /managers/gpu/jobs/a/status']);
-    named.close();
+    await named.close();
   });
 
   it('lets no more than three transfers go at once, and short calls pass them', async () => {
@@ -130,11 +130,11 @@ describe('the REST client of Pulsar', () => {
 
   it('says that a server is away when nobody listens', async () => {
     const gone = new PulsarRestClient({ name: 'far', url: 'http://127.0.0.1:9', token: TOKEN });
-    expect(await faultOf(gone.version(never))).toMatchObject({
+    expect(await faultOf(gone.health(never))).toMatchObject({
       unavailable: true,
       publicMessage: expect.stringContaining('ECONNREFUSED') as string,
     });
-    gone.close();
+    await gone.close();
   });
 
   it('stops when its caller does', async () => {

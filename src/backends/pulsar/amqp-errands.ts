@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { BackendError } from '../../ports/errors';
+import { assignment, quoteWords } from '../shared/shell-quote';
+import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
+import { messageFile } from './pulsar-amqp.messages';
+import type { Errands } from './pulsar-client';
+import { meaningOf } from './pulsar.states';
+
+const ERRAND_MS = 60_000;
+const FIRST_LOOK_MS = 80;
+const LONGEST_LOOK_MS = 2000;
+const MOST_EARLIER = 500;
+/** Words on a command line; more goes as files. */
+const WORDS_BYTES = 100_000;
+const ANSWER = 'answer';
+
+type Verb = Parameters<Errands['run']>[0] | 'read' | 'part' | 'write';
+
+/**
+ * Errands where nothing but a broker leads to the server: the script travels in the message, the answer in the last update. There is no
+ * message that removes a directory, so each errand removes those of the ones that have answered before it.
+ *
+ * Pulsar takes its messages one after the other: an errand that has answered came after everything that was sent before it.
+ */
+export class AmqpErrands implements Errands {
+  /** Absolute, on the worker: where the directories of jobs lie. Known once an errand has answered. */
+  stagingRoot: string | undefined;
+  version: string | undefined;
+  /** How far the worker's clock is ahead of this one, as the last errand found it. */
+  skewMs = 0;
+  private readonly wrapper = readFileSync(join(__dirname, 'errand-amqp.sh'), 'utf8');
+  private readonly waiting = new Map<string, (update: JobUpdate) => void>();
+  private earlier: string[] = [];
+
+  constructor(
+    private readonly amqp: PulsarAmqpClient,
+    private readonly backend: string,
+    private readonly script: string,
+  ) {
+    amqp.listen((update) => {
+      if (update.version !== undefined) this.version = update.version;
+      this.waiting.get(update.jobId)?.(update);
+    });
+  }
+
+  async run(verb: Verb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
+    const id = `tes-errand-${randomBytes(8).toString('hex')}`;
+    const done = new AbortController();
+    const limited = AbortSignal.any([signal, done.signal, AbortSignal.timeout(ERRAND_MS)]);
+    const last = new Promise<JobUpdate>((resolve) => {
+      this.waiting.set(id, (update) => {
+        // Nothing is known of it until its message is read.
+        if (meaningOf(update.status) === 'over' && update.status !== 'lost') resolve(update);
+      });
+    });
+    const removed = this.earlier;
+    this.earlier = [];
+    try {
+      await this.amqp.setup(this.message(id, verb, words, removed), limited, { expireMs: ERRAND_MS });
+      const update = await Promise.race([last, this.ask(id, verb, limited)]);
+      const answer = this.read(update, verb);
+      this.remember(id);
+      return answer;
+    } catch (error) {
+      // Perhaps it was never carried out; removing twice does no harm.
+      for (const other of [...removed, id]) this.remember(other);
+      throw error;
+    } finally {
+      this.waiting.delete(id);
+      done.abort();
+    }
+  }
+
+  private message(id: string, verb: Verb, words: readonly string[], removed: readonly string[]): Readonly<Record<string, unknown>> {
+    const line = quoteWords([verb, ...words]);
+    if (line.length > WORDS_BYTES)
+      throw new BackendError('a file is too long for a server that is reached through a broker alone', { retryable: false });
+    return {
+      job_id: id,
+      setup: true,
+      command_line: `sh ../tool_files/amqp.sh ${line} </dev/null >../metadata/tool_stdout 2>../metadata/tool_stderr`,
+      remote_staging: {
+        setup: [
+          messageFile('job.sh', this.script),
+          messageFile('amqp.sh', `#!/bin/sh\n${assignment('EARLIER', removed.join(' '))}\n${this.wrapper}`),
+        ],
+      },
+      dynamic_file_sources: [{ path: ANSWER, type: 'galaxy' }],
+    };
+  }
+
+  /** Pulsar looks for ends twice a second; asked, it looks at once. */
+  private async ask(id: string, verb: Verb, signal: AbortSignal): Promise<never> {
+    for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
+      try {
+        await pause(wait, undefined, { signal });
+      } catch (error) {
+        if (!(signal.reason instanceof DOMException) || signal.reason.name !== 'TimeoutError') throw error;
+        throw new BackendError(`a short job (${verb}) on the Pulsar server of ${this.backend} gives no answer`, {
+          retryable: true,
+          unavailable: true,
+        });
+      }
+      await this.amqp.askStatus(id, signal);
+    }
+  }
+
+  private read(update: JobUpdate, verb: Verb): Buffer {
+    const [time = '', text = ''] = (update.told.get(ANSWER) ?? '').split('\n');
+    if (time === '' || text === 'none') {
+      throw new BackendError(`the Pulsar server of ${this.backend} ended a short job (${verb}) without an answer`, { retryable: true });
+    }
+    this.skewMs = Number(time) * 1000 - Date.now();
+    if (update.directory !== undefined) this.stagingRoot = update.directory.slice(0, update.directory.lastIndexOf('/'));
+    return Buffer.from(text, 'base64');
+  }
+
+  private remember(id: string): void {
+    if (this.earlier.length < MOST_EARLIER && !this.earlier.includes(id)) this.earlier.push(id);
+  }
+}

@@ -1,0 +1,171 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { BackendError } from '../../ports/errors';
+import { FACTS_FILE } from '../shared/job-facts';
+import type { AmqpErrands } from './amqp-errands';
+import { jobBundle, TOLD_FACTS, TOLD_REPORT } from './pulsar-amqp.bundle';
+import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
+import { isJobName, messageFile } from './pulsar-amqp.messages';
+import type { JobStart, PlacedFile, PulsarClient, RemoteFile, ServerHealth } from './pulsar-client';
+import { listening, watchUpdates } from './pulsar-hybrid.client';
+import { parseReport } from './pulsar-report';
+import { REPORT, WORKSPACE } from './pulsar.manifest';
+import { ReadBatches } from './read-batches';
+
+const STATUS_MS = 15_000;
+const ASK_AGAIN_MS = 4000;
+/** Last reports that came by themselves, until their jobs are cleaned up. */
+const KEPT_BYTES = 64 << 20;
+const FACTS = `${WORKSPACE}/plan/${FACTS_FILE}`;
+
+/**
+ * A server to which nothing but a broker leads. A job travels whole in its one message; what an interface for files would do is done by
+ * errands, of which one reads for everybody who asks at the time; the script's last report comes with Pulsar's last update.
+ */
+export class PulsarBrokerClient implements PulsarClient {
+  readonly startsWhole = true;
+  private readonly asking = new Map<string, Set<(status: string | null) => void>>();
+  private readonly told = new Map<string, ReadonlyMap<string, Buffer>>();
+  private toldBytes = 0;
+  private readonly reads: ReadBatches;
+
+  constructor(
+    private readonly backend: string,
+    private readonly amqp: PulsarAmqpClient,
+    private readonly errands: AmqpErrands,
+  ) {
+    this.reads = new ReadBatches(errands);
+    amqp.listen((update) => this.hear(update));
+  }
+
+  async health(signal: AbortSignal): Promise<ServerHealth> {
+    const detail = await listening(this.backend, this.amqp, signal);
+    return { version: this.errands.version ?? 'of unknown version', detail };
+  }
+
+  async setup(id: string, signal: AbortSignal): Promise<string> {
+    if (this.errands.stagingRoot === undefined) await this.errands.run('look', [id], signal);
+    return `${this.errands.stagingRoot ?? ''}/${id}`;
+  }
+
+  async place(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
+    const words = files.flatMap(({ name, content }) => [name, content.toString('base64')]);
+    const answer = (await this.errands.run('write', [id, ...words], signal)).toString().trim();
+    if (answer !== 'written')
+      throw new BackendError(`a file cannot be written on the worker of ${this.backend}: is its disk full?`, { retryable: true });
+  }
+
+  async start(id: string, job: JobStart, signal: AbortSignal): Promise<void> {
+    const name = `job-${randomBytes(6).toString('hex')}.sh`;
+    const told = [TOLD_REPORT, TOLD_FACTS].map((path) => ({ path, type: 'galaxy' }));
+    const launch = { job_id: id, setup: true, command_line: `sh ../tool_files/${name}`, dynamic_file_sources: told };
+    const kept = JSON.stringify({ ...LAUNCH_CONFIG, command_line: launch.command_line, dynamic_file_sources: told });
+    const bundle = jobBundle(name, job, kept, { report: REPORT, facts: FACTS });
+    await this.amqp.setup({ ...launch, remote_staging: { setup: [messageFile(name, bundle)] } }, signal);
+  }
+
+  async status(id: string, signal: AbortSignal): Promise<string | null> {
+    const done = new AbortController();
+    const limited = AbortSignal.any([signal, done.signal, AbortSignal.timeout(STATUS_MS)]);
+    let hear: ((status: string | null) => void) | undefined;
+    const answer = new Promise<string | null>((resolve) => {
+      hear = resolve;
+      const others = this.asking.get(id) ?? new Set();
+      this.asking.set(id, others.add(resolve));
+    });
+    try {
+      return await Promise.race([answer, this.ask(id, limited)]);
+    } finally {
+      done.abort();
+      const others = this.asking.get(id);
+      if (hear) others?.delete(hear);
+      if (others?.size === 0) this.asking.delete(id);
+    }
+  }
+
+  cancel(id: string, signal: AbortSignal): Promise<void> {
+    return this.amqp.kill(id, signal);
+  }
+
+  async remove(id: string, signal: AbortSignal): Promise<void> {
+    await this.errands.run('remove', [id], signal);
+    this.drop(id);
+  }
+
+  async get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<RemoteFile | undefined> {
+    const bytes = this.told.get(id)?.get(name) ?? (await this.reads.read(id, name, mostBytes, signal));
+    if (!bytes) return undefined;
+    if (bytes.length > mostBytes)
+      throw new BackendError(`a file of a job on ${this.backend} is longer than ${mostBytes} bytes`, { retryable: true });
+    return { bytes, serverTime: Date.now() + this.errands.skewMs };
+  }
+
+  part(id: string, name: string, offset: number, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return this.errands.run('part', [id, name, String(offset), String(maxBytes)], signal);
+  }
+
+  watch(nudge: (id: string) => void, signal: AbortSignal): void {
+    watchUpdates(this.amqp, nudge, signal);
+  }
+
+  looked(id: string, isOver: boolean): void {
+    this.amqp.looked(id, isOver);
+    if (isOver) this.drop(id);
+  }
+
+  close(): Promise<void> {
+    return this.amqp.close();
+  }
+
+  private async ask(id: string, signal: AbortSignal): Promise<never> {
+    for (;;) {
+      await this.amqp.askStatus(id, signal);
+      try {
+        await pause(ASK_AGAIN_MS, undefined, { signal });
+      } catch (error) {
+        if (!(signal.reason instanceof DOMException) || signal.reason.name !== 'TimeoutError') throw error;
+        throw new BackendError(`the Pulsar server of ${this.backend} does not answer through its broker`, {
+          retryable: true,
+          unavailable: true,
+        });
+      }
+    }
+  }
+
+  private hear(update: JobUpdate): void {
+    for (const resolve of this.asking.get(update.jobId) ?? []) resolve(update.status);
+    const [report, facts] = [update.told.get(TOLD_REPORT), update.told.get(TOLD_FACTS)];
+    if (report === undefined || facts === undefined || !isJobName(update.jobId) || this.told.has(update.jobId)) return;
+    const bytes = Buffer.from(report, 'base64');
+    const parsed = parseReport(bytes);
+    // Only a last word is one that does not change any more.
+    if (parsed.kind !== 'report' || parsed.report.progress.ending === undefined) return;
+    this.told.set(
+      update.jobId,
+      new Map([
+        [REPORT, bytes],
+        [FACTS, Buffer.from(facts, 'base64')],
+      ]),
+    );
+    this.toldBytes += bytes.length;
+    for (const oldest of this.told.keys()) {
+      if (this.toldBytes <= KEPT_BYTES) break;
+      this.drop(oldest);
+    }
+  }
+
+  private drop(id: string): void {
+    this.toldBytes -= this.told.get(id)?.get(REPORT)?.length ?? 0;
+    this.told.delete(id);
+  }
+}
+
+/** What Pulsar keeps of a message, without the files in it. */
+const LAUNCH_CONFIG = {
+  remote_staging: {},
+  dependencies_description: null,
+  submit_params: {},
+  env: [],
+  setup_params: {},
+  token_endpoint: null,
+};
