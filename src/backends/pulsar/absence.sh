@@ -53,20 +53,20 @@ end_job() { # JOB LISTINGS
   done
 }
 
-# A group goes once it is empty; an engine has made some below ours, in every hierarchy.
+# A group goes once it is empty; an engine has made some below ours, in every hierarchy, and plain directories where it takes one for mounted.
 remove_groups() { # JOB
   tries=0
   while [ "$tries" -lt 40 ]; do
     set +f
-    busy=
+    groups=
     for group in /sys/fs/cgroup/*/tes-gateway*/"$1" /sys/fs/cgroup/tes-gateway*/"$1"; do
       [ -d "$group" ] || continue
-      find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
-      [ ! -d "$group" ] || busy=1
+      if [ -e "$group/cgroup.procs" ]; then groups="$groups $group"; else rm -rf "$group"; fi
     done
     set -f
-    [ -n "$busy" ] || return 0
-    sleep 0.05
+    [ -n "$groups" ] || return 0
+    find $groups -depth -type d -exec rmdir {} + 2>/dev/null
+    [ "$tries" -eq 0 ] || sleep 0.05
     tries=$((tries + 1))
   done
 }

@@ -215,35 +215,15 @@ tell() { # AS
   mv "report.$1" report
 }
 
-# Asks, waits, forces, as for the time limit; but bwrap and conmon are left to see their program end.
-end_cancelled() { # OWN_PID
-  if [ -n "$STAGER" ] && stager_lives; then kill -TERM "$stager_pid"; fi 2>/dev/null
-  if [ -n "${ENGINE-}" ]; then
-    containers=$($ENGINE ps -q --filter "label=tes-gateway.job=$JOB" 2>/dev/null)
-    [ -z "$containers" ] || $ENGINE stop -t "$GRACE" $containers >/dev/null 2>&1
-  fi
-  for pid in $(descendants $$ "$1"); do
-    program=
-    { read -r program <"/proc/$pid/comm"; } 2>/dev/null
-    case $program in bwrap | conmon) ;; *) kill -TERM "$pid" 2>/dev/null ;; esac
-  done
-  left=$((GRACE * 10))
-  while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
-    sleep 0.1
-    left=$((left - 1))
-  done
-  kill -KILL $(descendants $$ "$1") 2>/dev/null
-}
-
-# Looks for the mark every second; tells every second at first, then every fifth. Ends with the script, however that ends.
+# Looks for the mark twice a second; tells every second at first, then every fifth. Ends with the script, however that ends.
 watch_job() {
   (
     own=$(exec sh -c 'echo $PPID')
     beat=0
     while kill -0 $$ 2>/dev/null; do
       [ ! -e "$MARK" ] || end_cancelled "$own"
-      if [ "$beat" -lt 20 ] || [ $((beat % 5)) -eq 0 ]; then tell live; fi
-      sleep 1
+      if [ $((beat % 2)) -eq 0 ] && { [ "$beat" -lt 40 ] || [ $((beat % 10)) -eq 0 ]; }; then tell live; fi
+      sleep 0.5
       beat=$((beat + 1))
     done
   ) &

@@ -54,7 +54,7 @@ function exportLines(environment: Readonly<Record<string, string>>): string {
 }
 
 export function jobScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
-  return scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('job-host.sh')}`);
+  return scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('cancel.sh')}\n${part('job-host.sh')}`);
 }
 
 export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {

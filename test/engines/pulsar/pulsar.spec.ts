@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TesState, TesTask } from '../../../src/task/tes';
+import { jobName } from '../../../src/task/task-record';
+import { leftoversOf } from '../../contract/local-backend.fixture';
 import { Random, SEED } from '../../random';
 import { describeEngine } from '../engines';
 import type { Engine } from '../engines';
@@ -12,6 +14,8 @@ import { OwnPulsar } from './pulsar';
 
 const KILLS = 10;
 const TASKS_EACH = 4;
+/** The most that a cancel may take until nothing of the task is left. */
+const CANCELLED_MS = 10_000;
 
 const entryOf = (pulsar: OwnPulsar, engine: Engine, more: object = {}): Record<string, unknown> => ({
   name: 'far',
@@ -108,8 +112,9 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       expect([failed.state, failed.logs?.[0]?.logs?.[0]]).toMatchObject(['EXECUTOR_ERROR', { exit_code: 3, stderr: 'no\n' }]);
     });
 
-    it('really ends a cancelled program that forked twice, and gives its slot to the next task', async () => {
-      const only = await serve(engine(), [entryOf(pulsar, engine(), { slots: 1 })]);
+    it(`really ends a cancelled program that forked twice within ${CANCELLED_MS / 1000} s, and gives its slot to the next task`, async () => {
+      // With the grace that users have: nobody waits for a program that does not hear.
+      const only = await serve(engine(), [entryOf(pulsar, engine(), { slots: 1 })], { local: { kill_grace_seconds: 10 } });
       try {
         const script = '(setsid sh -c "sleep 1001; true" &); (sleep 1002 & ); echo ready; sleep 1000; true';
         const id = await only.client.create({ executors: [{ image: engine().images.busybox, command: ['sh', '-c', script] }] });
@@ -122,9 +127,11 @@ for (const name of ['bubblewrap', 'podman'] as const) {
           return task.logs?.[0]?.logs?.[0]?.stdout?.includes('ready') === true || sleeps().length >= 3 || undefined;
         });
         expect((await only.client.get(waiting, 'MINIMAL')).state).toBe('QUEUED');
+        const asked = performance.now();
         await only.client.cancel(id);
         expect((await only.client.ended(id)).state).toBe('CANCELED');
-        expect(sleeps()).toEqual([]);
+        expect([sleeps(), await leftoversOf(engine(), jobName(id, 1))]).toEqual([[], []]);
+        expect(performance.now() - asked).toBeLessThan(CANCELLED_MS);
         expect((await only.client.ended(waiting)).state).toBe('COMPLETE');
         await nothingIsLeft(pulsar, [id, waiting]);
       } finally {

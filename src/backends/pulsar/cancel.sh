@@ -1,0 +1,62 @@
+# How the executor of a cancelled job ends: asked, given the grace, forced. Called in the subshell that watches for the mark; stands before
+# job-host.sh. It starts as few programs as it can: a cancel has to be quick on a busy worker, where each costs a second.
+
+# The name of the container of the executor that runs.
+container_now() {
+  running=0
+  while read -r word rest number; do [ "$word" != begin ] || running=$number; done <progress
+  echo "$JOB-$running"
+}
+
+# The first process of a container as this machine numbers it. Fails where that cannot be said for certain: an engine on another machine, a
+# Pulsar in a container.
+first_process() { # CONTAINER
+  set -- $($ENGINE inspect --type container --format '{{.Id}} {{.State.Pid}}' "$1" 2>/dev/null)
+  [ $# -eq 2 ] || return 1
+  while read -r line; do
+    case $line in *"$1"*) echo "$2" && return 0 ;; esac
+  done 2>/dev/null <"/proc/$2/cgroup"
+  return 1
+}
+
+# The kernel keeps TERM from the first process of a pid namespace that has no handler for it: nobody needs to wait for such a one.
+hears_term() { # PID
+  while read -r key value; do
+    case $key$value in SigCgt:*[4567cdef]???) return 0 ;; esac
+  done 2>/dev/null <"/proc/$1/status"
+  return 1
+}
+
+await_end() { # OWN_PID TENTHS
+  left=$2
+  while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
+    sleep 0.1
+    left=$((left - 1))
+  done
+}
+
+end_cancelled() { # OWN_PID
+  if [ -n "$STAGER" ] && stager_lives; then kill -TERM "$stager_pid"; fi 2>/dev/null
+  container=
+  [ -z "${ENGINE-}" ] || container=$(container_now)
+  if [ -n "$container" ] && first=$(first_process "$container"); then
+    # Rootless, with another user inside: only the engine may signal it.
+    if hears_term "$first"; then
+      kill -TERM "$first" 2>/dev/null || $ENGINE kill --signal TERM "$container" >/dev/null 2>&1
+      await_end "$1" $((GRACE * 10))
+    fi
+    [ -z "$(descendants $$ "$1")" ] || kill -KILL "$first" 2>/dev/null || $ENGINE kill "$container" >/dev/null 2>&1
+    # The engine's command sees the end of it by itself.
+    await_end "$1" 20
+  else
+    [ -z "$container" ] || $ENGINE stop -t "$GRACE" "$container" >/dev/null 2>&1
+    # bwrap and conmon are left to see their program end.
+    for pid in $(descendants $$ "$1"); do
+      program=
+      { read -r program <"/proc/$pid/comm"; } 2>/dev/null
+      case $program in bwrap | conmon) ;; *) kill -TERM "$pid" 2>/dev/null ;; esac
+    done
+    await_end "$1" $((GRACE * 10))
+  fi
+  kill -KILL $(descendants $$ "$1") 2>/dev/null
+}
