@@ -4,6 +4,7 @@ import type { Engine } from '../engines/engines';
 import type { OwnPulsar } from '../engines/pulsar/pulsar';
 import { leftoversOf } from './local-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
+import { PulsarWithWorkerData } from './pulsar-worker-data';
 
 /** In the environment of the container command on the worker; no job may ever see it. */
 const WORKER_SECRET = 'hidden-from-jobs';
@@ -13,7 +14,7 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
     name: 'pulsar',
     ...(pulsar.url !== '' && { url: pulsar.url }),
     ...(pulsar.broker && { amqpUrl: pulsar.broker.url }),
-    token: pulsar.token,
+    token: pulsar.url === '' ? '' : pulsar.token,
     runtime: engine.name,
     network: 'default',
     slots: 20,
@@ -31,7 +32,8 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
 
 const made = new Set<PulsarBackend>();
 
-function remembered(backend: PulsarBackend): PulsarBackend {
+function madeOf(pulsar: OwnPulsar, settings: PulsarBackendSettings): PulsarBackend {
+  const backend = settings.stager ? new PulsarWithWorkerData(settings, pulsar.staging) : new PulsarBackend(settings);
   made.add(backend);
   return backend;
 }
@@ -46,15 +48,15 @@ export async function closeAll(): Promise<void> {
 export function pulsarUnderTest(
   pulsar: () => OwnPulsar,
   engine: () => Engine,
-  changes: Partial<PulsarBackendSettings> = {},
+  changes: () => Partial<PulsarBackendSettings> = () => ({}),
 ): () => BackendUnderTest {
   return () => ({
     images: engine().images,
     usesImages: engine().name !== 'bubblewrap',
     gatewaySecret: WORKER_SECRET,
     changedVariables: engine().name === 'apptainer' ? ['LD_LIBRARY_PATH'] : [],
-    make: () => remembered(new PulsarBackend(pulsarSettings(pulsar(), engine(), changes))),
-    makePatient: () => remembered(new PulsarBackend(pulsarSettings(pulsar(), engine(), { ...changes, killGraceSeconds: 60 }))),
+    make: () => madeOf(pulsar(), pulsarSettings(pulsar(), engine(), changes())),
+    makePatient: () => madeOf(pulsar(), pulsarSettings(pulsar(), engine(), { ...changes(), killGraceSeconds: 60 })),
     workspaceOf: (_workDir, jobName) => `${pulsar().staging}/${jobName}/metadata/tes`,
     leftovers: (jobName) => leftoversOf(engine(), jobName),
   });

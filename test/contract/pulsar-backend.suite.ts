@@ -6,6 +6,7 @@ import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { closeAll, pulsarUnderTest } from './pulsar-backend.fixture';
+import { removeWorkerData, stagerHere } from './pulsar-worker-data';
 
 const REACHED = { rest: 'over REST', hybrid: 'over AMQP, with files over REST', amqp: 'over AMQP alone' } as const;
 
@@ -21,16 +22,24 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
     let pulsar: OwnPulsar;
     let rabbit: OwnRabbit | undefined;
     const name = `pulsar-${reached}-${runtime}`;
-    const underTest = pulsarUnderTest(() => pulsar, engine);
+    let changes = {};
+    const underTest = pulsarUnderTest(
+      () => pulsar,
+      engine,
+      () => changes,
+    );
 
     beforeAll(async () => {
       if (reached !== 'rest') rabbit = await OwnRabbit.start();
+      // Without an interface for files the worker has to move the data itself.
+      if (reached === 'amqp') changes = { stager: await stagerHere() };
       pulsar = await OwnPulsar.start(rabbit && { url: rabbit.url, only: reached === 'amqp' });
     }, 300_000);
     afterAll(async () => {
       await closeAll();
       await pulsar.remove();
       await rabbit?.remove();
+      removeWorkerData();
     });
 
     describeExecutors(name, underTest);

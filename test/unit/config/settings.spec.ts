@@ -124,11 +124,7 @@ describe('settings', () => {
       '[{type: pulsar, url: "http://h", runtime: auto}]',
       'entry 0: runtime must be one of docker, podman, apptainer, bubblewrap',
     ],
-    [
-      'backends',
-      '[{type: pulsar, url: "http://h", runtime: podman, staging: both}]',
-      'entry 0: staging must be gateway or worker',
-    ],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, staging: both}]', 'entry 0: staging must be gateway or worker'],
     ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: []}]', 'entry 0: stager must be a list of words'],
     ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: stage.sh}]', 'entry 0: stager must be a list of words'],
     ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_image: "-v"}]', 'entry 0: stager_image must be the reference'],

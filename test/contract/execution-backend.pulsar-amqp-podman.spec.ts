@@ -1,0 +1,3 @@
+import { describePulsar } from './pulsar-backend.suite';
+
+describePulsar('podman', 'amqp');
