@@ -1,10 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { TesTask } from '../../../src/task/tes';
 import { startFileServer } from '../../contract/http-file-server';
 import type { FileServer } from '../../contract/http-file-server';
-import { cacheDirectory, describeEngine } from '../engines';
+import { cacheDirectory, describeEngine, runScript } from '../engines';
 import type { Engine } from '../engines';
 import { endNow, processesNaming, startServer } from '../server';
 import type { RunningServer } from '../server';
@@ -13,7 +14,6 @@ import { OwnPulsar } from './pulsar';
 
 /** In the userinfo of URLs: may be known to the gateway, its store and the stager, and to nobody else. */
 const SECRET = 'kept-between-us';
-const stagerProgram = join(dirname(process.env['TES_GATEWAY_MAIN'] ?? join(__dirname, '../../../dist/main.js')), 'stager.main.js');
 
 /** Every regular file below a directory that holds the text; what vanishes meanwhile does not. */
 function filesHolding(directory: string, text: string): readonly string[] {
@@ -39,6 +39,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
     /** What the web server serves; `shared` below it is also open to `file:` URLs on the worker. */
     let directory: string;
     let shared: string;
+    let stagerProgram: string;
 
     const entry = (on: Engine, more: object): object => ({
       type: 'pulsar',
@@ -58,6 +59,11 @@ for (const name of ['bubblewrap', 'podman'] as const) {
     const on = (backend: string, task: object): object => ({ ...task, resources: { backend_parameters: { backend } } });
     const hang = (method: string, path: string) => (request: IncomingMessage, _response: ServerResponse) =>
       request.method === method && request.url === `/${path}`;
+    const containersOf = (id: string): readonly string[] =>
+      execFileSync('podman', ['ps', '-a', '--filter', 'label=tes-gateway.job', '--format', '{{.Names}}'], { env: engine().environment })
+        .toString()
+        .split('\n')
+        .filter((line) => line.includes(id));
     const nothingIsLeft = (): Promise<true> =>
       eventually('no directory and no process of the jobs', () =>
         pulsar.jobs().length === 0 && processesNaming([`${pulsar.staging}/tes-`]).length === 0 ? true : undefined,
@@ -71,11 +77,22 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       mkdirSync(join(shared, 'tree', 'below'), { recursive: true });
       writeFileSync(join(shared, 'tree', 'below', 'leaf'), 'leaf\n');
       files = await startFileServer(directory);
+      const main = process.env['TES_GATEWAY_MAIN'] ?? (await runScript('build-server.sh', []));
+      stagerProgram = join(dirname(main), 'stager.main.js');
+      const stager = [process.execPath, stagerProgram];
+      const boxed =
+        name === 'podman'
+          ? {
+              stager: ['/node', '/stager.js'],
+              stager_image: await runScript('images/stager.sh', [name, process.execPath, stagerProgram], engine().env),
+            }
+          : { stager };
       server = await startServer({
         engine: engine(),
         settings: {
           backends: [
-            entry(engine(), { name: 'far', staging: 'worker', stager: [process.execPath, stagerProgram], stager_files: [shared] }),
+            entry(engine(), { name: 'far', staging: 'worker', stager, stager_files: [shared] }),
+            entry(engine(), { name: 'boxed', staging: 'worker', ...boxed, stager_files: [shared] }),
             entry(engine(), { name: 'bare', staging: 'worker', stager: ['no-such-stager'] }),
             entry(engine(), { name: 'near' }),
           ],
@@ -155,6 +172,17 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       expect(readFileSync(join(directory, 'trace'), 'utf8')).toBe('no\n');
     });
 
+    it('stores what there is when the time is up: the limit is for the executors', async () => {
+      const limited = {
+        resources: { backend_parameters: { backend: 'far', max_runtime_seconds: '1' } },
+        outputs: [{ url: url('in-time'), path: '/data/o' }],
+        executors: [shell('echo o >/data/o; sleep 600')],
+      };
+      const task = await server.client.ended(await server.client.create(limited));
+      expect([task.state, lines(task)]).toEqual(['EXECUTOR_ERROR', expect.stringContaining('time limit of 1 s reached')]);
+      expect(readFileSync(join(directory, 'in-time'), 'utf8')).toBe('o\n');
+    });
+
     it('says the same of an input that is missing, and of an output that is refused, as the gateway does', async () => {
       files.fault = (request, response) => request.method === 'PUT' && Boolean(response.writeHead(403).end());
       const missing = { inputs: [{ url: url('missing'), path: '/data/in' }], executors: [shell('true')] };
@@ -170,7 +198,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
 
     it('gives the secret to nobody but the stager, and removes the plan before an executor starts', async () => {
       writeFileSync(join(directory, 'secret-in'), 'x');
-      const look = `grep -ls ${SECRET.slice(0, 6)}'.'${SECRET.slice(7)} /proc/[0-9]*/environ /proc/[0-9]*/cmdline /proc/[0-9]*/fd/* 2>/dev/null; env; echo ready`;
+      const look = `grep -ls ${SECRET.slice(0, 6)}'.'${SECRET.slice(7)} /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; env; echo ready`;
       const id = await server.client.create(
         on('far', {
           inputs: [{ url: url('secret-in'), path: '/data/in' }],
@@ -198,7 +226,9 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       expect(seen.join()).not.toContain(SECRET);
       expect(seen.join()).toContain('secret-in');
       await server.client.cancel(id);
-      await server.client.ended(id);
+      const said = (await server.client.ended(id)).logs?.[0]?.logs?.[0]?.stdout ?? '';
+      expect(said).toContain('PATH=');
+      expect(said).not.toMatch(/\/proc\/|kept-between/);
       await nothingIsLeft();
     });
 
@@ -243,6 +273,31 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       expect(JSON.stringify(task.logs)).toContain('the stager on the worker ended before the outputs were stored');
       expect(readFileSync(join(directory, 'after-kill'), 'utf8')).toBe('o\n');
     });
+
+    if (name === 'podman') {
+      it('moves the data from inside a container as well, which goes with the job', async () => {
+        writeFileSync(join(directory, 'boxed-in'), 'in a box');
+        const task = (script: string): object =>
+          on('boxed', {
+            inputs: [
+              { url: url('boxed-in'), path: '/data/in' },
+              { url: `file://${shared}/tree`, path: '/tree', type: 'DIRECTORY' },
+            ],
+            outputs: [{ url: `file://${shared}/boxed-out`, path: '/data/out' }],
+            executors: [shell(script)],
+          });
+        const whole = await server.client.ended(await server.client.create(task('cat /data/in /tree/below/leaf >/data/out')));
+        expect([whole.state, lines(whole)]).toEqual(['COMPLETE', expect.stringContaining('stored by the worker: 1 file, 13 bytes')]);
+        expect(readFileSync(join(shared, 'boxed-out'), 'utf8')).toBe('in a boxleaf\n');
+        const endless = await server.client.create(task('while [ ! -e /data/never ]; do sleep 0.2; done'));
+        await server.client.until(endless, ['RUNNING']);
+        expect(containersOf(endless)).toHaveLength(2);
+        await server.client.cancel(endless);
+        expect((await server.client.ended(endless)).state).toBe('CANCELED');
+        expect(containersOf(endless)).toEqual([]);
+        await nothingIsLeft();
+      });
+    }
 
     it('names a stager that is not installed', async () => {
       const task = await server.client.ended(

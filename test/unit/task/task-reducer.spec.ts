@@ -55,6 +55,17 @@ describe('the life of a task', () => {
     expect(end.attempts[0]).toMatchObject({ outputs, systemLogs: ['one is missing'] });
   });
 
+  it('ends with its executors where the job has stored the outputs itself, be it none, and keeps what types it found', () => {
+    const needs = { needs: { ...NEEDS, hasOutputs: true } };
+    const outputs = [{ url: 'http://o', path: '/o', sizeBytes: 4 }];
+    const stored: Observation = { ...seen('succeeded', [0]), outputs, inputTypes: { 1: 'DIRECTORY' }, outputTypes: { 0: 'DIRECTORY' } };
+    const end = through(queuedTask(needs), [...RUNNING, observed(stored)], { stagesOut: true });
+    expect(end).toMatchObject({ state: 'COMPLETE', overlay: { inputTypes: { 1: 'DIRECTORY' }, outputTypes: { 0: 'DIRECTORY' } } });
+    expect(end.attempts[0]?.outputs).toEqual(outputs);
+    const none = through(queuedTask(needs), [...RUNNING, observed({ ...seen('failed', [3]), outputs: [] })], { stagesOut: true });
+    expect(none).toMatchObject({ state: 'EXECUTOR_ERROR', step: 'cleanup' });
+  });
+
   it('cancels a QUEUED task in the same write, with nothing left to do', () => {
     expect(through(queuedTask(), [{ type: 'cancelRequested' }])).toMatchObject({ state: 'CANCELED', step: 'done', endedAt: 5_000 });
   });

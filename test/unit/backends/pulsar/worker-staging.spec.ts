@@ -1,0 +1,125 @@
+import { parseReport } from '../../../../src/backends/pulsar/pulsar-report';
+import type { JobReport } from '../../../../src/backends/pulsar/pulsar-report';
+import type { PulsarBackendSettings, StagerSettings } from '../../../../src/backends/pulsar/pulsar.settings';
+import { stagerPart, unreachable, withStaging } from '../../../../src/backends/pulsar/worker-staging';
+import type { StagerPlan } from '../../../../src/backends/shared/stager-plan';
+import type { Job } from '../../../../src/ports/execution-backend';
+import type { Observation } from '../../../../src/task/observation';
+import type { TesTaskRequest } from '../../../../src/task/tes';
+
+const stager: StagerSettings = {
+  command: ['tes-gateway-stager'],
+  files: ['/shared'],
+  transfers: { parallel: 8, tries: 3 },
+  retry: { attempts: 2, firstDelayMs: 1, longestDelayMs: 1, patienceMs: 1 },
+  storage: [
+    { name: 'http', schemes: ['http', 'https'], settings: { token: 'of-http' } },
+    { name: 'file', schemes: ['file'], settings: { allowed: ['/shared'] } },
+  ],
+};
+const settings = { runtime: 'podman', instance: 'i', pull: 'missing', stager } as unknown as PulsarBackendSettings;
+const request: TesTaskRequest = {
+  inputs: [{ url: 'http://h/in', path: '/in', type: 'FILE' }],
+  executors: [{ image: 'secret/image', command: ['do', 'it'], env: { KEY: 'of-env' }, stdout: '/o' }],
+};
+const jobOf = (asked: TesTaskRequest): Job => ({ name: 'tes-x-1', request: asked }) as unknown as Job;
+const planOf = (asked: TesTaskRequest): StagerPlan =>
+  JSON.parse(stagerPart(jobOf(asked), settings, '/w').files.get('stager.json') ?? '') as StagerPlan;
+
+describe('what a stager on a worker is told', () => {
+  it('is the files of the request and the settings of their storage, and nothing else', () => {
+    const plan = planOf(request);
+    expect(plan.storage.map(({ name }) => name)).toEqual(['http']);
+    expect(JSON.stringify(plan)).not.toMatch(/of-env|secret|"do"/);
+    expect(plan.request.executors).toEqual([{ image: '', command: [], stdout: '/o' }]);
+  });
+
+  it('is no storage where only content is given, whose url counts for nothing', () => {
+    expect(planOf({ ...request, inputs: [{ url: 'http://h/in', content: 'x', path: '/in', type: 'FILE' }] }).storage).toEqual([]);
+  });
+
+  it('is nothing at all where there is nothing to move', () => {
+    const { lines, files } = stagerPart(jobOf({ executors: request.executors }), settings, '/w');
+    expect([lines, files.size]).toEqual([["STAGER=''"], 0]);
+  });
+
+  it('comes as words, to the command or to a container with its directories', () => {
+    const [, plain] = stagerPart(jobOf(request), { ...settings, stager: { ...stager, command: ['a b', "it's"] } }, '/w/x').lines;
+    expect(plain).toBe("run_stager() {\nexec 'a b' 'it'\\''s' '/w/x'\n}");
+    const [, boxed] = stagerPart(jobOf(request), { ...settings, stager: { ...stager, image: 'img:1' } }, '/w').lines;
+    expect(boxed).toContain("'--volume=/w:/w' '--volume=/shared:/shared'");
+    expect(boxed).toMatch(/--user=0:0 '--entrypoint=tes-gateway-stager' 'img:1' '\/w'\n}$/);
+  });
+});
+
+describe('URLs that a worker cannot reach', () => {
+  const of = (...urls: readonly string[]): readonly string[] =>
+    unreachable({ outputs: urls.map((url) => ({ url, path: '/o', type: 'FILE' as const })), executors: [] }, stager);
+
+  it('are files outside the directories that are open there, however they are written', () => {
+    expect(of('/shared/a', 'file:///shared/a', 'file:///shar%65d', 'http://h/x')).toEqual([]);
+    for (const url of ['/etc/passwd', '/shared2/a', '/shared/../etc', 'file:///shared/%2e%2e/etc', 'file:///sh%zz'])
+      expect(of(url)).toEqual([expect.stringContaining('stager_files')]);
+  });
+
+  it('are those of a scheme that nobody moves', () => {
+    expect(of('gs://b/x')).toEqual(["the worker's stager moves nothing to or from gs URLs"]);
+  });
+});
+
+describe("what a stager's account makes of an ended job", () => {
+  const says = (words: Readonly<Record<string, unknown>>, notes = 'stager 100.00 0\n'): JobReport => {
+    const texts = Object.entries(words).map(([name, said]) => [name, typeof said === 'string' ? said : JSON.stringify(said)] as const);
+    const sizes = texts.map(([name, text]) => `stager.${name} ${text.length} ${text.length}\n`).join('');
+    const parsed = parseReport(Buffer.from(`tes-report 1 120.50 0f-12\n${notes}--\n${sizes}--\n${texts.map(([, text]) => text).join('')}`));
+    if (parsed.kind !== 'report') throw new Error(parsed.kind);
+    return parsed.report;
+  };
+  const ended: Observation = { jobName: 'tes-x-1', phase: 'succeeded', executors: [], systemLogs: [] };
+  const ins = { inputTypes: { 0: 'DIRECTORY' }, systemLogs: [], files: 1, bytes: 5 };
+  const outs = {
+    outputs: [{ url: 'http://h/o', path: '/o', sizeBytes: 3 }],
+    outputTypes: {},
+    systemLogs: ['left out'],
+    files: 1,
+    bytes: 3,
+  };
+
+  it('is success with the list of what was stored', () => {
+    expect(withStaging(ended, says({ in: ins, out: outs }), '/w')).toEqual({
+      ...ended,
+      inputTypes: { 0: 'DIRECTORY' },
+      outputs: outs.outputs,
+      outputTypes: {},
+      systemLogs: ['fetched by the worker: 1 file, 5 bytes', 'left out', 'stored by the worker: 1 file, 3 bytes'],
+    });
+  });
+
+  it('is never success without that list', () => {
+    const failed = { message: 'output /o could not be stored', retryable: false };
+    expect(withStaging(ended, says({ in: ins, failed }), '/w')).toMatchObject({ phase: 'failed', systemError: failed });
+    const silent = withStaging(ended, says({ in: ins, out: 'cut {' }), '/w');
+    expect(silent.systemError).toEqual({ message: 'the stager on the worker ended before the outputs were stored', retryable: true });
+    expect(silent.outputs).toBeUndefined();
+  });
+
+  it("leaves an executor's failure what it is, with a line beside it", () => {
+    const failed = { message: 'output /o could not be stored', retryable: false };
+    const seen = withStaging({ ...ended, phase: 'failed' }, says({ in: ins, failed }), '/w');
+    expect(seen.systemError).toBeUndefined();
+    expect([seen.phase, seen.outputs, seen.systemLogs.at(-1)]).toEqual(['failed', [], failed.message]);
+  });
+
+  it('is the reason why the inputs were not there, or the last words of a stager that could not begin', () => {
+    const unprepared: Observation = { ...ended, phase: 'failed', systemError: { message: 'not prepared', retryable: true } };
+    const failed = { message: 'input /in: 404', retryable: false };
+    expect(withStaging(unprepared, says({ failed }), '/w').systemError).toEqual(failed);
+    expect(withStaging(unprepared, says({ log: 'x\nsh: /w/x: not found\n' }), '/w').systemError?.message).toBe(
+      'the stager on the worker ended before the inputs were there: sh: (workspace)/x: not found',
+    );
+  });
+
+  it('is nothing where no stager was', () => {
+    expect(withStaging(ended, says({}, ''), '/w')).toBe(ended);
+  });
+});

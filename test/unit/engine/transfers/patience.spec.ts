@@ -1,0 +1,48 @@
+import { patiently } from '../../../../src/engine/transfers/patience';
+import { TransferError } from '../../../../src/ports/errors';
+
+const never = new AbortController().signal;
+const policy = { attempts: 3, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 60_000 };
+const broken = new TransferError('reset', { retryable: true });
+const away = new TransferError('away', { retryable: true, unavailable: true });
+const refused = new TransferError('403', { retryable: false });
+
+/** Fails with these, one after the other, then succeeds; counts the calls. */
+function failing(...errors: readonly unknown[]): { work: () => Promise<string>; calls: () => number } {
+  let calls = 0;
+  const work = async (): Promise<string> => {
+    const error = errors[calls++];
+    if (error !== undefined) throw error;
+    return 'done';
+  };
+  return { work, calls: () => calls };
+}
+
+describe('patiently', () => {
+  it('tries what may succeed as often as there are attempts', async () => {
+    expect(await patiently(failing(broken, broken).work, policy, never)).toBe('done');
+    const hopeless = failing(broken, broken, broken);
+    await expect(patiently(hopeless.work, policy, never)).rejects.toBe(broken);
+    expect(hopeless.calls()).toBe(3);
+  });
+
+  it('waits for a storage that is away, beyond the attempts, until patience is over', async () => {
+    const long = failing(away, away, away, away, away);
+    expect(await patiently(long.work, policy, never)).toBe('done');
+    const short = failing(away, away, away, away);
+    await expect(patiently(short.work, { ...policy, patienceMs: 0 }, never)).rejects.toBe(away);
+    expect(short.calls()).toBe(3);
+  });
+
+  it('repeats neither a refusal nor a bug, and stops when it is told to', async () => {
+    for (const error of [refused, new TypeError('bug')]) {
+      const { work, calls } = failing(error);
+      await expect(patiently(work, policy, never)).rejects.toBe(error);
+      expect(calls()).toBe(1);
+    }
+    const stop = new AbortController();
+    const waiting = patiently(failing(away, away).work, { ...policy, firstDelayMs: 60_000, longestDelayMs: 60_000 }, stop.signal, () => 1);
+    stop.abort();
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});
