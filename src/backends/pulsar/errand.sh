@@ -85,11 +85,15 @@ names() { # OWNER
   done
 }
 
+# What a stager that is there says: its name and version.
+stager() { "$@" --version </dev/null 2>&1 | head -c 400; }
+
 verb=$1
 shift
 case $verb in
   probe) probe "$@" >$answer.new ;;
   entries) entries >$answer.new ;;
+  stager) stager "$@" >$answer.new ;;
   look) look "$@" >$answer.new ;;
   end) { end_job "$1" 2 && remove_groups "$1" && echo ended || echo left; } >$answer.new ;;
   names) names "$@" >$answer.new ;;

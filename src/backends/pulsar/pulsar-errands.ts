@@ -25,7 +25,7 @@ export class PulsarErrands implements Errands {
   ) {}
 
   async run(
-    verb: 'probe' | 'entries' | 'look' | 'end' | 'names' | 'remove',
+    verb: 'probe' | 'entries' | 'look' | 'end' | 'names' | 'stager' | 'remove',
     words: readonly string[],
     signal: AbortSignal,
   ): Promise<Buffer> {

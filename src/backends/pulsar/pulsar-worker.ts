@@ -5,6 +5,7 @@ import { groupOf } from './pulsar.manifest';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
 import type { WorkerFacts } from './worker-facts';
+import { stagerFaults } from './worker-staging';
 
 /** What is learnt of the machine behind a Pulsar server, once it answers. */
 export class PulsarWorker {
@@ -16,7 +17,7 @@ export class PulsarWorker {
 
   constructor(
     private readonly errands: Errands,
-    private readonly settings: Pick<PulsarBackendSettings, 'runtime' | 'instance' | 'name'>,
+    private readonly settings: Pick<PulsarBackendSettings, 'runtime' | 'instance' | 'name' | 'stager'>,
   ) {}
 
   async require(signal: AbortSignal): Promise<{ readonly facts: WorkerFacts; readonly readHost: ReadDirectory }> {
@@ -32,12 +33,20 @@ export class PulsarWorker {
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
     const { runtime, instance, name } = this.settings;
     const facts = parseProbe((await this.errands.run('probe', [runtime, groupOf(instance)], signal)).toString(), runtime);
-    if (facts.faults.length > 0) {
-      throw new BackendError(`no job can run on the worker of ${name}: ${facts.faults.join('; ')}`, { retryable: true, unavailable: true });
+    const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
+    if (faults.length > 0) {
+      throw new BackendError(`no job can run on the worker of ${name}: ${faults.join('; ')}`, { retryable: true, unavailable: true });
     }
     if (runtime === 'bubblewrap') this.entries = parseEntries((await this.errands.run('entries', [], signal)).toString());
     this.facts = facts;
     this.isFresh = true;
     return facts;
+  }
+
+  /** One in a container is not started for this: its image may have to be fetched first. */
+  private async stagerFaults(signal: AbortSignal): Promise<readonly string[]> {
+    const { stager } = this.settings;
+    if (!stager || stager.image !== undefined) return [];
+    return stagerFaults((await this.errands.run('stager', stager.command, signal)).toString());
   }
 }

@@ -71,6 +71,16 @@ function stagerCommand(job: Job, stager: StagerSettings, settings: PulsarBackend
   ].join(' ');
 }
 
+/** Why the stager cannot be used, from what its `--version` said; empty = it can. */
+export function stagerFaults(said: string): readonly string[] {
+  const version = /^tes-gateway-stager (\d+)\n/.exec(said)?.[1];
+  if (version === String(STAGER_VERSION)) return [];
+  if (version !== undefined)
+    return [`its stager is of version ${version}, this gateway needs ${STAGER_VERSION}: install the gateway's own`];
+  const line = said.trim().split('\n')[0] ?? '';
+  return [`its stager does not start: ${line === '' ? 'no answer' : line.slice(0, 300)}`];
+}
+
 /** Public sentences for URLs that a worker cannot reach; the rest is found out where it is tried. */
 export function unreachable(request: TesTaskRequest, stager: StagerSettings): readonly string[] {
   const reasons = urlsOf(request).map((url) => {

@@ -299,12 +299,18 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       });
     }
 
-    it('names a stager that is not installed', async () => {
-      const task = await server.client.ended(
-        await server.client.create(on('bare', { inputs: [{ content: 'x', path: '/x' }], executors: [shell('true')] })),
-      );
-      expect(task.state).toBe('SYSTEM_ERROR');
-      expect(lines(task)).toMatch(/the stager on the worker ended before the inputs were there: .*no-such-stager.*not found/);
+    it('gives no task to a worker whose stager does not start, and says why', async () => {
+      const detail = await eventually('the worker to be looked at', async () => {
+        const { backends } = (await (await fetch(`${server.url}/readyz`)).json()) as {
+          backends: Record<string, { ok: boolean; detail: string }>;
+        };
+        return backends['bare']?.ok === false ? backends['bare'].detail : undefined;
+      });
+      expect(detail).toMatch(/its stager does not start: .*no-such-stager.*not found/);
+      const id = await server.client.create(on('bare', { inputs: [{ content: 'x', path: '/x' }], executors: [shell('true')] }));
+      expect((await server.client.get(id, 'MINIMAL')).state).toBe('QUEUED');
+      await server.client.cancel(id);
+      expect((await server.client.ended(id)).state).toBe('CANCELED');
     });
 
     it('refuses at once a file of the worker that nobody opened to tasks', async () => {

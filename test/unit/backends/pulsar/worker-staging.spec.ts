@@ -1,7 +1,7 @@
 import { parseReport } from '../../../../src/backends/pulsar/pulsar-report';
 import type { JobReport } from '../../../../src/backends/pulsar/pulsar-report';
 import type { PulsarBackendSettings, StagerSettings } from '../../../../src/backends/pulsar/pulsar.settings';
-import { stagerPart, unreachable, withStaging } from '../../../../src/backends/pulsar/worker-staging';
+import { stagerFaults, stagerPart, unreachable, withStaging } from '../../../../src/backends/pulsar/worker-staging';
 import type { StagerPlan } from '../../../../src/backends/shared/stager-plan';
 import type { Job } from '../../../../src/ports/execution-backend';
 import type { Observation } from '../../../../src/task/observation';
@@ -49,6 +49,15 @@ describe('what a stager on a worker is told', () => {
     const [, boxed] = stagerPart(jobOf(request), { ...settings, stager: { ...stager, image: 'img:1' } }, '/w').lines;
     expect(boxed).toContain("'--volume=/w:/w' '--volume=/shared:/shared'");
     expect(boxed).toMatch(/--user=0:0 '--entrypoint=tes-gateway-stager' 'img:1' '\/w'\n}$/);
+  });
+});
+
+describe('a stager that is asked for its version', () => {
+  it('is well when it is the one that this gateway needs, and else named with what is wrong', () => {
+    expect(stagerFaults('tes-gateway-stager 1\n')).toEqual([]);
+    expect(stagerFaults('tes-gateway-stager 2\n')).toEqual([expect.stringContaining('version 2, this gateway needs 1')]);
+    expect(stagerFaults('sh: tes-gateway-stager: not found\n')).toEqual(['its stager does not start: sh: tes-gateway-stager: not found']);
+    expect(stagerFaults('')).toEqual(['its stager does not start: no answer']);
   });
 });
 

@@ -42,7 +42,13 @@ describe('patiently', () => {
     }
     const stop = new AbortController();
     const waiting = patiently(failing(away, away).work, { ...policy, firstDelayMs: 60_000, longestDelayMs: 60_000 }, stop.signal, () => 1);
-    stop.abort();
+    setImmediate(() => stop.abort());
     await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    const stopping = new AbortController();
+    const stopped = async (): Promise<never> => {
+      stopping.abort();
+      throw refused;
+    };
+    await expect(patiently(stopped, policy, stopping.signal)).rejects.toMatchObject({ name: 'AbortError' });
   });
 });
