@@ -68,17 +68,23 @@ async function attend({ request, transfers, retry, storage: settings }: StagerPl
 
   // Another attempt is the engine's to decide, as in the gateway; only a storage that is away is waited for here.
   const fetch = (): ReturnType<typeof stageIn> => stageIn(request, workspace, storage, options, signal);
-  const ins = await patiently(fetch, { ...retry, attempts: 1 }, signal);
+  const ins = await timed(() => patiently(fetch, { ...retry, attempts: 1 }, signal));
   const hasOutputs = (request.outputs ?? []).length > 0;
-  if (!hasOutputs) tell<StagerOut>('out', { outputs: [], outputTypes: {}, systemLogs: [], files: 0, bytes: 0 });
+  if (!hasOutputs) tell<StagerOut>('out', { outputs: [], outputTypes: {}, systemLogs: [], files: 0, bytes: 0, ms: 0 });
   tell<StagerIn>('in', { ...ins, ...moved });
   if (!hasOutputs) return;
 
   await asked(signal);
   moved = { files: 0, bytes: 0 };
   const store = (): ReturnType<typeof stageOut> => stageOut(request, workspace, storage, options, signal);
-  const outs = await patiently(store, retry, signal).catch(asFinal);
+  const outs = await timed(() => patiently(store, retry, signal).catch(asFinal));
   tell<StagerOut>('out', { ...outs, ...moved });
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<T & { readonly ms: number }> {
+  const from = performance.now();
+  const done = await work();
+  return { ...done, ms: Math.round(performance.now() - from) };
 }
 
 function storageOf({ name, settings }: StagerPlan['storage'][number]): StorageClient {

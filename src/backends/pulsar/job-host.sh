@@ -134,7 +134,7 @@ await_stager() { # WORD
       [ -e "stager/$1" ]
       return
     fi
-    if [ "$beats" -lt 50 ]; then sleep 0.1; else sleep 1; fi
+    if [ "$beats" -lt 50 ]; then sleep 0.1; else sleep 0.25; fi
     beats=$((beats + 1))
   done
 }

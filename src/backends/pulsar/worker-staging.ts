@@ -131,8 +131,9 @@ export function withStaging(observation: Observation, report: JobReport, directo
   return { ...staged, phase: 'failed', systemError: { message: failure.message, retryable: failure.retryable } };
 }
 
-function counted(what: string, { files, bytes }: StagerIn | StagerOut): readonly string[] {
-  return files === 0 ? [] : [`${what} by the worker: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes`];
+function counted(what: string, { files, bytes, ms }: StagerIn | StagerOut): readonly string[] {
+  const seconds = (ms / 1000).toFixed(1);
+  return files === 0 ? [] : [`${what} by the worker: ${files} ${files === 1 ? 'file' : 'files'}, ${bytes} bytes in ${seconds} s`];
 }
 
 /** It ended without a word of its own: its shell or its runtime may have had one. */

@@ -41,9 +41,10 @@ export interface StagerPlan {
 
 interface StagedFiles {
   readonly systemLogs: readonly string[];
-  /** What was moved. */
+  /** What was moved, and how long that took. */
   readonly files: number;
   readonly bytes: number;
+  readonly ms: number;
 }
 
 export interface StagerIn extends StagedFiles {

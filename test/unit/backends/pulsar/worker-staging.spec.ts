@@ -85,13 +85,14 @@ describe("what a stager's account makes of an ended job", () => {
     return parsed.report;
   };
   const ended: Observation = { jobName: 'tes-x-1', phase: 'succeeded', executors: [], systemLogs: [] };
-  const ins = { inputTypes: { 0: 'DIRECTORY' }, systemLogs: [], files: 1, bytes: 5 };
+  const ins = { inputTypes: { 0: 'DIRECTORY' }, systemLogs: [], files: 1, bytes: 5, ms: 1260 };
   const outs = {
     outputs: [{ url: 'http://h/o', path: '/o', sizeBytes: 3 }],
     outputTypes: {},
     systemLogs: ['left out'],
     files: 1,
     bytes: 3,
+    ms: 40,
   };
 
   it('is success with the list of what was stored', () => {
@@ -100,7 +101,7 @@ describe("what a stager's account makes of an ended job", () => {
       inputTypes: { 0: 'DIRECTORY' },
       outputs: outs.outputs,
       outputTypes: {},
-      systemLogs: ['fetched by the worker: 1 file, 5 bytes', 'left out', 'stored by the worker: 1 file, 3 bytes'],
+      systemLogs: ['fetched by the worker: 1 file, 5 bytes in 1.3 s', 'left out', 'stored by the worker: 1 file, 3 bytes in 0.0 s'],
     });
   });
 
