@@ -71,5 +71,9 @@ export interface PulsarTransfers {
 
 /** Short jobs of the gateway's own on the worker (errand.sh). */
 export interface Errands {
-  run(verb: 'probe' | 'entries' | 'look' | 'end' | 'names' | 'stager' | 'remove', words: readonly string[], signal: AbortSignal): Promise<Buffer>;
+  run(
+    verb: 'probe' | 'entries' | 'look' | 'end' | 'names' | 'stager' | 'remove',
+    words: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Buffer>;
 }

@@ -60,7 +60,9 @@ for (const name of ['bubblewrap', 'podman'] as const) {
     const hang = (method: string, path: string) => (request: IncomingMessage, _response: ServerResponse) =>
       request.method === method && request.url === `/${path}`;
     const containersOf = (id: string): readonly string[] =>
-      execFileSync('podman', ['ps', '-a', '--filter', 'label=tes-gateway.job', '--format', '{{.Names}}'], { env: engine().environment })
+      execFileSync(engine().name, ['ps', '-a', '--filter', 'label=tes-gateway.job', '--format', '{{.Names}}'], {
+        env: engine().environment,
+      })
         .toString()
         .split('\n')
         .filter((line) => line.includes(id));

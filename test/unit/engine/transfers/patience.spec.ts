@@ -8,7 +8,7 @@ const away = new TransferError('away', { retryable: true, unavailable: true });
 const refused = new TransferError('403', { retryable: false });
 
 /** Fails with these, one after the other, then succeeds; counts the calls. */
-function failing(...errors: readonly unknown[]): { work: () => Promise<string>; calls: () => number } {
+function failing(...errors: readonly Error[]): { work: () => Promise<string>; calls: () => number } {
   let calls = 0;
   const work = async (): Promise<string> => {
     const error = errors[calls++];
