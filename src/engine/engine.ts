@@ -15,6 +15,9 @@ import { TaskEvents } from './task-events';
 import { FailureHandling } from './task-failure';
 import { TaskWriter } from './task-writer';
 
+/** On a store of one's own a look costs as much as a task in it, for each backend: with very many running tasks, one for ten. */
+const GATHER_MS = 100;
+
 const STAGER_STEPS: readonly TaskStep[] = ['stage-in', 'submit', 'stage-out'];
 const RECONCILER_STEPS: readonly TaskStep[] = ['run', 'retreat', 'cancel', 'cleanup'];
 
@@ -130,7 +133,7 @@ export class Engine {
   ): DueLoop {
     const { store, settings, log, random } = this.parts;
     const { instance, leaseMs, tickMs, peekMs } = settings;
-    const gatherMs = (): number => (store.isShared ? peekMs * (0.5 + random()) : 0);
+    const gatherMs = (): number => (store.isShared ? peekMs * (0.5 + random()) : GATHER_MS);
     return new DueLoop({ name, instance, steps, leaseMs, parallel, tickMs, peekMs, gatherMs }, store, this.writer, this.events, {
       reachable: () => this.reachable(),
       work,

@@ -28,7 +28,7 @@ const KEPT_TAIL_BYTES = 16 * 1024;
 const OBSERVED_AT_ONCE = 4;
 /** Slower where Pulsar itself says when to look, and where a look is a job. */
 const POLL_MS = {
-  rest: { first: 500, longest: 10_000 },
+  rest: { first: 500, longest: 20_000 },
   hybrid: { first: 1000, longest: 20_000 },
   broker: { first: 2000, longest: 30_000 },
 } as const;
