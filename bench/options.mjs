@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util';
 const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
-                      start, many-stored, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, files, memory
+                      start, many-stored, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, files,
+                      pulsar-overhead, pulsar-file, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
                       page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'
   --quick             small sizes and one repetition: shows that everything works, no figures to quote
@@ -27,6 +28,9 @@ const sizes = {
     fileMb: 2048,
     minutes: 20,
     pollSeconds: 60,
+    pulsarTasks: 200,
+    pulsarRunning: 1000,
+    pulsarSettleSeconds: 110,
   },
   quick: {
     load: { reps: 1, duration: 1, yardSeconds: 1, warmup: 1 },
@@ -39,6 +43,9 @@ const sizes = {
     fileMb: 64,
     minutes: 3,
     pollSeconds: 5,
+    pulsarTasks: 10,
+    pulsarRunning: 100,
+    pulsarSettleSeconds: 10,
   },
 };
 

@@ -13,7 +13,7 @@ import { trivialTask } from './tasks.mjs';
 const runFile = promisify(execFile);
 const MIB = 2 ** 20;
 
-async function writeRandom(path, mb) {
+export async function writeRandom(path, mb) {
   const file = createWriteStream(path);
   const block = randomBytes(4 * MIB);
   for (let written = 0; written < mb; written += 4) {
@@ -26,7 +26,7 @@ async function writeRandom(path, mb) {
   await runFile('sync', ['-f', path]);
 }
 
-async function secondsOf(work) {
+export async function secondsOf(work) {
   const from = performance.now();
   await work();
   return (performance.now() - from) / 1000;
@@ -99,7 +99,7 @@ export async function files(bench) {
 }
 
 /** Returns what ends the watch and tells how many MiB the process grew at most. */
-function watchMemory(pid) {
+export function watchMemory(pid) {
   const start = processFigures(pid).rssMb;
   let most = start;
   const timer = setInterval(() => (most = Math.max(most, processFigures(pid).rssMb ?? 0)), 100);

@@ -1,0 +1,176 @@
+// The rows of Pulsar: what the gateway's own part takes beside a real server on this machine, and many jobs on servers that are none.
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { root } from '../scripts/steps.mjs';
+import { median, processFigures, quantile, round, sorted } from './figures.mjs';
+import { prepareGateway } from './gateway.mjs';
+import { secondsOf, watchMemory, writeRandom } from './rows-files.mjs';
+import { endOf } from './scenarios.mjs';
+import { trivialTask } from './tasks.mjs';
+import { pool } from './tes-server.mjs';
+
+const runFile = promisify(execFile);
+const POLL_MS = 500;
+const SERVERS = 10;
+
+/** A real one, as the tests start it; ends with this process. */
+async function startPulsar(bench) {
+  const directory = join(bench.cache, 'pulsar');
+  const engines = join(root, 'test', 'engines', 'pulsar');
+  const { stdout } = await runFile(join(engines, 'start.sh'), ['--owner', String(process.pid), directory], { timeout: 600_000 });
+  const of = (name) => new RegExp(`^${name}=(.*)$`, 'm').exec(stdout)?.[1] ?? '';
+  return { url: of('PULSAR_URL'), token: of('PULSAR_TOKEN'), stop: () => runFile(join(engines, 'stop.sh'), [directory]) };
+}
+
+const entry = (name, { url, token = '' }, more) => ({ name, type: 'pulsar', url, token, cpus: 1000, ram_gb: 1000, ...more });
+
+async function startGateway(bench, name, backends, logs = { level: 'warn' }) {
+  const directory = join(bench.work, name);
+  const settings = { backends, logs, limits: { default_ram_gb: 0.1 } };
+  const gateway = await prepareGateway({ main: bench.main, directory, backend: {}, settings });
+  await gateway.start(bench.nodeOptions);
+  return gateway;
+}
+
+export async function pulsarTasks(bench) {
+  if (!bench.wants('pulsar-overhead', 'pulsar-file')) return;
+  const pulsar = await startPulsar(bench);
+  const backends = [entry('pulsar', pulsar, { runtime: 'bubblewrap', slots: 8 })];
+  const gateway = await startGateway(bench, 'pulsar', backends, { level: 'debug', format: 'json' });
+  try {
+    if (bench.wants('pulsar-overhead')) await overhead(bench, gateway);
+    if (bench.wants('pulsar-file')) await file(bench, gateway, pulsar);
+    bench.memory('Pulsar tasks', gateway);
+  } finally {
+    await gateway.remove();
+    await pulsar.stop();
+  }
+}
+
+/** One task at a time: from its log when it was taken and handed over, from its document when its executor ended and when it was COMPLETE. */
+async function overhead(bench, gateway) {
+  const ids = [];
+  for (let number = 0; number < bench.pulsarTasks; number++) {
+    const id = await gateway.create(trivialTask(number));
+    const state = await endOf(gateway, id, { everyMs: 20, seconds: 60 });
+    if (state !== 'COMPLETE') throw new Error(`a task on Pulsar ended ${state}`);
+    ids.push(id);
+  }
+  const handedOver = new Map();
+  const taken = new Map();
+  for (const line of gateway.log().split('\n')) {
+    const { task, event, step, time } = line.startsWith('{') ? JSON.parse(line) : {};
+    if (event === 'created') taken.set(task, Date.parse(time) || time);
+    if (event === 'submitted' && step === 'run') handedOver.set(task, Date.parse(time) || time);
+  }
+  const before = ids.map((id) => handedOver.get(id) - taken.get(id));
+  const after = [];
+  const whole = [];
+  for (const id of ids) {
+    const { creation_time: created, logs } = (await gateway.call('GET', `/tasks/${id}?view=FULL`)).body;
+    after.push(Date.parse(logs[0].end_time) - Date.parse(logs[0].logs[0].end_time));
+    whole.push(Date.parse(logs[0].end_time) - Date.parse(created));
+  }
+  const [handing, ending] = [median(before), median(after)];
+  bench.row({
+    row: 'pulsar-overhead',
+    what: `\`true\` on Pulsar over REST, ${ids.length} tasks one by one: POST to handed over, end of the executor to COMPLETE`,
+    target: `end to COMPLETE < ${POLL_MS} + 100 ms`,
+    shown: `${round(handing, 0)} ms (Pulsar's answers included), ${round(ending, 0)} ms; whole task ${round(median(whole), 0)} ms`,
+    funnel: '-',
+    pass: ending < POLL_MS + 100,
+    figures: { before, after, whole, p95After: quantile(sorted(after), 0.95) },
+  });
+}
+
+/** The same bytes there and back, by the gateway and by curl. */
+async function file(bench, gateway, { url, token }) {
+  const source = join(gateway.files, 'source');
+  const result = join(gateway.files, 'result');
+  await writeRandom(source, bench.fileMb);
+  const address = (path, query) => `${url}${path}?${new URLSearchParams({ ...query, private_token: token })}`;
+  const curl = (...args) => runFile('curl', ['-sSf', ...args], { timeout: 600_000 });
+  const job = `bench-curl-${process.pid}`;
+  const bare = () =>
+    secondsOf(async () => {
+      await curl('-X', 'POST', address('/jobs', { job_id: job }));
+      await curl('-X', 'POST', '-H', 'Expect:', '-T', source, address(`/jobs/${job}/files`, { name: 'f', type: 'metadata' }));
+      await curl('-o', result, address(`/jobs/${job}/files`, { name: 'f', type: 'output_metadata' }));
+      await runFile('sync', ['-f', result]);
+      await curl('-X', 'DELETE', address(`/jobs/${job}`, {}));
+    });
+  const shape = { inputs: [{ url: `file://${source}`, path: '/work/f' }], outputs: [{ url: `file://${result}`, path: '/work/f' }] };
+  const reps = [];
+  let before = await bare();
+  for (let rep = 0; rep < bench.load.reps; rep++) {
+    rmSync(result, { force: true });
+    const memory = watchMemory(gateway.pid);
+    const seconds = await secondsOf(async () => {
+      const id = await gateway.create({ ...trivialTask(rep), ...shape });
+      const state = await endOf(gateway, id, { seconds: 1200 });
+      if (state !== 'COMPLETE') throw new Error(`the task with the large file ended ${state}`);
+    });
+    const growthMb = memory();
+    if (statSync(result).size !== statSync(source).size) throw new Error('the output is not as long as the input');
+    const after = await bare();
+    reps.push({ seconds: round(seconds), curl: round((before + after) / 2), share: (before + after) / 2 / seconds, growthMb });
+    before = after;
+  }
+  const share = median(reps.map((rep) => rep.share));
+  const growthMb = Math.max(...reps.map((rep) => rep.growthMb));
+  bench.row({
+    row: 'pulsar-file',
+    what: `${bench.fileMb / 1024} GB file to Pulsar and back, POST to COMPLETE, staging: gateway`,
+    target: '>= 0.7 of curl, memory flat',
+    shown: `${round(share)}, ${round(median(reps.map((rep) => rep.seconds)), 1)} s, memory +${round(growthMb, 0)} MB`,
+    funnel: '-',
+    pass: share >= 0.7 && growthMb <= 64,
+    figures: { reps },
+  });
+}
+
+export async function pulsarRunning(bench) {
+  if (!bench.wants('pulsar-running')) return;
+  const fakes = spawn(process.execPath, [join(root, 'bench', 'fake-pulsar.mjs'), String(SERVERS)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  process.once('exit', () => fakes.kill());
+  const urls = JSON.parse(String((await once(fakes.stdout, 'data'))[0]));
+  const slots = Math.ceil(bench.pulsarRunning / SERVERS);
+  const backends = urls.map((url, index) => entry(`fake${index}`, { url }, { runtime: 'podman', slots }));
+  const gateway = await startGateway(bench, 'running', backends);
+  try {
+    const ids = [];
+    const from = performance.now();
+    await pool(
+      Array.from({ length: bench.pulsarRunning }, (_, number) => number),
+      16,
+      async (number) => ids.push(await gateway.create(trivialTask(number))),
+    );
+    for (const id of ids) for (; (await gateway.state(id)) !== 'RUNNING';) await pause(100);
+    const seconds = (performance.now() - from) / 1000;
+    // By then each is looked at as seldom as it ever is.
+    await pause(bench.pulsarSettleSeconds * 1000);
+    const start = { ...processFigures(gateway.pid), at: performance.now() };
+    await pause(bench.idleSeconds * 1000);
+    const end = processFigures(gateway.pid);
+    const percent = ((end.cpuSeconds - start.cpuSeconds) * 100_000) / (performance.now() - start.at);
+    bench.row({
+      row: 'pulsar-running',
+      what: `${ids.length} running tasks on ${SERVERS} (fake) Pulsar servers; all running after ${round(seconds, 1)} s`,
+      target: '< 10 % of a core',
+      shown: `${round(percent, 1)} % of one CPU, ${round(end.rssMb, 0)} MB (+${round(end.rssMb - start.rssMb, 1)})`,
+      funnel: '-',
+      pass: percent < 10,
+      figures: { percent, seconds, rssMb: end.rssMb, growthMb: end.rssMb - start.rssMb },
+    });
+    bench.memory('running on Pulsar', gateway);
+  } finally {
+    await gateway.remove();
+    fakes.kill();
+  }
+}
