@@ -124,7 +124,7 @@ export class Gateway {
       },
     );
     const logs = new LogReader(tasks, store, backends, engine.events, LOG_POLL_MS);
-    const readiness = new Readiness(store, backends, engine.monitor, disk);
+    const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const app = await createApp(context, metrics, [
       EngineModule.register(tasks, logs, backends, storage),

@@ -73,6 +73,11 @@ export class Scheduler {
     else if (before && !isTerminal(before.state) && isTerminal(after.state)) void this.freed(after);
   }
 
+  /** Jobs on each backend, by its name: every attempt from its assignment to its clean-up. */
+  async jobs(): Promise<ReadonlyMap<string, number>> {
+    return new Map((await this.candidates()).map(({ name, used }) => [name, used.length]));
+  }
+
   nudge(): void {
     this.wakeIn(0);
   }

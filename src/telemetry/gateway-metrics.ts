@@ -8,7 +8,7 @@ import type { FreeDisk } from './free-disk';
 export interface MetricsParts {
   readonly store: TaskStore;
   readonly backends: BackendRegistry;
-  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors'>;
+  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors'> & { readonly scheduler: Pick<Engine['scheduler'], 'jobs'> };
   readonly disk: FreeDisk;
   readonly version: string;
 }
@@ -49,7 +49,7 @@ export class GatewayMetrics {
   }
 
   private askStore(): void {
-    const { store } = this.parts;
+    const { store, engine } = this.parts;
     const registers = [this.registry];
     const errors = new Counter({ name: 'tes_gateway_scrape_errors_total', help: 'Values the store could not give', registers });
     // A store that is away must not hide the other metrics, nor leave old values standing.
@@ -70,6 +70,17 @@ export class GatewayMetrics {
         await ask(this, async () => {
           const counts = await store.counts();
           for (const state of TES_STATES) this.set({ state }, counts[state] ?? 0);
+        });
+      },
+    });
+    new Gauge({
+      name: 'tes_gateway_backend_jobs',
+      help: 'Jobs on a backend, from assignment to clean-up',
+      labelNames: ['backend'],
+      registers,
+      async collect() {
+        await ask(this, async () => {
+          for (const [backend, jobs] of await engine.scheduler.jobs()) this.set({ backend }, jobs);
         });
       },
     });

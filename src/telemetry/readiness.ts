@@ -1,4 +1,5 @@
 import type { Engine } from '../engine/engine';
+import type { Scheduler } from '../engine/scheduler';
 import { GatewayError } from '../ports/errors';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
@@ -14,7 +15,8 @@ export interface ReadinessAnswer {
   readonly status: 'ready' | 'degraded' | 'unavailable';
   readonly store: CheckAnswer;
   readonly disk: CheckAnswer;
-  readonly backends: Readonly<Record<string, CheckAnswer & { readonly since: string }>>;
+  /** `jobs`: how many are there, from assignment to clean-up; absent when the store cannot say. */
+  readonly backends: Readonly<Record<string, CheckAnswer & { readonly since: string; readonly jobs?: number }>>;
 }
 
 /** Longest wait for the store's word, ms. */
@@ -29,6 +31,7 @@ export class Readiness {
     private readonly backends: BackendRegistry,
     private readonly monitor: Engine['monitor'],
     private readonly disk: FreeDisk,
+    private readonly scheduler: Pick<Scheduler, 'jobs'>,
   ) {}
 
   /** From now on the answer is `unavailable`, so that a balancer goes elsewhere. */
@@ -39,10 +42,12 @@ export class Readiness {
   async look(): Promise<ReadinessAnswer> {
     const store = this.stopping ? { ok: false, detail: 'the gateway is stopping' } : await this.askStore();
     const shortage = this.disk.shortage();
+    const jobs = store.ok ? await this.scheduler.jobs().catch(() => undefined) : undefined;
     const backends = Object.fromEntries(
       this.backends.all.map(({ name }) => {
         const { ok, detail, since } = this.monitor.health(name);
-        return [name, { ok, detail, since: new Date(since).toISOString() }];
+        const count = jobs?.get(name);
+        return [name, { ok, detail, since: new Date(since).toISOString(), ...(count !== undefined && { jobs: count }) }];
       }),
     );
     const allWell = shortage === undefined && Object.values(backends).every(({ ok }) => ok);

@@ -26,8 +26,9 @@ async function start({ minFreeBytes = 0 } = {}) {
   const events = new TaskEvents((error) => {
     throw error;
   });
-  const metrics = new GatewayMetrics({ store, backends, engine: { events, monitor, loopErrors: 3 }, disk, version: '1.2.3' });
-  return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk) };
+  const scheduler = { jobs: async () => new Map((await store.reservations(backend.name)).map((_one, index) => [backend.name, index + 1])) };
+  const metrics = new GatewayMetrics({ store, backends, engine: { events, monitor, loopErrors: 3, scheduler }, disk, version: '1.2.3' });
+  return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
 }
 
 describe('readiness', () => {
@@ -39,6 +40,16 @@ describe('readiness', () => {
       disk: { ok: true, detail: 'enough' },
       backends: { [backend.name]: { ok: true, detail: 'scripted', since: expect.stringMatching(/^\d{4}-.*Z$/) } },
     });
+    await store.close();
+  });
+
+  it('says how many jobs each backend has, also to Prometheus', async () => {
+    const { readiness, metrics, backend, store } = await start();
+    for (const taskId of ['a', 'b']) {
+      await store.reserve(backend.name, { taskId, attempt: 1, cpuCores: 1, ramGb: 1 }, { cpuCores: 4, ramGb: 4 });
+    }
+    expect((await readiness.look()).backends[backend.name]).toMatchObject({ jobs: 2 });
+    expect(await metrics.registry.metrics()).toContain('tes_gateway_backend_jobs{backend="scripted"} 2');
     await store.close();
   });
 
