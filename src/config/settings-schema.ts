@@ -77,7 +77,7 @@ export const settingsSchema = {
     tries: { doc: 'Tries at one file before the attempt at the task fails', format: 'positive count', default: 3 },
   },
   backends: {
-    doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain}`; `cpus` and `ram_gb` left out mean all there is; `{name, type: pulsar, url, runtime, ...}` is a Pulsar server (src/backends/pulsar/README.md)',
+    doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain, labels, url_prefixes}`; `cpus` and `ram_gb` left out mean all there is; `labels` and `url_prefixes` say which tasks go there (below); `{name, type: pulsar, url, runtime, ...}` is a Pulsar server (src/backends/pulsar/README.md)',
     format: 'backends',
     default: [{ name: 'local', type: 'local', runtime: 'auto', network: 'default', drain: false }] as readonly BackendSettings[],
   },
