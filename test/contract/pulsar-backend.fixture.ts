@@ -14,6 +14,7 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
     name: 'pulsar',
     ...(pulsar.url !== '' && { url: pulsar.url }),
     ...(pulsar.broker && { amqpUrl: pulsar.broker.url }),
+    ...(pulsar.broker?.prefix !== undefined && { amqpKeyPrefix: pulsar.broker.prefix }),
     token: pulsar.url === '' ? '' : pulsar.token,
     runtime: engine.name,
     network: 'default',
