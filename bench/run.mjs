@@ -10,6 +10,7 @@ import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
 import { idleTasks } from './rows-idle.mjs';
 import { files } from './rows-files.mjs';
 import { pulsarRunning, pulsarTasks } from './rows-pulsar.mjs';
+import { stagerFile } from './rows-stager.mjs';
 import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
 import { BenchMongo } from './mongo-server.mjs';
 import { mongoRates } from './rows-mongo.mjs';
@@ -54,7 +55,7 @@ const stages = isMongo
   ? [mongoRates, mongoPages, mongoIdle, mongoLooks, memoryRow]
   : options.soak
     ? [soak]
-    : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, pulsarTasks, pulsarRunning, memoryRow];
+    : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, pulsarTasks, stagerFile, pulsarRunning, memoryRow];
 for (const stage of stages) {
   try {
     await stage(bench);
