@@ -201,6 +201,9 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
       await driver.untilPrinted(running, handle, 'ready');
       await backend.close();
       letGo(running.name);
+      await eventually('Pulsar has seen its end', () =>
+        Promise.resolve(existsSync(join(pulsar.staging, running.name, 'postprocessed')) || undefined),
+      );
       await eventually('the broker keeps it', async () => ((await hand.count(queue('status_update'))).messages > 0 ? true : undefined));
       backend = made();
       const nudged = new Promise<string>((resolve) =>
