@@ -10,11 +10,21 @@ open_job() {
   note clock "$up $(date +%s.%N)"
   tell live
   watch_job
+  # Room in which it can still be said how the job ended, when a program has filled the disk.
+  head -c 262144 /dev/zero >reserve 2>/dev/null || { say_full && return 1; }
   make_groups || return 1
   if [ -n "$STAGER" ]; then stage_in; else lay_inputs; fi
 }
 
+# What was being written when the room ended is no whole line.
+say_full() {
+  rm -f reserve probe
+  echo >>progress
+  note disk 0
+}
+
 close_job() { # WORD
+  if head -c 65536 /dev/zero >probe 2>/dev/null; then rm -f reserve probe; else say_full; fi
   case $1 in succeeded | failed | timeout) [ -z "$STAGER" ] || stage_out ;; esac
   if [ -n "$watcher" ]; then
     kill -KILL "$watcher"

@@ -39,7 +39,11 @@ function faultOfStatus(server: string, status: number): BackendError {
   if (status === 413 || status === 414)
     return new BackendError(`a proxy before ${server} refuses so long a request (${status})`, { retryable: false });
   // 500 is Pulsar's own: an unknown manager, or an error that only its log tells. Everything else above is a proxy's.
-  if (status === 500) return new BackendError(`${server} reports an error of its own (500)`, { retryable: true });
+  if (status === 500)
+    return new BackendError(
+      `${server} reports an error of its own (500): its log says which, such as a full disk or a manager that it does not have`,
+      { retryable: true },
+    );
   return new BackendError(`${server} is away: ${status}`, away);
 }
 

@@ -14,8 +14,10 @@ import { meaningOf } from './pulsar.states';
 import type { PulsarMeaning } from './pulsar.states';
 import { withStaging } from './worker-staging';
 
-/** The script tells at least every five seconds. */
+/** The script tells every second at first, then every fifth. */
+const FIRST_SILENT_MS = 3000;
 const SILENT_MS = 10_000;
+const TOLD_OFTEN_SECONDS = 20;
 /** A script that says nothing for so long, whatever Pulsar says of it, is looked at on the worker. */
 const SUSPECT_MS = 60_000;
 const REPORT_BYTES = 32 << 20;
@@ -49,10 +51,13 @@ export class PulsarObserver {
     if (view.kind === 'report' && view.report.progress.ending)
       return this.finished(jobName, handle, view.report, view.skewMs, tailBytes, signal);
     const silentMs = this.silence(jobName, view.kind === 'report' ? view.report.up : view.kind);
-    if (view.kind === 'report' && silentMs < SILENT_MS) return this.underway(jobName, view.report, view.skewMs, tailBytes);
-    const meaning = meaningOf(await this.client.status(jobName, signal));
-    const isDoubtful =
-      meaning === 'over' || (silentMs >= SUSPECT_MS && !(view.kind === 'planned' && meaning === 'waiting' && silentMs < 5 * SUSPECT_MS));
+    if (view.kind === 'report' && silentMs < longestSilence(view.report))
+      return this.underway(jobName, view.report, view.skewMs, tailBytes);
+    const status = await this.client.status(jobName, signal);
+    const meaning = meaningOf(status);
+    // `queued` may last. What was handed over and is still `preprocessing` was forgotten by a Pulsar that was killed just then.
+    const patienceMs = view.kind === 'planned' && status === 'queued' ? 5 * SUSPECT_MS : SUSPECT_MS;
+    const isDoubtful = meaning === 'over' || silentMs >= patienceMs;
     if (isDoubtful && !(await this.isAlive(jobName, signal)) && !(await this.hasCome(jobName, meaning, signal)))
       return this.departed(jobName, handle, tailBytes, signal);
     if (isDoubtful) this.heard.delete(jobName);
@@ -188,6 +193,12 @@ function contextOf(jobName: string, report: JobReport, skewMs: number, tailBytes
     bootedAt: bootedAt(report, skewMs),
     tailOf: async (stream) => tailOf(report, stream.replace(/^streams\//, ''), tailBytes),
   };
+}
+
+/** How long a script that lives may say the same. */
+function longestSilence(report: JobReport): number {
+  const begun = Number.parseFloat(report.progress.notes.find((note) => note.word === 'clock')?.text ?? '0');
+  return Number(report.up) - begun < TOLD_OFTEN_SECONDS ? FIRST_SILENT_MS : SILENT_MS;
 }
 
 function skewOf(file: RemoteFile): number {

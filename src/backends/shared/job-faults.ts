@@ -2,6 +2,8 @@ import type { Observation } from '../../task/observation';
 import type { JobFacts } from './job-facts';
 import type { JobProgress } from './job-progress';
 
+const FULL_DISK = 'the disk of the jobs on the worker is full';
+
 /** Words that the script writes about itself or its runtime, as sentences for `system_logs`, and whether another attempt may help. */
 const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(facts: JobFacts, executor: number): string }>> = {
   stdin: {
@@ -23,6 +25,7 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
     retryable: true,
     sentence: (facts, executor) => `fetching the image ${facts.executors[executor]?.image ?? ''} failed`,
   },
+  disk: { retryable: true, sentence: () => FULL_DISK },
   engine: { retryable: true, sentence: (facts) => `${facts.runtime} did not answer` },
   copy: {
     retryable: true,
@@ -93,6 +96,7 @@ export function breachesOf(progress: JobProgress, facts: JobFacts, events: Breac
   const engineSawMemory = progress.notes.some((note) => note.word === 'oom');
   if (events.memoryKills > 0 || engineSawMemory) lines.push(`memory limit ${Math.round(facts.memoryBytes / 2 ** 20)} MB reached`);
   if (events.processRefusals > 0) lines.push(`limit of ${facts.pids} processes reached`);
+  if (progress.ending !== 'prepare' && progress.notes.some((note) => note.word === 'disk')) lines.push(FULL_DISK);
   if (events.timedOut) lines.push(`time limit of ${facts.maxRuntimeSeconds} s reached`);
   return lines;
 }

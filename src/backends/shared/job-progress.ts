@@ -32,10 +32,11 @@ export function parseProgress(text: string): JobProgress {
     const started = executors[Number(first)];
     switch (word) {
       case 'begin':
-        executors[Number(first)] = { startedUp: up };
+        // In order: nothing else may say how many there are.
+        if (first === String(executors.length)) executors.push({ startedUp: up });
         break;
       case 'end':
-        if (started) executors[Number(first)] = { ...started, endedUp: up, exitCode: Number(second) };
+        if (started && /^\d{1,3}$/.test(second)) executors[Number(first)] = { ...started, endedUp: up, exitCode: Number(second) };
         break;
       case 'synced':
         synced = true;

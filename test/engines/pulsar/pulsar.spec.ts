@@ -1,19 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TesState, TesTask } from '../../../src/task/tes';
 import { jobName } from '../../../src/task/task-record';
 import { leftoversOf } from '../../contract/local-backend.fixture';
-import { Random, SEED } from '../../random';
 import { describeEngine } from '../engines';
 import type { Engine } from '../engines';
 import type { RunningServer, ServerOptions } from '../server';
 import { processesNaming, startServer } from '../server';
-import { eventually, TesClient } from '../tes-client';
-import { Witness } from '../witness';
+import { eventually } from '../tes-client';
 import { OwnPulsar } from './pulsar';
 
-const KILLS = 10;
-const TASKS_EACH = 4;
 /** The most that a cancel may take until nothing of the task is left. */
 const CANCELLED_MS = 10_000;
 
@@ -146,106 +141,3 @@ const sleeps = (): readonly string[] =>
   processesNaming(['sleep 1000', 'sleep 1001', 'sleep 1002'])
     .map(({ commandLine }) => commandLine)
     .filter((line) => /^sleep 100[012]$/.test(line));
-
-describeEngine('bubblewrap', 'a gateway and a Pulsar killed at random moments', (engine) => {
-  let witness: Witness;
-  let pulsar: OwnPulsar;
-  let server: RunningServer;
-
-  beforeAll(async () => {
-    witness = await new Witness().start();
-    pulsar = await OwnPulsar.start();
-    server = await serve(engine(), [entryOf(pulsar, engine())], { logs: { level: 'warn' } });
-  }, 300_000);
-  afterAll(async () => {
-    await server.remove();
-    await pulsar.remove();
-    await witness.stop();
-  });
-
-  it(`loses no task and starts nothing twice in an attempt over ${KILLS} kills (TES_GATEWAY_SEED=${SEED})`, async () => {
-    const random = new Random(SEED);
-    const known: { id: string; label: string; cancelAsked: boolean }[] = [];
-    let made = 0;
-    const once = async (): Promise<void> => {
-      const label = `p${(made += 1)}`;
-      const work = random.pick(['true', 'sleep 1.5', 'sleep 4']);
-      const id = await server.client.create({
-        name: label,
-        resources: { cpu_cores: 1, ram_gb: 0.1 },
-        inputs: [{ content: label, path: '/data/in' }],
-        outputs: [{ url: join(server.files, label), path: '/data/out' }],
-        executors: [
-          {
-            image: engine().images.busybox,
-            command: ['sh', '-c', `${witness.visit('hit', `${label}-start`)}; ${work}; cat /data/in >/data/out`],
-          },
-        ],
-      });
-      const task = { id, label, cancelAsked: random.next() < 0.2 };
-      known.push(task);
-      if (task.cancelAsked) await server.client.cancel(id);
-    };
-    for (let kill = 0; kill < KILLS; kill += 1) {
-      const loaded = Promise.allSettled(Array.from({ length: TASKS_EACH }, once));
-      await new Promise((resolve) => setTimeout(resolve, random.between(50, 3000)));
-      if (random.next() < 0.5) {
-        await server.kill9();
-        await loaded;
-        await server.start();
-      } else {
-        pulsar.kill9();
-        await loaded;
-        await pulsar.startAgain();
-      }
-    }
-    expect(known.length).toBeGreaterThan(KILLS);
-    const wrong: string[] = [];
-    for (const task of known) {
-      const { state } = await server.client.ended(task.id, 240_000);
-      const right: readonly (TesState | undefined)[] = task.cancelAsked ? ['CANCELED', 'COMPLETE'] : ['COMPLETE'];
-      if (!right.includes(state)) wrong.push(`${task.label} is ${String(state)}`);
-      const { attempt } = await new TesClient(server.url).json<{ attempt: number }>('GET', `/ext/v1/tasks/${task.id}`);
-      const starts = witness.count('hit', `${task.label}-start`);
-      if (starts > attempt) wrong.push(`${task.label} started ${starts} times in ${attempt} attempts`);
-      if (state === 'COMPLETE' && readFileSync(join(server.files, task.label), 'utf8') !== task.label) wrong.push(`${task.label}: output`);
-    }
-    expect(wrong).toEqual([]);
-    await nothingIsLeft(
-      pulsar,
-      known.map(({ id }) => id),
-    );
-  }, 600_000);
-});
-
-describeEngine('bubblewrap', 'two Pulsars', (engine) => {
-  it('let the tasks of the one go on while the other is away; its own wait for it, and it gets no new ones', async () => {
-    const [near, far] = await Promise.all([OwnPulsar.start(), OwnPulsar.start()]);
-    const server = await serve(engine(), [entryOf(near, engine(), { name: 'near' }), entryOf(far, engine(), { name: 'away' })]);
-    try {
-      const task = (backend: string | undefined, command: string): object => ({
-        ...(backend === undefined ? {} : { resources: { backend_parameters: { backend } } }),
-        executors: [{ image: engine().images.busybox, command: ['sh', '-c', command] }],
-      });
-      const waiting = await server.client.create(task('away', 'sleep 3; echo kept'));
-      await server.client.until(waiting, ['RUNNING']);
-      await far.stop();
-      await eventually('the gateway to see that it is away', async () => {
-        const ready = await fetch(`${server.url}/readyz`);
-        const { backends } = (await ready.json()) as { backends: Record<string, { ok: boolean }> };
-        return backends['away']?.ok === false || undefined;
-      });
-      const others = await Promise.all(Array.from({ length: 4 }, () => server.client.create(task(undefined, 'true'))));
-      for (const id of others) expect((await server.client.ended(id)).state).toBe('COMPLETE');
-      expect((await server.client.get(waiting, 'MINIMAL')).state).toBe('RUNNING');
-      await far.startAgain();
-      const ended: TesTask = await server.client.ended(waiting, 120_000);
-      expect([ended.state, ended.logs?.[0]?.logs?.[0]?.stdout]).toEqual(['COMPLETE', 'kept\n']);
-      await nothingIsLeft(near, others);
-      await nothingIsLeft(far, [waiting]);
-    } finally {
-      await server.remove();
-      await Promise.all([near.remove(), far.remove()]);
-    }
-  }, 300_000);
-});
