@@ -149,12 +149,17 @@ await_stager() { # WORD
   done
 }
 
-# Kind, mode, size, path, link target of everything in the trees, and the sums of what may be an output; each ended by NUL.
+# Kind, mode, size, path, link target of everything in the trees, and the sums of what may be an output; each ended by NUL. The last word of
+# both shows that they came whole.
 list_trees() {
   [ -d trees ] || return 0
   [ "$(id -u)" = 0 ] || chmod -R u+rwX trees 2>/dev/null
-  sum_outputs >sums 2>/dev/null
-  (cd trees && find . -mindepth 1 -printf '%y\0%m\0%s\0%P\0%l\0') >listing
+  { sum_outputs; printf 'whole\0'; } >sums 2>/dev/null
+  (
+    cd trees && find . -mindepth 1 -printf '%y\0%m\0%s\0%P\0%l\0'
+    code=$?
+    printf 'whole\0' && exit $code
+  ) >listing
 }
 
 # The end of a stream goes to stdout, its name, length in all and length here to `sizes`.

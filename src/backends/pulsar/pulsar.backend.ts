@@ -203,7 +203,14 @@ export class PulsarBackend extends ExecutionBackend {
   override async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
     // An upload makes the directory where there is none, so that the mark outlives everything that may still be under way.
     const marks = [metadata(CANCELLED, 'cancelled\n'), metadata(MARK, `cancelled ${this.settings.instance}\n`)];
-    await this.client.place(name, marks, signal);
+    try {
+      await this.client.place(name, marks, signal);
+    } catch (error) {
+      // The inputs of a job that was never handed over may be what fills the worker's disk: without them there is room for the mark.
+      if (!(error instanceof BackendError) || (await this.client.status(name, signal)) !== 'preprocessing') throw error;
+      await this.client.remove(name, signal);
+      await this.client.place(name, marks, signal);
+    }
     if (!(await this.lastWord(name, signal))) await endForCertain(this.errands, name, signal);
     return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
   }
