@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Engine } from './engines';
 import type { RunningServer } from './server';
@@ -43,4 +44,18 @@ export async function nothingIsLeft(server: Left, engine: Engine, ids: readonly 
   ).catch((error: unknown) => {
     throw new Error(`left on the machine:\n${seen.slice(0, 20).join('\n')}`, { cause: error });
   });
+}
+
+/** Every regular file below a directory that holds the text; what vanishes meanwhile does not. */
+export function filesHolding(directory: string, text: string): readonly string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => {
+      try {
+        return readFileSync(path).includes(text);
+      } catch {
+        return false;
+      }
+    });
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { dirname, join } from 'node:path';
 import type { TesTask } from '../../../src/task/tes';
@@ -7,6 +7,7 @@ import { startFileServer } from '../../contract/http-file-server';
 import type { FileServer } from '../../contract/http-file-server';
 import { cacheDirectory, describeEngine, runScript } from '../engines';
 import type { Engine } from '../engines';
+import { filesHolding } from '../leftovers';
 import { endNow, processesNaming, startServer } from '../server';
 import type { RunningServer } from '../server';
 import { eventually } from '../tes-client';
@@ -14,20 +15,6 @@ import { OwnPulsar } from './pulsar';
 
 /** In the userinfo of URLs: may be known to the gateway, its store and the stager, and to nobody else. */
 const SECRET = 'kept-between-us';
-
-/** Every regular file below a directory that holds the text; what vanishes meanwhile does not. */
-function filesHolding(directory: string, text: string): readonly string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => {
-      try {
-        return readFileSync(path).includes(text);
-      } catch {
-        return false;
-      }
-    });
-}
 
 const lines = (task: TesTask): string => (task.logs?.at(-1)?.system_logs ?? []).join('\n');
 
