@@ -34,3 +34,21 @@ unmount_below() {
     umount -l "$point" 2>/dev/null || true
   done
 }
+
+# lock_directory [--locked] DIR: sets `dir`; no other script works on that server until this one ends. With --locked its caller holds the lock.
+lock_directory() {
+  if [ "$1" = --locked ]; then
+    dir=$2
+    return
+  fi
+  dir=$1
+  exec 9>"$dir/lock"
+  flock 9
+}
+
+# watch_owners ENGINE: from now on the server in `dir` is stopped when all of its owners have gone.
+watch_owners() {
+  running "$(cat "$dir/watch.pid" 2>/dev/null)" && return
+  setsid "$engines_dir/watch.sh" "$engines_dir/$1/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
+  echo $! >"$dir/watch.pid"
+}

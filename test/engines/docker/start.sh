@@ -52,8 +52,5 @@ JSON
     sleep 0.1
   done
 fi
-if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
-  setsid "$engines_dir/watch.sh" "$engines_dir/docker/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
-  echo $! >"$dir/watch.pid"
-fi
+[ -z "$owner" ] || watch_owners docker
 echo "DOCKER_HOST=unix://$dir/docker.sock"

@@ -66,8 +66,5 @@ if ! running "$(cat "$dir/mongod.pid" 2>/dev/null)"; then
 fi
 port=$(cat "$dir/port")
 [ -n "$member" ] || ready "$port" || die "mongod on port $port does not take writes; see $dir/log"
-if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
-  setsid "$engines_dir/watch.sh" "$engines_dir/mongo/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
-  echo $! >"$dir/watch.pid"
-fi
+[ -z "$owner" ] || watch_owners mongo
 echo "MONGODB_URI=mongodb://127.0.0.1:$port/?replicaSet=rs0"

@@ -91,9 +91,6 @@ if ! running "$(cat "$dir/pulsar.pid" 2>/dev/null)"; then
   done
   echo "$port" >"$dir/port"
 fi
-if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
-  setsid "$engines_dir/watch.sh" "$engines_dir/pulsar/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
-  echo $! >"$dir/watch.pid"
-fi
+[ -z "$owner" ] || watch_owners pulsar
 [ "$program" = pulsar-main ] || echo "PULSAR_URL=http://127.0.0.1:$(cat "$dir/port")"
 echo "PULSAR_TOKEN=$token"

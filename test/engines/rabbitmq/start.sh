@@ -70,8 +70,5 @@ if ! running "$(cat "$dir/rabbit.pid" 2>/dev/null)"; then
   done
   echo "$port" >"$dir/port"
 fi
-if [ -n "$owner" ] && ! running "$(cat "$dir/watch.pid" 2>/dev/null)"; then
-  setsid "$engines_dir/watch.sh" "$engines_dir/rabbitmq/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
-  echo $! >"$dir/watch.pid"
-fi
+[ -z "$owner" ] || watch_owners rabbitmq
 echo "AMQP_URL=amqp://guest:guest@127.0.0.1:$(cat "$dir/port")"
