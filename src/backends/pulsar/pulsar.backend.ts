@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { ExecutionBackend } from '../../ports/execution-backend';
 import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
@@ -10,21 +9,20 @@ import { abilityNotes } from '../shared/runtimes/capabilities';
 import { refusalsOf } from '../shared/runtimes/refusals';
 import { JobLogReader } from './job-log-reader';
 import type { Errands, PlacedFile, PulsarClient, PulsarTransfers } from './pulsar-client';
-import { endForCertain, PulsarObserver } from './pulsar-observer';
+import { PulsarEnding } from './pulsar-ending';
+import { PulsarObserver } from './pulsar-observer';
 import { PLANNED } from './pulsar-report';
 import { reachOf } from './pulsar-reach';
 import { PulsarWorker } from './pulsar-worker';
 import { PulsarWorkspace } from './pulsar-workspace';
-import { CANCELLED, commandLine, errandScript, jobScript, MARK, pulsarPlan, REPORT, SCRIPT, WORKSPACE } from './pulsar.manifest';
+import { commandLine, errandScript, jobScript, MARK, metadataFile, pulsarPlan, REPORT, SCRIPT, WORKSPACE } from './pulsar.manifest';
 import type { PulsarBackendSettings } from './pulsar.settings';
-import { meaningOf } from './pulsar.states';
 import { Slots } from './slots';
 import { tooDeep } from './worker-facts';
 import { imageRefusals } from './worker-images';
 import { unreachable } from './worker-staging';
 
 const HANDLE_VERSION = 1;
-const KEPT_TAIL_BYTES = 16 * 1024;
 const OBSERVED_AT_ONCE = 4;
 /** Slower where Pulsar itself says when to look, and where a look is a job. */
 const POLL_MS = {
@@ -35,23 +33,17 @@ const POLL_MS = {
 /** One errand looks for all. */
 const OBSERVED_BY_ERRAND = 200;
 const MARK_BYTES = 1024;
-/** Beyond the grace, a script that has seen the mark has this long for its last word. */
-const LAST_WORD_MS = 12_000;
-const LOOK_MS = 250;
-/** Pulsar removes a directory while it answers; a large one may take longer. */
-const REMOVAL_TRIES = 3;
-const NOTED_TRIES = 10;
-const NOTED_PAUSE_MS = 50;
 /** Until a worker has said what it has. */
 const UNKNOWN = { cores: 1024, ramGb: 4096 };
 
-/** Carries jobs out on a Pulsar server: the job script of `backends/shared`, brought there and looked at through Pulsar's REST interface. */
+/** Carries jobs out on a Pulsar server: the job script of `backends/shared`, brought there and looked at over REST, AMQP or both. */
 export class PulsarBackend extends ExecutionBackend {
   readonly name: string;
   private readonly client: PulsarClient;
   private readonly transfers: (PulsarClient & PulsarTransfers) | undefined;
   private readonly errands: Errands;
   private readonly observer: PulsarObserver;
+  private readonly ending: PulsarEnding;
   private readonly worker: PulsarWorker;
   private readonly logs: JobLogReader;
   private readonly script: string;
@@ -64,6 +56,7 @@ export class PulsarBackend extends ExecutionBackend {
     ({ client: this.client, transfers: this.transfers, errands: this.errands } = reachOf(settings, errandScript(runtime, environment)));
     this.looks = new Slots(this.client.startsWhole ? OBSERVED_BY_ERRAND : OBSERVED_AT_ONCE);
     this.observer = new PulsarObserver(this.client, this.errands);
+    this.ending = new PulsarEnding(this.client, this.errands, this.observer, settings);
     this.worker = new PulsarWorker(this.errands, settings);
     this.logs = new JobLogReader(this.client, this.observer);
     // What Pulsar says by itself, where it is heard: it may say what it likes, it only makes the gateway look.
@@ -139,7 +132,7 @@ export class PulsarBackend extends ExecutionBackend {
   }
 
   private firstFiles(): readonly PlacedFile[] {
-    return [metadata(MARK, `none ${this.settings.instance}\n`), metadata(REPORT, PLANNED)];
+    return [metadataFile(MARK, `none ${this.settings.instance}\n`), metadataFile(REPORT, PLANNED)];
   }
 
   /** Plan, script, start. Each file may be sent again until the script has begun; a script that has begun never does so again. */
@@ -161,7 +154,7 @@ export class PulsarBackend extends ExecutionBackend {
       readHost,
       readTree: (tree) => inputNames(job.request, tree),
     });
-    const files = [...plan].map(([name, content]) => metadata(`${WORKSPACE}/plan/${name}`, content));
+    const files = [...plan].map(([name, content]) => metadataFile(`${WORKSPACE}/plan/${name}`, content));
     const script: PlacedFile = { type: 'tool', name: SCRIPT, content: Buffer.from(this.script) };
     await this.client.start(job.name, { files: [...files, script], first: this.firstFiles(), commandLine: commandLine(job.name) }, signal);
     return submitted;
@@ -200,78 +193,12 @@ export class PulsarBackend extends ExecutionBackend {
     return new PulsarWorkspace(this.transfers, job.name, mountPlan(job.request), handle.step === 'submitted');
   }
 
-  override async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
-    // An upload makes the directory where there is none, so that the mark outlives everything that may still be under way.
-    const marks = [metadata(CANCELLED, 'cancelled\n'), metadata(MARK, `cancelled ${this.settings.instance}\n`)];
-    try {
-      await this.client.place(name, marks, signal);
-    } catch (error) {
-      // The inputs of a job that was never handed over may be what fills the worker's disk: without them there is room for the mark.
-      if (!(error instanceof BackendError) || (await this.client.status(name, signal)) !== 'preprocessing') throw error;
-      await this.client.remove(name, signal);
-      await this.client.place(name, marks, signal);
-    }
-    if (!(await this.lastWord(name, signal))) await endForCertain(this.errands, name, signal);
-    return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
+  override cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
+    return this.ending.cancel(name, handle, signal);
   }
 
-  /** True when the script's own report says that nothing of the job is left, or when Pulsar was never asked to start it. */
-  private async lastWord(name: string, signal: AbortSignal): Promise<boolean> {
-    const until = performance.now() + this.settings.killGraceSeconds * 1000 + LAST_WORD_MS;
-    for (let isAsked = false; ;) {
-      const view = await this.observer.view(name, signal);
-      if (view.kind === 'none') return false;
-      if (view.kind === 'report' && view.report.progress.ending) {
-        // It says so just before it exits itself.
-        await this.endIsNoted(name, signal);
-        return !view.report.progress.notes.some((note) => note.word === 'left');
-      }
-      const status = await this.client.status(name, signal);
-      // Handed over after this it meets the mark.
-      if (view.kind === 'planned' && status === 'preprocessing') return true;
-      // Only what has no process yet: Pulsar kills by a number that, after a restart, may be somebody else's.
-      if (meaningOf(status) === 'waiting' && !isAsked) {
-        await this.client.cancel(name, signal);
-        isAsked = true;
-      }
-      // A script that Pulsar saw end before it could say so will not speak any more.
-      if (performance.now() > until || meaningOf(status) === 'over') {
-        const last = await this.observer.view(name, signal);
-        return last.kind === 'report' && last.report.progress.ending !== undefined;
-      }
-      await pause(LOOK_MS, undefined, { signal });
-    }
-  }
-
-  override async cleanup(
-    name: string,
-    handle: Handle | undefined,
-    _options: { readonly failed: boolean },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const status = await this.client.status(name, signal);
-    this.client.looked?.(name, true);
-    this.observer.forget(name);
-    if (status === 'lost') return;
-    const view = await this.observer.view(name, signal);
-    if (view.kind === 'report' && !view.report.progress.ending) await this.cancel(name, handle, signal);
-    if (view.kind === 'report') await this.endIsNoted(name, signal);
-    for (let tries = 0; tries < REMOVAL_TRIES; tries += 1) {
-      await this.client.remove(name, signal);
-      if ((await this.client.status(name, signal)) === 'lost') return;
-    }
-    const answer = (await this.errands.run('remove', [name], signal)).toString().trim();
-    if (answer !== 'removed' || (await this.client.status(name, signal)) !== 'lost') {
-      throw new BackendError(`the directory of a job cannot be removed by the Pulsar server of ${this.name}`, { retryable: true });
-    }
-  }
-
-  /** What is removed before Pulsar has noted its end stays in its list of active jobs. After a restart it never notes it, nor lists it. */
-  private async endIsNoted(name: string, signal: AbortSignal): Promise<void> {
-    for (let tries = 0; tries < NOTED_TRIES; tries += 1) {
-      if (meaningOf(await this.client.status(name, signal)) === 'over') return;
-      await pause(NOTED_PAUSE_MS, undefined, { signal });
-    }
+  override cleanup(name: string, handle: Handle | undefined, _options: { readonly failed: boolean }, signal: AbortSignal): Promise<void> {
+    return this.ending.cleanup(name, handle, signal);
   }
 
   override async health(signal: AbortSignal): Promise<BackendHealth> {
@@ -310,10 +237,6 @@ export class PulsarBackend extends ExecutionBackend {
   override async close(): Promise<void> {
     await this.client.close();
   }
-}
-
-function metadata(name: string, content: string): PlacedFile {
-  return { type: 'metadata', name, content: Buffer.from(content) };
 }
 
 /** Names that inputs put directly into a tree; of a whole directory only that it is there is known before it is staged. */

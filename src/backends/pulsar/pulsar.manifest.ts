@@ -10,6 +10,7 @@ import type { MountPlan } from '../shared/mount-plan';
 import type { ReadDirectory } from '../shared/runtimes/host-root';
 import type { Limits, RuntimeName } from '../shared/runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shared/shell-quote';
+import type { PlacedFile } from './pulsar-client';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import type { WorkerFacts } from './worker-facts';
 import { stagerPart } from './worker-staging';
@@ -32,6 +33,11 @@ export interface PlanContext {
   readonly jobDirectory: string;
   readonly readHost: ReadDirectory;
   readonly readTree: (tree: string) => ReadonlySet<string>;
+}
+
+/** A file below the job's `metadata`. */
+export function metadataFile(name: string, content: string): PlacedFile {
+  return { type: 'metadata', name, content: Buffer.from(content) };
 }
 
 /** `TES_GATEWAY_JOB` marks every process of the job. No stream of the job reaches Pulsar, which fails on what is not UTF-8. */

@@ -1,0 +1,98 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { BackendError } from '../../ports/errors';
+import type { Observation } from '../../task/observation';
+import type { Handle } from '../../task/task-record';
+import type { Errands, PulsarClient } from './pulsar-client';
+import { endForCertain } from './pulsar-observer';
+import type { PulsarObserver } from './pulsar-observer';
+import { CANCELLED, MARK, metadataFile } from './pulsar.manifest';
+import type { PulsarBackendSettings } from './pulsar.settings';
+import { meaningOf } from './pulsar.states';
+
+const KEPT_TAIL_BYTES = 16 * 1024;
+/** Beyond the grace, a script that has seen the mark has this long for its last word. */
+const LAST_WORD_MS = 12_000;
+const LOOK_MS = 250;
+/** Pulsar removes a directory while it answers; a large one may take longer. */
+const REMOVAL_TRIES = 3;
+const NOTED_TRIES = 10;
+const NOTED_PAUSE_MS = 50;
+
+/** How a job on a Pulsar worker is ended before its time, and how what is left of it goes. */
+export class PulsarEnding {
+  constructor(
+    private readonly client: PulsarClient,
+    private readonly errands: Errands,
+    private readonly observer: PulsarObserver,
+    private readonly settings: Pick<PulsarBackendSettings, 'name' | 'instance' | 'killGraceSeconds'>,
+  ) {}
+
+  async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
+    // An upload makes the directory where there is none, so that the mark outlives everything that may still be under way.
+    const marks = [metadataFile(CANCELLED, 'cancelled\n'), metadataFile(MARK, `cancelled ${this.settings.instance}\n`)];
+    try {
+      await this.client.place(name, marks, signal);
+    } catch (error) {
+      // The inputs of a job that was never handed over may be what fills the worker's disk: without them there is room for the mark.
+      if (!(error instanceof BackendError) || (await this.client.status(name, signal)) !== 'preprocessing') throw error;
+      await this.client.remove(name, signal);
+      await this.client.place(name, marks, signal);
+    }
+    if (!(await this.lastWord(name, signal))) await endForCertain(this.errands, name, signal);
+    return this.observer.remains(name, handle, KEPT_TAIL_BYTES, signal);
+  }
+
+  /** True when the script's own report says that nothing of the job is left, or when Pulsar was never asked to start it. */
+  private async lastWord(name: string, signal: AbortSignal): Promise<boolean> {
+    const until = performance.now() + this.settings.killGraceSeconds * 1000 + LAST_WORD_MS;
+    for (let isAsked = false; ;) {
+      const view = await this.observer.view(name, signal);
+      if (view.kind === 'none') return false;
+      if (view.kind === 'report' && view.report.progress.ending) {
+        // It says so just before it exits itself.
+        await this.endIsNoted(name, signal);
+        return !view.report.progress.notes.some((note) => note.word === 'left');
+      }
+      const status = await this.client.status(name, signal);
+      // Handed over after this it meets the mark.
+      if (view.kind === 'planned' && status === 'preprocessing') return true;
+      // Only what has no process yet: Pulsar kills by a number that, after a restart, may be somebody else's.
+      if (meaningOf(status) === 'waiting' && !isAsked) {
+        await this.client.cancel(name, signal);
+        isAsked = true;
+      }
+      // A script that Pulsar saw end before it could say so will not speak any more.
+      if (performance.now() > until || meaningOf(status) === 'over') {
+        const last = await this.observer.view(name, signal);
+        return last.kind === 'report' && last.report.progress.ending !== undefined;
+      }
+      await pause(LOOK_MS, undefined, { signal });
+    }
+  }
+
+  async cleanup(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<void> {
+    const status = await this.client.status(name, signal);
+    this.client.looked?.(name, true);
+    this.observer.forget(name);
+    if (status === 'lost') return;
+    const view = await this.observer.view(name, signal);
+    if (view.kind === 'report' && !view.report.progress.ending) await this.cancel(name, handle, signal);
+    if (view.kind === 'report') await this.endIsNoted(name, signal);
+    for (let tries = 0; tries < REMOVAL_TRIES; tries += 1) {
+      await this.client.remove(name, signal);
+      if ((await this.client.status(name, signal)) === 'lost') return;
+    }
+    const answer = (await this.errands.run('remove', [name], signal)).toString().trim();
+    if (answer !== 'removed' || (await this.client.status(name, signal)) !== 'lost') {
+      throw new BackendError(`the directory of a job cannot be removed by the Pulsar server of ${this.settings.name}`, { retryable: true });
+    }
+  }
+
+  /** What is removed before Pulsar has noted its end stays in its list of active jobs. After a restart it never notes it, nor lists it. */
+  private async endIsNoted(name: string, signal: AbortSignal): Promise<void> {
+    for (let tries = 0; tries < NOTED_TRIES; tries += 1) {
+      if (meaningOf(await this.client.status(name, signal)) === 'over') return;
+      await pause(NOTED_PAUSE_MS, undefined, { signal });
+    }
+  }
+}
