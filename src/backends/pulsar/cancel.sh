@@ -27,11 +27,32 @@ hears_term() { # PID
   return 1
 }
 
+# Everything below a process, without SKIP and what is below that: by two programs, however many processes there are.
+offspring() { # PID SKIP
+  set +f
+  cat /proc/[0-9]*/status 2>/dev/null | awk -v root="$1" -v skip="$2" '
+    /^State:/ { state = $2 }
+    /^Pid:/ { pid = $2 }
+    /^PPid:/ { if (state != "Z" && state != "X") parent[pid] = $2 }
+    END {
+      do {
+        grown = 0
+        for (pid in parent)
+          if (!(pid in found) && pid != skip && (parent[pid] == root || parent[pid] in found)) { found[pid] = 1; grown = 1 }
+      } while (grown)
+      for (pid in found) print pid
+    }'
+  set -f
+}
+
+# By the clock, not by turns: on a busy worker a turn takes long.
 await_end() { # OWN_PID TENTHS
-  left=$2
-  while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
+  now
+  until=$((${up%.*}${up#*.} + $2 * 10))
+  while [ -n "$(offspring $$ "$1")" ]; do
+    now
+    [ "${up%.*}${up#*.}" -lt "$until" ] || return 0
     sleep 0.1
-    left=$((left - 1))
   done
 }
 
@@ -45,18 +66,18 @@ end_cancelled() { # OWN_PID
       kill -TERM "$first" 2>/dev/null || $ENGINE kill --signal TERM "$container" >/dev/null 2>&1
       await_end "$1" $((GRACE * 10))
     fi
-    [ -z "$(descendants $$ "$1")" ] || kill -KILL "$first" 2>/dev/null || $ENGINE kill "$container" >/dev/null 2>&1
+    [ -z "$(offspring $$ "$1")" ] || kill -KILL "$first" 2>/dev/null || $ENGINE kill "$container" >/dev/null 2>&1
     # The engine's command sees the end of it by itself.
     await_end "$1" 20
   else
     [ -z "$container" ] || $ENGINE stop -t "$GRACE" "$container" >/dev/null 2>&1
     # bwrap and conmon are left to see their program end.
-    for pid in $(descendants $$ "$1"); do
+    for pid in $(offspring $$ "$1"); do
       program=
       { read -r program <"/proc/$pid/comm"; } 2>/dev/null
       case $program in bwrap | conmon) ;; *) kill -TERM "$pid" 2>/dev/null ;; esac
     done
     await_end "$1" $((GRACE * 10))
   fi
-  kill -KILL $(descendants $$ "$1") 2>/dev/null
+  kill -KILL $(offspring $$ "$1") 2>/dev/null
 }
