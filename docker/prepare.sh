@@ -14,6 +14,8 @@ secret() { # NAME TEXT
 secret mongo_key "$(random 60)"
 secret mongo_admin_password "$(random 32)"
 secret store_url "mongodb://tes_gateway:$(random 32)@mongo:27017/?replicaSet=rs0&authSource=admin"
+secret pulsar_token "$(random 32)"
+secret amqp_url "amqp://tes_gateway:$(random 32)@rabbitmq:5672"
 
 socket=${DOCKER_SOCKET:-/var/run/docker.sock}
 [ -S "$socket" ] || { echo "there is no docker at $socket: set DOCKER_SOCKET" >&2 && exit 1; }

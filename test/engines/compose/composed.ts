@@ -27,6 +27,8 @@ export interface Inspected {
  * docker gives, so that the file is used as it stands and no port of the machine is taken.
  */
 export class Composed {
+  /** Held until `remove`: there is one daemon, and two suites at once would stop it under each other. */
+  private turn: ChildProcess | undefined;
   private readonly doors = new Map<number, { server: Server; child: ChildProcess; port: number }>();
 
   static async prepare(): Promise<Composed> {
@@ -41,19 +43,25 @@ export class Composed {
     private readonly dockerConfig: string,
   ) {}
 
-  /** `docker compose build` with stand-ins for the base images, and the images of the test tasks. */
-  async build(): Promise<void> {
+  /**
+   * Waits until no other suite uses the daemon; then `docker compose build` of these services, with stand-ins for the base images, and the
+   * images of the test tasks.
+   */
+  async build(services: readonly string[] = ['gateway']): Promise<void> {
+    await this.takeTurn();
     await runScript('docker/stop.sh', [daemonDirectory]).catch(() => undefined);
     await runScript('docker/start.sh', ['--owner', String(jestProcess), daemonDirectory]);
     const env = { DOCKER_HOST: this.host };
     await runScript('compose/images.sh', [], env);
     await runScript('images/load.sh', ['docker'], env);
     // The daemon has no bridge now; a package mirror and an authority of the machine's own are handed on as a user would.
-    writeFileSync(join(this.directory, 'build.yaml'), JSON.stringify({ services: { gateway: { build: { network: 'host' } } } }));
+    const host = Object.fromEntries(services.map((service) => [service, { build: { network: 'host' } }]));
+    writeFileSync(join(this.directory, 'build.yaml'), JSON.stringify({ services: host }));
     const npmrc = join(process.env['HOME'] ?? '/', '.npmrc');
     const authorities = process.env['NODE_EXTRA_CA_CERTS'];
+    const files = ['-f', 'docker-compose.yaml', '-f', 'build.yaml', '--profile', '*'];
     await this.type('sh', ['docker/prepare.sh']);
-    await this.type('docker', ['compose', '--progress', 'plain', '-f', 'docker-compose.yaml', '-f', 'build.yaml', 'build', 'gateway'], {
+    await this.type('docker', ['compose', '--progress', 'plain', ...files, 'build', ...services], {
       ...(existsSync(npmrc) && { NPMRC: npmrc }),
       ...(authorities !== undefined && { CA_FILE: authorities }),
     });
@@ -123,8 +131,20 @@ export class Composed {
       child.stdin?.end();
       server.close();
     }
-    await this.compose('--profile', '*', 'down', '--volumes', '--timeout', '2');
+    try {
+      await this.compose('--profile', '*', 'down', '--volumes', '--timeout', '2');
+    } finally {
+      this.turn?.stdin?.end();
+    }
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+  }
+
+  /** A lock that ends with this process, however it ends. */
+  private async takeTurn(): Promise<void> {
+    const command = [join(cacheDirectory, 'compose', 'turn'), 'sh', '-c', 'echo; exec cat >/dev/null'];
+    const turn = spawn('flock', command, { stdio: ['pipe', 'pipe', 'inherit'] });
+    await new Promise((resolve, reject) => turn.once('error', reject).stdout.once('data', resolve));
+    this.turn = turn;
   }
 
   private get host(): string {

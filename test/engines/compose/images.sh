@@ -1,7 +1,8 @@
 #!/bin/sh
-# Stand-ins for the images that docker/Dockerfile and docker-compose.yaml name, made from Debian and npm packages: nothing comes from an
-# image registry. Real node, docker, mongod (6.0.5), mongosh and haproxy are in them, under the names of the two files, in the docker that
-# DOCKER_HOST names. A stand-in that is there and was made by this script is left alone.
+# Stand-ins for the images that docker-compose.yaml and the files of docker/ name, made from Debian and npm packages: nothing comes from an
+# image registry. Real node, docker, mongod (6.0.5), mongosh, haproxy, python (3.11.2) and RabbitMQ (3.10.8) are in them, under the names of
+# those files, in the docker that DOCKER_HOST names, which has the network for Debian's packages. A stand-in that is there and was made by
+# this script is left alone.
 set -eu
 . "$(dirname "$0")/../common.sh"
 umask 022
@@ -14,8 +15,8 @@ mkdir -p "$out"
 exec 9>"$cache/compose/images.lock"
 flock 9
 
-# The name in `KEY: NAME` or `KEY=NAME` of one of the two files.
-named() { sed -n "s/^.*[=: ]\($1:[0-9][0-9a-z.-]*\)\$/\1/p" "$top/docker/Dockerfile" "$top/docker-compose.yaml" | sort -u; }
+# The name in `KEY: NAME` or `KEY=NAME` of one of the files.
+named() { sed -n "s/^.*[=: ]\($1:[0-9][0-9a-z.-]*\)\$/\1/p" "$top/docker/Dockerfile" "$top/docker/pulsar.Dockerfile" "$top/docker-compose.yaml" | sort -u; }
 
 # missing KEY: the names under KEY that have no stand-in yet.
 missing() {
@@ -26,7 +27,7 @@ missing() {
 # make NAME: an image from the folder `context`.
 make() {
   say "making a stand-in for $1"
-  DOCKER_BUILDKIT=0 docker build -q --label "tes-gateway.stand-in=$stamp" -t "$1" "$out/context" >/dev/null 2>"$out/log" || die "see $out/log"
+  DOCKER_BUILDKIT=0 docker build -q --network host --label "tes-gateway.stand-in=$stamp" -t "$1" "$out/context" >/dev/null 2>"$out/log" || die "see $out/log"
 }
 fresh() {
   rm -rf "$out/context"
@@ -75,6 +76,24 @@ done
 for name in $(missing haproxy); do
   fresh
   printf 'FROM %s\n' "$debian" >"$out/context/Dockerfile"
+  make "$name"
+done
+
+# with PACKAGES: what Debian calls them.
+with() { printf 'FROM %s\nRUN apt-get -qq update && apt-get -qq install -y --no-install-recommends %s && rm -rf /var/lib/apt/lists\n' "$debian" "$*"; }
+for name in $(missing python); do
+  fresh
+  with python3 python3-venv python3-pip >"$out/context/Dockerfile"
+  make "$name"
+done
+
+for name in $(missing rabbitmq); do
+  fresh
+  with rabbitmq-server >"$out/context/Dockerfile"
+  # Without Debian's own start, which wants to change its user.
+  cat >>"$out/context/Dockerfile" <<'DOCKERFILE'
+RUN printf '#!/bin/sh\nexec /usr/lib/rabbitmq/bin/rabbitmq-server "$@"\n' >/usr/local/bin/rabbitmq-server && chmod 755 /usr/local/bin/rabbitmq-server
+DOCKERFILE
   make "$name"
 done
 rm -rf "$out/context"
