@@ -141,8 +141,8 @@ export class Composed {
 
   /** A lock that ends with this process, however it ends. */
   private async takeTurn(): Promise<void> {
-    const command = [join(cacheDirectory, 'compose', 'turn'), 'sh', '-c', 'echo; exec cat >/dev/null'];
-    const turn = spawn('flock', command, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const file = join(cacheDirectory, 'compose', 'turn');
+    const turn = spawn(join(__dirname, 'turn.sh'), [file], { stdio: ['pipe', 'pipe', 'inherit'] });
     await new Promise((resolve, reject) => turn.once('error', reject).stdout.once('data', resolve));
     this.turn = turn;
   }
