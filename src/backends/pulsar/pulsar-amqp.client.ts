@@ -74,8 +74,13 @@ export class PulsarAmqpClient {
   /** Connects, if nothing has yet; what Pulsar said meanwhile comes then. */
   connect(): void {
     if (this.isClosed) return;
-    this.connection ??= this.recovering();
-    this.connection.catch(() => undefined);
+    if (this.connection) return;
+    const connection = (this.connection = this.recovering());
+    connection.catch((error: unknown) => {
+      // It did not get so far as to try by itself: the next who asks does.
+      if (this.connection === connection) this.connection = undefined;
+      this.away(error);
+    });
   }
 
   /** `expireMs`: after which nobody waits for it any more. */
@@ -288,7 +293,7 @@ export class PulsarAmqpClient {
     }
   }
 
-  private away(error: Error): void {
+  private away(error: unknown): void {
     const fault = nameOf(error);
     if (this.isClosed) return;
     if (fault !== this.fault) this.tell('warn', 'the broker cannot be reached', { fault });
@@ -312,6 +317,8 @@ const isTimeout = (error: unknown): boolean => error instanceof DOMException && 
 /** Codes and the broker's own reply, never a whole message: that may hold the address, and with it the password. */
 function nameOf(error: unknown): string {
   const code: unknown = errorCode(error) ?? (error as { code?: unknown } | undefined)?.code;
-  const reply = /(ACCESS_REFUSED|NOT_FOUND|PRECONDITION_FAILED|RESOURCE_LOCKED|NOT_ALLOWED|CONNECTION_FORCED)/.exec(String(error))?.[1];
+  const reply = /(ACCESS_REFUSED|NOT_FOUND|PRECONDITION_FAILED|RESOURCE_LOCKED|NOT_ALLOWED|CONNECTION_FORCED|\bE[A-Z]{4,}\b)/.exec(
+    String(error),
+  )?.[1];
   return reply ?? (typeof code === 'string' || typeof code === 'number' ? String(code) : 'broken off');
 }
