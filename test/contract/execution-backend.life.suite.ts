@@ -101,6 +101,17 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       expect(observation?.executors[0]).toMatchObject({ exitCode: 9, stdout: { text: 'ready\nbye\n' } });
     });
 
+    it('asks a program to end once, whatever stands between it and the program', async () => {
+      const { job, handle } = await startedAndReady(
+        'asked=0; turns=0; trap "asked=\\$((asked + 1))" TERM; echo ready; ' +
+          'until [ $turns -ge 10 ]; do sleep 0.1; [ $asked -eq 0 ] || turns=$((turns + 1)); done; exit $asked',
+      );
+      const patient = underTest().makePatient(workDir);
+      await patient.start(never);
+      const observation = await patient.cancel(job.name, handle, never);
+      expect(observation?.executors[0]).toMatchObject({ exitCode: 1 });
+    });
+
     it('cancels in every phase, and starts nothing under the name afterwards', async () => {
       const unknown = shellJob(SLEEP);
       await backend.cancel(unknown.name, undefined, never);

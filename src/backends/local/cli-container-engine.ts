@@ -24,12 +24,13 @@ export class CliContainerEngine implements ContainerEngine {
     return (await this.ask(['version', '--format', format], ANSWER_MS, signal)).stdout.trim();
   }
 
-  async stopJob(jobName: string, graceSeconds: number, signal: AbortSignal): Promise<void> {
+  async stopJob(jobName: string, graceSeconds: number, signal: AbortSignal): Promise<boolean> {
     const running = await this.ask(['ps', '-q', '--filter', `label=${JOB_LABEL}=${jobName}`], ANSWER_MS, signal);
     const ids = lines(running.stdout);
-    if (ids.length === 0) return;
+    if (ids.length === 0) return false;
     // A container that ended in between makes this fail; removal is what counts.
     await this.client.command([this.runtime, 'stop', '-t', String(graceSeconds), ...ids], graceSeconds * 1000 + ANSWER_MS, signal);
+    return true;
   }
 
   /** Removals that come together are asked for together: one call of the command costs as much as a small task. */

@@ -5,6 +5,8 @@ import type { JobProcess, ProcessTable } from './process-table';
 
 /** Not asked to end: bwrap takes its tree with it at once, and conmon is the one that reports a container's end. */
 const NOT_ASKED = new Set(['bwrap', 'conmon']);
+/** apptainer's: they hand TERM on to the program, for which a second one changes its exit code. Asked where no program runs yet. */
+const STARTERS = new Set(['starter', 'starter-suid', 'appinit']);
 const LOOK_EVERY_MS = 50;
 /** A watcher that ends with its container needs a moment; one that is still there after so many looks was left behind. */
 const LOOKS_FOR_WATCHERS = 20;
@@ -43,11 +45,16 @@ export class JobFence {
     return (await this.members(jobName)).length === 0;
   }
 
+  /** Each program is asked once: a second TERM may change how it ends, and an engine's command hands on what it gets. */
   private async ask(jobName: string, engines: readonly ContainerEngine[], graceSeconds: number, signal: AbortSignal): Promise<void> {
     const until = performance.now() + graceSeconds * 1000;
-    const asked = (await this.members(jobName)).filter((member) => !NOT_ASKED.has(member.name) && !isScript(member));
-    for (const member of asked) await this.processes.signal(member, 'SIGTERM');
-    for (const engine of engines) await engine.stopJob(jobName, graceSeconds, signal);
+    let stopped = false;
+    for (const engine of engines) stopped = (await engine.stopJob(jobName, graceSeconds, signal)) || stopped;
+    if (!stopped) {
+      const asked = (await this.members(jobName)).filter((member) => !NOT_ASKED.has(member.name) && !isScript(member));
+      const programs = asked.filter((member) => !STARTERS.has(member.name));
+      for (const member of programs.length > 0 ? programs : asked) await this.processes.signal(member, 'SIGTERM');
+    }
     while (performance.now() < until) {
       signal.throwIfAborted();
       if ((await this.members(jobName)).length === 0) return;

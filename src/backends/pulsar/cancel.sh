@@ -71,12 +71,7 @@ end_cancelled() { # OWN_PID
     await_end "$1" 20
   else
     [ -z "$container" ] || $ENGINE stop -t "$GRACE" "$container" >/dev/null 2>&1
-    # bwrap and conmon are left to see their program end.
-    for pid in $(offspring $$ "$1"); do
-      program=
-      { read -r program <"/proc/$pid/comm"; } 2>/dev/null
-      case $program in bwrap | conmon) ;; *) kill -TERM "$pid" 2>/dev/null ;; esac
-    done
+    ask $(offspring $$ "$1")
     await_end "$1" $((GRACE * 10))
   fi
   kill -KILL $(offspring $$ "$1") 2>/dev/null

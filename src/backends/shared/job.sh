@@ -49,10 +49,26 @@ descendants() { # PID SKIP
   set -f
 }
 
+# TERM to the programs of an executor. bwrap and conmon never get it: the one takes its tree with it at once, the other reports how a container
+# ended. apptainer's own processes hand it on to the program, for which a second TERM changes the exit code: they get it where no program runs yet.
+ask() { # PID...
+  programs= starters=
+  for pid; do
+    program=
+    { read -r program <"/proc/$pid/comm"; } 2>/dev/null
+    case $program in
+      bwrap | conmon) ;;
+      starter* | appinit) starters="$starters $pid" ;;
+      *) programs="$programs $pid" ;;
+    esac
+  done
+  kill -TERM ${programs:-$starters} 2>/dev/null
+}
+
 # Called in a watching subshell: asks, waits, forces.
 end_executor() { # OWN_PID
   stop_runtime
-  kill -TERM $(descendants $$ "$1") 2>/dev/null
+  ask $(descendants $$ "$1")
   left=$GRACE
   while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
     sleep 1
@@ -62,13 +78,13 @@ end_executor() { # OWN_PID
 }
 
 # `sleep` is killed with the subshell: `$!` is set before the trap can see anything else. By KILL: a TERM that comes before the new
-# process has let go of the trap it inherits would be lost.
+# process has let go of the trap it inherits would be lost. Who cancels may end the `sleep` alone: then no time is over.
 watch_time() { # SECONDS
   [ -z "$watch" ] || kill "$watch" 2>/dev/null
   (
     trap 'kill -KILL $! 2>/dev/null; exit 0' TERM
     sleep "$1" &
-    wait $!
+    wait $! || exit 0
     : >timeout
     end_executor "$(exec sh -c 'echo $PPID')"
   ) &
