@@ -15,6 +15,7 @@ import type { MongoTaskStoreOptions } from './stores/mongo/mongo-task-store';
 import type { SqliteTaskStoreOptions } from './stores/sqlite/sqlite-task-store';
 import type { Placement, WhenAway } from './task/placement';
 import type { TesState } from './task/tes';
+import { prefixFolders } from './task/url-folders';
 import type { FreeDiskSettings } from './telemetry/free-disk';
 
 /** From the page of settings to what each part reads: its own names, its own units. What nobody would set is decided here. */
@@ -127,7 +128,7 @@ export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): Free
 export function placement(backend: BackendSettings): Placement {
   return {
     labels: backend.labels ?? {},
-    ...(backend.url_prefixes === undefined ? {} : { urlPrefixes: backend.url_prefixes }),
+    ...(backend.url_prefixes === undefined ? {} : { urlPrefixes: prefixFolders(backend.url_prefixes) }),
     whenAway: whenAway(backend),
   };
 }

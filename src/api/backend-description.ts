@@ -1,6 +1,5 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import { labelKeys, type Placement } from '../task/placement';
-import { maskUserinfo } from '../task/url-mask';
 
 /** One entry of `/ext/v1/backends`: what a client or an operator may want to know of a backend. */
 export interface BackendDescription {
@@ -34,7 +33,7 @@ export function describeBackend(backend: ExecutionBackend, placement: Placement)
     ram_gb: ramGb,
     ...(slots !== undefined && { slots }),
     labels,
-    ...(urlPrefixes !== undefined && { url_prefixes: urlPrefixes.map(maskUserinfo) }),
+    ...(urlPrefixes !== undefined && { url_prefixes: urlPrefixes }),
     backend_parameters: [...parameterKeys, ...labelKeys(placement)],
     notes,
   };

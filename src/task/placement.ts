@@ -11,7 +11,7 @@ export type WhenAway =
 export interface Placement {
   /** Words by which tasks choose it; names in lower case. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Only tasks all of whose URLs lie below one of these go there; absent = all. */
+  /** Only tasks all of whose URLs lie below one of these folders (`prefixFolders`) go there; absent = all. */
   readonly urlPrefixes?: readonly string[];
   readonly whenAway: WhenAway;
 }

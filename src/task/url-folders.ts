@@ -34,9 +34,13 @@ export function urlFolders(files: readonly PlacedFile[]): readonly string[] {
   return kept;
 }
 
-/** The first folder that lies below none of the prefixes. A prefix ends at a slash: `s3://a/b` covers `s3://a/b/c`, not `s3://a/bc`. */
-export function uncovered(folders: readonly string[], prefixes: readonly string[]): string | undefined {
-  const roots = prefixes.flatMap((prefix) => folderOf(prefix, true) ?? []);
+/** The prefixes of the settings as folders. A prefix ends at a slash: `s3://a/b` covers `s3://a/b/c`, not `s3://a/bc`. */
+export function prefixFolders(prefixes: readonly string[]): readonly string[] {
+  return prefixes.flatMap((prefix) => folderOf(prefix, true) ?? []);
+}
+
+/** The first folder that lies below none of the others. */
+export function uncovered(folders: readonly string[], roots: readonly string[]): string | undefined {
   return folders.find((folder) => !roots.some((root) => folder.startsWith(root)));
 }
 

@@ -6,7 +6,7 @@ import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } fro
 import type { Observation } from '../../task/observation';
 import type { Handle } from '../../task/task-record';
 import type { TesTaskRequest } from '../../task/tes';
-import { parseProgress } from '../shared/job-progress';
+import { isOver, parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
 import type { Layout } from '../shared/layout';
 import { readPart } from '../shared/log-tail';
@@ -113,10 +113,7 @@ export class LocalBackend extends ExecutionBackend {
   private notes(): readonly string[] {
     const runtime = this.runtimes.current;
     if (runtime === undefined) return ['no container runtime answers yet'];
-    const limits = this.cgroups.enforced ? 'enforced by cgroups' : 'cannot be enforced here (needs root and writable cgroups)';
-    const byCgroups = runtime === 'bubblewrap' || runtime === 'apptainer';
-    const extra = byCgroups ? [`${runtime}, limits of memory, CPU and processes on this machine: ${limits}`] : [];
-    return [...abilityNotes(runtime), ...extra];
+    return abilityNotes(runtime, { name: 'this machine', hasGroups: this.cgroups.enforced });
   }
 
   override check(request: TesTaskRequest): readonly string[] {
@@ -237,7 +234,7 @@ export class LocalBackend extends ExecutionBackend {
     // Looked at before the bytes: what is written after it ended cannot be missed.
     const text = readTextOrNothing(layout.result) ?? readTextOrNothing(layout.progress) ?? '';
     const progress = parseProgress(text);
-    const over = progress.ending !== undefined || progress.executors[executor]?.exitCode !== undefined;
+    const over = isOver(progress, executor);
     const part = await readPart(join(layout.directory, streamName(executor, stream)), () => offset, maxBytes);
     if (!part) return undefined;
     return { bytes: part.bytes, ended: over && offset + part.bytes.length >= part.size };

@@ -1,4 +1,5 @@
 import type { LogChunk } from '../../ports/execution-backend';
+import { isOver } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
 import type { PulsarObserver } from './pulsar-observer';
 import type { PulsarClient } from './pulsar-client';
@@ -24,16 +25,16 @@ export class JobLogReader {
     const { progress, tails } = view.report;
     if (progress.executors[executor] === undefined) return undefined;
     // As told before the bytes are read: what is written after it ended cannot be missed.
-    const isOver = progress.ending !== undefined || progress.executors[executor].exitCode !== undefined;
+    const over = isOver(progress, executor);
     const tail = tails.get(`${executor}.${stream}`);
     const totalBytes = tail?.totalBytes ?? 0;
     const tailFrom = totalBytes - (tail?.bytes.length ?? 0);
     if (tail && offset >= tailFrom) {
       const bytes = tail.bytes.subarray(offset - tailFrom, offset - tailFrom + maxBytes);
-      return { bytes, ended: isOver && offset + bytes.length >= totalBytes };
+      return { bytes, ended: over && offset + bytes.length >= totalBytes };
     }
-    if (offset >= totalBytes) return { bytes: Buffer.alloc(0), ended: isOver };
+    if (offset >= totalBytes) return { bytes: Buffer.alloc(0), ended: over };
     const bytes = await this.client.part(jobName, `${WORKSPACE}/${streamName(executor, stream)}`, offset, maxBytes, signal);
-    return { bytes, ended: isOver && offset + bytes.length >= totalBytes };
+    return { bytes, ended: over && offset + bytes.length >= totalBytes };
   }
 }

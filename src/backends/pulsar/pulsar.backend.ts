@@ -82,11 +82,8 @@ export class PulsarBackend extends ExecutionBackend {
 
   private notes(): readonly string[] {
     const { facts } = this.worker;
-    const { runtime } = this.settings;
     if (!facts) return ['the worker has not answered yet'];
-    const byGroups = runtime === 'bubblewrap' || runtime === 'apptainer';
-    const limits = facts.groups === 'none' ? 'cannot be enforced on this worker (needs root and writable cgroups)' : 'enforced by cgroups';
-    return [...abilityNotes(runtime), ...(byGroups ? [`${runtime}, limits of memory, CPU and processes on the worker: ${limits}`] : [])];
+    return abilityNotes(this.settings.runtime, { name: 'the worker', hasGroups: facts.groups !== 'none' });
   }
 
   override check(request: TesTaskRequest): readonly string[] {

@@ -53,6 +53,11 @@ export function parseProgress(text: string): JobProgress {
   return { executors, notes, synced, ...(ending && { ending }) };
 }
 
+/** Whether an executor writes no more. */
+export function isOver({ ending, executors }: JobProgress, executor: number): boolean {
+  return ending !== undefined || executors[executor]?.exitCode !== undefined;
+}
+
 /** Who runs, or ran, a job's script: enough to never take another process for it. */
 export interface ShellIdentity {
   readonly pid: number;

@@ -1,4 +1,4 @@
-import { folderOf, uncovered, urlFolders } from '../../../src/task/url-folders';
+import { folderOf, prefixFolders, uncovered, urlFolders } from '../../../src/task/url-folders';
 
 const file = (url: string) => ({ url, path: '/x', type: 'FILE' as const });
 
@@ -45,14 +45,14 @@ describe('a URL prefix', () => {
     ['https://H:443', 'https://h/', true],
     ['https://h.example', 'https://h.example.evil/', false],
   ])('%s covers %s: %s', (prefix, folder, covers) => {
-    expect(uncovered([folder], [prefix])).toBe(covers ? undefined : folder);
+    expect(uncovered([folder], prefixFolders([prefix]))).toBe(covers ? undefined : folder);
   });
 
   it('need not be one for all', () => {
     expect(
       uncovered(
         ['s3://b/', '/data/'].flatMap((url) => folderOf(url, true) ?? []),
-        ['s3://', '/data'],
+        prefixFolders(['s3://', '/data']),
       ),
     ).toBeUndefined();
   });

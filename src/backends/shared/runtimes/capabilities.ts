@@ -47,7 +47,11 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Lines for the log at start and for `capabilities`. */
-export function abilityNotes(runtime: RuntimeName): readonly string[] {
+export function abilityNotes(runtime: RuntimeName, machine: { readonly name: string; readonly hasGroups: boolean }): readonly string[] {
   const { runtime: name, ...abilities } = RUNTIME_ABILITIES[runtime];
-  return Object.entries(abilities).map(([key, value]) => `${name}, ${WORDS[key] ?? key}: ${value}`);
+  const notes = Object.entries(abilities).map(([key, value]) => `${name}, ${WORDS[key] ?? key}: ${value}`);
+  // The others have engines, which limit what they run themselves.
+  if (runtime !== 'bubblewrap' && runtime !== 'apptainer') return notes;
+  const limits = machine.hasGroups ? 'enforced by cgroups' : 'cannot be enforced (needs root and writable cgroups)';
+  return [...notes, `${name}, limits of memory, CPU and processes on ${machine.name}: ${limits}`];
 }

@@ -58,5 +58,9 @@ describe('what can never be carried out', () => {
 it('has the same abilities listed for every runtime', () => {
   const keys = RUNTIME_NAMES.map((runtime) => Object.keys(RUNTIME_ABILITIES[runtime]).sort());
   for (const list of keys) expect(list).toEqual(keys[0]);
-  expect(abilityNotes('docker')).toContain('docker, memory limit: enforced');
+  expect(abilityNotes('docker', { name: 'here', hasGroups: false })).toContain('docker, memory limit: enforced');
+  const limits = 'bubblewrap, limits of memory, CPU and processes on the worker:';
+  const notes = (hasGroups: boolean) => abilityNotes('bubblewrap', { name: 'the worker', hasGroups });
+  expect(notes(false)).toContain(`${limits} cannot be enforced (needs root and writable cgroups)`);
+  expect(notes(true)).toContain(`${limits} enforced by cgroups`);
 });
