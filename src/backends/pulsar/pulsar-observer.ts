@@ -11,7 +11,6 @@ import type { JobReport } from './pulsar-report';
 import type { Errands, PulsarClient, RemoteFile } from './pulsar-client';
 import { REPORT, WORKSPACE } from './pulsar.manifest';
 import { meaningOf } from './pulsar.states';
-import type { PulsarMeaning } from './pulsar.states';
 import { withStaging } from './worker-staging';
 
 /** The script tells every second at first, then every fifth. */
@@ -55,11 +54,8 @@ export class PulsarObserver {
       return this.underway(jobName, view.report, view.skewMs, tailBytes);
     const status = await this.client.status(jobName, signal);
     const meaning = meaningOf(status);
-    // `queued` may last. What was handed over and is still `preprocessing` was forgotten by a Pulsar that was killed just then.
-    const patienceMs = view.kind === 'planned' && status === 'queued' ? 5 * SUSPECT_MS : SUSPECT_MS;
-    const isDoubtful = meaning === 'over' || silentMs >= patienceMs;
-    if (isDoubtful && !(await this.isAlive(jobName, signal)) && !(await this.hasCome(jobName, meaning, signal)))
-      return this.departed(jobName, handle, tailBytes, signal);
+    const isDoubtful = meaning === 'over' || silentMs >= SUSPECT_MS;
+    if (isDoubtful && (await this.isGone(jobName, status, signal))) return this.departed(jobName, handle, tailBytes, signal);
     if (isDoubtful) this.heard.delete(jobName);
     if (view.kind === 'report') return this.underway(jobName, view.report, view.skewMs, tailBytes);
     return { jobName, phase: 'pending', executors: [], systemLogs: [] };
@@ -98,14 +94,25 @@ export class PulsarObserver {
     }
   }
 
-  /** Neither Pulsar's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. */
-  private async isAlive(jobName: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.errands.run('look', [jobName], signal)).toString().trim() === 'alive';
+  /**
+   * Neither Pulsar's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. What Pulsar
+   * knew nothing of may only just have been read from its queue, where the errand came after it: then it is not gone. But what is still
+   * `queued`, or `preprocessing`, although a later errand was carried out, was forgotten by a Pulsar that was killed as it took it up.
+   * Where the queue is long, the errand is not answered either.
+   */
+  private async isGone(jobName: string, status: string | null, signal: AbortSignal): Promise<boolean> {
+    const meaning = meaningOf(status);
+    try {
+      if (await this.isAlive(jobName, signal)) return false;
+    } catch (error) {
+      if (meaning === 'waiting' && error instanceof BackendError) return false;
+      throw error;
+    }
+    return meaning === 'underway' || meaningOf(await this.client.status(jobName, signal)) === meaning;
   }
 
-  /** What Pulsar knew nothing of may only just have been read from its queue: the errand came after it. */
-  private async hasCome(jobName: string, meaning: PulsarMeaning, signal: AbortSignal): Promise<boolean> {
-    return meaning === 'over' && meaningOf(await this.client.status(jobName, signal)) !== 'over';
+  private async isAlive(jobName: string, signal: AbortSignal): Promise<boolean> {
+    return (await this.errands.run('look', [jobName], signal)).toString().trim() === 'alive';
   }
 
   /** The script is gone: what it left running is ended, and its own last word is looked for once more. */
