@@ -8,6 +8,7 @@ import { BackendError } from '../../ports/errors';
 import { faultOfAnswer, faultOfConnection } from './pulsar-faults';
 import type { JobStart, PlacedFile, PlaceType, PulsarClient, PulsarTransfers, RemoteFile, ServerHealth } from './pulsar-client';
 import { Slots } from './slots';
+import { within } from './within';
 
 /** Pulsar keeps an idle connection for two seconds; ours are dropped before it can close one that is just being used again. */
 const IDLE_MS = 1000;
@@ -140,8 +141,7 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
   async get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<RemoteFile | undefined> {
     const call: Call = { ...download(id, name), mostBytes };
     return this.calls.with(signal, () =>
-      this.twice(signal, async () => {
-        const limited = AbortSignal.any([signal, AbortSignal.timeout(CALL_MS)]);
+      this.twice(signal, async (limited) => {
         const response = await this.request(call, limited, CALL_MS);
         if (response.status === 500) {
           response.data.destroy();
@@ -204,10 +204,7 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
 
   private async short(call: Call, signal: AbortSignal): Promise<string> {
     return this.calls.with(signal, () =>
-      this.twice(signal, async () => {
-        const limited = AbortSignal.any([signal, AbortSignal.timeout(CALL_MS)]);
-        return this.text(await this.request(call, limited, CALL_MS), call.mostBytes, limited);
-      }),
+      this.twice(signal, async (limited) => this.text(await this.request(call, limited, CALL_MS), call.mostBytes, limited)),
     );
   }
 
@@ -216,12 +213,12 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
   }
 
   /** Every short call may be repeated. A dropped connection is often the server's own error, and is tried once more. */
-  private async twice<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  private async twice<T>(signal: AbortSignal, work: (limited: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await work();
+      return await within(signal, CALL_MS, work);
     } catch (error) {
       if (signal.aborted || !(error instanceof BackendError) || !isDropped(error)) throw error;
-      return work();
+      return within(signal, CALL_MS, work);
     }
   }
 
