@@ -4,7 +4,16 @@ import { stepCode } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';
 import { row, rows, type Statements } from './statements';
 
-type WakeRow = [seq: number, wakeAt: number];
+type DueRow = [seq: number, wakeAt: number];
+type WakeRow = [backend: string | null, step: number, wakeAt: number];
+
+interface Range {
+  readonly backend: string | null;
+  readonly step: number;
+  readonly wakeAt: number;
+  /** Only this instance's tasks of it. */
+  readonly bound: boolean;
+}
 type Reach = Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>;
 
 /**
@@ -14,11 +23,11 @@ type Reach = Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>;
 export class DueTasks {
   constructor(private readonly statements: Statements) {}
 
-  /** Inside a transaction. */
-  claim(query: ClaimQuery, now: number): TaskRecord[] {
+  /** Inside a transaction; of the ranges that `dueRanges` found before it. */
+  claim(query: ClaimQuery, ranges: readonly Range[], now: number): TaskRecord[] {
     const until = now + query.leaseMs;
     const claimed: TaskRecord[] = [];
-    for (const [seq] of this.due(query, now)) {
+    for (const [seq] of this.due(query, ranges, now)) {
       this.statements.lease.run(query.holder, until, until, seq);
       const record = row<RecordRow>(this.statements.recordAt, seq);
       if (record !== undefined) claimed.push(decodeRecord(record));
@@ -27,43 +36,40 @@ export class DueTasks {
   }
 
   /** A read, so that a loop that finds nothing does not write. */
-  isAnyDue(query: ClaimQuery, now: number): boolean {
-    return this.due({ ...query, limit: 1 }, now).length > 0;
+  dueRanges(query: Reach, now: number): readonly Range[] {
+    return this.ranges(query).filter(({ wakeAt }) => wakeAt <= now);
   }
 
   next(query: Reach): number | undefined {
-    let next: number | undefined;
-    for (const { backend, bound } of this.reach(query)) {
-      for (const step of query.steps) {
-        const code = stepCode(step);
-        const found = bound
-          ? row<[number]>(this.statements.nextDueBound, backend, code, query.instance)
-          : row<[number]>(this.statements.nextDue, backend, code);
-        if (found !== undefined && (next === undefined || found[0] < next)) next = found[0];
-      }
-    }
-    return next;
+    const ranges = this.ranges(query);
+    return ranges.length === 0 ? undefined : Math.min(...ranges.map(({ wakeAt }) => wakeAt));
   }
 
-  private due(query: ClaimQuery, now: number): WakeRow[] {
+  private due(query: ClaimQuery, ranges: readonly Range[], now: number): DueRow[] {
     const { due, dueBound } = this.statements;
-    const found: WakeRow[] = [];
-    for (const { backend, bound } of this.reach(query)) {
-      for (const step of query.steps) {
-        const code = stepCode(step);
-        found.push(
-          ...(bound
-            ? rows<WakeRow>(dueBound, backend, code, now, query.instance, query.limit)
-            : rows<WakeRow>(due, backend, code, now, query.limit)),
-        );
-      }
+    const found: DueRow[] = [];
+    for (const { backend, step, bound } of ranges) {
+      found.push(
+        ...(bound
+          ? rows<DueRow>(dueBound, backend, step, now, query.instance, query.limit)
+          : rows<DueRow>(due, backend, step, now, query.limit)),
+      );
     }
     return found.sort((a, b) => a[1] - b[1] || a[0] - b[0]).slice(0, query.limit);
   }
 
-  private reach(query: Reach): { backend: string | null; bound: boolean }[] {
-    const shared = new Set<string | null>([...query.backends, null]);
-    const bound = new Set(query.boundBackends.filter((name) => !shared.has(name)));
-    return [...Array.from(shared, (backend) => ({ backend, bound: false })), ...Array.from(bound, (backend) => ({ backend, bound: true }))];
+  /** Backends and steps that hold tasks, with the time of their first one. */
+  private ranges({ backends, boundBackends, steps, instance }: Reach): Range[] {
+    const codes = JSON.stringify(steps.map(stepCode));
+    const shared = [...new Set([...backends, null])];
+    const bound = boundBackends.filter((name) => !backends.includes(name));
+    const found = rows<WakeRow>(this.statements.wakes, JSON.stringify(shared), codes).map((range) => rangeOf(range, false));
+    if (bound.length === 0) return found;
+    const { wakesBound } = this.statements;
+    return found.concat(rows<WakeRow>(wakesBound, instance, JSON.stringify(bound), codes).map((range) => rangeOf(range, true)));
   }
+}
+
+function rangeOf([backend, step, wakeAt]: WakeRow, bound: boolean): Range {
+  return { backend, step, wakeAt, bound };
 }

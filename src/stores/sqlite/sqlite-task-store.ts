@@ -125,8 +125,8 @@ export class SqliteTaskStore extends TaskStore {
   }
 
   async claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]> {
-    const anyDue = await this.connection.read(() => this.dueTasks.isAnyDue(query, this.now()));
-    return anyDue ? this.connection.write(() => this.dueTasks.claim(query, this.now()), 'relaxed') : [];
+    const ranges = await this.connection.read(() => this.dueTasks.dueRanges(query, this.now()));
+    return ranges.length === 0 ? [] : this.connection.write(() => this.dueTasks.claim(query, ranges, this.now()), 'relaxed');
   }
 
   nextDue(query: Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>): Promise<number | undefined> {

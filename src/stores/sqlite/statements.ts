@@ -78,15 +78,13 @@ export const SQL = {
   oldestQueued: `SELECT seq FROM task INDEXED BY task_queue WHERE ${QUEUED} AND seq > 0 ORDER BY seq LIMIT 1`,
   nextNotBefore: `SELECT min(not_before) FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before > ?`,
 
-  // What is due
+  // What is due; of each backend and step, in one call, when its first task is
+  wakes: wakes(''),
+  wakesBound: wakes('AND bound_to = ?'),
   due: `SELECT seq, wake_at FROM task INDEXED BY task_due
     WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND wake_at <= ? ORDER BY wake_at LIMIT ?`,
   dueBound: `SELECT seq, wake_at FROM task INDEXED BY task_due
     WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND wake_at <= ? AND bound_to = ? ORDER BY wake_at LIMIT ?`,
-  nextDue: `SELECT wake_at FROM task INDEXED BY task_due
-    WHERE backend IS ? AND step = ? AND due_at IS NOT NULL ORDER BY wake_at LIMIT 1`,
-  nextDueBound: `SELECT wake_at FROM task INDEXED BY task_due
-    WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND bound_to = ? ORDER BY wake_at LIMIT 1`,
   lease: 'UPDATE task SET lease_holder = ?, lease_until = ?, due_at = ?, revision = revision + 1 WHERE seq = ?',
   renew: 'UPDATE task SET lease_until = ?, due_at = ? WHERE id = ? AND lease_holder = ? AND revision = ?',
 
@@ -120,6 +118,15 @@ export const SQL = {
 } as const;
 
 /** The rows of a statement, as arrays; `Row` is the shape its SELECT says. */
+/** For lists of backends and of step codes, as JSON: the time of the first task in each range of the index that has one. */
+function wakes(condition: string): string {
+  return `WITH ranges (backend, step, wake_at) AS MATERIALIZED (
+      SELECT chosen.value, chosen_step.value, (SELECT wake_at FROM task INDEXED BY task_due
+        WHERE backend IS chosen.value AND step = chosen_step.value AND due_at IS NOT NULL ${condition} ORDER BY wake_at LIMIT 1)
+      FROM json_each(?) AS chosen CROSS JOIN json_each(?) AS chosen_step)
+    SELECT backend, step, wake_at FROM ranges WHERE wake_at IS NOT NULL`;
+}
+
 export function rows<Row extends readonly SQLOutputValue[]>(statement: StatementSync, ...values: SQLInputValue[]): Row[] {
   return statement.all(...values) as unknown as Row[];
 }
