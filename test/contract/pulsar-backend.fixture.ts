@@ -15,6 +15,7 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
     ...(pulsar.url !== '' && { url: pulsar.url }),
     ...(pulsar.broker && { amqpUrl: pulsar.broker.url }),
     ...(pulsar.broker?.prefix !== undefined && { amqpKeyPrefix: pulsar.broker.prefix }),
+    ...(pulsar.manager !== undefined && { manager: pulsar.manager }),
     token: pulsar.url === '' ? '' : pulsar.token,
     runtime: engine.name,
     network: 'default',

@@ -33,7 +33,7 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
       if (reached !== 'rest') rabbit = await OwnRabbit.start();
       // Without an interface for files the worker has to move the data itself.
       if (reached === 'amqp') changes = { stager: await stagerHere() };
-      pulsar = await OwnPulsar.start(rabbit && { url: rabbit.url, only: reached === 'amqp' });
+      pulsar = await OwnPulsar.start(rabbit && { broker: { url: rabbit.url, only: reached === 'amqp' } });
     }, 300_000);
     afterAll(async () => {
       await closeAll();

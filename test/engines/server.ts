@@ -84,6 +84,11 @@ function builtServer(): Promise<string> {
   return built;
 }
 
+/** Another program of the same build, such as `stager.main.js`. */
+export async function builtProgram(name: string): Promise<string> {
+  return join(dirname(await builtServer()), name);
+}
+
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function merged(base: Record<string, unknown>, over: Readonly<Record<string, unknown>>): Record<string, unknown> {

@@ -4,6 +4,7 @@ import { cacheDirectory, describeEngine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
 import type { RunningServer } from '../server';
 import { prepareServer } from '../server';
+import { shiftedClock } from '../shifted-clock';
 import { Witness } from '../witness';
 
 const HOUR = 3600;
@@ -24,13 +25,7 @@ describeEngine('bubblewrap', 'a wall clock that is set', (engine) => {
     server = await prepareServer({
       engine: engine(),
       backend: { network: 'host', cpus: 4, ram_gb: 16 },
-      env: {
-        LD_PRELOAD: 'libfaketime.so.1',
-        LD_LIBRARY_PATH: '/usr/lib/x86_64-linux-gnu/faketime:/usr/lib/aarch64-linux-gnu/faketime',
-        FAKETIME_TIMESTAMP_FILE: join(directory, 'clock'),
-        FAKETIME_NO_CACHE: '1',
-        FAKETIME_DONT_FAKE_MONOTONIC: '1',
-      },
+      env: shiftedClock({ from: join(directory, 'clock') }),
     });
     await server.start();
   }, 120_000);

@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mongo } from 'mongoose';
+import { makeCertificates } from '../certificates';
 import { requireEngine, type Engine } from '../engines';
 import { prepareServer, type RunningServer } from '../server';
 import { eventually } from '../tes-client';
@@ -13,40 +13,18 @@ const TASK = { executors: [{ image: 'localhost/busybox:latest', command: ['true'
 
 /** An authority of its own, a certificate for loopback, and a mongod that takes nothing but TLS and known users. */
 function secured(directory: string): void {
-  const openssl = (...args: string[]): unknown => execFileSync('openssl', args, { cwd: directory, stdio: 'pipe' });
-  const newKey = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
-  openssl('req', '-x509', ...newKey, '-keyout', 'ca.key', '-out', 'ca.pem', '-subj', '/CN=test authority');
-  openssl('req', ...newKey.slice(0, 3), '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=127.0.0.1');
-  writeFileSync(join(directory, 'names'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    'server.csr',
-    '-CA',
-    'ca.pem',
-    '-CAkey',
-    'ca.key',
-    '-CAcreateserial',
-    '-days',
-    '2',
-    '-extfile',
-    'names',
-    '-out',
-    'server.crt',
-  );
-  execFileSync('sh', ['-c', 'cat server.crt server.key > server.pem'], { cwd: directory });
+  const { authority, both } = makeCertificates(directory);
   writeFileSync(join(directory, 'members'), 'ab12'.repeat(20));
   chmodSync(join(directory, 'members'), 0o600);
   const tls = {
     mode: 'requireTLS',
-    certificateKeyFile: join(directory, 'server.pem'),
-    CAFile: join(directory, 'ca.pem'),
+    certificateKeyFile: both,
+    CAFile: authority,
     allowConnectionsWithoutCertificates: true,
   };
   const conf = { net: { tls }, security: { authorization: 'enabled', keyFile: join(directory, 'members') } };
   writeFileSync(join(directory, 'mongod.conf'), JSON.stringify(conf));
-  writeFileSync(join(directory, 'query'), `tls=true&tlsCAFile=${encodeURIComponent(join(directory, 'ca.pem'))}`);
+  writeFileSync(join(directory, 'query'), `tls=true&tlsCAFile=${encodeURIComponent(authority)}`);
 }
 
 describeMongo('a database that takes only TLS and known users', () => {

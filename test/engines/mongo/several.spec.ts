@@ -2,6 +2,7 @@ import { Random, SEED } from '../../random';
 import { requireEngine } from '../engines';
 import type { RunningServer } from '../server';
 import { prepareServer } from '../server';
+import { shiftedClock } from '../shifted-clock';
 import { Refused, TERMINAL_STATES, TesClient } from '../tes-client';
 import { Witness } from '../witness';
 import { describeMongo, freshDatabase, OwnMongo } from './mongo';
@@ -11,16 +12,7 @@ const GATEWAYS = 3;
 /** How long they are under load while one after the other is killed. */
 const LOAD_MS = 120_000;
 /** One of them lives a minute ahead of the others and of the database. */
-const CLOCKS: readonly Readonly<Record<string, string>>[] = [
-  {},
-  {
-    LD_PRELOAD: 'libfaketime.so.1',
-    LD_LIBRARY_PATH: '/usr/lib/x86_64-linux-gnu/faketime:/usr/lib/aarch64-linux-gnu/faketime',
-    FAKETIME: '+60s',
-    FAKETIME_DONT_FAKE_MONOTONIC: '1',
-  },
-  {},
-];
+const CLOCKS: readonly Readonly<Record<string, string>>[] = [{}, shiftedClock({ offset: '+60s' }), {}];
 
 interface Acknowledged {
   readonly id: string;

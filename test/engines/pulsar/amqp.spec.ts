@@ -14,6 +14,7 @@ const never = new AbortController().signal;
 /** Pulsar's consumers die of it: it is JSON, but says so in another way than they expect. */
 const POISON = 'application/json; charset=utf-8';
 const PREFIX = 'tes1';
+const MANAGER = 'site_b';
 
 describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of them fails', (engine) => {
   let rabbit: OwnRabbit;
@@ -35,11 +36,12 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
     removeWorkerData();
   });
 
+  // Under names that are not the default ones: by a prefix, and by a manager's.
   describe.each(['hybrid', 'amqp'] as const)('%s', (reached) => {
     let pulsar: OwnPulsar;
     let backend: PulsarBackend;
     let driver: JobDriver;
-    const prefix = reached === 'amqp' ? PREFIX : 'pulsar_';
+    const prefix = reached === 'amqp' ? PREFIX : `pulsar_${MANAGER}_`;
     const queue = (suffix: string): string => `${prefix}_${suffix}`;
 
     const made = (): PulsarBackend =>
@@ -58,7 +60,11 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
     };
 
     beforeAll(async () => {
-      pulsar = await OwnPulsar.start({ url: rabbit.url, only: reached === 'amqp', ...(reached === 'amqp' && { prefix: PREFIX }) });
+      pulsar = await OwnPulsar.start(
+        reached === 'amqp'
+          ? { broker: { url: rabbit.url, only: true, prefix: PREFIX } }
+          : { manager: MANAGER, broker: { url: rabbit.url } },
+      );
       backend = made();
       await backend.start(never);
       driver = new JobDriver(backend, engine().images);

@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { startFileServer } from '../../contract/http-file-server';
 import type { FileServer } from '../../contract/http-file-server';
-import { cacheDirectory, describeEngine, runScript } from '../engines';
+import { cacheDirectory, describeEngine } from '../engines';
 import { filesHolding } from '../leftovers';
 import { OwnRabbit } from '../rabbitmq/rabbitmq';
-import { processesNaming, startServer } from '../server';
+import { builtProgram, processesNaming, startServer } from '../server';
 import type { RunningServer } from '../server';
 import { eventually } from '../tes-client';
 import { Witness } from '../witness';
@@ -21,7 +21,31 @@ describeEngine('bubblewrap', 'the whole server with a Pulsar to which nothing bu
   let witness: Witness;
   let directory: string;
   let server: RunningServer;
+  let stager: readonly string[];
 
+  /** The gateways reach the broker over TLS; its authority is made known to them as Node's manual says. */
+  const serve = (env: Readonly<Record<string, string>> = { NODE_EXTRA_CA_CERTS: rabbit.certificates?.authority ?? '' }) => {
+    const far = {
+      name: 'far',
+      type: 'pulsar',
+      amqp_url: rabbit.tlsUrl,
+      runtime: 'bubblewrap',
+      network: 'host',
+      slots: 8,
+      cpus: 16,
+      ram_gb: 64,
+    };
+    return startServer({
+      engine: engine(),
+      env,
+      settings: {
+        backends: [{ ...far, staging: 'worker', stager }],
+        storage: { http: { allow_private_addresses: true } },
+        local: { kill_grace_seconds: 1 },
+        retry: { first_delay_seconds: 0.1, longest_delay_seconds: 0.5, attempts: 2 },
+      },
+    });
+  };
   const url = (path: string): string => `http://user:${SECRET}@127.0.0.1:${files.port}/${path}`;
   const shell = (script: string): object => ({ image: engine().images.busybox, command: ['sh', '-c', script] });
   const nothingIsLeft = (id: string): Promise<true> =>
@@ -31,35 +55,13 @@ describeEngine('bubblewrap', 'the whole server with a Pulsar to which nothing bu
 
   beforeAll(async () => {
     witness = await new Witness().start();
-    rabbit = await OwnRabbit.start();
-    pulsar = await OwnPulsar.start({ url: rabbit.url, only: true });
+    rabbit = await OwnRabbit.start({ tls: true });
+    pulsar = await OwnPulsar.start({ broker: { url: rabbit.url, only: true } });
     mkdirSync(join(cacheDirectory, 'worker-staging'), { recursive: true });
     directory = mkdtempSync(join(cacheDirectory, 'worker-staging', 'b-'));
     files = await startFileServer(directory);
-    const main = process.env['TES_GATEWAY_MAIN'] ?? (await runScript('build-server.sh', []));
-    server = await startServer({
-      engine: engine(),
-      settings: {
-        backends: [
-          {
-            ...{
-              name: 'far',
-              type: 'pulsar',
-              amqp_url: rabbit.url,
-              runtime: 'bubblewrap',
-              network: 'host',
-              slots: 8,
-              cpus: 16,
-              ram_gb: 64,
-            },
-            ...{ staging: 'worker', stager: [process.execPath, join(dirname(main), 'stager.main.js')] },
-          },
-        ],
-        storage: { http: { allow_private_addresses: true } },
-        local: { kill_grace_seconds: 1 },
-        retry: { first_delay_seconds: 0.1, longest_delay_seconds: 0.5, attempts: 2 },
-      },
-    });
+    stager = [process.execPath, await builtProgram('stager.main.js')];
+    server = await serve();
   }, 300_000);
   afterAll(async () => {
     await server.remove();
@@ -116,10 +118,53 @@ describeEngine('bubblewrap', 'the whole server with a Pulsar to which nothing bu
     await nothingIsLeft(id);
   }, 120_000);
 
+  it('serves two gateways at once, and goes on for the one when the other is killed', async () => {
+    const other = await serve();
+    try {
+      const gateways = [server, other];
+      const made = await Promise.all(
+        Array.from({ length: 8 }, async (_, index) => {
+          const gateway = gateways[index % 2] ?? server;
+          const label = `two${index}`;
+          return { gateway, label, id: await gateway.client.create({ executors: [shell(`${witness.program(label)}; echo ${label}`)] }) };
+        }),
+      );
+      for (const { label } of made) await witness.seen('gate', label);
+      await other.kill9();
+      for (const { label } of made) witness.release(label);
+      const outcome = async ({ gateway, label, id }: (typeof made)[number]): Promise<unknown> => {
+        const task = await gateway.client.ended(id);
+        return [task.state, task.logs?.length, task.logs?.[0]?.logs?.[0]?.stdout?.endsWith(`${label}\n`), witness.starts(label)];
+      };
+      const right = ['COMPLETE', 1, true, 1];
+      for (const one of made.filter(({ gateway }) => gateway === server)) expect(await outcome(one)).toEqual(right);
+      await other.start();
+      for (const one of made.filter(({ gateway }) => gateway === other)) expect(await outcome(one)).toEqual(right);
+      for (const { id } of made) await nothingIsLeft(id);
+    } finally {
+      await other.remove();
+    }
+  }, 180_000);
+
+  it('says why it cannot use a broker whose certificate it does not know, without its password', async () => {
+    const stranger = await serve({});
+    try {
+      const said = async (): Promise<string> => (await fetch(`${stranger.url}/readyz`)).text();
+      await eventually(
+        'it to say so',
+        async () => (/far cannot be reached \(SELF_SIGNED_CERT_IN_CHAIN\)/.test(await said()) ? true : undefined),
+        60_000,
+      );
+      expect(await said()).not.toContain('guest:guest');
+      expect(stranger.log()).not.toContain('guest:guest');
+    } finally {
+      await stranger.remove();
+    }
+  }, 120_000);
+
   it('says through /readyz what is there, and that nobody listens when Pulsar is down', async () => {
     const said = async (): Promise<string> => (await fetch(`${server.url}/readyz`)).text();
     expect(await said()).toMatch(/Pulsar 0\.16/);
-    pulsar.kill9();
     pulsar.kill9();
     await eventually('it to say so', async () => (/no Pulsar takes jobs from the broker/.test(await said()) ? true : undefined), 60_000);
     await pulsar.startAgain();

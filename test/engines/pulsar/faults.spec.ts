@@ -7,6 +7,7 @@ import { Random, SEED } from '../../random';
 import { describeEngine } from '../engines';
 import { processesNaming, startServer } from '../server';
 import type { RunningServer } from '../server';
+import { shiftedClock } from '../shifted-clock';
 import { eventually, TesClient } from '../tes-client';
 import { Witness } from '../witness';
 import { HttpProxy } from './http-proxy';
@@ -16,7 +17,7 @@ import { OwnPulsar } from './pulsar';
 const PAGE: Fault = { kind: 'say', status: 200, body: '<html><body>Please log in</body></html>' };
 const GATEWAY: Fault = { kind: 'say', status: 502, body: '<html><body>502 Bad Gateway</body></html>' };
 /** How long the proxy says 502 to everything. */
-const AWAY_MS = 15_000;
+const AWAY_MS = 60_000;
 
 describeEngine('bubblewrap', 'a Pulsar that answers wrongly, through the whole server', (engine) => {
   let witness: Witness;
@@ -218,6 +219,64 @@ describeEngine('bubblewrap', 'a Pulsar that answers wrongly, through the whole s
     const task = await complete(id);
     expect([task.logs?.[0]?.logs?.length, witness.starts('hostile'), await attemptOf(id)]).toEqual([1, 1, 1]);
   }, 240_000);
+});
+
+/** The gateway's is shifted, not the worker's: there, files and processes have the machine's time. */
+describeEngine('bubblewrap', 'a Pulsar whose clock is not that of the gateway', (engine) => {
+  let witness: Witness;
+  let pulsar: OwnPulsar;
+  let server: RunningServer;
+  const timeThere = async (): Promise<number> => Date.parse((await fetch(server.url)).headers.get('date') ?? '');
+
+  beforeAll(async () => {
+    witness = await new Witness().start();
+    pulsar = await OwnPulsar.start();
+  }, 300_000);
+  afterEach(() => server.remove());
+  afterAll(async () => {
+    await pulsar.remove();
+    await witness.stop();
+  });
+
+  it.each([
+    ['two hours behind it', '+7200s'],
+    ['a day ahead of it', '-86400s'],
+  ])(
+    '%s carries tasks through a kill of the gateway, with times of the gateway',
+    async (_how, offset) => {
+      const far = { name: 'far', type: 'pulsar', url: pulsar.url, token: pulsar.token, runtime: 'bubblewrap', network: 'host' };
+      server = await startServer({
+        engine: engine(),
+        env: shiftedClock({ offset }),
+        settings: { backends: [{ ...far, cpus: 8, ram_gb: 64 }], retry: { first_delay_seconds: 0.1 } },
+      });
+      expect(Math.abs(Date.now() + Number.parseInt(offset, 10) * 1000 - (await timeThere()))).toBeLessThan(60_000);
+      const label = `skewed${offset.length}`;
+      const before = await timeThere();
+      const id = await server.client.create({
+        executors: [{ image: 'none', command: ['sh', '-c', `echo begun; ${witness.program(label)}`] }],
+        outputs: [{ url: join(server.files, 'none'), path: '/data/out' }],
+        inputs: [{ content: 'x', path: '/data/out' }],
+      });
+      await witness.seen('gate', label);
+      await eventually('its first words to be seen while it runs', async () => {
+        const words = await (await fetch(`${server.url}/ext/v1/tasks/${id}/logs/0/stdout`)).text();
+        return words.startsWith('begun\n') ? true : undefined;
+      });
+      await server.restart('kill9');
+      expect((await server.client.until(id, ['RUNNING'])).state).toBe('RUNNING');
+      witness.release(label);
+      const task = await server.client.ended(id);
+      const [log] = task.logs ?? [];
+      expect([task.state, witness.starts(label), readFileSync(join(server.files, 'none'), 'utf8')]).toEqual(['COMPLETE', 1, 'x']);
+      const times = [task.creation_time, log?.start_time, log?.logs?.[0]?.start_time, log?.logs?.[0]?.end_time, log?.end_time];
+      const stamps = [before - 1000, ...times.map((time) => Date.parse(time ?? '')), (await timeThere()) + 2000];
+      // An HTTP header gives the worker's time to the second.
+      for (const [at, stamp] of stamps.slice(1).entries()) expect(stamp).toBeGreaterThan((stamps[at] ?? NaN) - 2000);
+      await eventually('its directory to be gone', () => (pulsar.jobs().length === 0 ? true : undefined));
+    },
+    120_000,
+  );
 });
 
 describeEngine('bubblewrap', 'a Pulsar whose jobs lie on a full disk', (engine) => {

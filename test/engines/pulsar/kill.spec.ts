@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TesState } from '../../../src/task/tes';
 import { Random, SEED } from '../../random';
-import { describeEngine } from '../engines';
+import { cacheDirectory, describeEngine } from '../engines';
 import type { Engine, EngineName } from '../engines';
 import { OwnRabbit } from '../rabbitmq/rabbitmq';
-import { processesNaming, startServer } from '../server';
+import { builtProgram, processesNaming, startServer } from '../server';
 import type { RunningServer } from '../server';
 import { eventually, Refused, TesClient } from '../tes-client';
 import { Witness } from '../witness';
@@ -21,6 +21,8 @@ interface Trial {
   readonly runtime: EngineName;
   /** Who is killed; one of them each time. */
   readonly victims: readonly [Victim, ...Victim[]];
+  /** Nothing but a broker leads to Pulsar. */
+  readonly brokerAlone?: boolean;
   readonly tasks: number;
   readonly kills: number;
 }
@@ -29,6 +31,7 @@ const TRIALS: readonly Trial[] = [
   { runtime: 'bubblewrap', victims: ['gateway'], tasks: 100, kills: 8 },
   { runtime: 'bubblewrap', victims: ['pulsar'], tasks: 100, kills: 5 },
   { runtime: 'bubblewrap', victims: ['rabbitmq'], tasks: 100, kills: 4 },
+  { runtime: 'bubblewrap', victims: ['gateway', 'pulsar', 'rabbitmq'], brokerAlone: true, tasks: 60, kills: 6 },
   { runtime: 'podman', victims: ['gateway', 'pulsar'], tasks: 20, kills: 4 },
 ];
 const ENDED_MS = 300_000;
@@ -40,27 +43,33 @@ async function containersNaming(engine: Engine, ids: readonly string[]): Promise
 }
 
 for (const trial of TRIALS) {
-  const { runtime, victims, tasks, kills } = trial;
-  describeEngine(runtime, `${victims.join(' and ')} killed at random moments`, (engine) => {
+  const { runtime, victims, brokerAlone = false, tasks, kills } = trial;
+  describeEngine(runtime, `${victims.join(' and ')} killed at random moments${brokerAlone ? ', over AMQP alone' : ''}`, (engine) => {
     let witness: Witness;
     let rabbit: OwnRabbit | undefined;
     let pulsar: OwnPulsar;
     let server: RunningServer;
+    /** Of the gateway's machine and the worker's, which are one. */
+    let files: string;
 
     beforeAll(async () => {
+      mkdirSync(join(cacheDirectory, 'worker-staging'), { recursive: true });
+      files = mkdtempSync(join(cacheDirectory, 'worker-staging', 'k-'));
+      const stager = { staging: 'worker', stager: [process.execPath, await builtProgram('stager.main.js')], stager_files: [files] };
       witness = await new Witness().start();
       if (victims.includes('rabbitmq')) rabbit = await OwnRabbit.start();
-      pulsar = await OwnPulsar.start(rabbit && { url: rabbit.url });
+      pulsar = await OwnPulsar.start(rabbit && { broker: { url: rabbit.url, only: brokerAlone } });
       server = await startServer({
         engine: engine(),
         settings: {
           backends: [
             {
-              ...{ name: 'far', type: 'pulsar', url: pulsar.url, token: pulsar.token, runtime, network: 'host' },
-              ...{ slots: 16, cpus: 32, ram_gb: 64, environment: engine().env },
+              ...{ name: 'far', type: 'pulsar', runtime, network: 'host', slots: 16, cpus: 32, ram_gb: 64, environment: engine().env },
+              ...(brokerAlone ? stager : { url: pulsar.url, token: pulsar.token }),
               ...(rabbit && { amqp_url: rabbit.url }),
             },
           ],
+          storage: { file: { allowed: [files] } },
           local: { kill_grace_seconds: 1 },
           retry: { first_delay_seconds: 0.1, longest_delay_seconds: 2, attempts: 20 },
           logs: { level: 'warn' },
@@ -72,6 +81,7 @@ for (const trial of TRIALS) {
       await pulsar.remove();
       await rabbit?.remove();
       await witness.stop();
+      if (process.env['TES_GATEWAY_KEEP'] === undefined) rmSync(files, { recursive: true, force: true });
     });
 
     const killOne = async (victim: Victim): Promise<() => Promise<void>> => {
@@ -103,7 +113,7 @@ for (const trial of TRIALS) {
                 name: label,
                 resources: { cpu_cores: 1, ram_gb: 0.1 },
                 inputs: [{ content: label, path: '/data/in' }],
-                outputs: [{ url: join(server.files, label), path: '/data/out' }],
+                outputs: [{ url: join(files, label), path: '/data/out' }],
                 executors: [
                   {
                     image: engine().images.busybox,
@@ -140,13 +150,18 @@ for (const trial of TRIALS) {
       }
       const wrong: string[] = [];
       for (const task of known) {
-        const ended = await server.client.ended(task.id, ENDED_MS);
+        const ended = await server.client.ended(task.id, ENDED_MS).catch(async (error: unknown) => {
+          const seen = await new TesClient(server.url).json<unknown>('GET', `/ext/v1/tasks/${task.id}`);
+          const containers = await containersNaming(engine(), [task.id]);
+          const processes = processesNaming([task.id]).map(({ commandLine }) => commandLine);
+          throw new Error(`${task.label} does not end: ${JSON.stringify({ seen, containers, processes })}`, { cause: error });
+        });
         const right: readonly (TesState | undefined)[] = task.cancelAsked ? ['CANCELED', 'COMPLETE'] : ['COMPLETE'];
         if (!right.includes(ended.state)) wrong.push(`${task.label} is ${String(ended.state)}: ${JSON.stringify(ended.logs)}`);
         const { attempt } = await new TesClient(server.url).json<{ attempt: number }>('GET', `/ext/v1/tasks/${task.id}`);
         const starts = witness.count('hit', `${task.label}-start`);
         if (starts > attempt) wrong.push(`${task.label} started ${starts} times in ${attempt} attempts`);
-        const output = join(server.files, task.label);
+        const output = join(files, task.label);
         if (ended.state === 'COMPLETE' && (!existsSync(output) || readFileSync(output, 'utf8') !== task.label))
           wrong.push(`${task.label}: output`);
       }

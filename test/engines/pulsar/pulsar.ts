@@ -8,6 +8,12 @@ import { endNow, processesNaming } from '../server';
 /** The process that lives as long as the whole jest run: jest itself, which forks its workers. */
 const jestProcess = process.send === undefined ? process.pid : process.ppid;
 
+/** What its one manager is called instead of `_default_`, and how it is reached beside REST, or instead of it. */
+export interface PulsarOptions {
+  readonly manager?: string;
+  readonly broker?: PulsarBroker;
+}
+
 /** How a server is reached beside REST, or instead of it. */
 export interface PulsarBroker {
   readonly url: string;
@@ -19,11 +25,11 @@ export interface PulsarBroker {
 
 /** A server of one's own, to be killed, stopped and started again. Port, token and jobs outlive its end. */
 export class OwnPulsar {
-  static async start(broker?: PulsarBroker): Promise<OwnPulsar> {
+  static async start({ broker, manager }: PulsarOptions = {}): Promise<OwnPulsar> {
     const below = join(cacheDirectory, 'pulsar');
     mkdirSync(below, { recursive: true });
     const directory = mkdtempSync(join(below, 'own-'));
-    const pulsar = new OwnPulsar(directory, broker);
+    const pulsar = new OwnPulsar(directory, broker, manager);
     await pulsar.startAgain();
     return pulsar;
   }
@@ -34,6 +40,7 @@ export class OwnPulsar {
   private constructor(
     readonly directory: string,
     readonly broker: PulsarBroker | undefined,
+    readonly manager: string | undefined,
   ) {}
 
   get pid(): number {
@@ -54,15 +61,16 @@ export class OwnPulsar {
   }
 
   async startAgain(): Promise<void> {
-    const answer = await runScript('pulsar/start.sh', ['--owner', String(jestProcess), ...this.brokerOptions(), this.directory]);
+    const answer = await runScript('pulsar/start.sh', ['--owner', String(jestProcess), ...this.options(), this.directory]);
     this.url = /^PULSAR_URL=(.*)$/m.exec(answer)?.[1] ?? '';
     this.token = /^PULSAR_TOKEN=(.*)$/m.exec(answer)?.[1] ?? '';
   }
 
-  private brokerOptions(): readonly string[] {
-    if (!this.broker) return [];
+  private options(): readonly string[] {
+    const manager = this.manager === undefined ? [] : ['--manager', this.manager];
+    if (!this.broker) return manager;
     const { url, prefix, only = false } = this.broker;
-    return ['--broker', url, ...(prefix === undefined ? [] : ['--prefix', prefix]), ...(only ? ['--main'] : [])];
+    return [...manager, '--broker', url, ...(prefix === undefined ? [] : ['--prefix', prefix]), ...(only ? ['--main'] : [])];
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts a real Pulsar with its REST interface on loopback, in a directory of its own, and prints PULSAR_URL=... and PULSAR_TOKEN=...;
 # a second start finds the one that is up, a start after a stop or a kill finds its jobs, port and token again.
-#   start.sh [--owner PID] [--broker URL [--prefix PREFIX] [--main]] DIR
+#   start.sh [--owner PID] [--manager NAME] [--broker URL [--prefix PREFIX] [--main]] DIR
 # With a broker it is reached through that too; as `--main` through nothing else, and prints no PULSAR_URL.
 # With an owner it ends by itself, by its pid, once every owner that was named has gone.
 set -eu
@@ -12,11 +12,12 @@ if [ "$1" = --owner ]; then
   owner=$2
   shift 2
 fi
-broker= prefix= program=pulsar-serve
+broker= prefix= manager=_default_ program=pulsar-serve
 while :; do
   case $1 in
     --broker) broker=$2 && shift 2 ;;
     --prefix) prefix=$2 && shift 2 ;;
+    --manager) manager=$2 && shift 2 ;;
     --main) program=pulsar-main && shift ;;
     *) break ;;
   esac
@@ -36,7 +37,9 @@ ready() { # PORT
 
 # Somebody waits for jobs at the broker.
 consumes() {
-  "$bin/python" - "$broker" "${prefix:-pulsar_}_setup" 9>&- <<'PY' >/dev/null 2>&1
+  keys=pulsar_
+  [ "$manager" = _default_ ] || keys=pulsar_${manager}_
+  "$bin/python" - "$broker" "${prefix:-$keys}_setup" 9>&- <<'PY' >/dev/null 2>&1
 import sys, kombu
 with kombu.Connection(sys.argv[1], connect_timeout=2) as connection:
     sys.exit(0 if connection.default_channel.queue_declare(sys.argv[2], passive=True).consumer_count > 0 else 1)
@@ -45,7 +48,7 @@ PY
 
 # Until Pulsar has loaded, it takes connections and does not answer.
 serves() { # PORT
-  "$bin/python" - "http://127.0.0.1:$1/healthz?private_token=$token" 9>&- <<'PY' >/dev/null 2>&1
+  "$bin/python" - "http://127.0.0.1:$1/managers/$manager/healthz?private_token=$token" 9>&- <<'PY' >/dev/null 2>&1
 import sys, urllib.request
 urllib.request.urlopen(sys.argv[1], timeout=2).read()
 PY
@@ -59,7 +62,7 @@ private_token: $token
 conda_auto_init: false
 conda_auto_install: false
 managers:
-  _default_: {type: queued_python, num_concurrent_jobs: 4}
+  $manager: {type: queued_python, num_concurrent_jobs: 4}
 YML
   [ -z "$broker" ] || echo "message_queue_url: $broker" >>"$dir/app.yml"
   [ -z "$prefix" ] || echo "amqp_key_prefix: $prefix" >>"$dir/app.yml"

@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { TesTask } from '../../../src/task/tes';
 import { startFileServer } from '../../contract/http-file-server';
 import type { FileServer } from '../../contract/http-file-server';
 import { cacheDirectory, describeEngine, runScript } from '../engines';
 import type { Engine } from '../engines';
 import { filesHolding } from '../leftovers';
-import { endNow, processesNaming, startServer } from '../server';
+import { builtProgram, endNow, processesNaming, startServer } from '../server';
 import type { RunningServer } from '../server';
 import { eventually } from '../tes-client';
 import { OwnPulsar } from './pulsar';
@@ -66,8 +66,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       mkdirSync(join(shared, 'tree', 'below'), { recursive: true });
       writeFileSync(join(shared, 'tree', 'below', 'leaf'), 'leaf\n');
       files = await startFileServer(directory);
-      const main = process.env['TES_GATEWAY_MAIN'] ?? (await runScript('build-server.sh', []));
-      stagerProgram = join(dirname(main), 'stager.main.js');
+      stagerProgram = await builtProgram('stager.main.js');
       const stager = [process.execPath, stagerProgram];
       const boxed =
         name === 'podman'

@@ -1,5 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeCertificates } from '../certificates';
+import type { Certificates } from '../certificates';
 import { cacheDirectory, runScript } from '../engines';
 import { endNow } from '../server';
 
@@ -10,17 +12,25 @@ const jestProcess = process.send === undefined ? process.pid : process.ppid;
 
 /** A broker of one's own, to be killed, stopped and started again. Port and queues outlive its end. */
 export class OwnRabbit {
-  static async start(): Promise<OwnRabbit> {
+  /** With `tls` it takes TLS too, by a certificate of an authority that nobody knows. */
+  static async start({ tls = false } = {}): Promise<OwnRabbit> {
     const below = join(cacheDirectory, 'rabbitmq');
     mkdirSync(below, { recursive: true });
-    const rabbit = new OwnRabbit(mkdtempSync(join(below, 'own-')));
+    const directory = mkdtempSync(join(below, 'own-'));
+    if (tls) mkdirSync(join(directory, 'tls'));
+    const rabbit = new OwnRabbit(directory, tls ? makeCertificates(join(directory, 'tls')) : undefined);
     await rabbit.startAgain();
     return rabbit;
   }
 
   url = '';
+  /** Over TLS; empty without it. */
+  tlsUrl = '';
 
-  private constructor(readonly directory: string) {}
+  private constructor(
+    readonly directory: string,
+    readonly certificates: Certificates | undefined,
+  ) {}
 
   get pid(): number {
     return Number(readFileSync(join(this.directory, 'rabbit.pid'), 'utf8'));
@@ -31,8 +41,14 @@ export class OwnRabbit {
   }
 
   async startAgain(): Promise<void> {
-    const answer = await runScript('rabbitmq/start.sh', ['--owner', String(jestProcess), this.directory]);
+    const answer = await runScript('rabbitmq/start.sh', [
+      '--owner',
+      String(jestProcess),
+      ...(this.certificates ? ['--tls'] : []),
+      this.directory,
+    ]);
     this.url = /^AMQP_URL=(.*)$/m.exec(answer)?.[1] ?? '';
+    this.tlsUrl = /^AMQPS_URL=(.*)$/m.exec(answer)?.[1] ?? '';
   }
 
   async stop(): Promise<void> {

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Starts a real RabbitMQ on loopback, as the user who calls, in a directory of its own, and prints AMQP_URL=...; a second start finds the one
 # that is up, a start after a stop or a kill finds its queues and port again.
-#   start.sh [--owner PID] DIR
+#   start.sh [--owner PID] [--tls] DIR
+# With --tls it takes TLS too, by the certificates in DIR/tls (ca.pem, server.crt, server.key), and prints AMQPS_URL=...
 # It has a port mapper (epmd) of its own, which ends with it. With an owner it ends by itself, by its pid, once every owner that was named has gone.
 set -eu
 . "$(dirname "$0")/../common.sh"
@@ -11,6 +12,11 @@ if [ "$1" = --owner ]; then
   owner=$2
   shift 2
 fi
+tls=
+if [ "$1" = --tls ]; then
+  tls=yes
+  shift
+fi
 case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 
 mkdir -p "$dir/owners" "$dir/mnesia" "$dir/logs"
@@ -18,14 +24,20 @@ exec 9>"$dir/lock"
 flock 9
 [ -z "$owner" ] || : >"$dir/owners/$owner"
 
-
-start() { # PORT: of the broker; the two after it are for its own use
+start() { # PORT: of the broker; the three after it are for its own use and for TLS
   echo '[].' >"$dir/enabled_plugins"
   cat >"$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$1
 disk_free_limit.absolute = 50MB
 vm_memory_high_watermark.absolute = 512MB
 log.console = true
+CONF
+  [ -z "$tls" ] || cat >>"$dir/rabbitmq.conf" <<CONF
+listeners.ssl.1 = 127.0.0.1:$(($1 + 3))
+ssl_options.cacertfile = $dir/tls/ca.pem
+ssl_options.certfile = $dir/tls/server.crt
+ssl_options.keyfile = $dir/tls/server.key
+ssl_options.verify = verify_none
 CONF
   # A node name that resolves everywhere: with another one it fails after a minute, and says that all is well.
   (
@@ -72,3 +84,4 @@ if ! running "$(cat "$dir/rabbit.pid" 2>/dev/null)"; then
 fi
 [ -z "$owner" ] || watch_owners rabbitmq
 echo "AMQP_URL=amqp://guest:guest@127.0.0.1:$(cat "$dir/port")"
+[ -z "$tls" ] || echo "AMQPS_URL=amqps://guest:guest@127.0.0.1:$(($(cat "$dir/port") + 3))"
