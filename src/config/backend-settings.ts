@@ -102,7 +102,7 @@ const pulsar: Checks = {
   staging: (value) => must(value === 'gateway' || value === 'worker', 'gateway or worker'),
   stager: (value) =>
     must(
-      Array.isArray(value) && value.length > 0 && value.every((word) => isText(word) && word !== '' && !word.includes('\0')),
+      Array.isArray(value) && value.length > 0 && value.every((word) => isText(word) && word !== ''),
       'a list of words, such as [tes-gateway-stager]',
     ),
   stager_image: (value) => must(isText(value) && /^[A-Za-z0-9][^\s\0]*$/.test(value), 'the reference of an image'),

@@ -25,17 +25,17 @@ export class AwayRules {
     const { whenAway } = this.backends.placement(backend.name);
     if (whenAway.kind !== 'move') return whenAway;
     // Only from a backend that is known to be away: its return is when the jobs that stayed behind are ended.
-    if (!isAway || !this.couldGoElsewhere(task, backend)) return WAIT;
+    if (!isAway || !this.couldGoElsewhere(task)) return WAIT;
     return { ...whenAway, mayHaveStarted: mayHaveStarted(task, backend) };
   }
 
   /** Another backend is there, healthy, takes new tasks, and could take this one once it has room. */
-  private couldGoElsewhere({ needs }: TaskRecord, from: ExecutionBackend): boolean {
+  private couldGoElsewhere({ needs }: TaskRecord): boolean {
     return this.backends.all.some((backend) => {
+      // Not the one it is on, which is away.
       const { name } = backend;
       const capabilities = backend.capabilities();
       return (
-        name !== from.name &&
         !capabilities.draining &&
         this.monitor.health(name).ok &&
         mismatch(needs, { name, capabilities, placement: this.backends.placement(name) }) === undefined &&

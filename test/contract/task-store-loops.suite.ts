@@ -171,6 +171,22 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       expect(await store.claimDue({ ...query, backends: [], boundBackends: [], steps: ['run', 'stage-out'] })).toEqual([]);
     });
 
+    it('takes what is due of several steps and backends, and of none, in one call', async () => {
+      const now = store.now();
+      const due = [
+        assignedTask(now - 3, { step: 'stage-out' }),
+        assignedTask(now - 4, { backend: 'other' }),
+        without(assignedTask(now - 2), 'backend'),
+        assignedTask(now - 1, { backend: 'bound', boundTo: 'gateway-1' }),
+        assignedTask(now - 5),
+      ];
+      await insertAll(store, [...due, assignedTask(now + 60_000, { step: 'stage-out', backend: 'other' })]);
+      const query: ClaimQuery = { ...CLAIM, backends: ['local', 'other'], boundBackends: ['bound'], steps: ['run', 'stage-out'] };
+      expect(await store.nextDue(query)).toBe(now - 5);
+      expect(ids(await store.claimDue(query))).toEqual([4, 1, 0, 2, 3].map((at) => due[at]?.id));
+      expect(await store.claimDue(query)).toEqual([]);
+    });
+
     it('does nothing without steps', async () => {
       await insertAll(store, [assignedTask(store.now())]);
       expect(await store.claimDue({ ...CLAIM, steps: [] })).toEqual([]);
@@ -189,6 +205,12 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       ]);
       expect(await store.nextDue(CLAIM)).toBe(now + 9000);
       expect(await store.nextDue({ ...CLAIM, steps: ['run', 'stage-in'] })).toBe(now + 7000);
+      // What is another instance's is not waited for.
+      await insertAll(store, [
+        assignedTask(now + 2000, { backend: 'bound', boundTo: 'gateway-2' }),
+        assignedTask(now + 5000, { backend: 'bound', boundTo: 'gateway-1' }),
+      ]);
+      expect(await store.nextDue({ ...CLAIM, boundBackends: ['bound'] })).toBe(now + 5000);
     });
 
     it('moves with a claim, a renewal and an update', async () => {

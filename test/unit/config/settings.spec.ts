@@ -119,6 +119,7 @@ describe('settings', () => {
     ['backends', '[{type: pulsar, url: "ftp://h", runtime: podman}]', 'entry 0: url must be the http or https address of a Pulsar server'],
     ['backends', '[{type: pulsar, url: "http://h?private_token=x", runtime: podman}]', 'entry 0: url must be the http or https address'],
     ['backends', '[{type: pulsar, url: "http://h"}]', 'entry 0: runtime is missing'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: ["a\\0b"]}]', 'entry 0: stager must be a list of words'],
     [
       'backends',
       '[{type: pulsar, url: "http://h", runtime: auto}]',

@@ -166,16 +166,19 @@ describe('a backend that goes away', () => {
 });
 
 describe('what a task does whose backend did not answer', () => {
-  const [north, south] = new Servers()
-    .scripts()
-    .map((script, index) => new ScriptedBackend(undefined, script, index ? 'scripted1' : 'scripted'));
-  const backends = new BackendRegistry(
-    [north, south].flatMap((one) => one ?? []),
-    new Map(Object.entries(placements(MOVE))),
-  );
+  /** With changes to what the north and the south can do. */
+  const registry = (...changes: readonly Script['capabilities'][]): BackendRegistry =>
+    new BackendRegistry(
+      new Servers().scripts().map((script, at) => {
+        const capabilities = { ...script.capabilities, ...changes[at] };
+        return new ScriptedBackend(undefined, { ...script, capabilities }, at ? 'scripted1' : 'scripted');
+      }),
+      new Map(Object.entries(placements(MOVE))),
+    );
   const away = new BackendError('away', { retryable: true, unavailable: true });
   const prepared: Handle = { backend: 'scripted', version: 1, step: 'prepared', data: {} };
-  const rule = (changes: Partial<TaskRecord>, error: unknown = away, ok = (name: string): boolean => name === 'scripted1') =>
+  const isSouth = (name: string): boolean => name === 'scripted1';
+  const rule = (changes: Partial<TaskRecord>, error: unknown = away, ok = isSouth, backends = registry()) =>
     new AwayRules(backends, { health: (name) => ({ ok: ok(name), detail: '', since: 0 }) }).ruleFor(
       queuedTask({ attempt: 1, backend: 'scripted', ...changes }),
       error,
@@ -189,6 +192,19 @@ describe('what a task does whose backend did not answer', () => {
     ['later', { step: 'run', handle: { ...prepared, step: 'submitted' } }, true],
   ])('its job may have started %s: %#', (_when, changes, mayHaveStarted) => {
     expect(rule(changes)).toEqual({ kind: 'move', afterMs: 80, mayHaveStarted });
+  });
+
+  it('its job may have started whenever the worker brings the inputs', () => {
+    const changes = { step: 'stage-in', handle: prepared, needs: { ...NEEDS, hasInputs: true } } as const;
+    expect(rule(changes, away, isSouth, registry({ staging: 'worker' }))).toMatchObject({ kind: 'move', mayHaveStarted: true });
+  });
+
+  it.each<[string, Script['capabilities'], TaskRecord['needs']]>([
+    ['takes no new tasks', { draining: true }, NEEDS],
+    ['has too little memory in all', {}, { ...NEEDS, ramGb: 9 }],
+    ['has too few CPUs in all', {}, { ...NEEDS, cpuCores: 3 }],
+  ])('it stays where the other one %s', (_why, capabilities, needs) => {
+    expect(rule({ step: 'run', needs }, away, isSouth, registry({}, capabilities))).toEqual({ kind: 'wait' });
   });
 
   it('it stays while its backend is not known to be away, or the others are too', () => {

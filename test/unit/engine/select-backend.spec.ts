@@ -46,7 +46,9 @@ describe('the choice of a backend', () => {
         'backend plain: the task asks for label site=north, it has none',
       ],
     });
-    expect(select({ labels: { constructor: 'x' } }, plain)).toMatchObject({ kind: 'wait' });
+    expect(select({ labels: { constructor: 'x' } }, plain)).toMatchObject({
+      reasons: ['no backend can take this task', 'backend plain: the task asks for label constructor=x, it has none'],
+    });
     expect(select({ strict: true, parameterKeys: ['label.site'], labels: { site: 'north' } }, north)).toMatchObject({ kind: 'chosen' });
   });
 

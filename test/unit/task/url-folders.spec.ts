@@ -19,6 +19,10 @@ describe('the folders that a task uses', () => {
     expect(urlFolders([directory, wildcard, { ...file('s3://b/x/y'), content: 'text' }])).toEqual(['s3://b/in/', 's3://b/out/']);
   });
 
+  it('never hold what may be a password, however the URL is read', () => {
+    expect(urlFolders([file('http://u\\@/u:secret@host/a/b')]).join()).not.toContain('secret');
+  });
+
   it('leaves out what lies inside another one', () => {
     expect(urlFolders(['s3://b/a/b/1', 's3://b/a/2', 's3://b/ab/3'].map(file))).toEqual(['s3://b/a/', 's3://b/ab/']);
   });
