@@ -1,6 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
+import type { Observation } from '../../src/task/observation';
 import type { Handle } from '../../src/task/task-record';
 import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
@@ -27,11 +28,22 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
     };
     const shellJob = (script: string, needs: Partial<Job['needs']> = {}): Job =>
       driver.job({ executors: [{ command: ['/bin/sh', '-c', script] }], volumes: ['/work'] }, needs);
-    const startedAndReady = async (script: string): Promise<{ job: Job; handle: Handle }> => {
+    const startedAndReady = async (script: string, by = driver): Promise<{ job: Job; handle: Handle }> => {
       const job = shellJob(script);
-      const handle = await driver.start(job);
-      await driver.untilPrinted(job, handle, 'ready');
+      const handle = await by.start(job);
+      await by.untilPrinted(job, handle, 'ready');
       return { job, handle };
+    };
+    /** How a program ends that is cancelled by a backend with time for it. */
+    const endOfAsked = async (script: string): Promise<Observation['executors'][number] | undefined> => {
+      const patient = new JobDriver(underTest().makePatient(workDir), underTest().images);
+      await patient.backend.start(never);
+      try {
+        const { job, handle } = await startedAndReady(script, patient);
+        return (await patient.backend.cancel(job.name, handle, never))?.executors[0];
+      } finally {
+        await patient.cleanAll();
+      }
     };
     const shellOf = async (job: Job): Promise<number> =>
       Number((await fs.readFile(join(underTest().workspaceOf(workDir, job.name), 'started'), 'utf8')).split(' ')[0]);
@@ -94,22 +106,15 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
     });
 
     it('gives a program the time to end by itself', async () => {
-      const { job, handle } = await startedAndReady('trap "echo bye; exit 9" TERM; echo ready; while :; do sleep 0.1; done');
-      const patient = underTest().makePatient(workDir);
-      await patient.start(never);
-      const observation = await patient.cancel(job.name, handle, never);
-      expect(observation?.executors[0]).toMatchObject({ exitCode: 9, stdout: { text: 'ready\nbye\n' } });
+      const executor = await endOfAsked('trap "echo bye; exit 9" TERM; echo ready; while :; do sleep 0.1; done');
+      expect(executor).toMatchObject({ exitCode: 9, stdout: { text: 'ready\nbye\n' } });
     });
 
     it('asks a program to end once, whatever stands between it and the program', async () => {
-      const { job, handle } = await startedAndReady(
+      const script =
         'asked=0; turns=0; trap "asked=\\$((asked + 1))" TERM; echo ready; ' +
-          'until [ $turns -ge 10 ]; do sleep 0.1; [ $asked -eq 0 ] || turns=$((turns + 1)); done; exit $asked',
-      );
-      const patient = underTest().makePatient(workDir);
-      await patient.start(never);
-      const observation = await patient.cancel(job.name, handle, never);
-      expect(observation?.executors[0]).toMatchObject({ exitCode: 1 });
+        'until [ $turns -ge 10 ]; do sleep 0.1; [ $asked -eq 0 ] || turns=$((turns + 1)); done; exit $asked';
+      expect(await endOfAsked(script)).toMatchObject({ exitCode: 1 });
     });
 
     it('cancels in every phase, and starts nothing under the name afterwards', async () => {
