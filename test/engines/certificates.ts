@@ -5,9 +5,7 @@ import { join } from 'node:path';
 export interface Certificates {
   /** Of the authority, which nobody knows. */
   readonly authority: string;
-  /** Of a server on loopback: its certificate, its key, and both in one file. */
-  readonly certificate: string;
-  readonly key: string;
+  /** The certificate and key of a server on loopback in one file; beside it lie `server.crt` and `server.key`. */
   readonly both: string;
 }
 
@@ -19,12 +17,7 @@ export function makeCertificates(directory: string): Certificates {
   openssl(`req ${newKey} -keyout server.key -out server.csr -subj /CN=127.0.0.1`);
   writeFileSync(join(directory, 'names'), 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
   openssl('x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.crt');
-  const [authority, certificate, key, both] = ['ca.pem', 'server.crt', 'server.key', 'server.pem'].map((name) => join(directory, name)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
-  writeFileSync(both, readFileSync(certificate, 'utf8') + readFileSync(key, 'utf8'));
-  return { authority, certificate, key, both };
+  const both = join(directory, 'server.pem');
+  writeFileSync(both, ['server.crt', 'server.key'].map((name) => readFileSync(join(directory, name), 'utf8')).join(''));
+  return { authority: join(directory, 'ca.pem'), both };
 }
