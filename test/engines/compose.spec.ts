@@ -60,8 +60,7 @@ describeComposed("the project's own file", () => {
   });
 
   it('carries a task out, from inline input to a file among /files', async () => {
-    const task = await gateway.ended(await gateway.create(counting('counted')));
-    expect(task.state).toBe('COMPLETE');
+    await gateway.until(await gateway.create(counting('counted')), ['COMPLETE']);
     expect(await composed.compose('exec', '-T', 'gateway', 'cat', '/files/counted.txt')).toBe('3 /in/words.txt');
   });
 
@@ -101,8 +100,7 @@ describeComposed("the project's own file", () => {
     await ready(8080);
     const ids = (await gateway.list()).tasks.map(({ id }) => id);
     expect(ids).toEqual(expect.arrayContaining([before, running]));
-    const task = await gateway.ended(running);
-    expect(task.state).toBe('COMPLETE');
+    const task = await gateway.until(running, ['COMPLETE']);
     expect(task.logs).toHaveLength(1);
   });
 
@@ -113,7 +111,7 @@ describeComposed("the project's own file", () => {
     await composed.compose('restart', 'gateway');
     await ready(8080);
     expect((await gateway.list()).tasks.map(({ id }) => id)).toEqual(listed);
-    expect((await gateway.ended(running)).state).toBe('COMPLETE');
+    await gateway.until(running, ['COMPLETE']);
     expect(await composed.docker('ps', '-q', '--filter', 'label=tes-gateway.job')).toBe('');
   });
 
@@ -126,11 +124,11 @@ describeComposed("the project's own file", () => {
     await composed.compose('kill', dead);
     const ids = [];
     for (let index = 0; index < 6; index++) ids.push(await balanced.create(counting(`balanced-${index}`)));
-    for (const id of ids) expect((await balanced.ended(id, 90_000)).state).toBe('COMPLETE');
+    for (const id of ids) await balanced.until(id, ['COMPLETE'], 90_000);
     expect((await balanced.get(lost)).state).toBe('RUNNING');
     const store = ['exec', '-T', other, 'node', '/app/dist/store.main.js'];
     expect(await composed.compose(...store, 'gone', '--force', holder)).toContain(`1 tasks do not wait for ${holder} any more`);
-    expect((await balanced.ended(lost, 90_000)).state).toBe('COMPLETE');
+    await balanced.until(lost, ['COMPLETE'], 90_000);
     await composed.compose(...store, 'export', '--finished', '/files/tasks.jsonl');
     expect(await composed.compose('exec', '-T', other, 'cat', '/files/tasks.jsonl')).toContain(lost);
     await composed.compose('start', dead);

@@ -156,7 +156,7 @@ for (const name of ENGINE_NAMES) {
       );
       expect(strange.flat()).toEqual([]);
       witness.release('argv');
-      expect((await server.client.ended(id)).state).toBe('COMPLETE');
+      await server.client.until(id, ['COMPLETE']);
       expect(readFileSync(join(server.files, 'argv'), 'utf8').split('\0').slice(0, -1)).toEqual(command.slice(4));
     }, 180_000);
 

@@ -72,12 +72,12 @@ for (const name of ['bubblewrap', 'podman'] as const) {
         await witness.seen('hit', 'ending-end');
         await server.start();
 
-        expect((await client.ended(ending)).state).toBe('COMPLETE');
+        await client.until(ending, ['COMPLETE']);
         expect(result('ending')).toBe('through ending');
-        expect((await client.ended(stubborn)).state).toBe('CANCELED');
+        await client.until(stubborn, ['CANCELED']);
         expect((await client.until(running, ['RUNNING'])).state).toBe('RUNNING');
         for (const label of ['input', 'running', 'staging', 'queued-1', 'queued-2']) witness.release(label);
-        for (const id of [running, staging, ...queued]) expect((await client.ended(id)).state).toBe('COMPLETE');
+        for (const id of [running, staging, ...queued]) await client.until(id, ['COMPLETE']);
         expect(['running', 'staging', 'queued-1', 'queued-2'].map(result)).toEqual(
           ['running', 'staging', 'queued-1', 'queued-2'].map((label) => `through ${label}`),
         );
@@ -111,7 +111,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       witness.release('left-alone');
       await witness.seen('hit', 'left-alone-end');
       await server.start();
-      expect((await client.ended(id)).state).toBe('COMPLETE');
+      await client.until(id, ['COMPLETE']);
       expect(witness.starts('left-alone')).toBe(1);
     }, 120_000);
 
@@ -129,7 +129,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       await creating;
       expect(ids.length).toBeGreaterThanOrEqual(15);
       await server.start();
-      for (const id of ids) expect((await client.ended(id)).state).toBe('COMPLETE');
+      for (const id of ids) await client.until(id, ['COMPLETE']);
       await nothingIsLeft(server, engine(), ids);
     }, 180_000);
   });

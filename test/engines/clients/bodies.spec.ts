@@ -33,8 +33,7 @@ for (const name of ['podman', 'bubblewrap'] as const) {
 
     it('brings Nextflow its outputs: hidden files, wildcards with braces and **, a directory declared as FILE, nothing for an optional one', async () => {
       const dir = directory('nextflow', bodies.nextflowScripts(join(server.files, 'nextflow')));
-      const task = await server.client.ended(await server.client.create(bodies.nextflow(image, dir)));
-      expect(task.state).toBe('COMPLETE');
+      const task = await server.client.until(await server.client.create(bodies.nextflow(image, dir)), ['COMPLETE']);
       expect(task.logs?.[0]?.logs?.[0]?.exit_code).toBe(0);
       expect(text(dir, '.exitcode')).toBe('0');
       expect(text(dir, '.command.out')).toBe('tool\n');
@@ -50,8 +49,7 @@ for (const name of ['podman', 'bubblewrap'] as const) {
     it('brings Nextflow .exitcode and .command.err after its command failed', async () => {
       const dir = join(server.files, 'nextflow-fails');
       directory('nextflow-fails', { ...bodies.nextflowScripts(dir), '.command.sh': 'echo wrong >&2; exit 9' });
-      const task = await server.client.ended(await server.client.create(bodies.nextflow(image, dir)));
-      expect(task.state).toBe('EXECUTOR_ERROR');
+      const task = await server.client.until(await server.client.create(bodies.nextflow(image, dir)), ['EXECUTOR_ERROR']);
       expect(task.logs?.[0]?.logs?.[0]?.exit_code).toBe(9);
       expect(text(dir, '.exitcode')).toBe('9');
       expect(text(dir, '.command.err')).toBe('wrong\n');
@@ -59,8 +57,7 @@ for (const name of ['podman', 'bubblewrap'] as const) {
 
     it('brings Cromwell rc, streams, script and glob directory, and no null tag', async () => {
       const dir = directory('cromwell', { script: bodies.cromwellScript, 'in.txt': 'given\n' });
-      const task = await server.client.ended(await server.client.create(bodies.cromwell(image, dir)));
-      expect(task.state).toBe('COMPLETE');
+      const task = await server.client.until(await server.client.create(bodies.cromwell(image, dir)), ['COMPLETE']);
       expect(task.tags).toEqual({ workflow_id: '7f2b', root_workflow_id: '7f2b' });
       expect(text(dir, 'out/rc')).toBe('0\n');
       expect(text(dir, 'out/stdout')).toBe('given\n');
@@ -71,8 +68,7 @@ for (const name of ['podman', 'bubblewrap'] as const) {
     }, 120_000);
 
     it("shares Pulsar's volume between its three executors", async () => {
-      const task = await server.client.ended(await server.client.create(bodies.pulsar(image)));
-      expect(task.state).toBe('COMPLETE');
+      const task = await server.client.until(await server.client.create(bodies.pulsar(image)), ['COMPLETE']);
       expect(task.logs?.[0]?.logs?.map((log) => [log.exit_code, log.stdout ?? ''])).toEqual([
         [0, ''],
         [0, 'made\n'],
@@ -87,8 +83,7 @@ for (const name of ['podman', 'bubblewrap'] as const) {
 
     it('gives cwl-tes its whole working directory with the streams in it', async () => {
       const dir = directory('cwl', { 'in.txt': 'standard input\n' });
-      const task = await server.client.ended(await server.client.create(bodies.cwlTes(image, dir)));
-      expect(task.state).toBe('COMPLETE');
+      await server.client.until(await server.client.create(bodies.cwlTes(image, dir)), ['COMPLETE']);
       expect(text(dir, 'out/stdout.txt')).toBe('standard input\n');
       expect(text(dir, 'out/stderr.txt')).toBe('');
       expect(text(dir, 'out/made.txt')).toBe('literal');
@@ -102,7 +97,7 @@ for (const name of ['podman', 'bubblewrap'] as const) {
     it('lets the web component cancel by DELETE', async () => {
       const id = await server.client.create({ executors: [{ image, command: ['sleep', '600'] }] });
       await server.client.json('DELETE', `/tasks/${id}:cancel`);
-      expect((await server.client.ended(id)).state).toBe('CANCELED');
+      await server.client.until(id, ['CANCELED']);
     }, 120_000);
 
     it("finds crankshaft's tasks by their tag in pages of 2047", async () => {

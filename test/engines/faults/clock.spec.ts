@@ -65,7 +65,7 @@ describeEngine('bubblewrap', 'a wall clock that is set', (engine) => {
       expect((await client.until(before, ['RUNNING'])).state).toBe('RUNNING');
       expect((await client.list('view=MINIMAL')).tasks.map((found) => found.id).sort()).toEqual([before, after].sort());
       for (const label of ['before', 'after']) witness.release(label);
-      for (const id of [before, after]) expect((await client.ended(id)).state).toBe('COMPLETE');
+      for (const id of [before, after]) await client.until(id, ['COMPLETE']);
       for (const label of ['before', 'after']) expect(witness.starts(label)).toBe(1);
       await nothingIsLeft(server, engine(), [before, after]);
     },

@@ -37,10 +37,9 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
     );
     expect(['EXECUTOR_ERROR', 'SYSTEM_ERROR']).toContain(greedy.state);
     expect(JSON.stringify(greedy.logs)).toMatch(/disk of the workspaces/);
-    const next = await client.ended(
-      await client.create(task('echo small > /out/x', { outputs: [{ url: join(files, 'x'), path: '/out/x' }] })),
-    );
-    expect(next.state).toBe('COMPLETE');
+    await client.until(await client.create(task('echo small > /out/x', { outputs: [{ url: join(files, 'x'), path: '/out/x' }] })), [
+      'COMPLETE',
+    ]);
   }, 120_000);
 
   it('of the work directory fails an input that does not fit, and says so', async () => {
@@ -51,10 +50,11 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
     });
     const { client, files } = server;
     writeFileSync(join(files, 'large'), Buffer.alloc(100_000_000));
-    const ended = await client.ended(await client.create(task('true', { inputs: [{ url: join(files, 'large'), path: '/in/large' }] })));
-    expect(ended.state).toBe('SYSTEM_ERROR');
+    const ended = await client.until(await client.create(task('true', { inputs: [{ url: join(files, 'large'), path: '/in/large' }] })), [
+      'SYSTEM_ERROR',
+    ]);
     expect(JSON.stringify(ended.logs)).toMatch(/space|disk/i);
-    expect((await client.ended(await client.create(task('true')))).state).toBe('COMPLETE');
+    await client.until(await client.create(task('true')), ['COMPLETE']);
   }, 120_000);
 
   it('of the data directory refuses creates with 507, answers GET, and takes creates again when there is room', async () => {
@@ -76,7 +76,7 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
     expect((await client.get(id)).state).toBe('COMPLETE');
     rmSync(join(mount, 'filler'));
     const again = await eventually('a create to be taken', () => client.create(task('true')));
-    expect((await client.ended(again)).state).toBe('COMPLETE');
+    await client.until(again, ['COMPLETE']);
   }, 120_000);
 
   it('of the data directory, without a reserve, loses no acknowledged task and refuses the others', async () => {
@@ -98,6 +98,6 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
     for (const id of ids) expect((await client.get(id, 'MINIMAL')).id).toBe(id);
     rmSync(join(mount, 'filler'));
     ids.push(await eventually('a create to be taken', () => client.create(task('true'))));
-    for (const id of ids) expect((await client.ended(id)).state).toBe('COMPLETE');
+    for (const id of ids) await client.until(id, ['COMPLETE']);
   }, 120_000);
 });

@@ -66,7 +66,7 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     for (const socket of sockets) socket.destroy();
     const after = await eventually('a create to be answered', () => client.create(task('after')));
     for (const label of ['during', 'after']) witness.release(label);
-    for (const id of [before, during, after]) expect((await client.ended(id)).state).toBe('COMPLETE');
+    for (const id of [before, during, after]) await client.until(id, ['COMPLETE']);
     for (const label of ['before', 'during', 'after']) expect(witness.starts(label)).toBe(1);
     await nothingIsLeft(server, engine(), [before, during, after]);
   }, 120_000);
@@ -87,7 +87,7 @@ describeEngine('bubblewrap', 'a server process in trouble', (engine) => {
     await new Promise((resolve) => setTimeout(resolve, 5000));
     process.kill(server.pid, 'SIGCONT');
     expect((await asked).id).toBe(running);
-    for (const id of [staging, running]) expect((await client.ended(id)).state).toBe('COMPLETE');
+    for (const id of [staging, running]) await client.until(id, ['COMPLETE']);
     expect(witness.count('slow', 'input')).toBe(downloads);
     for (const label of ['staging', 'running']) expect(witness.starts(label)).toBe(1);
     await nothingIsLeft(server, engine(), [staging, running]);

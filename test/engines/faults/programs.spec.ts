@@ -32,8 +32,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
         const id = await create('cd /out; i=0; while [ $i -lt 10000 ]; do echo $i > f$i; i=$((i + 1)); done', {
           outputs: [{ url: join(server.files, 'many'), path: '/out', type: 'DIRECTORY' }],
         });
-        const task = await server.client.ended(id, 180_000);
-        expect(task.state).toBe('COMPLETE');
+        const task = await server.client.until(id, ['COMPLETE'], 180_000);
         expect(task.logs?.at(-1)?.outputs?.length).toBe(10_000);
         expect(readdirSync(join(server.files, 'many')).length).toBe(10_000);
         expect(readFileSync(join(server.files, 'many', 'f9999'), 'utf8')).toBe('9999\n');
@@ -42,8 +41,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
 
       it('ends a program that writes 5 GB to stdout with its last bytes as the tail, in bounded memory', async () => {
         const id = await create('head -c 5368709120 /dev/zero; echo the end');
-        const task = await server.client.ended(id, 280_000);
-        expect(task.state).toBe('COMPLETE');
+        const task = await server.client.until(id, ['COMPLETE'], 280_000);
         expect(task.logs?.at(-1)?.logs?.at(-1)?.stdout?.endsWith('the end\n')).toBe(true);
         expect(task.logs?.at(-1)?.logs?.at(-1)?.stdout?.length).toBeLessThanOrEqual(64 * 1024);
         const residentKib = Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]);
@@ -56,7 +54,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       const id = await create(`trap '' TERM INT HUP; ${witness.visit('hit', 'stubborn')}; while :; do sleep 1; done`);
       await witness.seen('hit', 'stubborn');
       await server.client.cancel(id);
-      expect((await server.client.ended(id)).state).toBe('CANCELED');
+      await server.client.until(id, ['CANCELED']);
       await nothingIsLeft(server, engine(), [id]);
     }, 120_000);
 
@@ -73,7 +71,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       const id = await create(`${forks}; ${witness.visit('hit', 'forked')}; exec sleep 600`);
       await witness.seen('hit', 'forked');
       await server.client.cancel(id);
-      expect((await server.client.ended(id)).state).toBe('CANCELED');
+      await server.client.until(id, ['CANCELED']);
       await nothingIsLeft(server, engine(), [id]);
     }, 120_000);
   });

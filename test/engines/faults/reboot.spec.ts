@@ -120,7 +120,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
         for (const label of ['one', 'two'])
           await eventually(`a second start of ${label}`, () => (witness.starts(label) === 2 ? true : undefined));
         for (const label of ['one', 'two']) witness.release(label);
-        for (const id of ids) expect((await client.ended(id)).state).toBe('COMPLETE');
+        for (const id of ids) await client.until(id, ['COMPLETE']);
         for (const label of ['one', 'two']) {
           expect(readFileSync(join(server.files, label), 'utf8')).toBe(`through ${label}`);
           expect(witness.starts(label)).toBe(2);
@@ -143,7 +143,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       await client.cancel(id);
       await powerOff();
       await boot(SECOND_BOOT, foreign);
-      expect((await client.ended(id)).state).toBe('CANCELED');
+      await client.until(id, ['CANCELED']);
       expect(foreigners()).toHaveLength(foreign);
     }, 120_000);
   });

@@ -33,7 +33,7 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     await second.start({ ready: false });
     expect(await second.exit()).not.toBe(0);
     expect(second.log()).toContain('in use');
-    expect((await server.client.ended(await server.client.create(task))).state).toBe('COMPLETE');
+    await server.client.until(await server.client.create(task), ['COMPLETE']);
   }, 120_000);
 
   it('is refused at start and left as it is when it is damaged', async () => {
@@ -88,6 +88,6 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     for (let index = 0; index < 20; index += 1) expect((await server.client.get(id)).state).toBe('COMPLETE');
     other.exec('ROLLBACK');
     other.close();
-    expect((await server.client.ended(await created)).state).toBe('COMPLETE');
+    await server.client.until(await created, ['COMPLETE']);
   }, 120_000);
 });

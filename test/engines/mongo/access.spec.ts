@@ -82,7 +82,7 @@ describeMongo('a database that takes only TLS and known users', () => {
   it("is used with user, password, authSource and an authority of one's own; none of it is in a log, an answer or a command's output", async () => {
     const running = await prepare({});
     await running.start();
-    expect((await running.client.ended(await running.client.create(TASK))).state).toBe('COMPLETE');
+    await running.client.until(await running.client.create(TASK), ['COMPLETE']);
     const told = await Promise.all(
       ['/readyz', '/metrics', '/ga4gh/tes/v1/service-info', '/ext/v1/backends'].map(async (path) =>
         (await fetch(`${running.url}${path}`)).text(),

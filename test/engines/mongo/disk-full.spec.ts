@@ -51,7 +51,7 @@ describeMongo('a full disk under the database', () => {
     // A mongod whose journal found no room has ended.
     await mongod.startAgain();
     await eventually('the gateway to be ready', async () => ((await fetch(`${server.url}/readyz`)).ok ? true : undefined), 120_000);
-    for (const id of acknowledged) expect((await server.client.ended(id, 120_000)).state).toBe('COMPLETE');
-    expect((await server.client.ended(await server.client.create(task('last')), 60_000)).state).toBe('COMPLETE');
+    for (const id of acknowledged) await server.client.until(id, ['COMPLETE'], 120_000);
+    await server.client.until(await server.client.create(task('last')), ['COMPLETE'], 60_000);
   }, 400_000);
 });

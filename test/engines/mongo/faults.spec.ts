@@ -90,7 +90,7 @@ describeMongo('faults of the database under a gateway', () => {
     await eventually('two tries', () => (running.log().match(/MongoDB is not reached.*tried again in/g)?.length ?? 0) >= 2 || undefined);
     await mongod.startAgain();
     await ready(running);
-    expect((await running.client.ended(await running.client.create(task()))).state).toBe('COMPLETE');
+    await running.client.until(await running.client.create(task()), ['COMPLETE']);
   }, 240_000);
 
   it('killed under load and started again: no acknowledged task is lost, running jobs run on, and the gateway recovers by itself', async () => {
@@ -124,7 +124,7 @@ describeMongo('faults of the database under a gateway', () => {
     } finally {
       await mongod.hinder('off');
     }
-    for (const { id } of (await running.client.list()).tasks) expect((await running.client.ended(id ?? '')).state).toBe('COMPLETE');
+    for (const { id } of (await running.client.list()).tasks) await running.client.until(id ?? '', ['COMPLETE']);
   }, 240_000);
 
   it('reset connections, more often than the driver tries again: what is acknowledged is there once, what is refused is 503', async () => {
@@ -176,7 +176,7 @@ describeMongo('faults of the database under a gateway', () => {
       await mongod.hinder('off');
     }
     await ready(running);
-    expect((await running.client.ended(await running.client.create(task()), 120_000)).state).toBe('COMPLETE');
+    await running.client.until(await running.client.create(task()), ['COMPLETE'], 120_000);
   }, 240_000);
 
   describe('on the way to it', () => {

@@ -101,9 +101,9 @@ describeEngine('bubblewrap', 'the whole server with a Pulsar to which nothing bu
     const id = await server.client.create({ executors: [shell('(sleep 1001 &); sleep 1000')] });
     await server.client.until(id, ['RUNNING']);
     await server.client.cancel(id);
-    expect((await server.client.ended(id)).state).toBe('CANCELED');
+    await server.client.until(id, ['CANCELED']);
     await nothingIsLeft(id);
-    expect((await server.client.ended(await server.client.create({ executors: [shell('true')] }))).state).toBe('COMPLETE');
+    await server.client.until(await server.client.create({ executors: [shell('true')] }), ['COMPLETE']);
   }, 120_000);
 
   it('goes on in the same attempt after a kill of the gateway', async () => {

@@ -91,7 +91,7 @@ describeEngine('bubblewrap', 'a Pulsar that answers wrongly, through the whole s
       const { waiting } = await new TesClient(server.url).json<{ waiting: readonly string[] }>('GET', `/ext/v1/tasks/${id}`);
       expect(waiting.join()).toMatch(/does not take the token|reports an error of its own/);
       await server.client.cancel(id);
-      expect((await server.client.ended(id)).state).toBe('CANCELED');
+      await server.client.until(id, ['CANCELED']);
     }
     expect(server.log()).toMatch(/does not take the token/);
     expect([server.log().includes('not-the-token'), server.log().includes(pulsar.token)]).toEqual([false, false]);

@@ -68,7 +68,7 @@ describeEngine('bubblewrap', 'two Pulsars, one of which goes away', (engine) => 
     const other = await create();
     const bound = await create({ resources: { backend_parameters: { 'label.site': 'north' } } });
     expect(backendOf(await server.client.until(other, ['RUNNING']))).toBe('south');
-    for (const id of [...onSouth, other]) expect((await server.client.ended(id)).state).toBe('COMPLETE');
+    for (const id of [...onSouth, other]) await server.client.until(id, ['COMPLETE']);
     const why = await new TesClient(server.url).json('GET', `/ext/v1/tasks/${bound}`);
     expect(JSON.stringify(why)).toContain('backend north: it is away');
     for (const id of onNorth) expect((await server.client.get(id, 'MINIMAL')).state).toBe('RUNNING');

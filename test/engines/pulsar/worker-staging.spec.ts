@@ -256,8 +256,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       );
       await server.client.until(id, ['RUNNING']);
       for (const { pid } of processesNaming([stagerProgram])) endNow(pid);
-      const task = await server.client.ended(id);
-      expect(task.state).toBe('COMPLETE');
+      const task = await server.client.until(id, ['COMPLETE']);
       expect(JSON.stringify(task.logs)).toContain('the stager on the worker ended before the outputs were stored');
       expect(readFileSync(join(directory, 'after-kill'), 'utf8')).toBe('o\n');
     });
@@ -281,7 +280,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
         await server.client.until(endless, ['RUNNING']);
         expect(containersOf(endless)).toHaveLength(2);
         await server.client.cancel(endless);
-        expect((await server.client.ended(endless)).state).toBe('CANCELED');
+        await server.client.until(endless, ['CANCELED']);
         expect(containersOf(endless)).toEqual([]);
         await nothingIsLeft();
       });
@@ -298,7 +297,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       const id = await server.client.create(on('bare', { inputs: [{ content: 'x', path: '/x' }], executors: [shell('true')] }));
       expect((await server.client.get(id, 'MINIMAL')).state).toBe('QUEUED');
       await server.client.cancel(id);
-      expect((await server.client.ended(id)).state).toBe('CANCELED');
+      await server.client.until(id, ['CANCELED']);
     });
 
     it('refuses at once a file of the worker that nobody opened to tasks', async () => {
