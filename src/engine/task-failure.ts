@@ -32,7 +32,9 @@ export class FailureHandling {
     const fields = { task: task.id, attempt: task.attempt, step: task.step, backend: task.backend, err: error };
     if (failure.bug) this.log.error('unexpected failure while carrying out a task', fields);
     else this.log.warn(failure.reason, { ...fields, err: undefined, detail: error instanceof Error ? error.message : undefined });
-    return this.decide(task, failure, undefined, failure.unavailable ? this.awayRule(task, error) : undefined);
+    if (failure.unavailable) return this.decide(task, failure, undefined, this.awayRule(task, error));
+    // A look that failed says nothing against the job, which goes on: it is looked at again while patience lasts.
+    return this.decide(task, { ...failure, unavailable: task.step === 'run' && failure.retryable });
   }
 
   /** What to do after a job that ended without its executors' fault: lost, preempted, or failed under them. */
@@ -46,7 +48,7 @@ export class FailureHandling {
     return backOff(task.attempt - 1, this.policy, this.random());
   }
 
-  private decide(task: TaskRecord, failure: Failure, observation: Observation | undefined, away?: AwayRule): TaskEvent {
+  private decide(task: TaskRecord, failure: Failure, observation?: Observation, away?: AwayRule): TaskEvent {
     const decision = decideFailure(task, failure, this.now(), this.policy, this.random(), away);
     const attempt = task.attempt;
     const withObservation = observation ? { observation } : {};

@@ -41,7 +41,7 @@ export type FailureDecision =
  * | not retryable (401, 403, 404, unknown image, bad reference) | elsewhere | fail |
  * | the backend is away, `wait` | elsewhere | defer, for ever: the job may be at its end when the backend is back |
  * | the backend is away, `move` | also `retreat` | defer for so long, then move; with a job that may have started only while attempts are left |
- * | the other side is away | elsewhere | defer while patience lasts, then as retryable |
+ * | the other side is away, or a look at a running job failed | elsewhere | defer while patience lasts, then as retryable |
  * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
  * | retryable | elsewhere | another attempt while there are some left, else fail |
  *

@@ -95,6 +95,17 @@ describe('the engine', () => {
     expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
   });
 
+  it('leaves a job alone that cannot be looked at for a moment, although its backend is there', async () => {
+    const { world } = await start({ life: () => ({ looks: 0, ending: { phase: 'succeeded' } }) });
+    const unseen = new BackendError('reports an error of its own (500)', { retryable: true });
+    const look = jest.spyOn(bench.backend, 'observe').mockRejectedValue(unseen);
+    const id = await bench.create();
+    await bench.until(id, (task) => (task.trouble?.count ?? 0) >= 5);
+    look.mockRestore();
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
+    expect(world.started).toHaveLength(1);
+  });
+
   it('finds the job it made when the answer to the submit was lost', async () => {
     let lose = true;
     const { world } = await start({
