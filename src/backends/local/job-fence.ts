@@ -40,11 +40,6 @@ export class JobFence {
     }
   }
 
-  /** True when no process of the job is left. */
-  async isEmpty(jobName: string): Promise<boolean> {
-    return (await this.members(jobName)).length === 0;
-  }
-
   /** Each program is asked once: a second TERM may change how it ends, and an engine's command hands on what it gets. */
   private async ask(jobName: string, engines: readonly ContainerEngine[], graceSeconds: number, signal: AbortSignal): Promise<void> {
     const until = performance.now() + graceSeconds * 1000;

@@ -1,5 +1,14 @@
-# What both the job script and the errands of a Pulsar worker know: which processes and containers are a job's, and how to end them.
-# ENGINE is docker, podman or unset. Needs Linux, grep -z and awk.
+# What both the job script and the errands of a Pulsar worker know: whether a process lives, which processes and containers are a job's, and how
+# to end them. ENGINE is docker, podman or unset. Needs Linux, grep -z and awk.
+
+# Exactly this process, not a later one with its number; one that has ended and waits for its parent has gone. Its environment would not tell:
+# that of a process which is just becoming another program is empty.
+lives() { # PID TICKS
+  wanted=$2
+  { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+  set -- ${line##*) }
+  [ "${20-}" = "$wanted" ] && [ "$1" != Z ] && [ "$1" != X ]
+}
 
 # The job's name in the environment, its watchers (conmon carries no variable of ours), its groups, and everything below those;
 # without the shell that asks and what lies below that: by then these are only its own short-lived commands.

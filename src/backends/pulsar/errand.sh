@@ -64,11 +64,7 @@ look() { # JOB
   pid= ticks= boot=
   read -r pid ticks boot <"$started"
   read -r here </proc/sys/kernel/random/boot_id
-  if [ "$boot" = "$here" ] && { read -r line <"/proc/$pid/stat"; } 2>/dev/null; then
-    set -- ${line##*) }
-    if [ "${20}" = "$ticks" ] && [ "$1" != Z ] && [ "$1" != X ]; then echo alive && return; fi
-  fi
-  echo dead
+  if [ "$boot" = "$here" ] && lives "$pid" "$ticks"; then echo alive; else echo dead; fi
 }
 
 # Every job of this gateway that still has a directory: name, age in seconds. Errands of gateways that died meanwhile go: none lasts a minute.

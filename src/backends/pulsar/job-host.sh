@@ -118,7 +118,9 @@ stage_in() {
   (
     ulimit -c 0
     run_stager </dev/null >/dev/null 2>stager/log &
-    echo $! >stager/pid
+    read -r line <"/proc/$!/stat"
+    set -- ${line##*) }
+    echo "$! ${20}" >stager/pid
   )
   await_stager in
   code=$?
@@ -134,7 +136,7 @@ stage_out() {
   await_stager out
 }
 
-stager_lives() { { read -r stager_pid <stager/pid; } 2>/dev/null && grep -qsxzF "TES_GATEWAY_JOB=$JOB" "/proc/$stager_pid/environ"; }
+stager_lives() { { read -r stager_pid stager_ticks <stager/pid; } 2>/dev/null && lives "$stager_pid" "$stager_ticks"; }
 
 await_stager() { # WORD
   beats=0

@@ -85,6 +85,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
             entry(engine(), { name: 'far', staging: 'worker', stager, stager_files: [shared] }),
             entry(engine(), { name: 'boxed', staging: 'worker', ...boxed, stager_files: [shared] }),
             entry(engine(), { name: 'bare', staging: 'worker', stager: ['no-such-stager'] }),
+            entry(engine(), { name: 'unnamed', staging: 'worker', stager: ['env', '-u', 'TES_GATEWAY_JOB', ...stager] }),
             entry(engine(), { name: 'near' }),
           ],
           storage: { file: { allowed: [directory] }, http: { allow_private_addresses: true } },
@@ -248,6 +249,13 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       expect([task.state, task.logs?.[0]?.outputs ?? []]).toEqual(['CANCELED', []]);
       await nothingIsLeft();
       expect(existsSync(join(directory, 'held-out'))).toBe(false);
+    });
+
+    // Which it is for a moment whenever a program starts: then its plan was taken from it.
+    it('waits for a stager in whose environment it cannot read the name of the job', async () => {
+      const outputs = [{ url: url('by-unnamed'), path: '/data/o' }];
+      const id = await server.client.create(on('unnamed', { outputs, executors: [shell('echo o >/data/o')] }));
+      expect((await server.client.until(id, ['COMPLETE'])).logs).toHaveLength(1);
     });
 
     it('starts another attempt when the stager was killed, and says that it was', async () => {
