@@ -65,6 +65,17 @@ export function endNow(pid: number): void {
   }
 }
 
+function isThere(pid: number): boolean {
+  const stat = readOrNothing(() => readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  return stat !== '' && !/^\d+ \(.*\) Z/s.test(stat);
+}
+
+/** Ends processes by SIGKILL and resolves when they are gone: a start script takes one that is still ending for one that is up. */
+export async function endForGood(...pids: readonly number[]): Promise<void> {
+  for (const pid of pids) endNow(pid);
+  await eventually('what was killed to be gone', () => (pids.some(isThere) ? undefined : true));
+}
+
 async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -99,7 +99,7 @@ describeMongo('faults of the database under a gateway', () => {
     await running.client.until(lasting, ['RUNNING']);
     const { acknowledged, refusals, stop } = startLoad(running);
     await eventually('some load', () => acknowledged.length > 20 || undefined);
-    mongod.kill9();
+    await mongod.kill9();
     await eventually('a refusal', () => refusals.length > 0 || undefined);
     await expect(running.client.get(lasting)).rejects.toMatchObject({ status: 503 });
     expect(await answers(running, '/healthz')).toBe(200);

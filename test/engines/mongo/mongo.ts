@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { mongo } from 'mongoose';
 import { cacheDirectory, runScript } from '../engines';
+import { endForGood } from '../server';
 
 /** A real MongoDB. `MONGODB_URI` names one that is there; otherwise `start.sh` starts one, which ends by itself with jest. */
 
@@ -57,8 +58,8 @@ export class OwnMongo {
     return Number(new URL(this.url).port);
   }
 
-  kill9(): void {
-    process.kill(this.pid, 'SIGKILL');
+  kill9(): Promise<void> {
+    return endForGood(this.pid);
   }
 
   async stop(): Promise<void> {
@@ -122,7 +123,7 @@ export class OwnReplicaSet {
     try {
       const { primary } = (await client.db('admin').command({ hello: 1 })) as { primary?: string };
       const port = Number(primary?.split(':')[1]);
-      process.kill(Number(readFileSync(join(this.directory(port), 'mongod.pid'), 'utf8')), 'SIGKILL');
+      await endForGood(Number(readFileSync(join(this.directory(port), 'mongod.pid'), 'utf8')));
       return port;
     } finally {
       await client.close();

@@ -115,7 +115,7 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
       const waiting = job('echo x >>/work/count');
       const prepared = await driver.prepare(waiting);
       await hand.close();
-      rabbit.kill9();
+      await rabbit.kill9();
       await eventually('it is noticed', async () => ((await backend.health(never)).ok ? undefined : true));
       await expect(backend.submit(waiting, prepared, never)).rejects.toMatchObject({ retryable: true, unavailable: true });
       expect((await backend.health(never)).detail).toContain('the AMQP broker of pulsar');
@@ -135,7 +135,7 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
       await driver.untilPrinted(jobs[0], handles[0], 'ready');
       await driver.untilPrinted(jobs[1], handles[1], 'ready');
       const said: unknown[] = [];
-      pulsar.kill9();
+      await pulsar.kill9();
       letGo(jobs[1].name);
       await eventually('it ended while Pulsar was down', () =>
         Promise.resolve(existsSync(join(pulsar.staging, jobs[1].name, 'metadata/tes/result')) || undefined),
@@ -155,7 +155,7 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
       const prepared = await driver.prepare(once);
       const handle = await backend.submit(once, prepared, never);
       await driver.untilPrinted(once, handle, 'ready');
-      pulsar.kill9();
+      await pulsar.kill9();
       await pulsar.startAgain();
       await healthy();
       // Pulsar has forgotten that it has the job, so this is what a gateway would send that was killed before it noted the first.

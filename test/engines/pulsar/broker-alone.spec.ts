@@ -165,7 +165,7 @@ describeEngine('bubblewrap', 'the whole server with a Pulsar to which nothing bu
   it('says through /readyz what is there, and that nobody listens when Pulsar is down', async () => {
     const said = async (): Promise<string> => (await fetch(`${server.url}/readyz`)).text();
     expect(await said()).toMatch(/Pulsar 0\.16/);
-    pulsar.kill9();
+    await pulsar.kill9();
     await eventually('it to say so', async () => (/no Pulsar takes jobs from the broker/.test(await said()) ? true : undefined), 60_000);
     await pulsar.startAgain();
     await eventually('it to be well', async () => (/Pulsar 0\.16/.test(await said()) ? true : undefined), 60_000);

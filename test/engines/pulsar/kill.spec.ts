@@ -90,10 +90,10 @@ for (const trial of TRIALS) {
           await server.kill9();
           return () => server.start();
         case 'pulsar':
-          pulsar.kill9();
+          await pulsar.kill9();
           return () => pulsar.startAgain();
         case 'rabbitmq':
-          rabbit?.kill9();
+          await rabbit?.kill9();
           return async () => rabbit?.startAgain();
         default: {
           const never: never = victim;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory, runScript } from '../engines';
-import { endNow, processesNaming } from '../server';
+import { endForGood, endNow, processesNaming } from '../server';
 
 /** A real Pulsar on this machine (`start.sh`), which ends by itself with jest. */
 
@@ -78,8 +78,9 @@ export class OwnPulsar {
   }
 
   /** The server and its worker process at once; jobs live on. */
-  kill9(): void {
-    for (const { pid, commandLine } of processesNaming([this.directory])) if (/pulsar-(serve|main)/.test(commandLine)) endNow(pid);
+  async kill9(): Promise<void> {
+    const all = processesNaming([this.directory]).filter(({ commandLine }) => /pulsar-(serve|main)/.test(commandLine));
+    await endForGood(...all.map(({ pid }) => pid));
   }
 
   async remove(): Promise<void> {

@@ -23,7 +23,7 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
   const shellJob = (script: string): Job => driver.job({ executors: [{ command: ['/bin/sh', '-c', script] }], volumes: ['/work'] });
   const workspaceOf = (job: Job): string => join(pulsar.staging, job.name, 'metadata', 'tes');
   const restart = async (): Promise<void> => {
-    pulsar.kill9();
+    await pulsar.kill9();
     await pulsar.startAgain();
   };
   /** Lets a job's program that waits for `/work/go` go on. */
@@ -70,7 +70,7 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     const job = shellJob(`${WAIT}; exit 5`);
     const handle = await driver.start(job);
     await driver.untilPrinted(job, handle, 'ready');
-    pulsar.kill9();
+    await pulsar.kill9();
     letGo(job);
     await eventually('the script to end', () => existsSync(join(workspaceOf(job), 'result')) || undefined);
     await expect(backend.observe([{ name: job.name, handle, tailBytes: 100 }], never)).rejects.toMatchObject({ unavailable: true });

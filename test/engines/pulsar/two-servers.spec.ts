@@ -44,7 +44,7 @@ describeEngine('bubblewrap', 'two Pulsars, one of which goes away', (engine) => 
     const on = (name: string) => ids.filter((_id, index) => tasks[index] && backendOf(tasks[index]) === name);
     const placed = { onNorth: on('north'), onSouth: on('south') };
     expect([placed.onNorth.length, placed.onSouth.length]).toEqual([TASKS / 2, TASKS / 2]);
-    north.kill9();
+    await north.kill9();
     await north.stop();
     return placed;
   };

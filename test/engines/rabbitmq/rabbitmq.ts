@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { makeCertificates } from '../certificates';
 import type { Certificates } from '../certificates';
 import { cacheDirectory, runScript } from '../engines';
-import { endNow } from '../server';
+import { endForGood } from '../server';
 
 /** A real RabbitMQ on this machine (`start.sh`), which ends by itself with jest. */
 
@@ -55,8 +55,8 @@ export class OwnRabbit {
     await runScript('rabbitmq/stop.sh', [this.directory]);
   }
 
-  kill9(): void {
-    endNow(this.pid);
+  kill9(): Promise<void> {
+    return endForGood(this.pid);
   }
 
   async remove(): Promise<void> {
