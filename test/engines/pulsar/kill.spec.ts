@@ -154,7 +154,8 @@ for (const trial of TRIALS) {
           const seen = await new TesClient(server.url).json<unknown>('GET', `/ext/v1/tasks/${task.id}`);
           const containers = await containersNaming(engine(), [task.id]);
           const processes = processesNaming([task.id]).map(({ commandLine }) => commandLine);
-          throw new Error(`${task.label} does not end: ${JSON.stringify({ seen, containers, processes })}`, { cause: error });
+          const logs = { pulsar: pulsar.log().slice(-1500), rabbitmq: rabbit?.log().slice(-1500) };
+          throw new Error(`${task.label} does not end: ${JSON.stringify({ seen, containers, processes, logs })}`, { cause: error });
         });
         const right: readonly (TesState | undefined)[] = task.cancelAsked ? ['CANCELED', 'COMPLETE'] : ['COMPLETE'];
         if (!right.includes(ended.state)) wrong.push(`${task.label} is ${String(ended.state)}: ${JSON.stringify(ended.logs)}`);
