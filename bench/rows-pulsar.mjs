@@ -120,6 +120,10 @@ async function overhead(bench, gateway, { staging }, { row, way, mostMs, word })
     ids.push(id);
     scripts.set(id, await done);
   }
+  const troubles = (await (await fetch(`${gateway.base}/metrics`)).text())
+    .split('\n')
+    .filter((line) => /^tes_gateway_attempt_troubles_total\{.*"retreated"/.test(line));
+  if (troubles.length > 0) throw new Error(`attempts were given up: ${troubles.join()}`);
   const handedOver = new Map();
   const taken = new Map();
   for (const line of gateway.log().split('\n')) {

@@ -1,9 +1,12 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Engine } from '../engine/engine';
+import type { TaskChange } from '../engine/task-events';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { TES_STATES } from '../task/tes';
 import type { FreeDisk } from './free-disk';
+
+const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'retreated', 'moved', 'abandoned', 'failed']);
 
 export interface MetricsParts {
   readonly store: TaskStore;
@@ -43,8 +46,15 @@ export class GatewayMetrics {
       labelNames: ['state'],
       registers: [this.registry],
     });
-    this.parts.engine.events.listen(({ before, after }) => {
+    const troubles = new Counter({
+      name: 'tes_gateway_attempt_troubles_total',
+      help: 'Attempts that did not go on, by no fault of their executors: deferred are looked at again, failed ended the task, after the rest comes another attempt',
+      labelNames: ['backend', 'event'],
+      registers: [this.registry],
+    });
+    this.parts.engine.events.listen(({ before, after, event }) => {
       if (before?.state !== after.state) changes.inc({ state: after.state });
+      if (TROUBLES.has(event)) troubles.inc({ backend: before?.backend ?? '', event });
     });
   }
 

@@ -110,8 +110,13 @@ describe('metrics', () => {
     events.emit({ after: task, event: 'created' });
     events.emit({ before: task, after: { ...task, state: 'INITIALIZING' }, event: 'assigned' });
     events.emit({ before: { ...task, state: 'INITIALIZING' }, after: { ...task, state: 'INITIALIZING' }, event: 'submitted' });
+    for (const event of ['deferred', 'deferred', 'retreated', 'submitted'] as const) {
+      events.emit({ before: { ...task, backend: 'far' }, after: { ...task, backend: 'far' }, event });
+    }
     const text = await metrics.registry.metrics();
     for (const line of [
+      'tes_gateway_attempt_troubles_total{backend="far",event="deferred"} 2',
+      'tes_gateway_attempt_troubles_total{backend="far",event="retreated"} 1',
       'tes_gateway_tasks{state="QUEUED"} 1',
       'tes_gateway_tasks{state="COMPLETE"} 0',
       'tes_gateway_queue_length 1',
@@ -122,6 +127,7 @@ describe('metrics', () => {
       'tes_gateway_info{version="1.2.3"} 1',
     ])
       expect(text).toContain(`${line}\n`);
+    expect(text).not.toContain('event="submitted"');
     expect(text).toMatch(/tes_gateway_disk_free_bytes{directory="\/"} \d+/);
     await store.close();
   });
