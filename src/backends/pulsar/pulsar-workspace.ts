@@ -13,6 +13,8 @@ import { RemoteTrees, shown } from './remote-trees';
 const PERMISSIONS = 0o777;
 /** A shorter file goes with its length and again when the connection breaks; a longer one as it comes, once. */
 const SMALL_FILE_BYTES = 1 << 20;
+/** The job script takes the sums of such files one by one (SUM_LARGE in job-host.sh). */
+const LARGE_FILE_BYTES = 16 << 20;
 /** About half a million files. */
 const LISTING_BYTES = 64 << 20;
 
@@ -55,6 +57,7 @@ export class PulsarWorkspace implements Workspace {
         await Promise.race([this.client.send(this.jobName, 'metadata', file.name, measured, signal), broken]);
       }
       file.sha256 = counted.sha256();
+      file.sizeBytes = counted.sizeBytes;
       return { sizeBytes: counted.sizeBytes };
     } catch (error) {
       staging.forget(path);
@@ -80,8 +83,12 @@ export class PulsarWorkspace implements Workspace {
   async commitInputs(signal: AbortSignal): Promise<void> {
     const staging = this.stagingArea();
     const { files } = staging;
-    const sums = [...files.values()].map((file) => `${file.sha256}  ${file.name.slice(WORKSPACE.length + 1)}\n`).join('');
-    const lines = [...staging.lines, ...[...files.values()].map((file) => file.line)].map((line) => `${line}\n`).join('');
+    const all = [...files.values()];
+    const small = all.filter((file) => file.sizeBytes < LARGE_FILE_BYTES);
+    const large = all.filter((file) => file.sizeBytes >= LARGE_FILE_BYTES);
+    const sums = small.map((file) => `${file.sha256}  ${placeOf(file)}\n`).join('');
+    const checks = large.map((file) => `check_large ${placeOf(file)} ${file.sha256}`);
+    const lines = [...staging.lines, ...checks, ...all.map((file) => file.line)].map((line) => `${line}\n`).join('');
     try {
       for (const [name, content] of [['inputs.sums', sums] as const, ['inputs.sh', lines] as const]) {
         await this.client.place(this.jobName, [{ type: 'metadata', name: `${WORKSPACE}/${name}`, content: Buffer.from(content) }], signal);
@@ -157,6 +164,12 @@ interface StagedFile {
   readonly name: string;
   readonly line: string;
   sha256: string;
+  sizeBytes: number;
+}
+
+/** As the job script names it. */
+function placeOf({ name }: StagedFile): string {
+  return name.slice(WORKSPACE.length + 1);
 }
 
 /** One try of staging; what an earlier one left is not named in its list. */
@@ -173,7 +186,7 @@ class Staging {
     if (this.files.has(key)) throw new TransferError(`cannot write ${path} in the workspace: EEXIST`, { retryable: false });
     const name = `inputs/${this.id}/${this.count++}`;
     const words = `${quoteWords([segments.at(-1) ?? ''])} ${treeWords(plan, pathOf(segments.slice(0, -1)))}`;
-    const file = { name: `${WORKSPACE}/${name}`, line: `put ${name} ${mode.toString(8)} ${words}`, sha256: '' };
+    const file = { name: `${WORKSPACE}/${name}`, line: `put ${name} ${mode.toString(8)} ${words}`, sha256: '', sizeBytes: 0 };
     this.files.set(key, file);
     return file;
   }

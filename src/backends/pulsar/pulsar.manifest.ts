@@ -182,5 +182,5 @@ function sumsFunction(job: Job, plan: MountPlan): string {
     return ['trees', place.tree, ...place.segments].join('/');
   });
   const words = quoteWords([...new Set(places)]);
-  return `sum_outputs() {\n${places.length === 0 ? ':' : `find ${words} -type f -exec sha256sum -z {} +`}\n}`;
+  return `sum_outputs() {\n${places.length === 0 ? ':' : `sum_files ${words}`}\n}`;
 }

@@ -132,12 +132,16 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     expect(pulsar.jobs()).toEqual([]);
   });
 
-  it('takes half an upload for a file: the script finds out', async () => {
+  // A large file is summed by itself.
+  it.each([
+    ['a file', 'all of it'],
+    ['a large file', 'all of it'.repeat(2 << 20)],
+  ])('takes half an upload for %s: the script finds out', async (_what, content) => {
     const job = driver.job({
       inputs: [{ path: '/work/in', type: 'FILE' }],
       executors: [{ command: ['cat', '/work/in'] }],
     });
-    const handle = await driver.prepare(job, { '/work/in': 'all of it' });
+    const handle = await driver.prepare(job, { '/work/in': content });
     const [staged = ''] = readdirSync(join(workspaceOf(job), 'inputs'));
     truncateSync(join(workspaceOf(job), 'inputs', staged, '0'), 3);
     const ended = await driver.ended(job, await backend.submit(job, handle, never));
@@ -156,16 +160,20 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     expect(stdoutOf(ended)).toBe('done\n');
   });
 
-  it('says neither how long a file is nor what its sum is: what comes is held against what the script saw', async () => {
+  it.each([
+    ['a file', 0],
+    ['a large file', 17 << 20],
+  ])('says neither how long %s is nor what its sum is: what comes is held against what the script saw', async (_what, more) => {
     const job = driver.job({
       outputs: [{ path: '/work/out', type: 'FILE', url: '/x' }],
-      executors: [{ command: ['/bin/sh', '-c', 'echo right >/work/out'] }],
+      executors: [{ command: ['/bin/sh', '-c', `echo right >/work/out; head -c ${more} /dev/zero >>/work/out`] }],
     });
     const ended = await driver.carryOut(job);
-    expect(await textOf(ended.workspace, '/work/out')).toBe('right\n');
+    const filling = '\0'.repeat(more);
+    expect((await textOf(ended.workspace, '/work/out')) === `right\n${filling}`).toBe(true);
     const trees = join(workspaceOf(job), 'trees');
     const tree = readdirSync(trees).find((name) => existsSync(join(trees, name, 'out'))) ?? '';
-    writeFileSync(join(trees, tree, 'out'), 'wrong\n');
+    writeFileSync(join(trees, tree, 'out'), `wrong\n${filling}`);
     await expect(textOf(ended.workspace, '/work/out')).rejects.toMatchObject({ retryable: true, publicMessage: '/work/out came damaged' });
     truncateSync(join(trees, tree, 'out'), 2);
     await expect(textOf(ended.workspace, '/work/out')).rejects.toMatchObject({ retryable: true });
