@@ -4,6 +4,7 @@ import type { TaskStore } from '../ports/task-store';
 import { jobName } from '../task/task-record';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
+import { AWAY_MS } from './instance-gone';
 import { taskIdOf } from './reconciler';
 
 /** Finished tasks deleted in one go: bounded, so that no request waits behind it. */
@@ -11,6 +12,11 @@ const BATCH = 500;
 
 /** How often the store is asked whether it is in touch, ms. */
 const TOUCH_MS = 5000;
+/**
+ * Out of touch for longer than this, it may have been declared gone, ms. That is allowed AWAY_MS after its last word to the others, which may be
+ * older than the last touch by a third of that.
+ */
+const OUT_OF_TOUCH_MS = AWAY_MS / 2;
 
 /**
  * What nobody is waiting for: jobs that no live task knows (a crash between an effect and its record), and finished tasks past their
@@ -29,7 +35,7 @@ export class Housekeeping {
   constructor(
     private readonly store: TaskStore,
     private readonly backends: BackendRegistry,
-    private readonly settings: Pick<EngineSettings, 'instance' | 'leaseMs' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
+    private readonly settings: Pick<EngineSettings, 'instance' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
     private readonly log: EngineLog,
   ) {}
 
@@ -68,7 +74,7 @@ export class Housekeeping {
     if (this.backends.placement(backend.name).whenAway.kind === 'move') await this.endStaleOf(backend);
   }
 
-  /** This process may have stood still, or been cut off from the store, for longer than a lease: the same as a start. */
+  /** This process may have stood still, or been cut off from the store: the same as a start. */
   private touch(): Promise<void> {
     this.touching ??= this.inTouch()
       .catch(() => undefined)
@@ -81,7 +87,7 @@ export class Housekeeping {
   private async inTouch(): Promise<void> {
     await this.store.seenGateways();
     const now = this.store.now();
-    if (this.inTouchAt === undefined || now - this.inTouchAt > this.settings.leaseMs) await this.endStale();
+    if (this.inTouchAt === undefined || now - this.inTouchAt > OUT_OF_TOUCH_MS) await this.endStale();
     else this.inTouchAt = now;
   }
 
