@@ -6,7 +6,8 @@ import type { TaskStore } from '../ports/task-store';
 import { TES_STATES } from '../task/tes';
 import type { FreeDisk } from './free-disk';
 
-const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'retreated', 'moved', 'abandoned', 'failed']);
+/** Of tasks that an operator's command gives away no gateway hears. */
+const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'retreated', 'moved', 'failed']);
 
 export interface MetricsParts {
   readonly store: TaskStore;
@@ -48,7 +49,7 @@ export class GatewayMetrics {
     });
     const troubles = new Counter({
       name: 'tes_gateway_attempt_troubles_total',
-      help: 'Attempts that did not go on, by no fault of their executors: deferred are looked at again, failed ended the task, after the rest comes another attempt',
+      help: 'Attempts that did not go on, by no fault of their executors: deferred are looked at again, after retreated and moved comes another, failed ended the task',
       labelNames: ['backend', 'event'],
       registers: [this.registry],
     });
