@@ -1,5 +1,6 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
 import type { Observation } from '../../src/task/observation';
 import type { Handle } from '../../src/task/task-record';
@@ -115,6 +116,20 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
         'asked=0; turns=0; trap "asked=\\$((asked + 1))" TERM; echo ready; ' +
         'until [ $turns -ge 10 ]; do sleep 0.1; [ $asked -eq 0 ] || turns=$((turns + 1)); done; exit $asked';
       expect(await endOfAsked(script)).toMatchObject({ exitCode: 1 });
+    });
+
+    it('does not say of a program that is cancelled while its runtime starts that it ended by itself', async () => {
+      const ends: (readonly [number, number])[] = [];
+      // Not to wait for anything: to come at different moments of the start.
+      for (const milliseconds of [0, 20, 40, 60, 80, 100, 130, 160, 200]) {
+        const job = shellJob('trap "exit 5" TERM; while :; do sleep 0.1; done');
+        const handle = await driver.start(job);
+        await driver.untilPhase(job, handle, 'running');
+        await pause(milliseconds);
+        const observation = await backend.cancel(job.name, handle, never);
+        for (const { exitCode } of observation?.executors ?? []) ends.push([milliseconds, exitCode]);
+      }
+      expect(ends.filter(([, exitCode]) => ![5, 137, 143].includes(exitCode))).toEqual([]);
     });
 
     it('cancels in every phase, and starts nothing under the name afterwards', async () => {

@@ -174,6 +174,11 @@ after_executor() { # INDEX CODE
     state=$(podman inspect --type container --format '{{.State.Status}}' "$name" 2>/dev/null)
     [ "$state" != running ] || { note unwatched "$1"; return 1; }
   fi
+  # podman that is asked to end before its container has begun says 0, as a service that is stopped does: no program has said that.
+  if [ "$2" -eq 0 ] && { [ -e "$MARK" ] || [ -e timeout ]; }; then
+    state=$($ENGINE inspect --type container --format '{{.State.Status}} {{.State.ExitCode}}' "$name" 2>/dev/null)
+    [ "$state" = 'exited 0' ] || code=143
+  fi
   if [ "$2" -eq 137 ] && [ ! -e "$MARK" ] && [ "$($ENGINE inspect --type container --format '{{.State.OOMKilled}}' "$name" 2>/dev/null)" = true ]; then note oom "$1"; fi
   if [ -n "$COPIED" ]; then copy_back "$1" || { fault copy "$1"; return 1; }; fi
   if [ "$ENGINE" = podman ] && [ "$ROOT" = 0 ]; then podman unshare "$SHELL_PROGRAM" -c 'chown -hR 0:0 trees; chmod -R u+rwX trees' 2>/dev/null; fi
