@@ -46,7 +46,7 @@ lock_directory() {
   flock 9
 }
 
-# watch_owners ENGINE: from now on the server in `dir` is stopped when all of its owners have gone.
+# watch_owners ENGINE: from now on the server in `dir` is stopped when all of its owners have gone, also one that never gets ready. Its caller has the lock.
 watch_owners() {
   running "$(cat "$dir/watch.pid" 2>/dev/null)" && return
   setsid "$engines_dir/watch.sh" "$engines_dir/$1/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &

@@ -26,7 +26,10 @@ have dockerd || die 'dockerd is absent (Debian: docker.io)'
 mkdir -p "$dir/owners"
 exec 9>"$dir/lock"
 flock 9
-[ -z "$owner" ] || : >"$dir/owners/$owner"
+if [ -n "$owner" ]; then
+  : >"$dir/owners/$owner"
+  watch_owners docker
+fi
 
 client() { DOCKER_HOST=unix://$dir/docker.sock docker version >/dev/null 2>&1 9>&-; }
 
@@ -52,5 +55,4 @@ JSON
     sleep 0.1
   done
 fi
-[ -z "$owner" ] || watch_owners docker
 echo "DOCKER_HOST=unix://$dir/docker.sock"

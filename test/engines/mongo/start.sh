@@ -22,7 +22,10 @@ case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 mkdir -p "$dir/owners" "$dir/data"
 exec 9>"$dir/lock"
 flock 9
-[ -z "$owner" ] || : >"$dir/owners/$owner"
+if [ -n "$owner" ]; then
+  : >"$dir/owners/$owner"
+  watch_owners mongo
+fi
 
 node=$engines_dir/../../node_modules/.bin/node
 [ -x "$node" ] || node=node
@@ -66,5 +69,4 @@ if ! running "$(cat "$dir/mongod.pid" 2>/dev/null)"; then
 fi
 port=$(cat "$dir/port")
 [ -n "$member" ] || ready "$port" || die "mongod on port $port does not take writes; see $dir/log"
-[ -z "$owner" ] || watch_owners mongo
 echo "MONGODB_URI=mongodb://127.0.0.1:$port/?replicaSet=rs0"

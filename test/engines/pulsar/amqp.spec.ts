@@ -108,6 +108,30 @@ describeEngine('bubblewrap', 'a real Pulsar behind a real RabbitMQ, when one of 
       expect((await backend.health(never)).detail).toContain('6 unreadable updates');
     }, 120_000);
 
+    it('lets each gateway that listens hear every update, and one go on hearing when the other has gone', async () => {
+      const heard = [new Set<string>(), new Set<string>()] as const;
+      const other = made();
+      backend.watch?.((name) => void heard[0].add(name), never);
+      other.watch?.((name) => void heard[1].add(name), never);
+      await other.start(never);
+      await eventually('the other is healthy too', async () => ((await other.health(never)).ok ? true : undefined));
+      const sent = async (round: string): Promise<readonly string[]> => {
+        const names = Array.from({ length: 20 }, (_, index) => `tes-${round}${index}-1`);
+        for (const job_id of names) await hand.send(queue('status_update'), { job_id, status: 'running' });
+        return names;
+      };
+      const hears = (index: 0 | 1, names: readonly string[]): Promise<true> =>
+        eventually(`gateway ${index} hears all`, () => Promise.resolve(names.every((name) => heard[index].has(name)) || undefined));
+      try {
+        const both = await sent('both');
+        await hears(0, both);
+        await hears(1, both);
+      } finally {
+        await other.close();
+      }
+      await hears(0, await sent('left'));
+    }, 120_000);
+
     it('goes on after the broker was killed under running jobs, and refuses meanwhile what it cannot hand over', async () => {
       const running = job(untilGo);
       const handle = await driver.start(running);

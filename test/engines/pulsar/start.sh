@@ -27,7 +27,10 @@ case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 mkdir -p "$dir/owners" "$dir/run" "$dir/home"
 exec 9>"$dir/lock"
 flock 9
-[ -z "$owner" ] || : >"$dir/owners/$owner"
+if [ -n "$owner" ]; then
+  : >"$dir/owners/$owner"
+  watch_owners pulsar
+fi
 [ -f "$dir/token" ] || od -An -tx1 -N 12 /dev/urandom | tr -d ' \n' >"$dir/token"
 token=$(cat "$dir/token")
 
@@ -94,6 +97,5 @@ if ! running "$(cat "$dir/pulsar.pid" 2>/dev/null)"; then
   done
   echo "$port" >"$dir/port"
 fi
-[ -z "$owner" ] || watch_owners pulsar
 [ "$program" = pulsar-main ] || echo "PULSAR_URL=http://127.0.0.1:$(cat "$dir/port")"
 echo "PULSAR_TOKEN=$token"

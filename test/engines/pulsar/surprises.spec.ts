@@ -179,6 +179,33 @@ describeEngine('bubblewrap', 'what a real Pulsar does that nobody would expect',
     await expect(textOf(ended.workspace, '/work/out')).rejects.toMatchObject({ retryable: true });
   });
 
+  it('sums large files up by sha256sum where the worker has no openssl that works', async () => {
+    const programs = join(pulsar.directory, 'programs');
+    const asked = join(pulsar.directory, 'openssl-asked');
+    mkdirSync(programs);
+    writeFileSync(join(programs, 'openssl'), `#!/bin/sh\necho x >>${asked}\nexit 1\n`, { mode: 0o755 });
+    const { env } = engine();
+    const path = `${programs}:${env['PATH'] ?? process.env['PATH'] ?? ''}`;
+    const without = backendWith({ environment: { ...env, PATH: path } });
+    await without.start(never);
+    const user = new JobDriver(without, engine().images);
+    try {
+      const content = 'all of it'.repeat(2 << 20);
+      const job = user.job({
+        inputs: [{ path: '/work/in', type: 'FILE' }],
+        outputs: [{ path: '/work/out', type: 'FILE', url: '/x' }],
+        executors: [{ command: ['cp', '/work/in', '/work/out'] }],
+      });
+      const ended = await user.carryOut(job, { '/work/in': content });
+      expect(ended.observation).toMatchObject({ phase: 'succeeded' });
+      expect((await textOf(ended.workspace, '/work/out')) === content).toBe(true);
+      expect(readFileSync(asked, 'utf8')).toBe('x\nx\n');
+    } finally {
+      await user.cleanAll();
+      await without.close();
+    }
+  });
+
   it('answers a wrong token and an unknown manager with pages: the health says what is wrong', async () => {
     const wrong = backendWith({ token: 'wrong' });
     expect(await wrong.health(never)).toEqual({ ok: false, detail: expect.stringContaining('does not take the token') as string });

@@ -53,6 +53,13 @@ describeEngine('bubblewrap', 'two Pulsars, one of which goes away', (engine) => 
     return answer.backends[name]?.ok === true;
   };
 
+  /** What the metrics say befell attempts on the north, by event. */
+  const troubles = async (): Promise<Readonly<Record<string, number>>> => {
+    const metrics = await (await fetch(`${server.url}/metrics`)).text();
+    const lines = metrics.matchAll(/^tes_gateway_attempt_troubles_total\{backend="north",event="(\w+)"\} (\d+)$/gm);
+    return Object.fromEntries([...lines].map(([, event, count]) => [event, Number(count)]));
+  };
+
   beforeAll(async () => {
     [north, south] = await Promise.all([OwnPulsar.start(), OwnPulsar.start()]);
   }, 300_000);
@@ -78,6 +85,7 @@ describeEngine('bubblewrap', 'two Pulsars, one of which goes away', (engine) => 
       expect(task).toMatchObject({ state: 'COMPLETE', logs: [{ metadata: { backend: 'north' }, logs: [{ stdout: 'done\n' }] }] });
       expect(task.logs).toHaveLength(1);
     }
+    expect(await troubles()).toEqual({ deferred: expect.any(Number) as number });
   }, 180_000);
 
   it('lets its tasks move where the settings say so, and ends what they left when it is back', async () => {
@@ -89,6 +97,7 @@ describeEngine('bubblewrap', 'two Pulsars, one of which goes away', (engine) => 
       expect(task).toMatchObject({ state: 'COMPLETE', logs: [{ metadata: { backend: 'south' }, logs: [{ stdout: 'second\n' }] }] });
       expect(task.logs?.[0]?.system_logs?.join()).toContain('the job that it may still have there is ended when that is back');
     }
+    expect(await troubles()).toMatchObject({ moved: onNorth.length });
     const stayed = onNorth.map((id) => `tes-${id}-1`);
     expect(processesNaming(stayed).length).toBeGreaterThan(0);
     await north.startAgain();

@@ -22,7 +22,10 @@ case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 mkdir -p "$dir/owners" "$dir/mnesia" "$dir/logs"
 exec 9>"$dir/lock"
 flock 9
-[ -z "$owner" ] || : >"$dir/owners/$owner"
+if [ -n "$owner" ]; then
+  : >"$dir/owners/$owner"
+  watch_owners rabbitmq
+fi
 
 start() { # PORT: of the broker; the three after it are for its own use and for TLS
   echo '[].' >"$dir/enabled_plugins"
@@ -82,6 +85,5 @@ if ! running "$(cat "$dir/rabbit.pid" 2>/dev/null)"; then
   done
   echo "$port" >"$dir/port"
 fi
-[ -z "$owner" ] || watch_owners rabbitmq
 echo "AMQP_URL=amqp://guest:guest@127.0.0.1:$(cat "$dir/port")"
 [ -z "$tls" ] || echo "AMQPS_URL=amqps://guest:guest@127.0.0.1:$(($(cat "$dir/port") + 3))"
