@@ -118,18 +118,24 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       expect(await endOfAsked(script)).toMatchObject({ exitCode: 1 });
     });
 
-    it('does not say of a program that is cancelled while its runtime starts that it ended by itself', async () => {
-      const ends: (readonly [number, number])[] = [];
+    it('does not say of a program that is cancelled while its runtime starts that it ended by itself, and says something of each', async () => {
+      const ends: (readonly [number, number | undefined])[] = [];
       // Not to wait for anything: to come at different moments of the start.
-      for (const milliseconds of [0, 20, 40, 60, 80, 100, 130, 160, 200]) {
+      for (const milliseconds of [0, 20, 40, 60, 80, 100, 120, 140, 160, 200]) {
         const job = shellJob('trap "exit 5" TERM; while :; do sleep 0.1; done');
         const handle = await driver.start(job);
         await driver.untilPhase(job, handle, 'running');
         await pause(milliseconds);
         const observation = await backend.cancel(job.name, handle, never);
-        for (const { exitCode } of observation?.executors ?? []) ends.push([milliseconds, exitCode]);
+        ends.push([milliseconds, observation?.executors[0]?.exitCode]);
       }
-      expect(ends.filter(([, exitCode]) => ![5, 137, 143].includes(exitCode))).toEqual([]);
+      expect(ends.filter(([, exitCode]) => ![5, 137, 143].includes(exitCode ?? NaN))).toEqual([]);
+    });
+
+    it('says how a program ended, and what it said, that had to be forced', async () => {
+      const { job, handle } = await startedAndReady('trap "" TERM; echo ready; while :; do sleep 0.1; done');
+      const observation = await backend.cancel(job.name, handle, never);
+      expect(observation?.executors).toMatchObject([{ exitCode: 137, stdout: { text: 'ready\n' } }]);
     });
 
     it('cancels in every phase, and starts nothing under the name afterwards', async () => {

@@ -3,11 +3,16 @@ import type { JobCgroups } from './cgroups';
 import type { ContainerEngine } from './container-engine';
 import type { JobProcess, ProcessTable } from './process-table';
 
-/** Not asked to end: bwrap takes its tree with it at once, and conmon is the one that reports a container's end. */
-const NOT_ASKED = new Set(['bwrap', 'conmon']);
-/** apptainer's: they hand TERM on to the program, for which a second one changes its exit code. Asked where no program runs yet. */
-const STARTERS = new Set(['starter', 'starter-suid', 'appinit']);
+/** conmon is the one that reports a container's end. */
+const REPORTER = 'conmon';
+/**
+ * Not asked to end: bwrap takes its tree with it at once; apptainer's own processes hand TERM on to the program, for which a second one
+ * changes its exit code, and lose it, or end with a code of their own, where no program runs yet.
+ */
+const NOT_ASKED = new Set(['bwrap', 'starter', 'starter-suid', 'appinit', REPORTER]);
 const LOOK_EVERY_MS = 50;
+/** The script has this long to write down how an executor ended that was forced. */
+const LAST_WORDS_MS = 2000;
 /** A watcher that ends with its container needs a moment; one that is still there after so many looks was left behind. */
 const LOOKS_FOR_WATCHERS = 20;
 
@@ -22,7 +27,10 @@ export class JobFence {
   ) {}
 
   async end(jobName: string, engines: readonly ContainerEngine[], graceSeconds: number, signal: AbortSignal): Promise<void> {
-    if (graceSeconds > 0) await this.ask(jobName, engines, graceSeconds, signal);
+    if (graceSeconds > 0) {
+      await this.ask(jobName, engines, graceSeconds, signal);
+      await this.force(jobName, signal);
+    }
     let looks = 0;
     for (let empty = 0; empty < 2;) {
       signal.throwIfAborted();
@@ -46,13 +54,26 @@ export class JobFence {
     let stopped = false;
     for (const engine of engines) stopped = (await engine.stopJob(jobName, graceSeconds, signal)) || stopped;
     if (!stopped) {
-      const asked = (await this.members(jobName)).filter((member) => !NOT_ASKED.has(member.name) && !isScript(member));
-      const programs = asked.filter((member) => !STARTERS.has(member.name));
-      for (const member of programs.length > 0 ? programs : asked) await this.processes.signal(member, 'SIGTERM');
+      const programs = (await this.members(jobName)).filter((member) => !NOT_ASKED.has(member.name) && !isScript(member));
+      for (const member of programs) await this.processes.signal(member, 'SIGTERM');
+      // No program has begun: there is nobody to wait for.
+      if (programs.length === 0) return;
     }
     while (performance.now() < until) {
       signal.throwIfAborted();
       if ((await this.members(jobName)).length === 0) return;
+      await pause(LOOK_EVERY_MS, undefined, { signal });
+    }
+  }
+
+  /** Everything but the script, which sees that by itself and says what became of its executor. */
+  private async force(jobName: string, signal: AbortSignal): Promise<void> {
+    const until = performance.now() + LAST_WORDS_MS;
+    while (performance.now() < until) {
+      signal.throwIfAborted();
+      const members = await this.members(jobName);
+      if (members.length === 0) return;
+      for (const member of members) if (member.name !== REPORTER && !isScript(member)) await this.processes.signal(member, 'SIGKILL');
       await pause(LOOK_EVERY_MS, undefined, { signal });
     }
   }

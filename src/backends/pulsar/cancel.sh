@@ -71,8 +71,7 @@ end_cancelled() { # OWN_PID
     await_end "$1" 20
   else
     [ -z "$container" ] || $ENGINE stop -t "$GRACE" "$container" >/dev/null 2>&1
-    ask $(offspring $$ "$1")
-    await_end "$1" $((GRACE * 10))
+    if ask $(offspring $$ "$1"); then await_end "$1" $((GRACE * 10)); fi
   fi
   kill -KILL $(offspring $$ "$1") 2>/dev/null
 }

@@ -49,27 +49,28 @@ descendants() { # PID SKIP
   set -f
 }
 
-# TERM to the programs of an executor. bwrap and conmon never get it: the one takes its tree with it at once, the other reports how a container
-# ended. apptainer's own processes hand it on to the program, for which a second TERM changes the exit code: they get it where no program runs yet.
+# TERM to the programs of an executor; false when none has begun, for which nobody needs to wait. bwrap and conmon never get it: the one takes
+# its tree with it at once, the other reports how a container ended. apptainer's own processes hand it on to the program, for which a second TERM
+# changes the exit code; where no program runs yet they lose it, or end with a code of their own.
 ask() { # PID...
-  programs= starters=
+  programs=
   for pid; do
     program=
     { read -r program <"/proc/$pid/comm"; } 2>/dev/null
     case $program in
-      bwrap | conmon) ;;
-      starter* | appinit) starters="$starters $pid" ;;
+      bwrap | conmon | starter | starter-suid | appinit) ;;
       *) programs="$programs $pid" ;;
     esac
   done
-  kill -TERM ${programs:-$starters} 2>/dev/null
+  [ -n "$programs" ] || return 1
+  kill -TERM $programs 2>/dev/null || :
 }
 
 # Called in a watching subshell: asks, waits, forces.
 end_executor() { # OWN_PID
   stop_runtime
-  ask $(descendants $$ "$1")
-  left=$GRACE
+  left=0
+  if ask $(descendants $$ "$1"); then left=$GRACE; fi
   while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
     sleep 1
     left=$((left - 1))
