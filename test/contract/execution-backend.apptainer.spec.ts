@@ -1,7 +1,7 @@
 import { describeEngine } from '../engines/engines';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
-import { describeLife, describeLifeHere } from './execution-backend.life.suite';
+import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -10,6 +10,7 @@ describeEngine('apptainer', 'ExecutionBackend', (engine) => {
   describeExecutors('apptainer', underTest);
   describeLife('apptainer', underTest);
   describeLifeHere('apptainer', underTest);
+  describeStart('apptainer', underTest);
   describeHostile('apptainer', underTest);
   describeImages('apptainer', engine);
 });

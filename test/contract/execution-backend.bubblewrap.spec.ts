@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { describeEngine } from '../engines/engines';
 import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
 import { describeHostile } from './execution-backend.hostile.suite';
-import { describeLife, describeLifeHere } from './execution-backend.life.suite';
+import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -16,6 +16,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   describeExecutors('bubblewrap', underTest);
   describeLife('bubblewrap', underTest);
   describeLifeHere('bubblewrap', underTest);
+  describeStart('bubblewrap', underTest);
   describeHostile('bubblewrap', underTest);
 
   describe('bubblewrap: its own', () => {

@@ -249,3 +249,31 @@ export function describeLifeHere(name: string, underTest: () => BackendUnderTest
     });
   });
 }
+
+/**
+ * Where the program is not the first process of its namespace, for which the kernel drops a TERM that it has no handler for. With a grace of a
+ * minute: a cancel that waits for something that nobody has asked uses up the time of the test.
+ */
+export function describeStart(name: string, underTest: () => BackendUnderTest): void {
+  describe(`${name}: cancelled while it starts`, () => {
+    let driver: JobDriver;
+    withDriver(
+      name,
+      () => ({ ...underTest(), make: (workDir) => underTest().makePatient(workDir) }),
+      (made) => {
+        driver = made.driver;
+      },
+    );
+
+    it('waits for nobody when no program has begun', async () => {
+      for (const milliseconds of [0, 20, 40, 60, 80, 100]) {
+        const job = driver.job({ executors: [{ command: ['/bin/sh', '-c', 'trap "exit 5" TERM; while :; do sleep 0.1; done'] }] });
+        const handle = await driver.start(job);
+        await driver.untilPhase(job, handle, 'running');
+        await pause(milliseconds);
+        const observation = await driver.backend.cancel(job.name, handle, never);
+        expect([5, 137, 143]).toContain(observation?.executors[0]?.exitCode);
+      }
+    });
+  });
+}

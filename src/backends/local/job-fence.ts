@@ -88,7 +88,7 @@ export class JobFence {
   }
 }
 
-/** The script itself is left to see the mark and to write down how its executor ended. */
+/** The script itself, with its watch of the time, is left to see the mark and to write down how its executor ended. */
 function isScript(entry: JobProcess): boolean {
-  return entry.isOurs && entry.name === 'sh';
+  return entry.isOurs && (entry.name === 'sh' || entry.name === 'sleep');
 }

@@ -27,18 +27,20 @@ hears_term() { # PID
   return 1
 }
 
-# Everything below a process, without SKIP and what is below that: by two programs, however many processes there are.
-offspring() { # PID SKIP
+# Everything below a process, without those to SKIP and what is below them: by two programs, however many processes there are.
+offspring() { # PID "SKIP..."
   set +f
   cat /proc/[0-9]*/status 2>/dev/null | awk -v root="$1" -v skip="$2" '
     /^State:/ { state = $2 }
     /^Pid:/ { pid = $2 }
     /^PPid:/ { if (state != "Z" && state != "X") parent[pid] = $2 }
     END {
+      split(skip, pids, " ")
+      for (number in pids) skipped[pids[number]] = 1
       do {
         grown = 0
         for (pid in parent)
-          if (!(pid in found) && pid != skip && (parent[pid] == root || parent[pid] in found)) { found[pid] = 1; grown = 1 }
+          if (!(pid in found) && !(pid in skipped) && (parent[pid] == root || parent[pid] in found)) { found[pid] = 1; grown = 1 }
       } while (grown)
       for (pid in found) print pid
     }'
@@ -46,7 +48,7 @@ offspring() { # PID SKIP
 }
 
 # By the clock, not by turns: on a busy worker a turn takes long.
-await_end() { # OWN_PID TENTHS
+await_end() { # "SKIP..." TENTHS
   now
   until=$((${up%.*}${up#*.} + $2 * 10))
   while [ -n "$(offspring $$ "$1")" ]; do
@@ -57,6 +59,9 @@ await_end() { # OWN_PID TENTHS
 }
 
 end_cancelled() { # OWN_PID
+  # The watch of the time is no program of the executor: it goes with the script.
+  { read -r watching <watching; } 2>/dev/null || watching=
+  set -- "$1 $watching"
   if [ -n "$STAGER" ] && stager_lives; then kill -TERM "$stager_pid"; fi 2>/dev/null
   container=
   [ -z "${ENGINE-}" ] || container=$(container_now)

@@ -90,6 +90,7 @@ watch_time() { # SECONDS
     end_executor "$(exec sh -c 'echo $PPID')"
   ) &
   watch=$!
+  echo "$watch" >watching
 }
 
 # Goes down from a tree, making what is missing; a link on the way is refused. Leaves the path in `found`.
