@@ -12,7 +12,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 # running PID: true while that process exists and is no zombie.
 running() {
-  [ -n "${1:-}" ] && [ -r "/proc/$1/stat" ] && ! grep -q '^[0-9]* (.*) Z' "/proc/$1/stat" 2>/dev/null
+  { read -r stat <"/proc/${1:-none}/stat"; } 2>/dev/null || return 1
+  case ${stat##*) } in Z* | X*) return 1 ;; esac
 }
 
 # end_process PID SECONDS: SIGTERM, then SIGKILL when it is still there.
@@ -24,8 +25,7 @@ end_process() {
     sleep 0.1
     tries=$((tries - 1))
   done
-  running "$1" && kill -9 "$1" 2>/dev/null
-  return 0
+  if running "$1"; then kill -9 "$1" 2>/dev/null || return 0; fi
 }
 
 # unmount_below DIR: lets go of every mount a killed daemon left below a directory, deepest first.

@@ -29,12 +29,12 @@ read_part() { # JOB NAME OFFSET MOST
   tail -c "+$(($3 + 1))" "../../$1/metadata/$2" | head -c "$4"
 }
 
-# Each appears whole, by rename, in this order.
+# Each appears whole, by rename, in this order. The job itself may be laying the same file at this moment.
 write_files() { # JOB (NAME BASE64)...
   place=../../$1/metadata
   shift
   while [ $# -ge 2 ]; do
-    mkdir -p "$(dirname "$place/$1")" && printf %s "$2" | base64 -d >"$place/$1.new" && mv "$place/$1.new" "$place/$1" || return 1
+    mkdir -p "$(dirname "$place/$1")" && printf %s "$2" | base64 -d >"$place/$1.$$" && mv "$place/$1.$$" "$place/$1" || return 1
     shift 2
   done
   echo written

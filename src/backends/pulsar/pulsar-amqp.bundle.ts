@@ -32,7 +32,9 @@ export function jobBundle(
     `rm -f ${quoteWord(`../tool_files/${name}`)}`,
     'lay() { # PATH [first]',
     '  mkdir -p "$(dirname "$1")" || exit 70',
-    '  if [ "${2-}" = first ] && [ -e "$1" ]; then cat >/dev/null; else base64 -d >"$1.new" && mv "$1.new" "$1" || exit 70; fi',
+    '  base64 -d >"$1.$$" || exit 70',
+    // What an errand of the gateway (a cancel) has laid before, or lays at this moment, stays.
+    '  if [ "${2-}" = first ] && { ln "$1.$$" "$1" 2>/dev/null || [ -e "$1" ]; }; then rm -f "$1.$$"; else mv "$1.$$" "$1" || exit 70; fi',
     '}',
     'tell() { # FILE AS',
     '  [ ! -e "$1" ] || { base64 -w 0 <"$1" >"../working/$2.new" && mv "../working/$2.new" "../working/$2"; }',

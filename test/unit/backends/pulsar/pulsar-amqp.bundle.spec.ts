@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jobBundle } from '../../../../src/backends/pulsar/pulsar-amqp.bundle';
@@ -16,7 +16,7 @@ describe('a job that travels in one message', () => {
   let directory: string;
   const path = (name: string): string => join(directory, name);
   const text = (name: string): string => readFileSync(path(name), 'utf8');
-  const carryOut = (job: Partial<JobStart>): void => {
+  const carryOut = (job: Partial<JobStart>, searchPath = process.env['PATH'] ?? ''): void => {
     const whole = {
       files: [file('tes/plan/sub/odd', hostile)],
       first: [file('tes/mark', 'none\n')],
@@ -24,7 +24,7 @@ describe('a job that travels in one message', () => {
       ...job,
     };
     writeFileSync(path('tool_files/b.sh'), jobBundle('b.sh', whole, '{"kept":1}', { report: 'tes/report', facts: 'tes/facts' }));
-    execFileSync('sh', ['../tool_files/b.sh'], { cwd: path('working') });
+    execFileSync('sh', ['../tool_files/b.sh'], { cwd: path('working'), env: { ...process.env, PATH: searchPath } });
   };
 
   beforeEach(() => {
@@ -47,6 +47,21 @@ describe('a job that travels in one message', () => {
       'report\n',
       'facts\n',
     ]);
+  });
+
+  it('leaves a cancel mark that comes while it lays its own', () => {
+    mkdirSync(path('programs'));
+    // An errand of the gateway: it lays the mark under a name of its own, then renames it.
+    const errand = 'echo cancelled >../metadata/tes/mark.errand && mv ../metadata/tes/mark.errand ../metadata/tes/mark';
+    const real = execFileSync('sh', ['-c', 'command -v base64']).toString().trim();
+    writeFileSync(
+      path('programs/base64'),
+      `#!/bin/sh\n[ ! -e ../metadata/tes/plan/sub/odd ] || [ -e ../metadata/tes/mark ] || { ${errand}; }\nexec ${real} "$@"\n`,
+      { mode: 0o755 },
+    );
+    carryOut({}, `${path('programs')}:${process.env['PATH'] ?? ''}`);
+    expect([text('metadata/tes/mark'), text('ran')]).toEqual(['cancelled\n', 'ran\n']);
+    expect(readdirSync(path('metadata/tes')).sort()).toEqual(['mark', 'plan']);
   });
 
   it('leaves a cancel mark that is there, and does nothing once the job has begun', () => {
