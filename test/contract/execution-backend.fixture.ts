@@ -30,10 +30,11 @@ export interface BackendUnderTest {
   leftovers(jobName: string): Promise<readonly string[]>;
 }
 
-const PATIENCE_MS = 60_000;
+/** Less than a test has: fourteen containers one after the other take a minute on a machine that does much else. */
+const PATIENCE_MS = 110_000;
 const never = new AbortController().signal;
 
-/** Looks again and again until there is an answer; fails with `what` after a minute. */
+/** Looks again and again until there is an answer; fails with `what` after two minutes, nearly. */
 export async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
   const until = performance.now() + PATIENCE_MS;
   while (performance.now() < until) {
