@@ -30,13 +30,14 @@ export interface BackendUnderTest {
   leftovers(jobName: string): Promise<readonly string[]>;
 }
 
-/** Less than a test has: fourteen containers one after the other take a minute on a machine that does much else. */
-const PATIENCE_MS = 110_000;
+const PATIENCE_MS = 60_000;
+/** More for each executor: fourteen containers one after the other take a minute on a machine that does much else. */
+const EXECUTOR_MS = 3000;
 const never = new AbortController().signal;
 
-/** Looks again and again until there is an answer; fails with `what` after two minutes, nearly. */
-export async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
+/** Looks again and again until there is an answer; fails with `what` after a minute. */
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>, patienceMs = PATIENCE_MS): Promise<T> {
+  const until = performance.now() + patienceMs;
   while (performance.now() < until) {
     const answer = await look();
     if (answer !== undefined) return answer;
@@ -112,10 +113,12 @@ export class JobDriver {
   }
 
   async untilPhase(job: Job, handle: Handle, ...phases: Observation['phase'][]): Promise<Observation> {
-    return eventually(`${job.name} ${phases.join(' or ')}`, async () => {
+    const look = async (): Promise<Observation | undefined> => {
       const observation = await this.look(job, handle);
       return observation && phases.includes(observation.phase) ? observation : undefined;
-    });
+    };
+    const patienceMs = PATIENCE_MS + (job.request.executors.length - 1) * EXECUTOR_MS;
+    return eventually(`${job.name} ${phases.join(' or ')}`, look, patienceMs);
   }
 
   /** Until the executor that runs has written this to its stdout. */

@@ -46,8 +46,11 @@ lock_directory() {
   flock 9
 }
 
-# watch_owners ENGINE: from now on the server in `dir` is stopped when all of its owners have gone, also one that never gets ready. Its caller has the lock.
+# watch_owners ENGINE OWNER: from now on the server in `dir` is stopped when this and all other owners have gone, also one that never gets ready.
+# Without an owner it goes on. Its caller has the lock.
 watch_owners() {
+  [ -n "$2" ] || return 0
+  : >"$dir/owners/$2"
   running "$(cat "$dir/watch.pid" 2>/dev/null)" && return
   setsid "$engines_dir/watch.sh" "$engines_dir/$1/stop.sh" "$dir" >/dev/null 2>&1 9>&- </dev/null &
   echo $! >"$dir/watch.pid"

@@ -26,10 +26,7 @@ have dockerd || die 'dockerd is absent (Debian: docker.io)'
 mkdir -p "$dir/owners"
 exec 9>"$dir/lock"
 flock 9
-if [ -n "$owner" ]; then
-  : >"$dir/owners/$owner"
-  watch_owners docker
-fi
+watch_owners docker "$owner"
 
 client() { DOCKER_HOST=unix://$dir/docker.sock docker version >/dev/null 2>&1 9>&-; }
 

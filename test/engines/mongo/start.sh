@@ -22,10 +22,7 @@ case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 mkdir -p "$dir/owners" "$dir/data"
 exec 9>"$dir/lock"
 flock 9
-if [ -n "$owner" ]; then
-  : >"$dir/owners/$owner"
-  watch_owners mongo
-fi
+watch_owners mongo "$owner"
 
 node=$engines_dir/../../node_modules/.bin/node
 [ -x "$node" ] || node=node

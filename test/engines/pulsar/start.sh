@@ -27,10 +27,7 @@ case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 mkdir -p "$dir/owners" "$dir/run" "$dir/home"
 exec 9>"$dir/lock"
 flock 9
-if [ -n "$owner" ]; then
-  : >"$dir/owners/$owner"
-  watch_owners pulsar
-fi
+watch_owners pulsar "$owner"
 [ -f "$dir/token" ] || od -An -tx1 -N 12 /dev/urandom | tr -d ' \n' >"$dir/token"
 token=$(cat "$dir/token")
 

@@ -22,10 +22,7 @@ case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 mkdir -p "$dir/owners" "$dir/mnesia" "$dir/logs"
 exec 9>"$dir/lock"
 flock 9
-if [ -n "$owner" ]; then
-  : >"$dir/owners/$owner"
-  watch_owners rabbitmq
-fi
+watch_owners rabbitmq "$owner"
 
 start() { # PORT: of the broker; the three after it are for its own use and for TLS
   echo '[].' >"$dir/enabled_plugins"
