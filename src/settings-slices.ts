@@ -38,9 +38,9 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     leaseMs: 30 * SECOND,
     tickMs: 30 * SECOND,
     peekMs: 2 * SECOND,
-    parallelStaging: transfers.tasks,
+    places: { transfers: transfers.tasks, calls: 32 },
+    longestTransferMs: transfers.max_seconds * SECOND,
     transfers: { parallel: transfers.parallel, tries: transfers.tries },
-    parallelReconciling: 64,
     // A cancel waits for the grace inside one call: it must be able to see the end of it.
     callTimeoutMs: (30 + settings.local.kill_grace_seconds) * SECOND,
     bigTaskWaitMs: limits.big_task_wait_seconds * SECOND,

@@ -73,7 +73,16 @@ export const settingsSchema = {
   },
   transfers: {
     parallel: { doc: 'Files of one task moved at once', format: 'positive count', default: 8 },
-    tasks: { doc: 'Tasks whose data is moved, or which are handed to a backend, at once', format: 'positive count', default: 16 },
+    tasks: {
+      doc: 'Tasks of one backend whose inputs are staged at once, and as many whose outputs are stored; three quarters of them with one host',
+      format: 'positive count',
+      default: 16,
+    },
+    max_seconds: {
+      doc: "One try at staging a task's inputs, or at storing its outputs, may last so long",
+      format: 'positive count',
+      default: 86_400,
+    },
     tries: { doc: 'Tries at one file before the attempt at the task fails', format: 'positive count', default: 3 },
   },
   backends: {

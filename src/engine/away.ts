@@ -48,6 +48,7 @@ export class AwayRules {
 
 /** False only where the Stager cannot have asked for the start: before the first step, or while it brings inputs. */
 function mayHaveStarted({ step, handle, needs }: TaskRecord, backend: ExecutionBackend): boolean {
-  if (step !== 'stage-in' || backend.capabilities().staging !== 'gateway') return true;
-  return handle !== undefined && (handle.step !== 'prepared' || !needs.hasInputs);
+  if (backend.capabilities().staging !== 'gateway') return true;
+  if (handle === undefined) return step !== 'stage-in' && step !== 'submit';
+  return step !== 'stage-in' || handle.step !== 'prepared' || !needs.hasInputs;
 }

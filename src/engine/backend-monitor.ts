@@ -9,11 +9,14 @@ export interface MonitorListener {
   readonly changed: () => void;
 }
 
-/** Asks every backend for its health at intervals and remembers the answers, so that nobody on the request path has to. */
+/**
+ * Asks every backend that has joined for its health at intervals and remembers the answers, so that nobody on the request path has to. Each
+ * is asked for itself: one that does not answer holds up no other's.
+ */
 export class BackendMonitor {
   private readonly states = new Map<string, BackendHealth & { readonly since: number }>();
+  private readonly asking = new Map<string, Promise<void>>();
   private timer: NodeJS.Timeout | undefined;
-  private asking: Promise<void> | undefined;
 
   constructor(
     private readonly backends: BackendRegistry,
@@ -23,8 +26,7 @@ export class BackendMonitor {
     private readonly told: MonitorListener,
   ) {}
 
-  async start(): Promise<void> {
-    await this.ask();
+  start(): void {
     this.timer = setInterval(() => void this.ask(), this.everyMs);
   }
 
@@ -33,33 +35,36 @@ export class BackendMonitor {
   }
 
   health(name: string): BackendHealth & { readonly since: number } {
-    return this.states.get(name) ?? { ok: false, detail: 'not asked yet', since: this.now() };
+    return this.states.get(name) ?? { ok: false, detail: 'it is being started', since: this.now() };
   }
 
-  /** Asks all of them now; one round at a time. */
-  ask(): Promise<void> {
-    this.asking ??= this.askAll().finally(() => {
-      this.asking = undefined;
+  /** Asks those that have joined once more. */
+  async ask(): Promise<void> {
+    await Promise.all(this.backends.all.filter(({ name }) => this.states.has(name)).map((backend) => this.join(backend)));
+  }
+
+  /** Asks this one, now and from now on; one question at a time. */
+  join(backend: ExecutionBackend): Promise<void> {
+    let asked = this.asking.get(backend.name);
+    if (!asked) {
+      asked = this.update(backend).finally(() => this.asking.delete(backend.name));
+      this.asking.set(backend.name, asked);
+    }
+    return asked;
+  }
+
+  private async update(backend: ExecutionBackend): Promise<void> {
+    const before = this.states.get(backend.name);
+    let health = await this.askOne(backend);
+    if (health.ok && before?.ok !== true) health = await this.welcome(backend, health);
+    if (before?.ok === health.ok && before.detail === health.detail) return;
+    this.states.set(backend.name, { ...health, since: before?.ok === health.ok ? before.since : this.now() });
+    if (before?.ok === health.ok) return;
+    this.log[health.ok ? 'info' : 'warn'](health.ok ? 'backend ready' : 'backend away', {
+      backend: backend.name,
+      detail: health.detail,
     });
-    return this.asking;
-  }
-
-  private async askAll(): Promise<void> {
-    await Promise.all(
-      this.backends.all.map(async (backend) => {
-        const before = this.states.get(backend.name);
-        let health = await this.askOne(backend);
-        if (health.ok && before?.ok !== true) health = await this.welcome(backend, health);
-        if (before?.ok === health.ok && before.detail === health.detail) return;
-        this.states.set(backend.name, { ...health, since: before?.ok === health.ok ? before.since : this.now() });
-        if (before?.ok === health.ok) return;
-        this.log[health.ok ? 'info' : 'warn'](health.ok ? 'backend ready' : 'backend away', {
-          backend: backend.name,
-          detail: health.detail,
-        });
-        this.told.changed();
-      }),
-    );
+    this.told.changed();
   }
 
   private async askOne(backend: ExecutionBackend): Promise<BackendHealth> {

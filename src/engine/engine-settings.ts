@@ -12,11 +12,11 @@ export interface EngineSettings {
   readonly tickMs: number;
   /** On a store that others share: pause between two small questions about what they did, ms. */
   readonly peekMs: number;
-  /** Tasks whose data is moved, or which are handed over, at once. */
-  readonly parallelStaging: number;
+  /** Tasks of one backend at once: whose inputs are brought, or whose outputs are stored (so many of each); and in one kind of call. */
+  readonly places: { readonly transfers: number; readonly calls: number };
+  /** One try at bringing a task's inputs, or at storing its outputs, may last so long, ms. */
+  readonly longestTransferMs: number;
   readonly transfers: TransferOptions;
-  /** Tasks observed, fenced or cleaned at once. */
-  readonly parallelReconciling: number;
   /** Limit of one backend call that should take milliseconds, ms. */
   readonly callTimeoutMs: number;
   /** After waiting this long a task that fits nowhere at the moment gets a backend kept free for it, ms. */

@@ -1,12 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
-import { jobName, type TaskRecord, type TaskStep } from '../task/task-record';
+import type { TaskRecord, TaskStep } from '../task/task-record';
 import { AwayRules } from './away';
 import { BackendMonitor } from './backend-monitor';
-import { type Claim, DueLoop } from './due-loop';
+import type { Claim } from './claim';
+import { DueLoop, type Reach } from './due-loop';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
+import { HostPlaces } from './host-places';
 import { Housekeeping } from './housekeeping';
+import { Observer } from './observer';
+import { Probes } from './probes';
 import { Reconciler } from './reconciler';
 import { ReservationCheck } from './reservation-check';
 import { Scheduler } from './scheduler';
@@ -18,8 +24,10 @@ import { TaskWriter } from './task-writer';
 /** On a store of one's own a look costs as much as a task in it, for each backend: with very many running tasks, one for ten. */
 const GATHER_MS = 100;
 
-const STAGER_STEPS: readonly TaskStep[] = ['stage-in', 'submit', 'stage-out'];
-const RECONCILER_STEPS: readonly TaskStep[] = ['run', 'retreat', 'cancel', 'cleanup'];
+/** Backends that have not answered after this join later, ms: the API does not wait for them. */
+const JOIN_MS = 2000;
+/** Of all backends together a loop works on so many times the tasks of one. */
+const BACKENDS_AT_WORK = 8;
 
 export interface EngineParts {
   readonly store: TaskStore;
@@ -39,17 +47,15 @@ export class Engine {
   readonly writer: TaskWriter;
   readonly monitor: BackendMonitor;
   readonly scheduler: Scheduler;
-  readonly reconciler: Reconciler;
+  readonly observer: Observer;
   readonly housekeeping: Housekeeping;
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
   private readonly reservations: ReservationCheck;
-  private readonly staging: DueLoop;
-  private readonly reconciling: DueLoop;
-  private readonly watching = new AbortController();
-  /** Nudges that came before their jobs were known as handed over. */
-  private readonly early = new Set<string>();
-  private readonly ingesting = new Map<string, { again: boolean }>();
+  private readonly loops: readonly DueLoop[];
+  private readonly joined = new Set<string>();
+  private readonly stopping = new AbortController();
+  private joining: readonly Promise<void>[] = [];
 
   constructor(private readonly parts: EngineParts) {
     const { store, backends, storage, settings, log, now, random } = parts;
@@ -64,122 +70,116 @@ export class Engine {
     this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log);
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
-    const stager = new Stager(store, backends, storage, failures, settings);
-    this.reconciler = new Reconciler(store, backends, this.writer, failures, settings);
+    const probes = new Probes(this.monitor);
     this.housekeeping = new Housekeeping(store, backends, settings, log);
     this.reservations = new ReservationCheck(store, backends, settings, log, () => {
       this.scheduler.nudge();
     });
-    this.staging = this.loop('stager', STAGER_STEPS, settings.parallelStaging, (claims) =>
-      claims.map((claim) => stager.work(claim).finally(() => this.staging.end(claim))),
-    );
-    this.reconciling = this.loop('reconciler', RECONCILER_STEPS, settings.parallelReconciling, (claims) =>
-      this.reconciler.units(claims, (claim) => this.reconciling.end(claim)),
-    );
+    this.observer = new Observer({ store, backends, writer: this.writer, probes, failures }, settings, () => this.gatherMs(), {
+      reachable: () => this.reachable(),
+      failed: (error) => this.failed('observer', error),
+      now,
+    });
+    const { transfers, calls } = settings.places;
+    const stager = new Stager({ store, backends, storage, probes, hosts: new HostPlaces(transfers) }, failures, settings);
+    const reconciler = new Reconciler(store, backends, probes, failures, settings);
+    this.loops = [
+      this.loop('stage-in', ['stage-in'], transfers, (claim) => stager.work(claim)),
+      this.loop('hand-over', ['submit'], calls, (claim) => stager.work(claim)),
+      this.loop('stage-out', ['stage-out'], transfers, (claim) => stager.work(claim)),
+      this.loop('cancel', ['cancel'], calls, (claim) => reconciler.work(claim)),
+      this.loop('clean-up', ['retreat', 'cleanup'], calls, (claim) => reconciler.work(claim)),
+    ];
   }
 
-  /** Starts the backends, then the loops: everything that was under way when the last process ended is due and picked up. */
+  /**
+   * Starts the loops: everything that was under way when the last process ended is due and picked up as soon as its backend has joined.
+   * Resolves when all backends have, or after a moment: one that does not answer makes its own tasks wait, not the requests.
+   */
   async start(): Promise<void> {
-    const { backends, settings, log } = this.parts;
-    await Promise.all(
-      backends.all.map(async (backend) => {
-        try {
-          await backend.start(AbortSignal.timeout(settings.callTimeoutMs));
-        } catch (error) {
-          log.error('a backend could not be started', { backend: backend.name, err: error });
-        }
-      }),
-    );
     this.events.listen((change) => {
       this.scheduler.heard(change);
-      const { after, event } = change;
-      if (event === 'submitted' && after.step === 'run') this.handedOver(after);
-      else if (after.step === 'retreat' || after.step === 'cleanup') this.early.delete(jobName(after.id, after.attempt));
+      this.observer.heard(change.after);
     });
-    await this.monitor.start();
     void this.reportUnserved();
-    for (const backend of backends.all) {
-      backend.watch?.((name) => {
-        void this.ingest(backend.name, name);
-      }, this.watching.signal);
-    }
-    await this.housekeeping.endStale();
+    this.monitor.start();
+    this.observer.start();
+    for (const loop of this.loops) loop.start();
+    this.joining = this.parts.backends.all.map((backend) => this.join(backend));
+    const moment = new AbortController();
+    await Promise.race([Promise.all(this.joining), pause(JOIN_MS, undefined, { signal: moment.signal }).catch(() => undefined)]);
+    moment.abort();
+    if (this.stopping.signal.aborted) return;
     await this.reservations.start();
-    this.reconciling.start();
-    this.staging.start();
     this.scheduler.start();
     this.housekeeping.start();
   }
 
   /** Takes on nothing new, gives transfers under way a grace, and lets go. Jobs are left alone. */
   async stop(graceMs: number): Promise<void> {
-    this.watching.abort();
+    this.stopping.abort();
     this.monitor.stop();
     await Promise.all([
+      ...this.joining,
       this.scheduler.stop(),
       this.housekeeping.stop(),
       this.reservations.stop(),
-      this.staging.stop(graceMs),
-      this.reconciling.stop(graceMs),
+      this.observer.stop(),
+      ...this.loops.map((loop) => loop.stop(graceMs)),
     ]);
     await Promise.all(this.parts.backends.all.map(async (backend) => backend.close?.()));
   }
 
-  private loop(
-    name: string,
-    steps: readonly TaskStep[],
-    parallel: number,
-    work: (claims: readonly Claim[]) => readonly Promise<void>[],
-  ): DueLoop {
-    const { store, settings, log, random } = this.parts;
+  /** A backend is started and answers, or is known as away; then its tasks are looked after. */
+  private async join(backend: ExecutionBackend): Promise<void> {
+    const { log, settings } = this.parts;
+    const { signal } = this.stopping;
+    try {
+      await backend.start(AbortSignal.any([signal, AbortSignal.timeout(settings.callTimeoutMs)]));
+    } catch (error) {
+      log.error('a backend could not be started', { backend: backend.name, err: error });
+    }
+    if (signal.aborted) return;
+    await this.monitor.join(backend);
+    await this.housekeeping.endStale([backend]);
+    if (signal.aborted) return;
+    backend.watch?.((name) => this.observer.nudge(backend.name, name), signal);
+    this.joined.add(backend.name);
+    for (const loop of this.loops) loop.nudge();
+    this.observer.wake();
+    this.scheduler.nudge();
+  }
+
+  private loop(name: string, steps: readonly TaskStep[], places: number, work: (claim: Claim) => Promise<void>): DueLoop {
+    const { store, settings } = this.parts;
     const { instance, leaseMs, tickMs, peekMs } = settings;
-    const gatherMs = (): number => (store.isShared ? peekMs * (0.5 + random()) : GATHER_MS);
-    return new DueLoop({ name, instance, steps, leaseMs, parallel, tickMs, peekMs, gatherMs }, store, this.writer, this.events, {
+    const most = places * BACKENDS_AT_WORK;
+    const gatherMs = (): number => this.gatherMs();
+    return new DueLoop({ name, instance, steps, leaseMs, places, most, tickMs, peekMs, gatherMs }, store, this.writer, this.events, {
       reachable: () => this.reachable(),
       work,
-      failed: (error, task) => {
-        this.loopErrors += 1;
-        log.error(`the ${name} met an error, it goes on`, { ...(task ? { task: task.id } : {}), err: error });
-      },
+      failed: (error, task) => this.failed(name, error, task),
     });
   }
 
-  private reachable(): { backends: string[]; boundBackends: string[] } {
+  private gatherMs(): number {
+    const { store, settings, random } = this.parts;
+    return store.isShared ? settings.peekMs * (0.5 + random()) : GATHER_MS;
+  }
+
+  private failed(loop: string, error: unknown, task?: TaskRecord): void {
+    this.loopErrors += 1;
+    this.parts.log.error(`the ${loop} loop met an error, it goes on`, { ...(task ? { task: task.id } : {}), err: error });
+  }
+
+  /** What has joined. */
+  private reachable(): Reach {
     const backends: string[] = [];
     const boundBackends: string[] = [];
-    for (const backend of this.parts.backends.all) (backend.capabilities().boundToInstance ? boundBackends : backends).push(backend.name);
+    for (const backend of this.parts.backends.all) {
+      if (this.joined.has(backend.name)) (backend.capabilities().boundToInstance ? boundBackends : backends).push(backend.name);
+    }
     return { backends, boundBackends };
-  }
-
-  /** One observation per job at a time; a nudge that comes meanwhile asks for one more. */
-  private async ingest(backendName: string, name: string): Promise<void> {
-    const waiting = this.ingesting.get(name);
-    if (waiting) {
-      waiting.again = true;
-      return;
-    }
-    const entry = { again: false };
-    this.ingesting.set(name, entry);
-    try {
-      do {
-        entry.again = false;
-        const backend = this.parts.backends.get(backendName);
-        if (!backend || this.watching.signal.aborted) return;
-        // Noted before the look, so that a hand-over during it is not missed.
-        this.early.add(name);
-        if ((await this.reconciler.ingest(backend, name)) === 'followed') this.early.delete(name);
-      } while (entry.again);
-    } catch (error) {
-      // A hint that could not be followed: the due loop looks anyway.
-      this.parts.log.warn('a nudge could not be followed', { backend: backendName, job: name, err: error });
-    } finally {
-      this.ingesting.delete(name);
-    }
-  }
-
-  private handedOver(task: TaskRecord): void {
-    const name = jobName(task.id, task.attempt);
-    if (this.early.delete(name) && task.backend !== undefined) void this.ingest(task.backend, name);
   }
 
   private async reportUnserved(): Promise<void> {

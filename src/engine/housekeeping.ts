@@ -5,7 +5,7 @@ import { jobName } from '../task/task-record';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { AWAY_MS } from './instance-gone';
-import { taskIdOf } from './reconciler';
+import { taskIdOf } from './job';
 
 /** Finished tasks deleted in one go: bounded, so that no request waits behind it. */
 const BATCH = 500;
@@ -56,10 +56,10 @@ export class Housekeeping {
    * While this instance was away an operator may have declared it gone: its tasks then began anew elsewhere. Whatever it still has of
    * their former attempts is ended, before anything else at its start. On a store that nobody else can have, nothing can have happened.
    */
-  async endStale(): Promise<void> {
+  async endStale(backends: readonly ExecutionBackend[] = this.backends.all): Promise<void> {
     if (!this.store.isShared) return;
     try {
-      for (const backend of this.backends.all) if (backend.capabilities().boundToInstance) await this.endStaleOf(backend);
+      for (const backend of backends) if (backend.capabilities().boundToInstance) await this.endStaleOf(backend);
       this.inTouchAt = this.store.now();
       this.hasSaidSo = false;
     } catch (error) {

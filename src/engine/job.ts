@@ -26,3 +26,8 @@ export function capacityKey(backend: string, capabilities: BackendCapabilities, 
 export function boundCapacityKey(backend: string, instance: string): string {
   return `${backend}@${instance}`;
 }
+
+/** The task of a job name, `undefined` for a name that is not ours. */
+export function taskIdOf(name: string): string | undefined {
+  return /^tes-([a-z0-9]+)-[0-9]+$/.exec(name)?.[1];
+}

@@ -1,13 +1,29 @@
+import { TransferError } from '../ports/errors';
 import type { ExecutionBackend, Job } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import type { Handle } from '../task/task-record';
-import type { Claim } from './due-loop';
+import { isTerminal } from '../task/task-state';
+import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
+import { type HostPlaces, hostsOf } from './host-places';
 import { loadJob } from './job';
+import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
 import { stageIn, stageOut } from './transfers/transfers';
 import type { Applied } from './task-writer';
+
+/** A task whose storage hosts have no place left asks again after this, ms. */
+const NO_PLACE_MS = 2000;
+
+/** What a task's steps need of this process. */
+export interface StagerParts {
+  readonly store: TaskStore;
+  readonly backends: BackendRegistry;
+  readonly storage: StorageRegistry;
+  readonly probes: Probes;
+  readonly hosts: HostPlaces;
+}
 
 /**
  * Carries a task from its assignment to the handed-over job (`stage-in`, `submit`) and from the ended job to its stored outputs
@@ -15,20 +31,20 @@ import type { Applied } from './task-writer';
  */
 export class Stager {
   constructor(
-    private readonly store: TaskStore,
-    private readonly backends: BackendRegistry,
-    private readonly storage: StorageRegistry,
+    private readonly parts: StagerParts,
     private readonly failures: FailureHandling,
-    private readonly settings: Pick<EngineSettings, 'tailBytes' | 'callTimeoutMs' | 'transfers'>,
+    private readonly settings: Pick<EngineSettings, 'tailBytes' | 'callTimeoutMs' | 'transfers' | 'longestTransferMs'>,
   ) {}
 
   async work(claim: Claim): Promise<void> {
     try {
-      const backend = this.backends.get(claim.task.backend ?? '');
+      const backend = this.parts.backends.get(claim.task.backend ?? '');
       if (!backend) return;
-      const job = await loadJob(this.store, claim.task, this.settings.tailBytes);
-      if (claim.task.step === 'stage-out') await this.outputs(claim, backend, job);
-      else await this.handOver(claim, backend, job);
+      const job = await loadJob(this.parts.store, claim.task, this.settings.tailBytes);
+      await this.parts.probes.run(backend.name, async () => {
+        if (claim.task.step === 'stage-out') await this.outputs(claim, backend, job);
+        else await this.handOver(claim, backend, job);
+      });
     } catch (error) {
       // Stopped work is not a failure: whoever stopped it has changed the task, or the lease is over.
       if (claim.signal.aborted) return;
@@ -41,17 +57,8 @@ export class Stager {
     if (claim.task.step === 'stage-in') {
       handle ??= await this.submitStep(claim, backend, job, undefined);
       if (!handle) return;
-      if (claim.task.needs.hasInputs && backend.capabilities().staging === 'gateway' && handle.step !== 'submitted') {
-        const staged = await stageIn(job.request, backend.workspace(job, handle), this.storage, this.settings.transfers, claim.signal);
-        claim.signal.throwIfAborted();
-        const applied = await claim.keep({
-          type: 'stagedIn',
-          attempt: job.attempt,
-          inputTypes: staged.inputTypes,
-          systemLogs: staged.systemLogs,
-        });
-        if (!goesOn(applied)) return;
-      }
+      const isToBring = job.needs.hasInputs && backend.capabilities().staging === 'gateway' && handle.step !== 'submitted';
+      if (isToBring && !(await this.inputs(claim, backend, job, handle))) return;
     }
     while (handle?.step !== 'submitted') {
       handle = await this.submitStep(claim, backend, job, handle);
@@ -59,27 +66,72 @@ export class Stager {
     }
   }
 
-  /** One idempotent step of the backend's submit, saved; `undefined` when the task does not want it any more. */
-  private async submitStep(claim: Claim, backend: ExecutionBackend, job: Job, before: Handle | undefined): Promise<Handle | undefined> {
-    claim.signal.throwIfAborted();
-    const handle = await backend.submit(job, before, this.limited(claim.signal));
-    const event = { type: 'submitted', attempt: job.attempt, handle } as const;
-    const applied = handle.step === 'submitted' ? await claim.release(event) : await claim.keep(event);
-    if (goesOn(applied)) return handle;
-    if (applied.kind === 'ignored' && applied.why !== 'state') {
-      // The attempt is over while its job was being made: nobody else knows of this job, so it is ended here.
-      await backend.cancel(job.name, handle, AbortSignal.timeout(this.settings.callTimeoutMs));
-      await backend.cleanup(job.name, handle, { failed: true }, AbortSignal.timeout(this.settings.callTimeoutMs));
-    }
-    return undefined;
+  /** False when the task does not want them any more, or has to wait. */
+  private async inputs(claim: Claim, backend: ExecutionBackend, job: Job, handle: Handle): Promise<boolean> {
+    const { storage } = this.parts;
+    const staged = await this.transfer(claim, backend, job.request.inputs ?? [], (signal) =>
+      stageIn(job.request, backend.workspace(job, handle), storage, this.settings.transfers, signal),
+    );
+    if (!staged) return false;
+    const { inputTypes, systemLogs } = staged;
+    return goesOn(await claim.keep({ type: 'stagedIn', attempt: job.attempt, inputTypes, systemLogs }));
   }
 
   private async outputs(claim: Claim, backend: ExecutionBackend, job: Job): Promise<void> {
     const handle = claim.task.handle;
     if (!handle) return;
-    const staged = await stageOut(job.request, backend.workspace(job, handle), this.storage, this.settings.transfers, claim.signal);
+    const { storage } = this.parts;
+    const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (signal) =>
+      stageOut(job.request, backend.workspace(job, handle), storage, this.settings.transfers, signal),
+    );
+    if (staged) await claim.release({ type: 'stagedOut', attempt: job.attempt, ...staged });
+  }
+
+  /** Moves data with the hosts of these files, for a limited time; `undefined` when one of them has no place left: the task is let go then. */
+  private async transfer<Result>(
+    claim: Claim,
+    backend: ExecutionBackend,
+    files: readonly { readonly url?: string; readonly content?: string }[],
+    move: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result | undefined> {
+    const giveBack = this.parts.hosts.take(backend.name, hostsOf(files));
+    if (!giveBack) {
+      await claim.release({ type: 'postponed', attempt: claim.task.attempt, delayMs: NO_PLACE_MS });
+      return undefined;
+    }
+    const { longestTransferMs } = this.settings;
+    const limit = AbortSignal.timeout(Math.min(longestTransferMs, 2 ** 31 - 1));
+    try {
+      const result = await move(AbortSignal.any([claim.signal, limit]));
+      claim.signal.throwIfAborted();
+      return result;
+    } catch (error) {
+      if (!limit.aborted || claim.signal.aborted) throw error;
+      const what = claim.task.step === 'stage-out' ? 'outputs were not stored' : 'inputs were not there';
+      throw new TransferError(`the ${what} after ${longestTransferMs / 1000} s (setting transfers.max_seconds)`, {
+        retryable: true,
+        cause: error,
+      });
+    } finally {
+      giveBack();
+    }
+  }
+
+  /** One idempotent step of the backend's submit, saved; `undefined` when the task does not want it any more, or the next one has to wait. */
+  private async submitStep(claim: Claim, backend: ExecutionBackend, job: Job, before: Handle | undefined): Promise<Handle | undefined> {
     claim.signal.throwIfAborted();
-    await claim.release({ type: 'stagedOut', attempt: job.attempt, ...staged });
+    const done = await backend.submit(job, before, this.limited(claim.signal));
+    const { handle, againMs } = 'handle' in done ? done : { handle: done, againMs: undefined };
+    const event = { type: 'submitted', attempt: job.attempt, handle, ...(againMs === undefined ? {} : { againMs }) } as const;
+    const lastsHere = handle.step !== 'submitted' && againMs === undefined;
+    const applied = lastsHere ? await claim.keep(event) : await claim.release(event);
+    if (goesOn(applied)) return againMs === undefined ? handle : undefined;
+    if (applied.kind === 'ignored' && isOver(applied, job)) {
+      // The attempt is over while its job was being made: nobody else knows of this job, so it is ended here.
+      await backend.cancel(job.name, handle, AbortSignal.timeout(this.settings.callTimeoutMs));
+      await backend.cleanup(job.name, handle, { failed: true }, AbortSignal.timeout(this.settings.callTimeoutMs));
+    }
+    return undefined;
   }
 
   private limited(signal: AbortSignal): AbortSignal {
@@ -90,4 +142,9 @@ export class Stager {
 /** True while the task still wants its job started. */
 function goesOn(applied: Applied): boolean {
   return applied.kind === 'changed' && applied.task.state === 'INITIALIZING';
+}
+
+/** Nobody is at work on this attempt, nor will be. While another claim holds it, its job is that one's. */
+function isOver({ task }: Extract<Applied, { kind: 'ignored' }>, job: Job): boolean {
+  return task.attempt !== job.attempt || (isTerminal(task.state) && task.step !== 'cleanup');
 }

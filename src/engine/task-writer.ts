@@ -12,14 +12,21 @@ const MOST_CONFLICTS = 50;
 
 export type Applied =
   | { readonly kind: 'changed'; readonly before: TaskRecord; readonly task: TaskRecord }
-  | { readonly kind: 'ignored'; readonly why: Extract<Reduction, { kind: 'ignored' }>['why']; readonly task: TaskRecord }
+  /** `lease`: the claim that it was done under is over · `changed`: the task is not as it was when it was looked at · else the reducer's. */
+  | {
+      readonly kind: 'ignored';
+      readonly why: Extract<Reduction, { kind: 'ignored' }>['why'] | 'lease' | 'changed';
+      readonly task: TaskRecord;
+    }
   | { readonly kind: 'gone' };
 
 export interface ApplyOptions {
   /** The record as the caller last saw it; saves a read. A stale one costs one lost race. */
   readonly known?: TaskRecord;
-  /** The caller holds the lease and goes on working. */
-  readonly keepLeaseMs?: number;
+  /** Work under a claim: it counts only while the claim's token is in the record. `keepMs`: the caller goes on working under the lease. */
+  readonly claim?: { readonly holder: string; readonly keepMs?: number };
+  /** Only if the task is still as `known` says: what was seen without a claim may be old. */
+  readonly exact?: boolean;
 }
 
 /** The only writer of tasks: event -> reducer -> compare-and-swap, again after a lost race. Readers are told after the commit. */
@@ -39,14 +46,19 @@ export class TaskWriter {
 
   /** Throws `StoreError` when the store cannot be read or written; then nothing is changed, or the change is found by the next look. */
   async apply(id: string, event: TaskEvent, options: ApplyOptions = {}): Promise<Applied> {
-    let task = options.known;
+    const { known, claim, exact } = options;
+    let task = known;
     for (let conflict = 0; conflict < MOST_CONFLICTS; conflict += 1) {
       task ??= await this.store.getTask(id);
       if (!task) return { kind: 'gone' };
-      const before = this.underLease(task, options.keepLeaseMs);
-      const reduction = reduce(before, event, this.contextOf(before, event, options.keepLeaseMs !== undefined));
+      if (exact === true && task.revision !== known?.revision) return { kind: 'ignored', why: 'changed', task };
+      const before = this.underLease(task, claim?.keepMs);
+      const isFenced = claim !== undefined && task.lease?.holder !== claim.holder;
+      const reduction = isFenced
+        ? ({ kind: 'ignored', why: 'lease' } as const)
+        : reduce(before, event, this.contextOf(before, event, claim?.keepMs !== undefined));
       if (reduction.kind === 'ignored') {
-        if (task !== options.known) return { kind: 'ignored', why: reduction.why, task };
+        if (task !== known) return { kind: 'ignored', why: reduction.why, task };
         // The caller's copy may be old: what is stored decides whether the event has a meaning.
         const stored = await this.store.getTask(id);
         if (!stored) return { kind: 'gone' };
@@ -79,6 +91,7 @@ export class TaskWriter {
       now: this.now(),
       storeNow: this.store.now(),
       pollMs: capabilities?.pollMs ?? { first: 1000, longest: 30_000 },
+      stagesIn: task.needs.hasInputs && capabilities?.staging !== 'worker',
       stagesOut: task.needs.hasOutputs,
       keepLease,
     };

@@ -39,6 +39,13 @@ export interface Job {
   readonly tailBytes: number;
 }
 
+/** A step of `submit` that is done, where the next one has to wait: an image that is being pulled, a machine that is being made. */
+export interface SubmittedLater {
+  readonly handle: Handle;
+  /** Pause until the engine asks again, ms. It holds no place meanwhile. */
+  readonly againMs: number;
+}
+
 /** A file, directory or link below a container path. `path` is absolute, inside the container. */
 export interface WorkspaceEntry {
   readonly path: string;
@@ -111,9 +118,10 @@ export abstract class ExecutionBackend {
    * Takes the job one idempotent step further and returns the handle that names the step; the engine saves it before it asks
    * for the next, until `step` is `submitted`. Without a handle: the first step, which must end in `prepared` when staging is `gateway`.
    * Between `prepared` and the next call the engine stages the inputs. Submitting a job that is already there finds it by name.
-   * Under a cancel mark it starts nothing and throws a `BackendError` that is not retryable.
+   * Under a cancel mark it starts nothing and throws a `BackendError` that is not retryable. What takes longer than a call should is begun,
+   * and asked about again: `SubmittedLater`.
    */
-  abstract submit(job: Job, handle: Handle | undefined, signal: AbortSignal): Promise<Handle>;
+  abstract submit(job: Job, handle: Handle | undefined, signal: AbortSignal): Promise<Handle | SubmittedLater>;
 
   /**
    * What became of these jobs. One observation for each job that could be asked about; one that could not is left out

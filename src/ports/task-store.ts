@@ -52,18 +52,32 @@ export interface TailRecord {
   readonly stderr?: LogTail;
 }
 
-export interface ClaimQuery {
+export interface DueQuery {
   /** Decides, with `boundTo`, which jobs of `boundBackends` can be reached. */
   readonly instance: string;
-  /** Who will hold the lease: written into the lease. Each loop of an instance has its own. */
-  readonly holder: string;
   /** Shared backends that this process has adapters for. A task on any other backend is left alone. */
   readonly backends: readonly string[];
-  /** Backends whose jobs only the instance in `boundTo` can reach: claimed only when that is this instance. */
+  /** Backends whose jobs only the instance in `boundTo` can reach: taken only when that is this instance. */
   readonly boundBackends: readonly string[];
   readonly steps: readonly TaskStep[];
-  readonly leaseMs: number;
   readonly limit: number;
+  /** Most tasks of one backend, by its name; absent = `limit`. */
+  readonly places?: ReadonlyMap<string, number>;
+}
+
+export interface ClaimQuery extends DueQuery {
+  /** Written into the lease; never used for another claim (`Lease.holder`). */
+  readonly holder: string;
+  readonly leaseMs: number;
+}
+
+/** A task whose next look is put off: only if revision and `dueAt` are still those. */
+export interface Postponement {
+  readonly id: string;
+  readonly revision: number;
+  readonly dueAt: number;
+  /** The new `dueAt`. */
+  readonly until: number;
 }
 
 export interface Reservation {
@@ -153,10 +167,17 @@ export abstract class TaskStore {
    * adds 1 to the revision, and returns the records as they are afterwards. Atomic per task: two callers never get the same one.
    */
   abstract claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]>;
+  /** What `claimDue` would take, as it is; nothing is written. */
+  abstract readDue(query: DueQuery): Promise<readonly TaskRecord[]>;
+  /**
+   * Pushes `dueAt` forward without a new revision. May be lost in a crash without harm, and is never waited for by a disk or a majority;
+   * which of them were still as given is not told.
+   */
+  abstract postpone(tasks: readonly Postponement[]): Promise<void>;
   /** When the next `dueAt` passes for what `claimDue` would take, so that a loop can sleep until then. */
-  abstract nextDue(query: Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>): Promise<number | undefined>;
-  /** Pushes lease and dueAt forward without touching the revision; false when the lease is not this holder's any more, or the revision has moved on. */
-  abstract renew(id: string, holder: string, revision: number, leaseMs: number): Promise<boolean>;
+  abstract nextDue(query: Omit<DueQuery, 'limit' | 'places'>): Promise<number | undefined>;
+  /** Pushes lease and dueAt forward without touching the revision; false when the lease is not this holder's any more. */
+  abstract renew(id: string, holder: string, leaseMs: number): Promise<boolean>;
 
   /**
    * Reserves room, atomically over all gateways, if used + wanted <= capacity. Idempotent per task and attempt (true again).

@@ -14,8 +14,10 @@ export type TaskEvent =
       readonly droppedParameters: readonly string[];
       readonly warnings: readonly string[];
     }
-  /** The engine: a step of `submit` is done. */
-  | { readonly type: 'submitted'; readonly attempt: number; readonly handle: Handle }
+  /** The engine: a step of `submit` is done; the next one is not before `againMs` have passed (absent = at once). */
+  | { readonly type: 'submitted'; readonly attempt: number; readonly handle: Handle; readonly againMs?: number }
+  /** The Stager: there is no place for its transfers now; look again after `delayMs`. No trouble of the task's. */
+  | { readonly type: 'postponed'; readonly attempt: number; readonly delayMs: number }
   /** The Stager: the inputs are in the workspace; go on with `submit`. */
   | {
       readonly type: 'stagedIn';

@@ -91,7 +91,7 @@ export interface TaskOverlay {
 }
 
 export interface Lease {
-  /** The loop of the gateway process that holds it. */
+  /** Names one claim and no other: instance, loop, and a token of the process. What is done under a claim is refused once this is another. */
   readonly holder: string;
   /** Store time, ms. */
   readonly until: number;

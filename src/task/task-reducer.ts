@@ -12,6 +12,8 @@ export interface ReduceContext {
   readonly storeNow: number;
   /** First and longest pause between two looks at a running job, ms. */
   readonly pollMs: { readonly first: number; readonly longest: number };
+  /** The task has inputs that the gateway's Stager brings before the job is handed over. */
+  readonly stagesIn: boolean;
   /** The task has outputs: unless the job itself has stored them, the gateway's Stager does so, and the task is not at its end before. */
   readonly stagesOut: boolean;
   /** The sender goes on working on the task under its lease. */
@@ -20,11 +22,15 @@ export interface ReduceContext {
 
 export type Reduction =
   | { readonly kind: 'changed'; readonly task: TaskRecord }
-  /** `terminal`: the task has ended · `stale`: the event speaks of another attempt · `state`: it has no meaning where the task is now. */
-  | { readonly kind: 'ignored'; readonly why: 'terminal' | 'stale' | 'state' };
+  /**
+   * `terminal`: the task has ended · `stale`: the event speaks of another attempt · `state`: it has no meaning where the task is now ·
+   * `news`: nothing that was not known.
+   */
+  | { readonly kind: 'ignored'; readonly why: 'terminal' | 'stale' | 'state' | 'news' };
 
 const IGNORED_TERMINAL: Reduction = { kind: 'ignored', why: 'terminal' };
 const IGNORED_STALE: Reduction = { kind: 'ignored', why: 'stale' };
+const NO_NEWS: Reduction = { kind: 'ignored', why: 'news' };
 const IGNORED_STATE: Reduction = { kind: 'ignored', why: 'state' };
 
 /** Members that a transition takes away; with exact optional types they are left out, never set to undefined. */
@@ -52,6 +58,9 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
         : IGNORED_STATE;
     case 'deferred':
       return deferred(task, event, context);
+    case 'postponed':
+      if (task.step === 'done' || task.step === 'queued') return IGNORED_STATE;
+      return changed({ ...task, dueAt: context.storeNow + event.delayMs }, { ...context, keepLease: false });
     case 'yielded':
       return task.lease ? changed({ ...task, dueAt: context.storeNow }, { ...context, keepLease: false }) : IGNORED_STATE;
     default:
@@ -151,7 +160,7 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
     {
       ...without(task, 'notBefore', 'trouble', 'handle', 'outcome', 'boundTo'),
       state: 'INITIALIZING',
-      step: 'stage-in',
+      step: context.stagesIn ? 'stage-in' : 'submit',
       attempt: attempt.attempt,
       backend: event.backend,
       ...(event.boundTo === undefined ? {} : { boundTo: event.boundTo }),
@@ -184,10 +193,12 @@ function backInQueue(task: TaskRecord): TaskRecord {
 }
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {
-  // A cancel may have come between: the handle is kept, because the fence is surer with it. Whoever let go may have let go of another's lease.
+  // A cancel may have come between: the handle is kept, because the fence is surer with it.
   if (task.state === 'CANCELING') return changed({ ...task, handle: event.handle, dueAt: context.storeNow }, context);
   if (task.step !== 'stage-in' && task.step !== 'submit') return IGNORED_STATE;
-  if (event.handle.step !== 'submitted') return progressed({ ...task, handle: event.handle }, context);
+  if (event.handle.step !== 'submitted') {
+    return progressed({ ...task, handle: event.handle }, context, event.againMs);
+  }
   return progressed({ ...task, handle: event.handle, step: 'run' }, context, context.pollMs.first);
 }
 
@@ -195,11 +206,12 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
   if (task.state === 'CANCELING') return changed({ ...merge(task, observation), dueAt: context.storeNow }, context);
   if (task.step !== 'run') return IGNORED_STATE;
   const next = merge(task, observation);
+  const pauseMs = pollPauseMs(task, context.now, context.pollMs);
   switch (observation.phase) {
     case 'pending':
-      return progressed(next, context, pollPause(task, context));
+      return isNews(task, next) ? progressed(next, context, pauseMs) : NO_NEWS;
     case 'running':
-      return progressed({ ...next, state: 'RUNNING' }, context, pollPause(task, context));
+      return task.state !== 'RUNNING' || isNews(task, next) ? progressed({ ...next, state: 'RUNNING' }, context, pauseMs) : NO_NEWS;
     case 'succeeded':
     case 'failed': {
       // The system's own failures come as `retreated` or `failed`, by the engine's decision.
@@ -259,10 +271,20 @@ function changed(task: TaskRecord, context: ReduceContext): Reduction {
   return { kind: 'changed', task: { ...next, ...dueAt, revision: task.revision + 1 } };
 }
 
-/** A job that has lasted long is looked at less often: a tenth of its age, inside the backend's bounds. */
-function pollPause(task: TaskRecord, context: ReduceContext): number {
-  const age = context.now - (task.attempts.at(-1)?.startedAt ?? context.now);
-  return Math.min(context.pollMs.longest, Math.max(context.pollMs.first, Math.round(age / 10)));
+/** A job that has lasted long is looked at less often: a tenth of its age, inside the backend's bounds, ms. `now` is wall time. */
+export function pollPauseMs(task: TaskRecord, now: number, pollMs: ReduceContext['pollMs']): number {
+  const age = now - (task.attempts.at(-1)?.startedAt ?? now);
+  return Math.min(pollMs.longest, Math.max(pollMs.first, Math.round(age / 10)));
+}
+
+/** Something that a reader of the task could see differs, or its trouble is over. What an ended executor left never changes again. */
+function isNews(before: TaskRecord, after: TaskRecord): boolean {
+  return before.trouble !== undefined || JSON.stringify(visible(before)) !== JSON.stringify(visible(after));
+}
+
+function visible({ attempts, overlay, jobEnded }: TaskRecord): unknown {
+  const { executors, ...last } = attempts.at(-1) ?? { executors: [] };
+  return [{ ...last, executors: executors.map(({ exitCode, startedAt, endedAt }) => [exitCode, startedAt, endedAt]) }, overlay, jobEnded];
 }
 
 const ENDED_PHASES: ReadonlySet<string> = new Set(['succeeded', 'failed', 'preempted', 'lost']);

@@ -95,7 +95,7 @@ export class JobDriver {
   async prepare(job: Job, files: Readonly<Record<string, string | Buffer>> = {}): Promise<Handle> {
     const entry: { job: Job; handle?: Handle } = { job };
     this.jobs.push(entry);
-    const handle = await this.backend.submit(job, undefined, never);
+    const handle = await this.submit(job, undefined);
     entry.handle = handle;
     const workspace = this.backend.workspace(job, handle);
     await workspace.beginInputs(never);
@@ -105,7 +105,14 @@ export class JobDriver {
   }
 
   async start(job: Job, files: Readonly<Record<string, string | Buffer>> = {}): Promise<Handle> {
-    return this.backend.submit(job, await this.prepare(job, files), never);
+    return this.submit(job, await this.prepare(job, files));
+  }
+
+  /** One step of it, whose successor need not wait. */
+  async submit(job: Job, before: Handle | undefined): Promise<Handle> {
+    const done = await this.backend.submit(job, before, never);
+    if ('againMs' in done) throw new Error(`the next step would have to wait ${done.againMs} ms`);
+    return done;
   }
 
   async look(job: Job, handle: Handle): Promise<Observation | undefined> {

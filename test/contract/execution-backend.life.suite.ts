@@ -60,7 +60,7 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
       expect(first.step).toBe('prepared');
       expect(await backend.submit(job, undefined, never)).toEqual(first);
       await expectGone(job.name);
-      const again = await Promise.all([backend.submit(job, first, never), (await restarted()).backend.submit(job, first, never)]);
+      const again = await Promise.all([driver.submit(job, first), (await restarted()).submit(job, first)]);
       expect(again.map((handle) => handle.step)).toEqual(['submitted', 'submitted']);
       const ended = await driver.ended(job, again[0]);
       await (await restarted()).backend.submit(job, first, never);

@@ -74,7 +74,9 @@ describeMongo('everything that the store asks of the server', (url) => {
     const due = { instance: 'i', holder: 'i/test', backends: ['local'], boundBackends: ['away'], steps };
     const [first = queuedTask()] = await store.claimDue({ ...due, leaseMs: 60_000, limit: PAGE });
     await store.nextDue(due);
-    await store.renew(first.id, 'i/test', first.revision, 60_000);
+    await store.readDue({ ...due, limit: PAGE });
+    await store.postpone([{ id: first.id, revision: 0, dueAt: 0, until: 0 }]);
+    await store.renew(first.id, 'i/test', 60_000);
     const large = queuedTask({ owner: 'owner-0' });
     await store.insert(JSON.stringify({ description: 'x'.repeat(100_000), executors: [] }), large, {
       key: 'k',

@@ -115,7 +115,7 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
       const waiting = assignedTask(store.now() + 60_000);
       await insertAll(store, [leased, waiting]);
       await harness().reopen();
-      expect(await harness().store.renew(leased.id, 'dead', 1, 1000)).toBe(false);
+      expect(await harness().store.renew(leased.id, 'dead', 1000)).toBe(false);
       expect((await harness().store.claimDue(RUNNING_JOBS)).map((task) => task.id)).toEqual([leased.id]);
       expect((await harness().store.getTask(waiting.id))?.dueAt).toBe(waiting.dueAt);
     });

@@ -194,6 +194,62 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
     });
   });
 
+  describe('places', () => {
+    const due = (backend: string, agoMs: number): TaskRecord => assignedTask(store.now() - agoMs, { backend });
+
+    it('take of each backend no more than it has, and look past what is over', async () => {
+      const hanging = Array.from({ length: 30 }, (_, index) => due('hanging', 1000 + index));
+      const healthy = [due('healthy', 20), due('healthy', 10)];
+      await insertAll(store, [...hanging, ...healthy]);
+      const query = { ...CLAIM, backends: ['hanging', 'healthy'], limit: 8, places: new Map([['hanging', 3]]) };
+      const oldest = hanging.slice(-3).reverse();
+      const wanted = [...oldest, ...healthy].map(({ id }) => id);
+      expect(ids(await store.readDue(query))).toEqual(wanted);
+      expect(ids(await store.claimDue(query)).sort()).toEqual([...wanted].sort());
+    });
+
+    it('are shared by the steps of one backend', async () => {
+      const tasks = [30, 20, 10].flatMap((ago) => [due('local', ago), { ...due('local', ago + 1), step: 'stage-out' as const }]);
+      await insertAll(store, tasks);
+      const query: ClaimQuery = { ...CLAIM, steps: ['run', 'stage-out'], places: new Map([['local', 4]]) };
+      expect(await store.claimDue(query)).toHaveLength(4);
+    });
+  });
+
+  describe('readDue and postpone', () => {
+    it('give what is due as it is, and put it off without a new revision', async () => {
+      const [task, later] = [assignedTask(store.now() - 1000), assignedTask(store.now() + 60_000)];
+      await insertAll(store, [task, later]);
+      expect(await store.readDue(CLAIM)).toEqual([task]);
+      const until = store.now() + 5000;
+      await store.postpone([{ id: task.id, revision: 1, dueAt: task.dueAt ?? 0, until }]);
+      expect(await store.readDue(CLAIM)).toEqual([]);
+      expect((await store.getTask(task.id))?.revision).toBe(1);
+      expect(await store.nextDue(CLAIM)).toBe(until);
+    });
+
+    it('leave alone what has changed', async () => {
+      const task = assignedTask(store.now() - 2);
+      await insertAll(store, [task]);
+      await store.update({ ...task, revision: 2 }, 1);
+      await store.postpone([{ id: task.id, revision: 1, dueAt: task.dueAt ?? 0, until: store.now() + 9000 }]);
+      expect(ids(await store.readDue(CLAIM))).toEqual([task.id]);
+    });
+
+    it('leave alone what another one has put off', async () => {
+      const task = assignedTask(store.now() - 1);
+      await insertAll(store, [task]);
+      const [first, second] = [5000, 90_000].map((ms) => store.now() + ms);
+      for (const until of [first, second]) await store.postpone([{ id: task.id, revision: 1, dueAt: task.dueAt ?? 0, until: until ?? 0 }]);
+      expect(await store.nextDue(CLAIM)).toBe(first);
+    });
+
+    it('do not give what is leased', async () => {
+      await insertAll(store, [assignedTask(store.now() - 1, { lease: { holder: 'x', until: store.now() + 5000 } })]);
+      expect(await store.readDue(CLAIM)).toEqual([]);
+    });
+  });
+
   describe('nextDue', () => {
     it('is the earliest of what claimDue would take', async () => {
       const now = store.now();
@@ -219,7 +275,7 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       const [claimed] = await store.claimDue(CLAIM);
       if (claimed === undefined) throw new Error('nothing claimed');
       expect(await store.nextDue(CLAIM)).toBe(claimed.dueAt);
-      await store.renew(task.id, CLAIM.holder, 2, 90_000);
+      await store.renew(task.id, CLAIM.holder, 90_000);
       expect(await store.nextDue(CLAIM)).toBeGreaterThan(claimed.dueAt ?? 0);
       const done = without(claimed, 'lease', 'dueAt');
       await store.update({ ...done, revision: 3, state: 'COMPLETE', step: 'done', endedAt: 1 }, 2);
@@ -233,21 +289,20 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       await store.insert(requestOf(task), task);
       const [claimed] = await store.claimDue(CLAIM);
       await harness().advance(10_000);
-      expect(await store.renew(task.id, CLAIM.holder, 2, CLAIM.leaseMs)).toBe(true);
+      expect(await store.renew(task.id, CLAIM.holder, CLAIM.leaseMs)).toBe(true);
       const renewed = await store.getTask(task.id);
       expect(renewed?.revision).toBe(2);
       expect(renewed?.lease?.until).toBeGreaterThanOrEqual((claimed?.lease?.until ?? 0) + 10_000);
       expect(renewed?.dueAt).toBe(renewed?.lease?.until);
     });
 
-    it('is false for another holder, another revision, no lease and no task, and changes nothing', async () => {
+    it('is false for another holder, no lease and no task, and changes nothing', async () => {
       const [leased, bare] = [assignedTask(store.now()), assignedTask(store.now() + 60_000)];
       await insertAll(store, [leased, bare]);
       const [claimed] = await store.claimDue(CLAIM);
-      expect(await store.renew(leased.id, 'other', 2, 99_000)).toBe(false);
-      expect(await store.renew(leased.id, CLAIM.holder, 1, 99_000)).toBe(false);
-      expect(await store.renew(bare.id, CLAIM.holder, 1, 99_000)).toBe(false);
-      expect(await store.renew('nobody', CLAIM.holder, 1, 99_000)).toBe(false);
+      expect(await store.renew(leased.id, 'other', 99_000)).toBe(false);
+      expect(await store.renew(bare.id, CLAIM.holder, 99_000)).toBe(false);
+      expect(await store.renew('nobody', CLAIM.holder, 99_000)).toBe(false);
       expect(await store.getTask(leased.id)).toEqual(claimed);
     });
   });

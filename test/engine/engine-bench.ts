@@ -12,6 +12,7 @@ import type { TaskRecord } from '../../src/task/task-record';
 import type { TesState, TesTask, TesTaskRequest } from '../../src/task/tes';
 import { MemoryStorage } from './memory-storage';
 import { AnonymousPrincipal } from './principals';
+import { queuedTask } from './records';
 import { type Script, ScriptedBackend, ScriptedWorld } from './scripted-backend';
 import { ADMISSION, ENGINE, SERVICE, SILENT } from './settings';
 
@@ -68,15 +69,24 @@ export class EngineBench {
     service: Partial<TaskServiceSettings> = {},
     world = new ScriptedWorld(),
     placements: Readonly<Record<string, Placement>> = {},
+    prepare: (backends: readonly ScriptedBackend[]) => void = () => undefined,
   ): Promise<EngineBench> {
     const scripts = Array.isArray(script) ? (script as readonly Script[]) : [script as Script];
     const bench = new EngineBench(store, scripts, settings, service, world, placements);
+    prepare(bench.backends);
     await bench.engine.start();
     return bench;
   }
 
   create(request: TesTaskRequest = REQUEST): Promise<string> {
     return this.service.create(AnonymousPrincipal, request, { basePath: '/v1' });
+  }
+
+  /** A task that the first backend was given before now. */
+  async insertAssigned(id: string): Promise<void> {
+    const task = queuedTask({ id });
+    await this.engine.writer.create(JSON.stringify(REQUEST), task);
+    await this.engine.writer.apply(id, { type: 'assigned', backend: this.backend.name, droppedParameters: [], warnings: [] });
   }
 
   async task(id: string): Promise<TaskRecord> {

@@ -8,6 +8,7 @@ import { capacityKey } from '../../src/engine/job';
 import { TaskAdmission } from '../../src/engine/task-admission';
 import { TaskService } from '../../src/engine/task.service';
 import { taskId } from '../../src/engine/task-id';
+import { StoreError } from '../../src/ports/errors';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
 import type { Durability, InsertResult, Reservation, StoredTask, TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
@@ -23,6 +24,8 @@ export type Act =
   | { readonly act: 'power' }
   | { readonly act: 'crashAfter'; readonly calls: number }
   | { readonly act: 'clock'; readonly ms: number }
+  /** The store cannot be reached; jobs and the clock go on. */
+  | { readonly act: 'cutOff'; readonly ms: number }
   /** The event loop stands still: what came due meanwhile comes all at once. */
   | { readonly act: 'stall'; readonly ms: number }
   | { readonly act: 'nudge'; readonly which: number };
@@ -59,6 +62,7 @@ export class Life {
   /** What ended while the present process lived. */
   private readonly endedHere = new Set<string>();
   private faulty = true;
+  private isCutOff = false;
   private call = 0;
   private serial = 0;
   mortal = new Mortal();
@@ -177,10 +181,18 @@ export class Life {
       case 'clock':
         jest.setSystemTime(Date.now() + one.ms);
         break;
+      case 'cutOff':
+        // Alone, a lease that could not be given back would last for the whole life.
+        this.isCutOff = !this.alone;
+        try {
+          await this.advance(one.ms);
+        } finally {
+          this.isCutOff = false;
+        }
+        break;
       case 'nudge': {
         const name = [...this.world.jobs.keys()][one.which % Math.max(1, this.world.jobs.size)];
-        if (name !== undefined && this.backend && this.engine)
-          void this.engine.reconciler.ingest(this.backend, name).catch(() => undefined);
+        if (name !== undefined && this.backend) this.engine?.observer.nudge(this.backend.name, name);
         break;
       }
       default: {
@@ -310,6 +322,7 @@ export class Life {
     return new Proxy(this.store, {
       get: (store, key) => {
         const member: unknown = Reflect.get(store, key, store);
+        if (this.isCutOff && typeof member === 'function' && key !== 'now') return () => Promise.reject(unreachable());
         if (key === 'update') {
           return async (next: TaskRecord, revision: number, durability: Durability): Promise<boolean> => {
             const done = await store.update(next, revision, durability);
@@ -346,6 +359,10 @@ export class Life {
     }
     this.terminal.set(next.id, next);
   }
+}
+
+function unreachable(): StoreError {
+  return new StoreError('the store is unreachable', { retryable: true, unavailable: true });
 }
 
 /** As a record is when a store that one process has open was opened: whoever held the lease is gone, and the task is due. */

@@ -30,6 +30,7 @@ export class Batches<Item, Result> {
   private underWay = 0;
   private scheduled = false;
   private idle: (() => void)[] = [];
+  private readonly unsettled = new Set<Promise<unknown>>();
 
   constructor(
     /** One outcome for each item, in their order. If it throws, all of them fail with that. */
@@ -38,13 +39,22 @@ export class Batches<Item, Result> {
   ) {}
 
   add(item: Item, bytes: number, apart?: string): Promise<Result> {
-    return new Promise((resolve, reject) => {
+    const result = new Promise<Result>((resolve, reject) => {
       this.waiting.push({ item, bytes, apart, resolve, reject });
       this.schedule();
     });
+    const settled = (): void => void this.unsettled.delete(result);
+    this.unsettled.add(result);
+    result.then(settled, settled);
+    return result;
   }
 
-  /** Resolves when everything asked for so far has settled. */
+  /** Resolves when everything asked for so far has settled, whatever is asked for meanwhile. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.unsettled);
+  }
+
+  /** Resolves when nothing is under way any more. */
   async drained(): Promise<void> {
     while (this.waiting.length > 0 || this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }

@@ -1,10 +1,10 @@
-import type { ClaimQuery } from '../../ports/task-store';
+import type { ClaimQuery, DueQuery, Postponement } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
 import { decodeRecord, RECORD_FIELDS, reachOf, type RecordDocument } from './task-document';
 import type { TaskUpdates } from './task-updates';
 
-type Reach = Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>;
+type Reach = Omit<DueQuery, 'limit' | 'places'>;
 
 /** After a lost race so many times more candidates are read, and some of them taken at random. */
 const SPREAD = 4;
@@ -22,13 +22,15 @@ export class DueTasks {
 
   async claim(query: ClaimQuery, now: () => number): Promise<TaskRecord[]> {
     const claimed: TaskRecord[] = [];
+    const places = new Places(query);
     let spread = 1;
     while (claimed.length < query.limit) {
       const wanted = query.limit - claimed.length;
-      const candidates = await this.due(query, now(), wanted * spread);
+      const candidates = await this.placed(query, places, now(), wanted * spread);
       if (candidates.length === 0) break;
       const chosen = spread === 1 ? candidates : this.some(candidates, wanted);
       const won = await this.take(chosen, query, now());
+      for (const { backend } of won) places.take(backend);
       claimed.push(...won);
       if (won.length === chosen.length && chosen.length < wanted) break;
       spread = won.length < chosen.length ? SPREAD : 1;
@@ -36,18 +38,50 @@ export class DueTasks {
     return claimed;
   }
 
+  /** What is due, as it is: also what no majority has yet, since a look does no harm. */
+  async read(query: DueQuery, now: number): Promise<TaskRecord[]> {
+    const documents = await this.placed(query, new Places(query), now, query.limit);
+    return documents.map(decodeRecord);
+  }
+
+  async postpone(tasks: readonly Postponement[]): Promise<void> {
+    const { looks } = this.connection.collections;
+    const operations = tasks.map(({ id, revision, dueAt, until }) => ({
+      updateOne: { filter: { _id: id, revision, dueAt }, update: { $set: { dueAt: until, wakeAt: until } } },
+    }));
+    await this.connection.call(() => looks.bulkWrite(operations, { ordered: false, ...this.connection.limit }));
+  }
+
   async next(query: Reach): Promise<number | undefined> {
     if (query.steps.length === 0) return undefined;
-    const { tasks } = this.connection.collections;
-    const first = await this.connection.call(() => tasks.findOne(dueFilter(query), { ...nextOptions, ...this.connection.limit }));
+    const { looks } = this.connection.collections;
+    const first = await this.connection.call(() => looks.findOne(dueFilter(query), { ...nextOptions, ...this.connection.limit }));
     return first?.wakeAt;
   }
 
-  private async due(query: ClaimQuery, now: number, limit: number): Promise<RecordDocument[]> {
+  /** Oldest due first, of each backend no more than it has places: of what is over, the rest is looked for among the others. */
+  private async placed(query: DueQuery, places: Places, now: number, limit: number): Promise<RecordDocument[]> {
+    const left = places.copy();
+    const found: RecordDocument[] = [];
+    const seen = new Set<string>();
+    for (let open = left.open(query); found.length < limit; open = left.open(query)) {
+      const documents = await this.due(open, now, limit);
+      const fresh = documents.filter(({ _id }) => !seen.has(_id));
+      for (const document of fresh) {
+        seen.add(document._id);
+        if (found.length < limit && left.take(document.backend)) found.push(document);
+      }
+      // All of it was looked at, or what filled the page was of backends that still have places.
+      if (documents.length < limit || fresh.length === 0) break;
+    }
+    return found;
+  }
+
+  private async due(query: Reach, now: number, limit: number): Promise<RecordDocument[]> {
     if (query.steps.length === 0) return [];
-    const { tasks } = this.connection.collections;
+    const { looks } = this.connection.collections;
     return this.connection.call(() =>
-      tasks.find<RecordDocument>(dueFilter(query, now), { ...dueOptions(limit), ...this.connection.limit }).toArray(),
+      looks.find<RecordDocument>(dueFilter(query, now), { ...dueOptions(limit), ...this.connection.limit }).toArray(),
     );
   }
 
@@ -96,4 +130,31 @@ const DUE_INDEX = { reach: 1, step: 1, wakeAt: 1 } as const;
 export const nextOptions = { projection: { _id: 0, wakeAt: 1 }, sort: { wakeAt: 1 }, hint: DUE_INDEX } as const;
 export function dueOptions(limit: number) {
   return { projection: RECORD_FIELDS, sort: { wakeAt: 1 }, hint: DUE_INDEX, limit, batchSize: limit + 1 } as const;
+}
+
+/** How many tasks of each backend may still be taken. */
+class Places {
+  private readonly left: Map<string, number>;
+
+  constructor({ places }: Pick<DueQuery, 'places'>) {
+    this.left = new Map(places);
+  }
+
+  copy(): Places {
+    return new Places({ places: this.left });
+  }
+
+  take(backend: string | undefined): boolean {
+    const left = this.left.get(backend ?? '');
+    if (left === undefined) return true;
+    if (left <= 0) return false;
+    this.left.set(backend ?? '', left - 1);
+    return true;
+  }
+
+  /** The query, of backends that have some. */
+  open(query: DueQuery): DueQuery {
+    const hasSome = (name: string): boolean => (this.left.get(name) ?? 1) > 0;
+    return { ...query, backends: query.backends.filter(hasSome), boundBackends: query.boundBackends.filter(hasSome) };
+  }
 }

@@ -1,11 +1,13 @@
 import {
   type Capacity,
   type ClaimQuery,
+  type DueQuery,
   type IdempotencyKey,
   type InsertResult,
   type ListQuery,
   type MinimalRow,
   type Page,
+  type Postponement,
   type QueueQuery,
   type Reservation,
   type StoredTask,
@@ -132,21 +134,30 @@ export class MongoTaskStore extends TaskStore {
 
   async claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]> {
     // Updates asked for before come first: a claim must not take a task from under its own process's write.
-    await this.parts.updates.drained();
+    await this.parts.updates.settled();
     const claimed = await this.parts.dueTasks.claim(query, () => this.now());
     return claimed.map((task) => this.parts.states.know(task));
   }
 
-  async nextDue(query: Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>): Promise<number | undefined> {
+  async readDue(query: DueQuery): Promise<readonly TaskRecord[]> {
+    const due = await this.parts.dueTasks.read(query, this.now());
+    return due.map((task) => this.parts.states.know(task));
+  }
+
+  async postpone(tasks: readonly Postponement[]): Promise<void> {
+    if (tasks.length > 0) await this.parts.dueTasks.postpone(tasks);
+  }
+
+  async nextDue(query: Omit<DueQuery, 'limit' | 'places'>): Promise<number | undefined> {
     return this.parts.dueTasks.next(query);
   }
 
-  async renew(id: string, holder: string, revision: number, leaseMs: number): Promise<boolean> {
+  async renew(id: string, holder: string, leaseMs: number): Promise<boolean> {
     const { tasks } = this.parts.connection.collections;
     const until = this.now() + leaseMs;
     const { matchedCount } = await this.parts.connection.call(() =>
       tasks.updateOne(
-        { _id: id, revision, 'lease.holder': holder },
+        { _id: id, 'lease.holder': holder },
         { $set: { 'lease.until': until, dueAt: until, wakeAt: until } },
         this.parts.connection.limit,
       ),

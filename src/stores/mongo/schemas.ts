@@ -164,6 +164,8 @@ const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collec
 /** Every collection, as the driver's own: documents are plain objects, nothing is cast or hydrated on the hot paths. */
 export interface Collections {
   readonly tasks: mongo.Collection<TaskDocument>;
+  /** The same tasks, for questions and marks that a lost write or a rolled back read does not harm. */
+  readonly looks: mongo.Collection<TaskDocument>;
   readonly requests: mongo.Collection<RequestPartDocument>;
   readonly tails: mongo.Collection<TailDocument>;
   readonly capacities: mongo.Collection<CapacityDocument>;
@@ -188,6 +190,7 @@ export function modelsOf(connection: Connection): readonly Model<unknown>[] {
 export function collectionsOf(db: mongo.Db): Collections {
   return {
     tasks: db.collection('tasks'),
+    looks: db.collection('tasks', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),
     requests: db.collection('requests'),
     // A tail may be lost, and it is wanted as soon as it is written.
     tails: db.collection('tails', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),

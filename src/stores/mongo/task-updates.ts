@@ -48,6 +48,10 @@ export class TaskUpdates {
     });
   }
 
+  settled(): Promise<void> {
+    return this.batches.settled();
+  }
+
   drained(): Promise<void> {
     return this.batches.drained();
   }

@@ -1,10 +1,10 @@
-import type { ClaimQuery } from '../../ports/task-store';
+import type { ClaimQuery, DueQuery, Postponement } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import { stepCode } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';
 import { row, rows, type Statements } from './statements';
 
-type DueRow = [seq: number, wakeAt: number];
+type DueRow = readonly [seq: number, wakeAt: number, backend: string | null];
 type WakeRow = [backend: string | null, step: number, wakeAt: number];
 
 interface Range {
@@ -14,7 +14,7 @@ interface Range {
   /** Only this instance's tasks of it. */
   readonly bound: boolean;
 }
-type Reach = Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>;
+type Reach = Omit<DueQuery, 'limit' | 'places'>;
 
 /**
  * What is due is looked up per backend and step, each a short range of one index: tasks of a backend that this process does not
@@ -35,6 +35,19 @@ export class DueTasks {
     return claimed;
   }
 
+  /** As they are. */
+  read(query: DueQuery, now: number): TaskRecord[] {
+    return this.due(query, this.dueRanges(query, now), now).flatMap(([seq]) => {
+      const record = row<RecordRow>(this.statements.recordAt, seq);
+      return record === undefined ? [] : decodeRecord(record);
+    });
+  }
+
+  /** Inside a transaction. */
+  postpone(tasks: readonly Postponement[]): void {
+    for (const { id, revision, dueAt, until } of tasks) this.statements.postpone.run(until, id, revision, dueAt);
+  }
+
   /** A read, so that a loop that finds nothing does not write. */
   dueRanges(query: Reach, now: number): readonly Range[] {
     return this.ranges(query).filter(({ wakeAt }) => wakeAt <= now);
@@ -45,17 +58,25 @@ export class DueTasks {
     return ranges.length === 0 ? undefined : Math.min(...ranges.map(({ wakeAt }) => wakeAt));
   }
 
-  private due(query: ClaimQuery, ranges: readonly Range[], now: number): DueRow[] {
+  private due(query: DueQuery, ranges: readonly Range[], now: number): DueRow[] {
     const { due, dueBound } = this.statements;
+    const left = new Map(query.places);
     const found: DueRow[] = [];
     for (const { backend, step, bound } of ranges) {
-      found.push(
-        ...(bound
-          ? rows<DueRow>(dueBound, backend, step, now, query.instance, query.limit)
-          : rows<DueRow>(due, backend, step, now, query.limit)),
-      );
+      const limit = Math.min(query.limit, left.get(backend ?? '') ?? query.limit);
+      const range = bound
+        ? rows<[number, number]>(dueBound, backend, step, now, query.instance, limit)
+        : rows<[number, number]>(due, backend, step, now, limit);
+      for (const [seq, wakeAt] of range) found.push([seq, wakeAt, backend]);
     }
-    return found.sort((a, b) => a[1] - b[1] || a[0] - b[0]).slice(0, query.limit);
+    found.sort((a, b) => a[1] - b[1] || a[0] - b[0]);
+    // Several steps of one backend share its places.
+    const placed = found.filter(([, , backend]) => {
+      const places = left.get(backend ?? '') ?? Infinity;
+      if (places > 0) left.set(backend ?? '', places - 1);
+      return places > 0;
+    });
+    return placed.slice(0, query.limit);
   }
 
   /** Backends and steps that hold tasks, with the time of their first one. */

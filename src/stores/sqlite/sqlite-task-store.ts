@@ -1,12 +1,14 @@
 import {
   type Capacity,
   type ClaimQuery,
+  type DueQuery,
   type Durability,
   type IdempotencyKey,
   type InsertResult,
   type ListQuery,
   type MinimalRow,
   type Page,
+  type Postponement,
   type QueueQuery,
   type Reservation,
   type StoredTask,
@@ -129,14 +131,22 @@ export class SqliteTaskStore extends TaskStore {
     return ranges.length === 0 ? [] : this.connection.write(() => this.dueTasks.claim(query, ranges, this.now()), 'relaxed');
   }
 
-  nextDue(query: Omit<ClaimQuery, 'holder' | 'leaseMs' | 'limit'>): Promise<number | undefined> {
+  readDue(query: DueQuery): Promise<readonly TaskRecord[]> {
+    return this.connection.read(() => this.dueTasks.read(query, this.now()));
+  }
+
+  async postpone(tasks: readonly Postponement[]): Promise<void> {
+    if (tasks.length > 0) await this.connection.write(() => this.dueTasks.postpone(tasks), 'relaxed');
+  }
+
+  nextDue(query: Omit<DueQuery, 'limit' | 'places'>): Promise<number | undefined> {
     return this.connection.read(() => this.dueTasks.next(query));
   }
 
-  renew(id: string, holder: string, revision: number, leaseMs: number): Promise<boolean> {
+  renew(id: string, holder: string, leaseMs: number): Promise<boolean> {
     return this.connection.write(() => {
       const until = this.now() + leaseMs;
-      return this.statements.renew.run(until, until, id, holder, revision).changes === 1;
+      return this.statements.renew.run(until, until, id, holder).changes === 1;
     }, 'relaxed');
   }
 

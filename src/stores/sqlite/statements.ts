@@ -86,7 +86,8 @@ export const SQL = {
   dueBound: `SELECT seq, wake_at FROM task INDEXED BY task_due
     WHERE backend IS ? AND step = ? AND due_at IS NOT NULL AND wake_at <= ? AND bound_to = ? ORDER BY wake_at LIMIT ?`,
   lease: 'UPDATE task SET lease_holder = ?, lease_until = ?, due_at = ?, revision = revision + 1 WHERE seq = ?',
-  renew: 'UPDATE task SET lease_until = ?, due_at = ? WHERE id = ? AND lease_holder = ? AND revision = ?',
+  renew: 'UPDATE task SET lease_until = ?, due_at = ? WHERE id = ? AND lease_holder = ?',
+  postpone: 'UPDATE task SET due_at = ? WHERE id = ? AND revision = ? AND due_at = ?',
 
   // Reservations
   reserve: 'INSERT INTO reservation (key, task_id, attempt, cpu, ram) VALUES (?, ?, ?, ?, ?)',

@@ -22,6 +22,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ act: fc.constant('power' as const) }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('crashAfter' as const), calls: fc.nat(40) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('clock' as const), ms: fc.constantFrom(-3_600_000, -500, 500, 86_400_000) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('cutOff' as const), ms: fc.constantFrom(1_000, 20_000, 60_000) }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('nudge' as const), which: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('stall' as const), ms: fc.constantFrom(5_000, 40_000) }) },
 );

@@ -6,7 +6,14 @@ import { reduce, type ReduceContext } from '../../../src/task/task-reducer';
 import { isTerminal, STEPS_OF_STATE } from '../../../src/task/task-state';
 import { NEEDS, queuedTask } from '../../engine/records';
 
-const CONTEXT: ReduceContext = { now: 5_000, storeNow: 9_000, pollMs: { first: 100, longest: 1_000 }, stagesOut: false, keepLease: false };
+const CONTEXT: ReduceContext = {
+  now: 5_000,
+  storeNow: 9_000,
+  pollMs: { first: 100, longest: 1_000 },
+  stagesIn: false,
+  stagesOut: false,
+  keepLease: false,
+};
 const PREPARED: Handle = { backend: 'b', version: 1, step: 'prepared', data: {} };
 const SUBMITTED: Handle = { ...PREPARED, step: 'submitted' };
 const NAME = 'tes-x-1';
@@ -139,9 +146,17 @@ describe('the life of a task', () => {
     const running = through(queuedTask(), [
       ...RUNNING,
       observed({ ...seen('running'), executors: [{ exitCode: 0 }] }),
-      observed(seen('running')),
+      observed({ ...seen('running'), systemLogs: ['something else'] }),
     ]);
     expect(running.attempts[0]?.executors).toHaveLength(1);
+  });
+
+  it('ignores a look at a running job that tells nothing new, unless it ends a trouble', () => {
+    const running = through(queuedTask(), [...RUNNING, observed({ ...seen('running'), executors: [{ exitCode: 0 }] })]);
+    const again = observed({ ...seen('running'), executors: [{ exitCode: 0 }] });
+    expect(reduce(running, again, CONTEXT)).toEqual({ kind: 'ignored', why: 'news' });
+    const troubled = through(running, [{ type: 'deferred', attempt: 1, reason: 'away', delayMs: 700 }]);
+    expect(through(troubled, [again])).not.toHaveProperty('trouble');
   });
 
   it('counts failures in a row, and forgets them with the first success', () => {
@@ -156,7 +171,8 @@ describe('the life of a task', () => {
 
   it('looks less often at a job that has lasted long, inside the bounds of its backend', () => {
     const running = through(queuedTask(), RUNNING);
-    const dueAfter = (now: number): number => (through(running, [observed(seen('running'))], { now }).dueAt ?? 0) - CONTEXT.storeNow;
+    const dueAfter = (now: number): number =>
+      (through(running, [observed({ ...seen('running'), systemLogs: ['news'] })], { now }).dueAt ?? 0) - CONTEXT.storeNow;
     expect([dueAfter(5_100), dueAfter(10_000), dueAfter(500_000)]).toEqual([100, 500, 1_000]);
     expect(dueAfter(8_333)).toBe(333);
   });

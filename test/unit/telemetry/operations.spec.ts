@@ -20,7 +20,7 @@ async function start({ minFreeBytes = 0 } = {}) {
     returned: () => Promise.resolve(),
     changed: () => undefined,
   });
-  await monitor.ask();
+  await Promise.all(backends.all.map((backend) => monitor.join(backend)));
   const disk = new FreeDisk({ directories: ['/'], minFreeBytes, everyMs: 60_000 }, () => undefined);
   await disk.look();
   const events = new TaskEvents((error) => {

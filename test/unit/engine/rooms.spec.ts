@@ -1,0 +1,222 @@
+import { Readable } from 'node:stream';
+import { EngineBench, REQUEST } from '../../engine/engine-bench';
+import { AnonymousPrincipal } from '../../engine/principals';
+import type { Script } from '../../engine/scripted-backend';
+import { BackendError } from '../../../src/ports/errors';
+import type { Job, SubmittedLater } from '../../../src/ports/execution-backend';
+import type { Handle } from '../../../src/task/task-record';
+import type { TesTaskRequest } from '../../../src/task/tes';
+
+/** More than the places of a test's engine, of any kind. */
+const MANY = 40;
+const ROOMY: Script = { capacity: { cpuCores: 1000, ramGb: 1000 } };
+const on = (backend: string, request: TesTaskRequest = REQUEST): TesTaskRequest => ({
+  ...request,
+  resources: { backend_parameters: { backend } },
+});
+const from = (host: string): TesTaskRequest => ({ ...REQUEST, inputs: [{ url: `mem://${host}/in`, path: '/in', type: 'FILE' }] });
+
+/** A call that ends with its signal only. */
+const hang = (signal?: AbortSignal): Promise<never> =>
+  new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
+
+let bench: EngineBench;
+afterEach(() => bench.stop());
+const createMany = (request: TesTaskRequest, count = MANY): Promise<string[]> =>
+  Promise.all(Array.from({ length: count }, () => bench.create(request)));
+
+describe('a backend that hangs holds up none of another one', () => {
+  beforeEach(async () => {
+    bench = await EngineBench.start([ROOMY, ROOMY]);
+  });
+  const [hanging, healthy] = ['scripted', 'scripted1'] as const;
+  const hanging0 = () => bench.backends[0] as EngineBench['backend'];
+  const healthy1 = () => bench.backends[1] as EngineBench['backend'];
+
+  it('when running jobs are looked at', async () => {
+    const stuck = await createMany(on(hanging));
+    const id = await bench.create(on(healthy));
+    for (const one of [...stuck, id]) await bench.state(one, 'RUNNING');
+    let looks = 0;
+    hanging0().observe = (_jobs, signal?: AbortSignal) => {
+      looks += 1;
+      return hang(signal);
+    };
+    for (const one of stuck) hanging0().finish(one, 1);
+    while (looks === 0) await new Promise((resolve) => setImmediate(resolve));
+    healthy1().finish(id, 1);
+    expect((await bench.done(id)).state).toBe('COMPLETE');
+    // One call at a time, with all that is due.
+    expect(looks).toBe(1);
+  });
+
+  it('when tasks are cancelled', async () => {
+    const stuck = await createMany(on(hanging));
+    const id = await bench.create(on(healthy));
+    for (const one of [...stuck, id]) await bench.state(one, 'RUNNING');
+    hanging0().cancel = (_name, _handle?: Handle, signal?: AbortSignal) => hang(signal);
+    for (const one of stuck) await bench.service.cancel(AnonymousPrincipal, one);
+    await bench.service.cancel(AnonymousPrincipal, id);
+    expect((await bench.done(id)).state).toBe('CANCELED');
+  });
+
+  it('when jobs are handed over', async () => {
+    hanging0().submit = (_job, _handle, signal?: AbortSignal) => hang(signal);
+    const stuck = await createMany(on(hanging));
+    for (const one of stuck) await bench.state(one, 'INITIALIZING');
+    const id = await bench.create(on(healthy));
+    await bench.state(id, 'RUNNING');
+  });
+
+  it('when it is cleaned up', async () => {
+    const cleanup = (_name: string, _handle: unknown, _options: unknown, signal?: AbortSignal) => hang(signal);
+    Object.assign(hanging0(), { cleanup });
+    const stuck = await createMany(on(hanging));
+    for (const one of stuck) await bench.state(one, 'RUNNING');
+    for (const one of stuck) hanging0().finish(one, 1);
+    for (const one of stuck) await bench.state(one, 'COMPLETE');
+    const id = await bench.create(on(healthy));
+    await bench.state(id, 'RUNNING');
+    healthy1().finish(id, 1);
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+  });
+
+  it('when its start never answers, nor the API', async () => {
+    await bench.engine.stop(0);
+    const late = await EngineBench.on(bench.store, [ROOMY, ROOMY], {}, {}, undefined, {}, ([first]) => {
+      if (first) first.start = (signal?: AbortSignal) => hang(signal);
+    });
+    try {
+      const id = await late.create(on(healthy));
+      await late.state(id, 'RUNNING');
+      const waiting = await late.create(on(hanging));
+      expect((await late.service.explain(AnonymousPrincipal, waiting)).waiting?.join()).toContain('it is being started');
+    } finally {
+      await late.engine.stop(0);
+    }
+  });
+});
+
+describe('of a backend that is known to be away', () => {
+  it('one call at a time goes there, and what the tasks do is the same as if each had asked', async () => {
+    let away = false;
+    let [under, most] = [0, 0];
+    bench = await EngineBench.start({ ...ROOMY, onCall: (verb) => (away && verb === 'health' ? 'away' : undefined) });
+    const { backend } = bench;
+    const submit = backend.submit.bind(backend);
+    away = true;
+    await bench.engine.monitor.ask();
+    backend.submit = async (...given) => {
+      if (!away) return submit(...given);
+      under += 1;
+      most = Math.max(most, under);
+      await new Promise((resolve) => setImmediate(resolve));
+      under -= 1;
+      throw new BackendError('connection refused', { retryable: true, unavailable: true });
+    };
+    // The scheduler gives nothing to a backend that is away: these were given to it before.
+    const ids = Array.from({ length: MANY }, (_, number) => `away-${number}`);
+    for (const id of ids) await bench.insertAssigned(id);
+    for (const id of ids) expect(await bench.until(id, ({ trouble }) => trouble !== undefined)).toMatchObject({ attempt: 1 });
+    expect(most).toBe(1);
+    away = false;
+    await bench.engine.monitor.ask();
+    for (const id of ids) await bench.until(id, ({ step }) => step === 'run');
+  });
+});
+
+describe('slow transfers hold up', () => {
+  const slowRead = (host: string): void => {
+    bench.storage.stat = () => Promise.resolve({ kind: 'file', sizeBytes: 5 });
+    bench.storage.read = (url: string, _options?: unknown, signal?: AbortSignal) =>
+      url.startsWith(`mem://${host}/`) ? hang(signal) : Promise.resolve(Readable.from([Buffer.from('input')]));
+  };
+
+  it('no task without inputs, and none whose inputs are with another host', async () => {
+    bench = await EngineBench.start(ROOMY);
+    slowRead('slow');
+    const stuck = await createMany(from('slow'));
+    for (const id of stuck) await bench.state(id, 'INITIALIZING');
+    await bench.state(await bench.create(), 'RUNNING');
+    await bench.state(await bench.create(from('quick')), 'RUNNING');
+  });
+
+  it('nothing that has its outputs to store', async () => {
+    bench = await EngineBench.start(ROOMY);
+    slowRead('slow');
+    const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://quick/out', path: '/out', type: 'FILE' }] });
+    await bench.state(id, 'RUNNING');
+    await createMany(from('slow'));
+    bench.world.jobs.get(`tes-${id}-1`)?.files.set('/out', 'output');
+    bench.backend.finish(id, 1);
+    expect((await bench.done(id)).state).toBe('COMPLETE');
+    expect(bench.storage.objects.get('mem://quick/out')).toBe('output');
+  });
+
+  it('their task no longer than transfers.max_seconds', async () => {
+    bench = await EngineBench.start(ROOMY, {
+      longestTransferMs: 20,
+      retry: { attempts: 1, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 1 },
+    });
+    slowRead('slow');
+    const id = await bench.create(from('slow'));
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect((await bench.full(id)).logs?.[0]?.system_logs?.at(-1)).toContain('transfers.max_seconds');
+  });
+});
+
+describe('a running job', () => {
+  it('costs one write that may be lost for each look that tells nothing new', async () => {
+    bench = await EngineBench.start(ROOMY);
+    const id = await bench.create();
+    const { revision } = await bench.state(id, 'RUNNING');
+    const [update, postpone] = [jest.spyOn(bench.store, 'update'), jest.spyOn(bench.store, 'postpone')];
+    const observe = jest.spyOn(bench.backend, 'observe');
+    while (observe.mock.calls.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(update).not.toHaveBeenCalled();
+    expect(postpone).toHaveBeenCalledTimes(observe.mock.calls.length);
+    expect((await bench.task(id)).revision).toBe(revision);
+  });
+});
+
+describe('a submit that has to wait', () => {
+  it('holds no place meanwhile, goes on from its handle, and is no trouble', async () => {
+    bench = await EngineBench.start(ROOMY, { places: { transfers: 1, calls: 1 } });
+    const { backend } = bench;
+    const submit = backend.submit.bind(backend);
+    const asked = new Map<string, (string | undefined)[]>();
+    let isReady = false;
+    const waiting = async (job: Job, handle: Handle | undefined): Promise<Handle | SubmittedLater> => {
+      const before = asked.get(job.taskId) ?? [];
+      asked.set(job.taskId, [...before, handle?.step]);
+      if (job.request.name !== 'waits' || isReady) return submit(job, handle?.step === 'making' ? { ...handle, step: 'prepared' } : handle);
+      const made = await submit(job, undefined);
+      return { handle: { ...made, step: 'making' }, againMs: 10 };
+    };
+    Object.assign(backend, { submit: waiting });
+    const waits = await bench.create({ ...REQUEST, name: 'waits' });
+    await bench.until(waits, ({ handle }) => handle?.step === 'making');
+    await bench.state(await bench.create(), 'RUNNING');
+    expect(await bench.task(waits)).toMatchObject({ state: 'INITIALIZING', attempt: 1 });
+    expect(await bench.task(waits)).not.toHaveProperty('trouble');
+    isReady = true;
+    await bench.state(waits, 'RUNNING');
+    expect(asked.get(waits)?.slice(0, 2)).toEqual([undefined, 'making']);
+  });
+});
+
+describe('pushes', () => {
+  it('of jobs that another gateway hands over are not remembered for ever', async () => {
+    bench = await EngineBench.start({ ...ROOMY, capabilities: { draining: true } });
+    const early = (bench.engine.observer as unknown as { early: Map<string, number> }).early;
+    const id = await bench.create();
+    await bench.engine.writer.apply(id, { type: 'assigned', backend: 'elsewhere', droppedParameters: [], warnings: [] });
+    for (let number = 0; number < MANY; number += 1) bench.engine.observer.nudge('scripted', `tes-${id}-${number}`);
+    bench.engine.observer.nudge('scripted', `tes-nobody-1`);
+    bench.engine.observer.nudge('scripted', 'not ours');
+    const get = jest.spyOn(bench.store, 'getTask');
+    while (get.mock.calls.length < MANY) await new Promise((resolve) => setImmediate(resolve));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(early.size).toBe(0);
+  });
+});
