@@ -123,7 +123,10 @@ export class Gateway {
         diskGuard: () => disk.shortage(),
       },
     );
-    const logs = new LogReader(tasks, store, backends, engine.events, LOG_POLL_MS);
+    const logs = new LogReader(tasks, store, backends, engine.events, {
+      pollMs: LOG_POLL_MS,
+      mostFollowers: settings.logs.followers,
+    });
     const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const app = await createApp(context, metrics, [

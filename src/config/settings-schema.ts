@@ -184,6 +184,11 @@ export const settingsSchema = {
       format: ['auto', 'json', 'pretty'],
       default: 'auto' as 'auto' | 'json' | 'pretty',
     },
+    followers: {
+      doc: 'Logs that may be followed at once (`follow=true`); one more is answered 429',
+      format: 'positive count',
+      default: 200,
+    },
     tail_bytes: { doc: 'End of stdout and of stderr kept in a task', format: 'size', default: 16 * 1024 },
   },
   service_info: {

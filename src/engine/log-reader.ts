@@ -1,3 +1,4 @@
+import { TooManyRequests } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
@@ -16,23 +17,67 @@ export interface LogRequest {
   readonly follow: boolean;
 }
 
+export interface LogReaderSettings {
+  /** Pause between two looks at a log that is being followed, ms; a change of the task ends it. */
+  readonly pollMs: number;
+  /** Logs followed at once; one more is refused. */
+  readonly mostFollowers: number;
+}
+
 const CHUNK_BYTES = 64 * 1024;
+/** One look at a backend, ms. */
+const LOOK_MS = 30_000;
 
 /** Reads an executor's output while it is being made, and after: from the backend while it has it, then from the record's tail. */
 export class LogReader {
+  private followers = 0;
+  /** Who waits for a change of a task: one listener for all of them. */
+  private readonly waiting = new Map<string, Set<() => void>>();
+
   constructor(
     private readonly tasks: TaskService,
     private readonly store: TaskStore,
     private readonly backends: BackendRegistry,
-    private readonly events: TaskEvents,
-    private readonly pollMs: number,
-  ) {}
+    events: TaskEvents,
+    private readonly settings: LogReaderSettings,
+  ) {
+    events.listen(({ after }) => {
+      for (const wake of this.waiting.get(after.id) ?? []) wake();
+    });
+  }
 
-  /** Checks first, so that the caller can still answer 404 or 400. Throws TaskNotFound, InvalidRequest (no such executor). */
+  /**
+   * Checks first, so that the caller can still answer 404, 400 or 429. Throws TaskNotFound, InvalidRequest (no such executor),
+   * TooManyRequests (as many logs are followed as there may be).
+   */
   async open(principal: Principal, id: string, request: LogRequest, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
     const task = await this.tasks.owned(principal, id);
     if (request.executor >= task.needs.executorCount) throw noSuchExecutor(request.executor, task.needs.executorCount);
-    return this.chunks(task, request, signal);
+    if (!request.follow || isTerminal(task.state)) return this.chunks(task, request, signal);
+    const { mostFollowers } = this.settings;
+    if (this.followers >= mostFollowers) {
+      throw new TooManyRequests(`${mostFollowers} logs are being followed already (setting logs.followers)`, { retryAfterSeconds: 10 });
+    }
+    return this.following(this.chunks(task, request, signal), signal);
+  }
+
+  /** Counted from now on, whether or not anybody begins to read, until it ends or its reader has gone. */
+  private following(chunks: AsyncGenerator<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    this.followers += 1;
+    let isCounted = true;
+    const ended = (): void => {
+      if (isCounted) this.followers -= 1;
+      isCounted = false;
+    };
+    if (signal.aborted) ended();
+    signal.addEventListener('abort', ended, { once: true });
+    return (async function* () {
+      try {
+        yield* chunks;
+      } finally {
+        ended();
+      }
+    })();
   }
 
   private async *chunks(first: TaskRecord, request: LogRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -65,7 +110,8 @@ export class LogReader {
   ): Promise<{ bytes: Uint8Array; ended: boolean } | undefined> {
     const backend = this.backends.get(task.backend ?? '');
     if (!backend?.readLog || !task.handle) return undefined;
-    return backend.readLog(jobName(task.id, task.attempt), task.handle, request.executor, request.stream, offset, CHUNK_BYTES, signal);
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
+    return backend.readLog(jobName(task.id, task.attempt), task.handle, request.executor, request.stream, offset, CHUNK_BYTES, limited);
   }
 
   /** What the record kept: the last bytes. An offset before them is answered from where they begin. */
@@ -81,16 +127,16 @@ export class LogReader {
   /** Waits for a change of the task, at most one poll. */
   private change(id: string, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
+      const waiters = this.waiting.get(id) ?? new Set();
       const done = (): void => {
         clearTimeout(timer);
-        stop();
         signal.removeEventListener('abort', done);
+        waiters.delete(done);
+        if (waiters.size === 0) this.waiting.delete(id);
         resolve();
       };
-      const timer = setTimeout(done, this.pollMs);
-      const stop = this.events.listen(({ after }) => {
-        if (after.id === id) done();
-      });
+      const timer = setTimeout(done, this.settings.pollMs);
+      this.waiting.set(id, waiters.add(done));
       signal.addEventListener('abort', done, { once: true });
     });
   }

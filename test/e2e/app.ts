@@ -73,7 +73,7 @@ export class TestGateway {
       newId: (nowMs) => taskId(nowMs, randomBytes(10)),
       diskGuard: options.shortage ?? (() => undefined),
     });
-    const logs = new LogReader(tasks, store, backends, engine.events, 20);
+    const logs = new LogReader(tasks, store, backends, engine.events, { pollMs: 20, mostFollowers: 10 });
     const app = await createApp(api, options.authenticators ?? [new AnonymousAuthenticator()], { tasks, logs, backends, storage });
     await engine.start();
     await app.listen(0, '127.0.0.1');

@@ -50,7 +50,7 @@ export class EngineBench {
       newId: () => taskId(++this.serial, new Uint8Array(10)),
       diskGuard: () => undefined,
     });
-    this.logs = new LogReader(this.service, store, backends, this.engine.events, 20);
+    this.logs = new LogReader(this.service, store, backends, this.engine.events, { pollMs: 20, mostFollowers: 2 });
   }
 
   static async start(

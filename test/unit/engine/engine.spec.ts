@@ -256,6 +256,23 @@ describe('executor logs', () => {
     expect(await read(id, { offset: 1 })).toBe('ut');
   });
 
+  it('are followed by no more readers at once than the setting says; whoever leaves makes room', async () => {
+    const id = await start().then(() => bench.create());
+    await bench.state(id, 'RUNNING');
+    const leaving = new AbortController();
+    const follow = (signal: AbortSignal) =>
+      bench.logs.open(AnonymousPrincipal, id, { executor: 0, stream: 'stdout', offset: 0, follow: true }, signal);
+    const [first, second] = [await follow(leaving.signal), await follow(AbortSignal.timeout(60_000))];
+    await expect(follow(leaving.signal)).rejects.toMatchObject({ code: 'TOO_MANY_REQUESTS' });
+    expect(await read(id)).toBe('');
+    leaving.abort();
+    const third = await follow(AbortSignal.timeout(60_000));
+    await expect(follow(AbortSignal.timeout(60_000))).rejects.toThrow('logs.followers');
+    bench.backend.finish(id, 1);
+    for (const log of [first, second, third]) for await (const chunk of log) expect(chunk).toBeDefined();
+    await bench.done(id);
+  });
+
   it('of an executor that the task does not have are refused', async () => {
     await start();
     const id = await bench.create();
