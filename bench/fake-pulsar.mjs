@@ -1,5 +1,5 @@
 // As many Pulsar servers as are asked for, in one process, whose jobs run for ever:  node fake-pulsar.mjs 10
-// Prints their addresses as JSON. Only what the gateway asks while it hands jobs over and looks at them.
+// Prints their addresses as JSON. After `POST /hang` a server answers nothing any more. Only what the gateway asks while it hands jobs over and looks at them.
 import { createServer } from 'node:http';
 
 /** What short jobs of the gateway's own answer, by their verb. */
@@ -18,6 +18,7 @@ const report = () => {
 function serve() {
   const jobs = new Map();
   const errands = new Map();
+  let hangs = false;
   const routes = {
     'GET healthz': () => '{"version": "fake"}',
     'POST jobs': (_id, query) => {
@@ -25,7 +26,11 @@ function serve() {
       jobs.set(id, 'preprocessing');
       return JSON.stringify({ job_id: id, job_directory: `/fake/${id}` });
     },
-    'POST files': () => '{}',
+    'POST files': (id, query) => {
+      // A cancel leaves a mark, and the job's script ends.
+      if (/cancelled$/.test(query.get('name'))) jobs.set(id, 'complete');
+      return '{}';
+    },
     'POST submit': (id, query) => {
       errands.set(id, /job\.sh '?(\w+)/.exec(query.get('command_line'))?.[1]);
       jobs.set(id, id.startsWith('tes-errand-') ? 'complete' : 'running');
@@ -48,7 +53,9 @@ function serve() {
     const { pathname, searchParams } = new URL(request.url, 'http://fake');
     const [, first, id = '', last = first] = pathname.split('/');
     request.resume().on('end', () => {
-      const answer = routes[`${request.method} ${last}`]?.(id, searchParams);
+      if (hangs) return;
+      if (pathname === '/hang') hangs = true;
+      const answer = hangs ? 'OK' : routes[`${request.method} ${last}`]?.(id, searchParams);
       response.writeHead(answer === undefined ? 500 : 200, { 'content-type': 'text/html' }).end(answer);
     });
   });

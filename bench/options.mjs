@@ -4,7 +4,7 @@ const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
                       start, many-stored, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, files,
-                      pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-running, memory
+                      pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
                       page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'
   --quick             small sizes and one repetition: shows that everything works, no figures to quote
@@ -30,6 +30,7 @@ const sizes = {
     pollSeconds: 60,
     pulsarTasks: 200,
     pulsarRunning: 1000,
+    pulsarStuck: 300,
     pulsarSettleSeconds: 110,
   },
   quick: {
@@ -45,6 +46,7 @@ const sizes = {
     pollSeconds: 5,
     pulsarTasks: 10,
     pulsarRunning: 100,
+    pulsarStuck: 60,
     pulsarSettleSeconds: 10,
   },
 };

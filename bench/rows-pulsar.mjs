@@ -205,13 +205,74 @@ async function file(bench, gateway, { url, token }) {
   });
 }
 
+/** As many servers that are none. */
+async function startFakes(count) {
+  const fakes = spawn(process.execPath, [join(root, 'bench', 'fake-pulsar.mjs'), String(count)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  process.once('exit', () => fakes.kill());
+  return { urls: JSON.parse(String((await once(fakes.stdout, 'data'))[0])), stop: () => fakes.kill() };
+}
+
+/** What a healthy server's tasks notice of 300 tasks on one that does not answer any more. */
+export async function pulsarNeighbours(bench) {
+  if (!bench.wants('pulsar-neighbours')) return;
+  const { urls, stop } = await startFakes(2);
+  const backends = urls.map((url, index) => entry(['healthy', 'hanging'][index], { url }, { runtime: 'podman', slots: 10_000 }));
+  const gateway = await startGateway(bench, 'neighbours', backends);
+  const on = (backend, number) => ({ ...trivialTask(number), resources: { backend_parameters: { backend } } });
+  const reach = async (id, state) => {
+    for (let seen; seen !== state; seen = await gateway.state(id)) await pause(5);
+  };
+  /** 20 tasks at once: POST to RUNNING, then cancel to CANCELED. */
+  const round20 = async () => {
+    const [started, cancelled] = [[], []];
+    const numbers = Array.from({ length: 20 }, (_, number) => number);
+    const ids = [];
+    await pool(numbers, numbers.length, async (number) => {
+      const from = performance.now();
+      const id = await gateway.create(on('healthy', number));
+      ids.push(id);
+      await reach(id, 'RUNNING');
+      started.push(performance.now() - from);
+    });
+    await pool(ids, ids.length, async (id) => {
+      const from = performance.now();
+      await gateway.call('POST', `/tasks/${id}:cancel`);
+      await reach(id, 'CANCELED');
+      cancelled.push(performance.now() - from);
+    });
+    return { started: median(started), cancelled: median(cancelled) };
+  };
+  try {
+    await round20();
+    const alone = [await round20(), await round20(), await round20()];
+    const stuck = [];
+    await pool(Array.from(Array(bench.pulsarStuck).keys()), 16, async (number) => stuck.push(await gateway.create(on('hanging', number))));
+    for (const id of stuck) await reach(id, 'RUNNING');
+    await fetch(`${urls[1]}/hang`, { method: 'POST' });
+    const [cancels, posts] = [stuck.slice(0, stuck.length / 3), stuck.length / 3];
+    for (const id of cancels) await gateway.call('POST', `/tasks/${id}:cancel`);
+    for (let number = 0; number < posts; number += 1) await gateway.create(on('hanging', number));
+    const beside = [await round20(), await round20(), await round20()];
+    const ratio = (of) => median(beside.map((one) => one[of])) / median(alone.map((one) => one[of]));
+    const [start, cancel] = [ratio('started'), ratio('cancelled')];
+    bench.row({
+      row: 'pulsar-neighbours',
+      what: `20 tasks on a (fake) Pulsar beside ${stuck.length} running, ${cancels.length} of them cancelled, and ${posts} waiting on one that hangs: start and cancel, against alone`,
+      target: '<= 2 x',
+      shown: `start ${round(start)} x, cancel ${round(cancel)} x (${round(median(beside.map(({ started }) => started)), 0)} ms, ${round(median(beside.map(({ cancelled }) => cancelled)), 0)} ms)`,
+      funnel: '-',
+      pass: start <= 2 && cancel <= 2,
+      figures: { alone, beside },
+    });
+  } finally {
+    await gateway.remove();
+    stop();
+  }
+}
+
 export async function pulsarRunning(bench) {
   if (!bench.wants('pulsar-running')) return;
-  const fakes = spawn(process.execPath, [join(root, 'bench', 'fake-pulsar.mjs'), String(SERVERS)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  process.once('exit', () => fakes.kill());
-  const urls = JSON.parse(String((await once(fakes.stdout, 'data'))[0]));
+  const { urls, stop } = await startFakes(SERVERS);
   const slots = Math.ceil(bench.pulsarRunning / SERVERS);
   const backends = urls.map((url, index) => entry(`fake${index}`, { url }, { runtime: 'podman', slots }));
   const gateway = await startGateway(bench, 'running', backends);
@@ -243,6 +304,6 @@ export async function pulsarRunning(bench) {
     bench.memory('running on Pulsar', gateway);
   } finally {
     await gateway.remove();
-    fakes.kill();
+    stop();
   }
 }
