@@ -1,10 +1,12 @@
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { connect, createServer } from 'node:net';
 
-/** A plain TCP proxy before a server on loopback, which delays what goes through it, cuts it off in the middle, or resets it. */
+/** A plain TCP proxy before a server on loopback, which delays what goes through it, cuts it off in the middle, resets it, or lets nothing through. */
 export class TcpProxy {
   /** Each way, ms. */
   delayMs = 0;
+  private isSilent = false;
+  private readonly held: (() => void)[] = [];
   /** How often it cut or reset a connection that was there. */
   ended = 0;
   private readonly open = new Set<Socket>();
@@ -34,6 +36,14 @@ export class TcpProxy {
   cut(): void {
     this.end((socket) => socket.destroy());
   }
+  /** From now on nothing comes through, and nobody hears why, as on a network that has fallen apart; what was sent meanwhile comes late. */
+  silence(): void {
+    this.isSilent = true;
+  }
+  speak(): void {
+    this.isSilent = false;
+    for (const go of this.held.splice(0)) go();
+  }
   async stop(): Promise<void> {
     this.cut();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
@@ -50,7 +60,12 @@ export class TcpProxy {
     let earlier: Promise<void> = Promise.resolve();
     from.on('data', (chunk) => {
       const after = new Promise<void>((resolve) => setTimeout(resolve, this.delayMs));
-      earlier = earlier.then(() => after).then(() => void (to.destroyed || to.write(chunk)));
+      const whenHeard = (): Promise<void> | undefined =>
+        this.isSilent ? new Promise<void>((resolve) => this.held.push(resolve)) : undefined;
+      earlier = earlier
+        .then(() => after)
+        .then(whenHeard)
+        .then(() => void (to.destroyed || to.write(chunk)));
     });
     from.on('error', () => undefined);
     from.on('close', () => {

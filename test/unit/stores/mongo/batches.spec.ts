@@ -73,4 +73,18 @@ describe('Batches', () => {
     await turns();
     expect(sent.map(({ items }) => items)).toEqual([[1, 2], [3]]);
   });
+
+  it('settles what was asked for so far, whatever is asked for meanwhile', async () => {
+    const { batches, sent } = batchesOf({ atOnce: 2 });
+    void batches.add(1, 0);
+    await turns();
+    let isSettled = false;
+    void batches.settled().then(() => (isSettled = true));
+    void batches.add(2, 0);
+    await turns();
+    expect([sent.length, isSettled]).toEqual([2, false]);
+    sent[0]?.answer();
+    await turns();
+    expect(isSettled).toBe(true);
+  });
 });
