@@ -175,7 +175,10 @@ export abstract class TaskStore {
   abstract counts(owner?: string): Promise<Partial<Record<TesState, number>>>;
   /** Backends named by live tasks, with how many: so that a name nobody serves can be reported. */
   abstract liveBackends(): Promise<ReadonlyMap<string, number>>;
-  /** Deletes tasks that are done (cleaned) and ended before `endedBefore`, at most `limit`; returns how many. */
+  /**
+   * Deletes tasks that are done (cleaned) and ended before `endedBefore`, oldest end first, at most `limit`; returns how many. One whose
+   * idempotency key is still remembered is kept until that is over. On a shared store one gateway at a time does so: 0 for another one.
+   */
   abstract deleteFinished(endedBefore: number, limit: number): Promise<number>;
   /** Tasks bound to the instance that are not done, oldest first. */
   abstract listBoundTo(instance: string, limit: number): Promise<readonly TaskRecord[]>;

@@ -40,6 +40,18 @@ describeMongo('the store on its own', (url) => {
     failCommand({ mode, data: { ...data, appName: 'tes-gateway', namespace: `${database}.tasks` } });
   const failedAndOff = async (): Promise<void> => expect((await failCommand({ mode: 'off' }))['count']).toBeGreaterThan(0);
 
+  it('lets one gateway at a time delete what is past its retention, so that nobody has to count anew', async () => {
+    const [first, second] = [await open('first'), await open('second')];
+    await insertAll(
+      first,
+      Array.from({ length: 300 }, () => queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 })),
+    );
+    const deleted = await Promise.all([first.deleteFinished(2, 500), second.deleteFinished(2, 500)]);
+    expect([...deleted].sort()).toEqual([0, 300]);
+    await insertAll(first, [queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 })]);
+    expect(await second.deleteFinished(2, 500)).toBe(1);
+  });
+
   describe('schema', () => {
     it('is made once by many gateways that start at the same moment', async () => {
       const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => open(`gateway-${index}`)));

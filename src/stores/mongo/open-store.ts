@@ -58,7 +58,7 @@ export class OpenStore {
     this.queue = new TaskQueue(connection);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.capacities = new Capacities(connection);
-    this.deletions = new TaskDeletions(connection, this.taskCounts, doubt);
+    this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
     this.presence = new Presence(connection, options, now, doubt);
     this.presence.start();
     this.clockTimer = setInterval(() => void this.lookAtClock(), connection.limits.clock).unref();

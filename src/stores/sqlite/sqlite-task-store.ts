@@ -25,7 +25,7 @@ import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection
 import { TailCache } from './tail-cache';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
-import { deleteDone, insertTask, prepareInsert, replaceTask } from './task-writes';
+import { deleteDone, type DonePlace, FIRST_DONE, insertTask, prepareInsert, replaceTask } from './task-writes';
 
 export type { SqliteTaskStoreOptions } from './store-connection';
 
@@ -183,13 +183,14 @@ export class SqliteTaskStore extends TaskStore {
 
   async deleteFinished(endedBefore: number, limit: number): Promise<number> {
     let deleted = 0;
-    while (deleted < limit) {
+    for (let place: DonePlace | undefined = FIRST_DONE; place !== undefined && deleted < limit;) {
+      const after: DonePlace = place;
       const batch = Math.min(DELETE_BATCH, limit - deleted);
-      const ids = await this.connection.write(() => deleteDone(this.statements, endedBefore, batch));
+      const { ids, next } = await this.connection.write(() => deleteDone(this.statements, after, endedBefore, batch, this.now()));
       for (const id of ids) this.tails.put(id, undefined);
       deleted += ids.length;
       if (ids.length > 0) await this.connection.write(() => this.connection.shrink(SPARE_PAGES, VACUUM_PAGES));
-      if (ids.length < batch) break;
+      place = next;
     }
     return deleted;
   }
