@@ -66,7 +66,7 @@ export class Engine {
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const stager = new Stager(store, backends, storage, failures, settings);
     this.reconciler = new Reconciler(store, backends, this.writer, failures, settings);
-    this.housekeeping = new Housekeeping(store, backends, settings, log);
+    this.housekeeping = new Housekeeping(store, backends, settings, log, this.writer);
     this.reservations = new ReservationCheck(store, backends, settings, log, () => {
       this.scheduler.nudge();
     });

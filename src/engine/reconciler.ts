@@ -1,6 +1,7 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
+import { attemptOfJob, jobNameOf } from '../task/left-behind';
 import type { Observation } from '../task/observation';
 import type { TaskEvent } from '../task/task-events';
 import { jobName, type TaskRecord } from '../task/task-record';
@@ -138,18 +139,24 @@ export class Reconciler {
 
   /** Fence and clean-up: repeated until confirmed, whatever it takes. */
   private async settle(task: TaskRecord, backend: ExecutionBackend, signal: AbortSignal): Promise<TaskEvent> {
-    const name = jobName(task.id, task.attempt);
+    const name = jobNameOf(task);
     const limited = AbortSignal.any([signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
     const { attempt, handle } = task;
     if (task.step === 'cancel') {
       const observation = await backend.cancel(name, handle, limited);
+      // What stayed behind elsewhere is ended next, and then nobody remembers this one.
+      if (task.leftBehind) await this.remove(task, backend, true, limited);
       return { type: 'released', attempt, ...(observation ? { observation } : {}) };
     }
     if (!task.jobEnded) await backend.cancel(name, handle, limited);
     const failed = task.step === 'retreat' || task.state !== 'COMPLETE';
-    await backend.cleanup(name, handle, { failed }, limited);
-    await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, attempt);
+    await this.remove(task, backend, failed, limited);
     return task.step === 'retreat' ? { type: 'retried', attempt, delayMs: this.failures.retryDelay(task) } : { type: 'cleaned', attempt };
+  }
+
+  private async remove(task: TaskRecord, backend: ExecutionBackend, failed: boolean, signal: AbortSignal): Promise<void> {
+    await backend.cleanup(jobNameOf(task), task.handle, { failed }, signal);
+    await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, attemptOfJob(task));
   }
 }
 
@@ -166,4 +173,9 @@ function notSeen(task: TaskRecord, backend: ExecutionBackend): TaskEvent {
 /** The task of a job name, `undefined` for a name that is not ours. */
 export function taskIdOf(name: string): string | undefined {
   return /^tes-([a-z0-9]+)-[0-9]+$/.exec(name)?.[1];
+}
+
+/** The attempt of a job name. */
+export function attemptOf(name: string): number {
+  return Number(/[0-9]+$/.exec(name)?.[0]);
 }

@@ -59,7 +59,12 @@ export class FailureHandling {
       case 'retreat':
         return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
       case 'move':
-        return { type: 'moved', attempt, reason: `${failure.reason}: ${movedWords(away)}` };
+        return {
+          type: 'moved',
+          attempt,
+          reason: `${failure.reason}: ${movedWords(away)}`,
+          ...(away?.kind === 'move' && !away.mayHaveStarted && { neverStarted: true }),
+        };
       case 'fail': {
         // The executors' own failure is the result; that their outputs could not all be stored is said beside it.
         if (task.step === 'stage-out' && task.outcome === 'failed') {

@@ -169,8 +169,8 @@ export abstract class TaskStore {
 
   /** Ids among `ids` whose task is CANCELING: what another gateway was asked to end while this one is at work on it. */
   abstract cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Ids among `ids` whose task is not terminal-and-cleaned: for the orphan sweep. Throws rather than answer incompletely. */
-  abstract liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Those of these tasks that there are, in any order; at most 100 ids. Throws rather than answer incompletely. */
+  abstract getTasks(ids: readonly string[]): Promise<readonly TaskRecord[]>;
   /** Cheap at any size: counters, not a scan. Absent states are 0. */
   abstract counts(owner?: string): Promise<Partial<Record<TesState, number>>>;
   /** Backends named by live tasks, with how many: so that a name nobody serves can be reported. */

@@ -22,6 +22,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'assigned':
     case 'deferred':
     case 'yielded':
+    case 'leftBehindEnded':
     case 'retried':
     case 'cleaned':
       return false;

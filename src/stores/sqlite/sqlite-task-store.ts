@@ -15,7 +15,7 @@ import {
 } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
-import { DONE_CODE, stateOf } from './codes';
+import { stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
 import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './record-codec';
@@ -161,12 +161,8 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.read(() => new Set(ids.filter(isCanceling)));
   }
 
-  liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const isLive = (id: string): boolean => {
-      const step = row<[number]>(this.statements.step, id);
-      return step !== undefined && step[0] !== DONE_CODE;
-    };
-    return this.connection.read(() => new Set(ids.filter(isLive)));
+  getTasks(ids: readonly string[]): Promise<readonly TaskRecord[]> {
+    return this.connection.read(() => ids.flatMap((id) => this.record(id, undefined) ?? []));
   }
 
   counts(owner?: string): Promise<Partial<Record<TesState, number>>> {

@@ -47,7 +47,6 @@ export const SQL = {
   // One task
   state: 'SELECT state FROM task WHERE id = ?',
   stateOwned: `SELECT state FROM task WHERE id = ? AND owner = ${OWNER}`,
-  step: 'SELECT step FROM task WHERE id = ?',
   record: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.id = ?`,
   recordAt: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.seq = ?`,
   stored: `SELECT ${RECORD_COLUMNS}, q.json ${FROM_RECORD} JOIN request q ON q.seq = t.seq WHERE t.id = ?`,

@@ -243,7 +243,7 @@ describe('housekeeping', () => {
     const { world, store } = await start();
     const orphan = jobName(taskId(9, new Uint8Array(10)), 1);
     world.jobs.set(orphan, { name: orphan, starts: 1, state: 'running', looksLeft: 9, files: new Map() });
-    jest.spyOn(store, 'liveAmong').mockRejectedValue(new BackendError('away', { retryable: true }));
+    jest.spyOn(store, 'getTasks').mockRejectedValue(new BackendError('away', { retryable: true }));
     await bench.engine.housekeeping.once();
     expect(world.jobs.has(orphan)).toBe(true);
   });
