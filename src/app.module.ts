@@ -13,7 +13,7 @@ import { serveDocumentation } from './api/openapi';
 import { AnonymousAuthenticator } from './auth/none/anonymous.authenticator';
 import { LocalBackend } from './backends/local/local.backend';
 import { PulsarBackend } from './backends/pulsar/pulsar.backend';
-import { instanceName } from './config/instance-name';
+import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { Engine } from './engine/engine';
 import { LogReader } from './engine/log-reader';
@@ -27,6 +27,7 @@ import * as slices from './settings-slices';
 import { FileStorage } from './storage/file/file.storage';
 import { HttpStorage } from './storage/http/http.storage';
 import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
+import { StoreLock } from './stores/sqlite/store-lock';
 import { FreeDisk } from './telemetry/free-disk';
 import { engineLog } from './telemetry/gateway-log';
 import { GatewayMetrics } from './telemetry/gateway-metrics';
@@ -46,8 +47,6 @@ export interface GatewayContext {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-/** How often a followed log is looked at, ms. */
-const LOG_POLL_MS = 500;
 /** A store that is away is waited for so long before the gateway listens without it, ms. */
 const STORE_PATIENCE_MS = 2000;
 /** How long requests under way may take once everything else has stopped, ms. */
@@ -81,12 +80,25 @@ export class Gateway {
     private readonly tasks: TaskService,
     private readonly readiness: Readiness,
     private readonly disk: FreeDisk,
+    private readonly lock: StoreLock,
   ) {}
 
   /** Opens the store, or begins to, and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
   static async create(context: GatewayContext): Promise<Gateway> {
-    const { settings, log } = context;
+    const { settings } = context;
     makeDirectories(settings);
+    const inUse = `The data directory ${settings.data_dir} is in use: another tes-gateway process has it. Give each its own (setting data_dir)`;
+    const lock = StoreLock.acquire(join(settings.data_dir, 'gateway.lock'), inUse);
+    try {
+      return await Gateway.createIn(context, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private static async createIn(context: GatewayContext, lock: StoreLock): Promise<Gateway> {
+    const { settings, log } = context;
     const instance = instanceName(settings.instance, settings.data_dir);
     const stored = await openStore(context, instance);
     const { store } = stored;
@@ -123,17 +135,14 @@ export class Gateway {
         diskGuard: () => disk.shortage(),
       },
     );
-    const logs = new LogReader(tasks, store, backends, engine.events, {
-      pollMs: LOG_POLL_MS,
-      mostFollowers: settings.logs.followers,
-    });
+    const logs = new LogReader(tasks, store, backends, engine.events, slices.logReaderSettings(settings));
     const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const app = await createApp(context, metrics, [
       EngineModule.register(tasks, logs, backends, storage),
       TelemetryModule.register(readiness, metrics),
     ]);
-    return new Gateway(context, app, stored, engine, tasks, readiness, disk);
+    return new Gateway(context, app, stored, engine, tasks, readiness, disk, lock);
   }
 
   /** Starts the loops, then listens; while the store is away it listens first, so that it can say so. Resolves with the port. */
@@ -157,6 +166,7 @@ export class Gateway {
     await this.engine.stop(this.context.settings.server.shutdown_grace_seconds * 1000);
     await this.closeHttp();
     await this.stored.store.close();
+    this.lock.release();
   }
 
   /** Resolves when the loops go; or without them when the store is away, they then begin when it comes. */
@@ -208,7 +218,9 @@ async function openStore({ settings, log }: GatewayContext, instance: string): P
     case 'mongodb': {
       // Loaded only where it is used: its driver takes long to load.
       const { MongoTaskStore } = await import('./stores/mongo/mongo-task-store.js');
-      const store = new MongoTaskStore({ ...slices.mongoOptions(settings, instance), onProgress });
+      const home = directoryId(settings.data_dir);
+      const onTaken = (why: string): void => endAtOnce(log, why);
+      const store = new MongoTaskStore({ ...slices.mongoOptions(settings, instance), home, onTaken, onProgress });
       return { store, opened: store.connect({ patient: true }) };
     }
     default: {
@@ -216,6 +228,12 @@ async function openStore({ settings, log }: GatewayContext, instance: string): P
       throw new Error(`store.type ${String(never)} is not known`);
     }
   }
+}
+
+/** Another process works under this one's name: nothing that this one does any more is right. Jobs go on. */
+function endAtOnce(log: Logger, why: string): void {
+  log.fatal(`${why}: this process ends at once`);
+  process.exit(1);
 }
 
 function createBackends({ settings, environment, log }: GatewayContext, instance: string): readonly ExecutionBackend[] {

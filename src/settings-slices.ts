@@ -7,6 +7,7 @@ import { spanMs } from './config/setting-formats';
 import type { BackendSettings, LocalBackendEntry, PulsarBackendEntry } from './config/backend-settings';
 import type { Settings } from './config/settings';
 import type { EngineSettings } from './engine/engine-settings';
+import type { LogReaderSettings } from './engine/log-reader';
 import type { AdmissionSettings } from './engine/task-admission';
 import type { TaskServiceSettings } from './engine/task.service';
 import type { FileStorageSettings } from './storage/file/file.storage';
@@ -71,6 +72,10 @@ export function taskServiceSettings({ api, limits }: Settings): TaskServiceSetti
     keyTtlMs: 24 * HOUR,
     pageBytes: 8 * 2 ** 20,
   };
+}
+
+export function logReaderSettings({ logs }: Settings): LogReaderSettings {
+  return { pollMs: SECOND / 2, mostFollowers: logs.followers };
 }
 
 export function sqliteOptions(settings: Settings): Pick<SqliteTaskStoreOptions, 'path' | 'maxDueMs'> {

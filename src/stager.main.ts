@@ -114,7 +114,8 @@ async function asked(signal: AbortSignal): Promise<void> {
 
 /** The executors are not repeated for an upload: it has had all its tries. */
 function asFinal(error: unknown): never {
-  if (!(error instanceof TransferError)) throw error;
+  // Without its workspace nothing is left to be uploaded: that needs another attempt.
+  if (!(error instanceof TransferError) || error.lost) throw error;
   throw new TransferError(error.publicMessage, { retryable: false, cause: error });
 }
 

@@ -9,11 +9,20 @@ import { join } from 'node:path';
  */
 export function instanceName(configured: string, dataDir: string): string {
   if (configured !== '') return configured;
-  mkdirSync(dataDir, { recursive: true });
-  const path = join(dataDir, 'instance');
+  return keptIn(dataDir, 'instance', () => `${hostname().split('.', 1).join('')}-${randomBytes(4).toString('hex')}`);
+}
+
+/** Names a data directory, wherever it is mounted: made up once and kept in it. */
+export function directoryId(dataDir: string): string {
+  return keptIn(dataDir, 'directory-id', () => randomBytes(12).toString('base64url'));
+}
+
+function keptIn(directory: string, name: string, make: () => string): string {
+  mkdirSync(directory, { recursive: true });
+  const path = join(directory, name);
   const known = readName(path);
   if (known !== undefined) return known;
-  const made = `${hostname().split('.', 1).join('')}-${randomBytes(4).toString('hex')}`;
+  const made = make();
   const temporary = `${path}.${process.pid}`;
   writeFileSync(temporary, `${made}\n`, { flush: true });
   try {

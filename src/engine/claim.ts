@@ -86,7 +86,7 @@ export class Claim {
         this.stop('the lease could not be renewed in time');
       },
       Math.max(0, askedAt + this.leaseMs * (1 - MARGIN) - performance.now()),
-    );
+    ).unref();
   }
 
   private remember(applied: Applied): Applied {

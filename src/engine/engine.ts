@@ -71,7 +71,7 @@ export class Engine {
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
-    this.housekeeping = new Housekeeping(store, backends, settings, log);
+    this.housekeeping = new Housekeeping(store, backends, settings, log, this.writer);
     this.reservations = new ReservationCheck(store, backends, settings, log, () => {
       this.scheduler.nudge();
     });

@@ -1,12 +1,18 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
-import { jobName } from '../task/task-record';
+import { jobNameOf } from '../task/left-behind';
+import { jobName, type TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { AWAY_MS } from './instance-gone';
-import { taskIdOf } from './job';
+import { attemptOf, taskIdOf } from './job';
+import type { TaskWriter } from './task-writer';
+import { inParallel } from './transfers/parallel';
 
+/** Tasks read, and jobs ended, at once: as many jobs may be left as a backend holds. */
+const ASKED_AT_ONCE = 64;
+const ENDED_AT_ONCE = 8;
 /** Finished tasks deleted in one go: bounded, so that no request waits behind it. */
 const BATCH = 500;
 
@@ -37,6 +43,7 @@ export class Housekeeping {
     private readonly backends: BackendRegistry,
     private readonly settings: Pick<EngineSettings, 'instance' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
     private readonly log: EngineLog,
+    private readonly writer: Pick<TaskWriter, 'apply'>,
   ) {}
 
   start(): void {
@@ -93,21 +100,37 @@ export class Housekeeping {
 
   private async endStaleOf(backend: ExecutionBackend): Promise<void> {
     const jobs = (await backend.list?.(this.limited())) ?? [];
-    await Promise.all(
-      jobs.map(async ({ name }) => {
-        if (await this.isStale(name)) await this.end(backend, name, 'a job whose task has gone on without it is ended');
-      }),
-    );
+    await this.endThose(backend, jobs, isStale, 'a job whose task has gone on without it is ended');
   }
 
-  private async isStale(name: string): Promise<boolean> {
-    const id = taskIdOf(name);
-    const task = id === undefined ? undefined : await this.store.getTask(id);
-    // What this store does not know is left to the sweep, which waits until it is old.
-    if (!task) return false;
-    const isOver = task.step === 'queued' || task.step === 'done';
-    // The job after the last one may be made at any moment.
-    return jobName(task.id, task.attempt + 1) !== name && (isOver || jobName(task.id, task.attempt) !== name);
+  /** Asks the store in batches and ends a few at a time, however many there are. What fails is thrown once the others have been tried. */
+  private async endThose(
+    backend: ExecutionBackend,
+    jobs: readonly { readonly name: string }[],
+    isDoomed: (name: string, task: TaskRecord | undefined) => boolean,
+    why: string,
+  ): Promise<void> {
+    const failures: unknown[] = [];
+    for (let at = 0; at < jobs.length; at += ASKED_AT_ONCE) {
+      const some = jobs.slice(at, at + ASKED_AT_ONCE).flatMap(({ name }) => {
+        const id = taskIdOf(name);
+        return id === undefined ? [] : [{ name, id }];
+      });
+      if (some.length === 0) continue;
+      const tasks = new Map((await this.store.getTasks([...new Set(some.map(({ id }) => id))])).map((task) => [task.id, task]));
+      const doomed = some.filter(({ name, id }) => isDoomed(name, tasks.get(id)));
+      const work = async ({ name, id }: (typeof some)[number]): Promise<void> => {
+        try {
+          await this.end(backend, name, why);
+          if (!tasks.get(id)?.leftBehind) return;
+          await this.writer.apply(id, { type: 'leftBehindEnded', backend: backend.name, leftAttempt: attemptOf(name) });
+        } catch (error) {
+          failures.push(error);
+        }
+      };
+      await inParallel(doomed, ENDED_AT_ONCE, work, this.stopping.signal);
+    }
+    if (failures.length > 0) throw failures[0];
   }
 
   private async end(backend: ExecutionBackend, name: string, why: string): Promise<void> {
@@ -142,24 +165,11 @@ export class Housekeeping {
       if (!backend.list || this.stopping.signal.aborted) continue;
       try {
         const jobs = (await backend.list(this.limited())).filter(({ ageMs }) => ageMs >= this.settings.sweepMs);
-        const ids = jobs.flatMap(({ name }) => taskIdOf(name) ?? []);
-        if (ids.length === 0) continue;
-        const live = await this.store.liveAmong(ids);
-        for (const { name } of jobs) {
-          const id = taskIdOf(name);
-          if (id === undefined || (live.has(id) && (await this.isCurrent(id, name)))) continue;
-          await this.end(backend, name, 'a job that no task knows is ended');
-        }
+        await this.endThose(backend, jobs, isOrphan, 'a job that no task knows is ended');
       } catch (error) {
         this.log.warn('the orphan sweep of a backend could not be finished', { backend: backend.name, err: error });
       }
     }
-  }
-
-  private async isCurrent(id: string, name: string): Promise<boolean> {
-    const task = await this.store.getTask(id);
-    // A task between two attempts: nothing of it runs, but its next job may be made at any moment.
-    return task !== undefined && (jobName(id, task.attempt) === name || jobName(id, task.attempt + 1) === name);
   }
 
   private async deleteFinished(): Promise<void> {
@@ -174,4 +184,18 @@ export class Housekeeping {
     }
     if (total > 0) this.log.info('finished tasks past their retention were deleted', { tasks: total });
   }
+}
+
+/** Its task has gone on without it. What this store does not know is left to the sweep, which waits until it is old. */
+function isStale(name: string, task: TaskRecord | undefined): boolean {
+  // The job after the last one may be made at any moment.
+  if (!task || jobName(task.id, task.attempt + 1) === name) return false;
+  const isOver = task.step === 'queued' || task.step === 'done';
+  return isOver || (jobName(task.id, task.attempt) !== name && jobNameOf(task) !== name);
+}
+
+function isOrphan(name: string, task: TaskRecord | undefined): boolean {
+  if (!task || task.step === 'done') return true;
+  // A task between two attempts: nothing of it runs, but its next job may be made at any moment.
+  return ![jobName(task.id, task.attempt), jobName(task.id, task.attempt + 1), jobNameOf(task)].includes(name);
 }

@@ -31,3 +31,8 @@ export function boundCapacityKey(backend: string, instance: string): string {
 export function taskIdOf(name: string): string | undefined {
   return /^tes-([a-z0-9]+)-[0-9]+$/.exec(name)?.[1];
 }
+
+/** The attempt of a job name. */
+export function attemptOf(name: string): number {
+  return Number(/[0-9]+$/.exec(name)?.[0]);
+}

@@ -109,7 +109,7 @@ export class LogReader {
     signal: AbortSignal,
   ): Promise<{ bytes: Uint8Array; ended: boolean } | undefined> {
     const backend = this.backends.get(task.backend ?? '');
-    if (!backend?.readLog || !task.handle) return undefined;
+    if (!backend?.readLog || !task.handle || task.jobAttempt !== undefined) return undefined;
     const limited = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
     return backend.readLog(jobName(task.id, task.attempt), task.handle, request.executor, request.stream, offset, CHUNK_BYTES, limited);
   }

@@ -1,8 +1,9 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
+import { attemptOfJob, jobNameOf } from '../task/left-behind';
 import type { TaskEvent } from '../task/task-events';
-import { jobName, type TaskRecord } from '../task/task-record';
+import type { TaskRecord } from '../task/task-record';
 import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
 import { capacityKey } from './job';
@@ -32,17 +33,23 @@ export class Reconciler {
   }
 
   private async settle(task: TaskRecord, backend: ExecutionBackend, signal: AbortSignal): Promise<TaskEvent> {
-    const name = jobName(task.id, task.attempt);
+    const name = jobNameOf(task);
     const limited = AbortSignal.any([signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
     const { attempt, handle } = task;
     if (task.step === 'cancel') {
       const observation = await backend.cancel(name, handle, limited);
+      // What stayed behind elsewhere is ended next, and then nobody remembers this one.
+      if (task.leftBehind) await this.remove(task, backend, true, limited);
       return { type: 'released', attempt, ...(observation ? { observation } : {}) };
     }
     if (!task.jobEnded) await backend.cancel(name, handle, limited);
     const failed = task.step === 'retreat' || task.state !== 'COMPLETE';
-    await backend.cleanup(name, handle, { failed }, limited);
-    await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, attempt);
+    await this.remove(task, backend, failed, limited);
     return task.step === 'retreat' ? { type: 'retried', attempt, delayMs: this.failures.retryDelay(task) } : { type: 'cleaned', attempt };
+  }
+
+  private async remove(task: TaskRecord, backend: ExecutionBackend, failed: boolean, signal: AbortSignal): Promise<void> {
+    await backend.cleanup(jobNameOf(task), task.handle, { failed }, signal);
+    await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, attemptOfJob(task));
   }
 }

@@ -1,4 +1,4 @@
-import { RunError } from '../ports/errors';
+import { RunError, TransferError } from '../ports/errors';
 import type { Observation } from '../task/observation';
 import { type AwayRule, backOff, decideFailure, type Failure, type RetryPolicy } from '../task/failure-policy';
 import type { TaskEvent } from '../task/task-events';
@@ -8,7 +8,8 @@ import type { EngineLog } from './engine-log';
 /** Turns what an adapter threw into what the failure table reads. Anything unexpected is a bug of ours: the task is due again. */
 export function failureOf(error: unknown): Failure & { readonly bug: boolean } {
   if (error instanceof RunError) {
-    return { reason: error.publicMessage, retryable: error.retryable, unavailable: error.unavailable, bug: false };
+    const { publicMessage: reason, retryable, unavailable } = error;
+    return { reason, retryable, unavailable, bug: false, ...(error instanceof TransferError && error.lost && { lost: true }) };
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') {
     return { reason: 'the backend did not answer in time', retryable: true, unavailable: true, bug: false };
@@ -58,7 +59,12 @@ export class FailureHandling {
       case 'retreat':
         return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
       case 'move':
-        return { type: 'moved', attempt, reason: `${failure.reason}: ${movedWords(away)}` };
+        return {
+          type: 'moved',
+          attempt,
+          reason: `${failure.reason}: ${movedWords(away)}`,
+          ...(away?.kind === 'move' && !away.mayHaveStarted && { neverStarted: true }),
+        };
       case 'fail': {
         // The executors' own failure is the result; that their outputs could not all be stored is said beside it.
         if (task.step === 'stage-out' && task.outcome === 'failed') {

@@ -99,12 +99,15 @@ export class TransferError extends RunError {
   readonly code = 'TRANSFER_ERROR';
   /** The source does not exist: told apart because a missing output is no error. */
   readonly notFound: boolean;
+  /** The workspace has gone, and the attempt with it: no repetition of the transfer helps, only another attempt. */
+  readonly lost: boolean;
   constructor(
     publicMessage: string,
-    options: { retryable: boolean; unavailable?: boolean; notFound?: boolean; internal?: string; cause?: unknown },
+    options: { retryable: boolean; unavailable?: boolean; notFound?: boolean; lost?: boolean; internal?: string; cause?: unknown },
   ) {
     super(publicMessage, options);
     this.notFound = options.notFound ?? false;
+    this.lost = options.lost ?? false;
   }
 }
 /** The store cannot answer or cannot write (locked, full, away, corrupt). The API turns it into 503 with Retry-After. */

@@ -75,6 +75,11 @@ export interface Workspace {
   /** Makes the inputs visible to the job, in one step. */
   commitInputs(signal: AbortSignal): Promise<void>;
 
+  /**
+   * After the executors ended: whether what the job left is still here, by a mark of the job's own, so that a workspace that has gone is not
+   * taken for one in which nothing is. Asked anew each time.
+   */
+  isThere(signal: AbortSignal): Promise<boolean>;
   /** After the executors ended: what is at this path; `undefined` when nothing is. Does not follow a link at the end. */
   stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined>;
   /** Everything below a directory, depth first, a directory before what it holds; not the directory itself. Links are listed, not followed. */

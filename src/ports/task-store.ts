@@ -190,13 +190,16 @@ export abstract class TaskStore {
 
   /** Ids among `ids` whose task is CANCELING: what another gateway was asked to end while this one is at work on it. */
   abstract cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;
-  /** Ids among `ids` whose task is not terminal-and-cleaned: for the orphan sweep. Throws rather than answer incompletely. */
-  abstract liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  /** Those of these tasks that there are, in any order; at most 100 ids. Throws rather than answer incompletely. */
+  abstract getTasks(ids: readonly string[]): Promise<readonly TaskRecord[]>;
   /** Cheap at any size: counters, not a scan. Absent states are 0. */
   abstract counts(owner?: string): Promise<Partial<Record<TesState, number>>>;
   /** Backends named by live tasks, with how many: so that a name nobody serves can be reported. */
   abstract liveBackends(): Promise<ReadonlyMap<string, number>>;
-  /** Deletes tasks that are done (cleaned) and ended before `endedBefore`, at most `limit`; returns how many. */
+  /**
+   * Deletes tasks that are done (cleaned) and ended before `endedBefore`, oldest end first, at most `limit`; returns how many. One whose
+   * idempotency key is still remembered is kept until that is over. On a shared store one gateway at a time does so: 0 for another one.
+   */
   abstract deleteFinished(endedBefore: number, limit: number): Promise<number>;
   /** Tasks bound to the instance that are not done, oldest first. */
   abstract listBoundTo(instance: string, limit: number): Promise<readonly TaskRecord[]>;

@@ -23,6 +23,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'deferred':
     case 'yielded':
     case 'postponed':
+    case 'leftBehindEnded':
     case 'retried':
     case 'cleaned':
       return false;

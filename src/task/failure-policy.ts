@@ -15,6 +15,8 @@ export interface Failure {
   readonly reason: string;
   readonly retryable: boolean;
   readonly unavailable: boolean;
+  /** The data of the attempt has gone: nothing that is tried again in this attempt helps. */
+  readonly lost?: boolean;
 }
 
 /** What a task does whose backend did not answer. */
@@ -42,6 +44,7 @@ export type FailureDecision =
  * | the backend is away, `wait` | elsewhere | defer, for ever: the job may be at its end when the backend is back |
  * | the backend is away, `move` | also `retreat` | defer for so long, then move; with a job that may have started only while attempts are left |
  * | the other side is away, or a look at a running job failed | elsewhere | defer while patience lasts, then as retryable |
+ * | the workspace has gone | elsewhere | another attempt while there are some left, else fail; fail if a program had failed: that is the result |
  * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
  * | retryable | elsewhere | another attempt while there are some left, else fail |
  *
@@ -73,6 +76,8 @@ export function decideFailure(
     case 'submit':
     case 'run':
     case 'stage-out': {
+      if (failure.lost === true)
+        return task.attempt < policy.attempts && task.outcome !== 'failed' ? { kind: 'retreat' } : { kind: 'fail' };
       if (failure.unavailable && (away.kind === 'wait' || awayMs < policy.patienceMs)) return { kind: 'defer', delayMs };
       if (!failure.retryable && !failure.unavailable) return { kind: 'fail' };
       if (task.step === 'stage-out') return tries + 1 < policy.attempts ? { kind: 'defer', delayMs } : { kind: 'fail' };

@@ -42,7 +42,15 @@ export type TaskEvent =
   /** The engine: the failed attempt is fenced and cleaned; back to the queue. */
   | { readonly type: 'retried'; readonly attempt: number; readonly delayMs: number }
   /** The engine: the backend is away and another one can take the task; nobody can fence or clean what the attempt has there now. */
-  | { readonly type: 'moved'; readonly attempt: number; readonly reason: string }
+  | {
+      readonly type: 'moved';
+      readonly attempt: number;
+      readonly reason: string;
+      /** Its job cannot have been started there: nothing of it is left that could run. */
+      readonly neverStarted?: boolean;
+    }
+  /** The engine: the job of an attempt that moved was found and ended. */
+  | { readonly type: 'leftBehindEnded'; readonly backend: string; readonly leftAttempt: number }
   /** The Reconciler: the backend confirms that nothing of a cancelled task runs any more. */
   | { readonly type: 'released'; readonly attempt: number; readonly observation?: Observation }
   /** The engine: the system failed for good. */
@@ -51,5 +59,7 @@ export type TaskEvent =
   | { readonly type: 'yielded'; readonly attempt: number }
   /** An operator: the instance that the job is bound to is gone for good, and nothing of the attempt can be reached any more. */
   | { readonly type: 'abandoned'; readonly instance: string }
+  /** An operator: this backend is gone for good, and nothing that the task has there can be reached any more. */
+  | { readonly type: 'abandoned'; readonly backend: string }
   /** The Reconciler: nothing of the last attempt is left. */
   | { readonly type: 'cleaned'; readonly attempt: number };

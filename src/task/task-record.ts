@@ -90,6 +90,13 @@ export interface TaskOverlay {
   readonly droppedParameters?: readonly string[];
 }
 
+/** A job that may run on a backend that was away when its task moved to another one. Nobody could end it then. */
+export interface LeftJob {
+  readonly backend: string;
+  readonly attempt: number;
+  readonly handle?: Handle;
+}
+
 export interface Lease {
   /** Names one claim and no other: instance, loop, and a token of the process. What is done under a claim is refused once this is another. */
   readonly holder: string;
@@ -117,6 +124,13 @@ export interface TaskRecord {
   /** Only this instance can reach the job (set where the backend is bound to its gateway). */
   readonly boundTo?: string;
   readonly handle?: Handle;
+  /**
+   * The attempt that `backend` and `handle` mean where that is not `attempt`: the job of an earlier one, which stayed behind, is being ended
+   * because the task was cancelled.
+   */
+  readonly jobAttempt?: number;
+  /** Jobs of earlier attempts that nobody has ended yet; never more than there may be attempts. Absent = none. */
+  readonly leftBehind?: readonly LeftJob[];
   /** True once the job of this attempt is known to have ended by itself, so that clean-up needs no fence. */
   readonly jobEnded: boolean;
   /** How the executors ended, remembered while outputs are stored. */

@@ -1,6 +1,7 @@
+import { leftJob } from './left-behind';
 import type { Observation } from './observation';
 import type { TaskEvent } from './task-events';
-import type { AttemptRecord, TaskOverlay, TaskRecord } from './task-record';
+import type { AttemptRecord, LeftJob, TaskOverlay, TaskRecord } from './task-record';
 import { isTerminal } from './task-state';
 import type { TesFileType, TesState } from './tes';
 
@@ -34,7 +35,7 @@ const NO_NEWS: Reduction = { kind: 'ignored', why: 'news' };
 const IGNORED_STATE: Reduction = { kind: 'ignored', why: 'state' };
 
 /** Members that a transition takes away; with exact optional types they are left out, never set to undefined. */
-type Clearable = 'dueAt' | 'lease' | 'trouble' | 'handle' | 'backend' | 'boundTo' | 'notBefore' | 'outcome';
+type Clearable = 'dueAt' | 'lease' | 'trouble' | 'handle' | 'backend' | 'boundTo' | 'notBefore' | 'outcome' | 'jobAttempt' | 'leftBehind';
 
 function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
   const copy: { -readonly [K in keyof TaskRecord]?: TaskRecord[K] } = { ...task };
@@ -49,12 +50,13 @@ function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
 export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContext): Reduction {
   if (event.type === 'cancelRequested') return cancelRequested(task, context);
   if (event.type === 'assigned') return assigned(task, event, context);
-  if (event.type === 'abandoned') return abandoned(task, event.instance, { ...context, keepLease: false });
+  if (event.type === 'abandoned') return abandoned(task, event, { ...context, keepLease: false });
+  if (event.type === 'leftBehindEnded') return leftBehindEnded(task, event, { ...context, keepLease: true });
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
     case 'cleaned':
       return task.step === 'cleanup'
-        ? changed(without({ ...task, step: 'done' }, 'dueAt', 'lease', 'trouble', 'handle'), { ...context, keepLease: true })
+        ? changed(without({ ...task, step: 'done' }, 'dueAt', 'lease', 'trouble', 'handle', 'jobAttempt'), { ...context, keepLease: true })
         : IGNORED_STATE;
     case 'deferred':
       return deferred(task, event, context);
@@ -96,7 +98,13 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return progressed(endAttempt({ ...merge(task, event.observation), step: 'retreat' }, context.now, event.reason), context);
     case 'moved':
       if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
-      return loose(backInQueue(endAttempt(task, context.now, event.reason)), { ...context, keepLease: false });
+      return loose(
+        backInQueue({
+          ...endAttempt(task, context.now, event.reason),
+          ...(event.neverStarted !== true && { leftBehind: [...(task.leftBehind ?? []), ...leftJob(task)] }),
+        }),
+        { ...context, keepLease: false },
+      );
     case 'retried':
       if (task.step !== 'retreat') return IGNORED_STATE;
       return changed(
@@ -113,7 +121,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       );
     case 'released':
       if (task.state !== 'CANCELING') return IGNORED_STATE;
-      return ended({ ...merge(task, event.observation), jobEnded: true }, 'CANCELED', context);
+      return released(task.jobAttempt === undefined ? merge(task, event.observation) : task, context);
     case 'failed':
       if (task.state === 'CANCELING') return IGNORED_STATE;
       return failed(task, event.reason, event.observation, context);
@@ -129,7 +137,8 @@ function cancelRequested(task: TaskRecord, context: ReduceContext): Reduction {
   if (task.state === 'CANCELING') return IGNORED_STATE;
   const line = 'cancelled at the request of the client';
   if (task.state === 'QUEUED') {
-    // Whatever an earlier attempt left was fenced and cleaned before the task came back to the queue: nothing runs.
+    if (task.leftBehind) return endNextLeft(withLastLine(task, line), task.leftBehind, context);
+    // Whatever other attempts left was fenced and cleaned before the task came back to the queue: nothing runs.
     return changed(
       without({ ...withLastLine(task, line), state: 'CANCELED', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore', 'trouble'),
       context,
@@ -173,14 +182,57 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
   );
 }
 
-/** Nobody can fence or clean what the instance left, and nobody has to wait for it: whatever it still had to do is given up. */
-function abandoned(task: TaskRecord, instance: string, context: ReduceContext): Reduction {
-  if (task.boundTo !== instance) return IGNORED_STALE;
-  const reason = `gateway ${instance}, which had the job, was declared gone by an operator`;
-  if (isTerminal(task.state)) return task.step === 'cleanup' ? loose({ ...task, step: 'done' }, context) : IGNORED_STATE;
-  const over = endAttempt(task, context.now, reason);
-  if (task.state === 'CANCELING') return loose({ ...over, state: 'CANCELED', step: 'done', endedAt: context.now }, context);
-  return loose(backInQueue(over), context);
+/** CANCELED once nothing that the task ever had may run any more. */
+function released(task: TaskRecord, context: ReduceContext): Reduction {
+  if (task.leftBehind) return endNextLeft(endAttempt(task, context.now, undefined), task.leftBehind, context);
+  return ended({ ...task, jobEnded: true }, 'CANCELED', context);
+}
+
+/** Nothing of the task runs any more but what stayed behind: that is fenced one after the other, as the job of a cancelled task is. */
+function endNextLeft(task: TaskRecord, [next, ...rest]: readonly LeftJob[], context: ReduceContext): Reduction {
+  const bare = without(task, 'trouble', 'handle', 'boundTo', 'notBefore', 'outcome', 'leftBehind', 'jobAttempt');
+  if (!next) return loose({ ...without(bare, 'backend'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
+  const left = { backend: next.backend, jobAttempt: next.attempt, ...(next.handle && { handle: next.handle }) };
+  return changed(
+    {
+      ...bare,
+      ...left,
+      ...(rest.length > 0 && { leftBehind: rest }),
+      state: 'CANCELING',
+      step: 'cancel',
+      jobEnded: false,
+      dueAt: context.storeNow,
+    },
+    { ...context, keepLease: false },
+  );
+}
+
+function leftBehindEnded(task: TaskRecord, event: Extract<TaskEvent, { type: 'leftBehindEnded' }>, context: ReduceContext): Reduction {
+  const rest = task.leftBehind?.filter(({ backend, attempt }) => backend !== event.backend || attempt !== event.leftAttempt);
+  if (isTerminal(task.state)) return IGNORED_TERMINAL;
+  return rest?.length === task.leftBehind?.length ? IGNORED_STATE : changed(withLeft(task, rest), context);
+}
+
+function withLeft(task: TaskRecord, left: readonly LeftJob[] = []): TaskRecord {
+  return left.length > 0 ? { ...task, leftBehind: left } : without(task, 'leftBehind');
+}
+
+/** Nobody can fence or clean what is there, and nobody has to wait for it: whatever was still to be done there is given up. */
+function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandoned' }>, context: ReduceContext): Reduction {
+  const isBackend = 'backend' in event;
+  const isThere = isBackend ? task.backend === event.backend : task.boundTo === event.instance;
+  const rest = task.leftBehind?.filter(({ backend }) => !isBackend || backend !== event.backend);
+  const known = withLeft(task, rest);
+  if (isTerminal(task.state)) {
+    if (!isThere) return IGNORED_STALE;
+    return task.step === 'cleanup' ? loose({ ...without(known, 'jobAttempt'), step: 'done' }, context) : IGNORED_STATE;
+  }
+  if (!isThere) return rest?.length === task.leftBehind?.length ? IGNORED_STALE : changed(known, { ...context, keepLease: true });
+  const what = isBackend ? `backend ${event.backend}` : `gateway ${event.instance}`;
+  const over = endAttempt(known, context.now, `${what}, which had the job, was declared gone by an operator`);
+  if (task.state !== 'CANCELING') return loose(backInQueue(over), context);
+  if (rest && rest.length > 0) return endNextLeft(over, rest, context);
+  return loose({ ...without(over, 'jobAttempt'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
 }
 
 /** Nothing of the attempt is due any more. */
@@ -194,6 +246,7 @@ function backInQueue(task: TaskRecord): TaskRecord {
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {
   // A cancel may have come between: the handle is kept, because the fence is surer with it.
+  if (task.jobAttempt !== undefined) return IGNORED_STALE;
   if (task.state === 'CANCELING') return changed({ ...task, handle: event.handle, dueAt: context.storeNow }, context);
   if (task.step !== 'stage-in' && task.step !== 'submit') return IGNORED_STATE;
   if (event.handle.step !== 'submitted') {

@@ -216,6 +216,15 @@ export function describeExecutors(name: string, underTest: () => BackendUnderTes
       await expect(fs.lstat(underTest().workspaceOf(workDir, ended.job.name))).rejects.toMatchObject({ code: 'ENOENT' });
     });
 
+    it('tells a workspace that has gone from one in which nothing is', async () => {
+      const ended = await driver.shell('true', { outputs: [{ path: '/work/none', url: '/x', type: 'FILE' }] });
+      expect(await ended.workspace.stat('/work/none', never)).toBeUndefined();
+      expect(await ended.workspace.isThere(never)).toBe(true);
+      await fs.rm(underTest().workspaceOf(workDir, ended.job.name), { recursive: true });
+      expect(await ended.workspace.isThere(never)).toBe(false);
+      expect(await backend.workspace(ended.job, ended.handle).isThere(never)).toBe(false);
+    });
+
     it('lists thousands of files and removes them', async () => {
       const ended = await driver.shell(
         'mkdir -p /work/many/empty; cd /work/many; i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i+1)); done',

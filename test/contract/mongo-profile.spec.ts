@@ -102,7 +102,7 @@ describeMongo('everything that the store asks of the server', (url) => {
     await store.reservations('local');
     await store.release('local', first.id, 1);
     await store.cancelingAmong([first.id, large.id]);
-    await store.liveAmong([first.id, large.id]);
+    await store.getTasks([first.id, large.id]);
     await store.counts('owner-0');
     await store.liveBackends();
     await store.listBoundTo('other', PAGE);

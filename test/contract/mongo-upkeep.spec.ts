@@ -40,6 +40,18 @@ describeMongo('the store on its own', (url) => {
     failCommand({ mode, data: { ...data, appName: 'tes-gateway', namespace: `${database}.tasks` } });
   const failedAndOff = async (): Promise<void> => expect((await failCommand({ mode: 'off' }))['count']).toBeGreaterThan(0);
 
+  it('lets one gateway at a time delete what is past its retention, so that nobody has to count anew', async () => {
+    const [first, second] = [await open('first'), await open('second')];
+    await insertAll(
+      first,
+      Array.from({ length: 300 }, () => queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 })),
+    );
+    const deleted = await Promise.all([first.deleteFinished(2, 500), second.deleteFinished(2, 500)]);
+    expect([...deleted].sort()).toEqual([0, 300]);
+    await insertAll(first, [queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 })]);
+    expect(await second.deleteFinished(2, 500)).toBe(1);
+  });
+
   describe('schema', () => {
     it('is made once by many gateways that start at the same moment', async () => {
       const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => open(`gateway-${index}`)));
@@ -165,6 +177,55 @@ describeMongo('the store on its own', (url) => {
       await two.close();
       expect(await names()).toEqual(['one']);
     });
+
+    it('have a name each: a second process of one name is refused while the first is alive, in the first moment and later', async () => {
+      const first = await open('twin', { home: 'a' });
+      for (const home of ['b', '']) {
+        const error = await open('twin', { home }).catch((reason: unknown) => reason);
+        expect(error).toMatchObject({
+          retryable: false,
+          message: expect.stringMatching(/^process \d+ on .* as gateway twin: .*\(setting instance\)/),
+        });
+      }
+      const both = await Promise.allSettled([open('pair', { home: 'a' }), open('pair', { home: 'b' })]);
+      expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+      await first.close();
+      await open('twin', { home: 'b' });
+    });
+
+    it('leave the leases of the one alone whose name is asked for in vain', async () => {
+      const first = await open('twin', { home: 'a' });
+      const lease = { holder: 'twin/stager', until: first.now() + 60_000 };
+      const leased = assignedTask(first.now() + 60_000, { lease });
+      await insertAll(first, [leased]);
+      await open('twin', { home: 'b' }).catch(() => undefined);
+      expect((await first.getTask(leased.id))?.lease).toEqual(lease);
+    });
+
+    it('come back at once after they were killed, where the lock of the same data directory proves it, or after a minute', async () => {
+      await open('killed', { home: 'a' });
+      await open('killed', { home: 'a' });
+      await expect(open('killed', { home: 'b' })).rejects.toMatchObject({ retryable: false });
+      await open('killed', { home: 'b', serverAhead: () => 61_000 });
+    });
+
+    it('hear of it when they were silent so long that another process has taken their name, and leave its note alone', async () => {
+      jest.useFakeTimers({
+        doNotFake: ['nextTick', 'setImmediate', 'setTimeout', 'clearTimeout', 'performance', 'Date', 'queueMicrotask'],
+      });
+      try {
+        const taken: string[] = [];
+        const silent = await open('twin', { home: 'a', onTaken: (why) => taken.push(why) });
+        await open('twin', { home: 'b', serverAhead: () => 61_000 });
+        jest.advanceTimersByTime(10_000);
+        await eventually('the first to hear of it', async () => (taken.length > 0 ? true : undefined));
+        expect(taken[0]).toMatch(/^gateway twin was silent for too long, and process \d+ on .* has taken its name$/);
+        await silent.close();
+        expect(await connection.collection('gateways').countDocuments({ instance: 'twin' })).toBe(1);
+      } finally {
+        jest.useRealTimers();
+      }
+    });
   });
 
   describe('counters', () => {
@@ -172,14 +233,14 @@ describeMongo('the store on its own', (url) => {
       connection.collection<{ _id: string }>('counts').updateOne({ _id: 'all' }, { $inc: { 'states.QUEUED': 7, 'states.RUNNING': -2 } });
 
     it('are right again after a gateway ended without closing the store', async () => {
-      const [dying, other] = [await open('dying'), await open('other')];
+      const [dying, other] = [await open('dying', { home: 'here' }), await open('other')];
       const tasks = [queuedTask({ owner: 'a' }), queuedTask({ owner: 'b' }), assignedTask(1, { owner: 'b' })];
       await insertAll(dying, tasks);
       await other.counts();
       await dying.counts();
       await damage();
       await connection.collection('counts').deleteOne({ _id: 'owner b' as never });
-      const again = await open('dying');
+      const again = await open('dying', { home: 'here' });
       await eventually('the counters to be right', async () => ((await again.counts()).QUEUED === 2 ? true : undefined));
       expect(await again.counts()).toEqual({ QUEUED: 2, RUNNING: 1 });
       expect(await again.counts('b')).toEqual({ QUEUED: 1, RUNNING: 1 });

@@ -68,6 +68,7 @@ export class PulsarWithWorkerData extends PulsarBackend {
       mkdir: () => Promise.reject(new Error('no suite stages directories')),
       symlink: () => Promise.reject(new Error('no suite stages links')),
       commitInputs: () => Promise.resolve(),
+      isThere: (signal) => trees.isThere(signal),
       stat: (path, signal) => trees.stat(path, signal),
       list: (path, signal) => trees.list(path, signal),
       read: (path, signal) => trees.read(path, signal),

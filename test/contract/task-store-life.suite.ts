@@ -80,6 +80,22 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
       expect(await store.counts()).toEqual({ COMPLETE: 2, QUEUED: 1 });
     });
 
+    it('keeps a task while its idempotency key is young, so that the key stands for it as long as was promised', async () => {
+      const key = { key: 'k', bodySha256: 'aa', ttlMs: 60_000 };
+      const [keyed, again] = [done(10), done(11)];
+      await store.insert(requestOf(keyed), keyed, key);
+      await insertAll(store, [done(20), done(30)]);
+      expect(await store.deleteFinished(31, 1)).toBe(1);
+      expect(await store.deleteFinished(31, 10)).toBe(1);
+      expect(await store.deleteFinished(31, 10)).toBe(0);
+      expect(await store.getState(keyed.id)).toBe('COMPLETE');
+      expect(await store.insert(requestOf(again), again, key)).toEqual({ kind: 'existing', id: keyed.id, sameBody: true });
+      await harness().advance(60_001);
+      expect(await store.deleteFinished(31, 10)).toBe(1);
+      expect(await store.getState(keyed.id)).toBeUndefined();
+      expect(await store.insert(requestOf(again), again, key)).toEqual({ kind: 'inserted' });
+    });
+
     it('leaves nothing of a task behind', async () => {
       const task = done(5);
       await store.insert(requestOf(task), task);

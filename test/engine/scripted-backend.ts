@@ -138,7 +138,7 @@ export class ScriptedBackend extends ExecutionBackend {
   }
 
   workspace(job: Job): Workspace {
-    return new MemoryWorkspace(() => this.world.jobs.get(job.name)?.files ?? new Map<string, string>());
+    return new MemoryWorkspace(() => this.world.jobs.get(job.name)?.files);
   }
 
   async cancel(name: string): Promise<Observation | undefined> {
@@ -238,7 +238,14 @@ function executorRecord(exitCode: number): ExecutorRecord {
 
 /** A workspace that is a map of container path -> text. */
 class MemoryWorkspace implements Workspace {
-  constructor(private readonly files: () => Map<string, string>) {}
+  constructor(private readonly found: () => Map<string, string> | undefined) {}
+
+  private files(): Map<string, string> {
+    return this.found() ?? new Map<string, string>();
+  }
+  isThere(): Promise<boolean> {
+    return Promise.resolve(this.found() !== undefined);
+  }
 
   beginInputs(): Promise<void> {
     return Promise.resolve();

@@ -23,6 +23,7 @@ function allSlices(...argv: string[]): string {
     slices.engineSettings(settings, 'me'),
     slices.admissionSettings(settings),
     slices.taskServiceSettings(settings),
+    slices.logReaderSettings(settings),
     slices.sqliteOptions(settings),
     slices.mongoOptions(settings, 'me'),
     slices.fileStorageSettings(settings, 'me'),

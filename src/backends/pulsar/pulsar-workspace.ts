@@ -7,7 +7,7 @@ import { locate } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
 import { quoteWords } from '../shared/shell-quote';
 import type { PulsarClient, PulsarTransfers } from './pulsar-client';
-import { WORKSPACE } from './pulsar.manifest';
+import { REPORT, WORKSPACE } from './pulsar.manifest';
 import { RemoteTrees, shown } from './remote-trees';
 
 const PERMISSIONS = 0o777;
@@ -96,6 +96,18 @@ export class PulsarWorkspace implements Workspace {
     } catch (error) {
       throw transferFault('/', 'write', error);
     }
+  }
+
+  /** The server says of a file that it cannot give it, not why: two that a job always leaves are asked for. */
+  async isThere(signal: AbortSignal): Promise<boolean> {
+    for (const name of [REPORT, `${WORKSPACE}/listing`]) {
+      const content = await this.client.open(this.jobName, name, signal).catch((error: unknown) => {
+        throw transferFault('/', 'list', error);
+      });
+      content?.on('error', () => undefined).destroy();
+      if (content) return true;
+    }
+    return false;
   }
 
   async stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined> {

@@ -30,6 +30,9 @@ export function transferError(path: string, doing: 'read' | 'write' | 'list', er
   if (error instanceof TransferError) return error;
   const code = errorCode(error) ?? 'unknown error';
   const shortage = SHORTAGES[code];
+  // What is written makes its own parents: where there is nothing to make them in, the workspace has gone.
+  if (doing === 'write' && code === 'ENOENT')
+    return new TransferError('the workspace of the job is gone', { retryable: true, lost: true, cause: error });
   return new TransferError(`cannot ${doing} ${path} in the workspace: ${shortage ?? code}`, {
     retryable: shortage !== undefined,
     notFound: isMissing(error),

@@ -106,6 +106,11 @@ export class TreeWorkspace implements Workspace {
     renameSync(this.layout.inputs, this.layout.trees);
   }
 
+  async isThere(signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
+    return attempt('/', 'read', async () => existsNow(this.layout.started) && existsNow(this.layout.trees));
+  }
+
   async stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined> {
     return attempt(path, 'read', async () => {
       const found = await this.trees.find(path, false, signal);

@@ -14,7 +14,7 @@ export async function patiently<T>(work: () => Promise<T>, policy: RetryPolicy, 
       return await work();
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof TransferError) || (!error.retryable && !error.unavailable)) throw error;
+      if (!(error instanceof TransferError) || error.lost || (!error.retryable && !error.unavailable)) throw error;
       awaySince ??= performance.now();
       const isAwaited = error.unavailable && performance.now() - awaySince < policy.patienceMs;
       if (!isAwaited && tries + 1 >= policy.attempts) throw error;

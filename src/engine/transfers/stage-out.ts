@@ -25,7 +25,7 @@ export interface StagedOutputs {
 /**
  * Stores every output that exists. A missing one is a line in the log, not an error (workflow engines declare optional outputs like
  * the others). Each output is tried whatever becomes of the others; then the first failure is thrown as a `TransferError` that
- * names the output and the URL without userinfo. A file is there as a whole or not at all, as `StorageClient.write` promises.
+ * names the output and the URL without userinfo; one that is `lost` when the workspace has gone. A file is there as a whole or not at all, as `StorageClient.write` promises.
  */
 export async function stageOut(
   request: TesTaskRequest,
@@ -36,7 +36,12 @@ export async function stageOut(
 ): Promise<StagedOutputs> {
   const staging = new StageOut(workspace, storage, options);
   await inParallel(staging.uploads(request.outputs ?? [], signal), options.parallel ?? 8, (job, stop) => staging.store(job, stop), signal);
-  return staging.result();
+  // Last: it may go at any moment, and then neither what seems to be missing nor what failed says anything.
+  if (await workspace.isThere(signal)) return staging.result();
+  throw new TransferError('the workspace of the job is gone, and with it the outputs that were not stored yet', {
+    retryable: true,
+    lost: true,
+  });
 }
 
 interface Upload {

@@ -10,6 +10,10 @@ export interface MongoTaskStoreOptions {
   readonly database: string;
   /** This gateway's name: at start the leases of its former process end. */
   readonly instance: string;
+  /** Names the data directory whose lock this process has: a former process of the same name and directory is gone. Absent = it has none. */
+  readonly home?: string;
+  /** Called when another process has taken the name, after this one was silent for too long: it must not go on. */
+  readonly onTaken?: (why: string) => void;
   /** Not a gateway but a command of an operator's beside them: nobody takes it for one. */
   readonly isTool?: boolean;
   /** The longest interval the engine ever puts between now and a `dueAt`, ms. Anything further ahead at start is due at once. */

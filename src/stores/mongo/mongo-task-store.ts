@@ -185,12 +185,11 @@ export class MongoTaskStore extends TaskStore {
     return new Set(found.map(({ _id }) => _id));
   }
 
-  async liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
+  async getTasks(ids: readonly string[]): Promise<readonly TaskRecord[]> {
     const { tasks } = this.parts.connection.collections;
-    const found = await this.parts.connection.call(() =>
-      tasks.find({ _id: { $in: [...ids] } }, { projection: { step: 1 }, ...this.parts.connection.limit }).toArray(),
-    );
-    return new Set(found.flatMap(({ _id, step }) => (step === 'done' ? [] : _id)));
+    const options = { projection: RECORD_FIELDS, ...this.parts.connection.limit } as const;
+    const found = await this.parts.connection.call(() => tasks.find<RecordDocument>({ _id: { $in: [...ids] } }, options).toArray());
+    return found.map(decodeRecord);
   }
 
   async counts(owner?: string): Promise<Partial<Record<TesState, number>>> {

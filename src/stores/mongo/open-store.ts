@@ -5,7 +5,7 @@ import { sweepLostParts } from './lost-parts';
 import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 import { PageTokens } from './page-token';
 import { Places } from './place';
-import { Presence } from './presence';
+import type { Presence } from './presence';
 import { Recount } from './recount';
 import type { StoreClock } from './store-clock';
 import { TaskCounts } from './task-counts';
@@ -34,7 +34,6 @@ export class OpenStore {
   readonly capacities: Capacities;
   readonly deletions: TaskDeletions;
   private readonly recount: Recount;
-  readonly presence: Presence;
   private readonly clockTimer: NodeJS.Timeout;
   private readonly sweepTimer: NodeJS.Timeout;
 
@@ -43,6 +42,7 @@ export class OpenStore {
     options: MongoTaskStoreOptions,
     readonly clock: StoreClock,
     storeId: string,
+    readonly presence: Presence,
   ) {
     const now = (): number => clock.now();
     const tell = options.onProgress ?? ((): void => undefined);
@@ -58,9 +58,8 @@ export class OpenStore {
     this.queue = new TaskQueue(connection);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.capacities = new Capacities(connection);
-    this.deletions = new TaskDeletions(connection, this.taskCounts, doubt);
-    this.presence = new Presence(connection, options, now, doubt);
-    this.presence.start();
+    this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
+    presence.start(doubt);
     this.clockTimer = setInterval(() => void this.lookAtClock(), connection.limits.clock).unref();
     this.sweepTimer = setInterval(() => void sweepLostParts(connection, now()).catch(() => undefined), SWEEP_MS).unref();
   }

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { StoreError } from '../../ports/errors';
 import { migrate } from './migrations';
 import { closedError, MongoConnection, type MongoTaskStoreOptions } from './mongo-connection';
 import { isRefusal } from './mongo-errors';
 import { OpenStore } from './open-store';
+import { Presence } from './presence';
 import { pullBack } from './pull-back';
 import { StoreClock } from './store-clock';
 
@@ -14,6 +16,7 @@ const LONGEST_PAUSE_MS = 10_000;
 /** The way from a connection string to a store that can be used. */
 export class Opening {
   private readonly stopping = new AbortController();
+  private readonly owner = randomBytes(9).toString('base64url');
   private underWay: Promise<OpenStore> | undefined;
   private lastFailure = 'not tried yet';
 
@@ -60,9 +63,11 @@ export class Opening {
     try {
       const storeId = await migrate(connection, (line) => this.tell(line), this.stopping.signal);
       const clock = new StoreClock(await connection.serverTime(), this.options.monotonicNow ?? (() => performance.now()));
+      const presence = new Presence(connection, this.options, () => clock.now(), this.owner);
+      await presence.take();
       await pullBack(connection, this.options, clock.now(), (line) => this.tell(line));
       if (this.stopping.signal.aborted) throw closedError();
-      return new OpenStore(connection, this.options, clock, storeId);
+      return new OpenStore(connection, this.options, clock, storeId, presence);
     } catch (error) {
       await connection.close();
       throw error;

@@ -85,10 +85,16 @@ export interface CountDocument {
   states: Partial<Record<TesState, number>>;
 }
 
-/** One gateway process that has the store open, and when it last said so. One that falls silent took its last counts with it. */
+/** The process that has the store open under a name, which is `_id`, and when it last said so. One that falls silent took its last counts with it. */
 export interface GatewayDocument {
   _id: string;
   instance: string;
+  /** Made by the process for itself. */
+  owner: string;
+  /** Its data directory, of which it has the lock; '' = not told. */
+  home: string;
+  host: string;
+  pid: number;
   /** Store time, ms. */
   seen: number;
   /** A command of an operator's: it is no gateway, though its counts may be lost as well. */

@@ -118,5 +118,10 @@ END;
 `,
 };
 
+const KEYS_BY_TASK: Migration = {
+  about: 'idempotency keys by task',
+  sql: 'CREATE INDEX idempotency_task ON idempotency (task_id)',
+};
+
 /** Index n takes a file from version n to n + 1. */
-export const MIGRATIONS: readonly Migration[] = [INITIAL];
+export const MIGRATIONS: readonly Migration[] = [INITIAL, KEYS_BY_TASK];

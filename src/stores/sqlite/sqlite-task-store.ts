@@ -17,7 +17,7 @@ import {
 } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
-import { DONE_CODE, stateOf } from './codes';
+import { stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
 import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './record-codec';
@@ -27,7 +27,7 @@ import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection
 import { TailCache } from './tail-cache';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
-import { deleteDone, insertTask, prepareInsert, replaceTask } from './task-writes';
+import { deleteDone, type DonePlace, FIRST_DONE, insertTask, prepareInsert, replaceTask } from './task-writes';
 
 export type { SqliteTaskStoreOptions } from './store-connection';
 
@@ -171,12 +171,8 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.read(() => new Set(ids.filter(isCanceling)));
   }
 
-  liveAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const isLive = (id: string): boolean => {
-      const step = row<[number]>(this.statements.step, id);
-      return step !== undefined && step[0] !== DONE_CODE;
-    };
-    return this.connection.read(() => new Set(ids.filter(isLive)));
+  getTasks(ids: readonly string[]): Promise<readonly TaskRecord[]> {
+    return this.connection.read(() => ids.flatMap((id) => this.record(id, undefined) ?? []));
   }
 
   counts(owner?: string): Promise<Partial<Record<TesState, number>>> {
@@ -193,13 +189,14 @@ export class SqliteTaskStore extends TaskStore {
 
   async deleteFinished(endedBefore: number, limit: number): Promise<number> {
     let deleted = 0;
-    while (deleted < limit) {
+    for (let place: DonePlace | undefined = FIRST_DONE; place !== undefined && deleted < limit;) {
+      const after: DonePlace = place;
       const batch = Math.min(DELETE_BATCH, limit - deleted);
-      const ids = await this.connection.write(() => deleteDone(this.statements, endedBefore, batch));
+      const { ids, next } = await this.connection.write(() => deleteDone(this.statements, after, endedBefore, batch, this.now()));
       for (const id of ids) this.tails.put(id, undefined);
       deleted += ids.length;
       if (ids.length > 0) await this.connection.write(() => this.connection.shrink(SPARE_PAGES, VACUUM_PAGES));
-      if (ids.length < batch) break;
+      place = next;
     }
     return deleted;
   }

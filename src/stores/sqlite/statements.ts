@@ -47,7 +47,6 @@ export const SQL = {
   // One task
   state: 'SELECT state FROM task WHERE id = ?',
   stateOwned: `SELECT state FROM task WHERE id = ? AND owner = ${OWNER}`,
-  step: 'SELECT step FROM task WHERE id = ?',
   record: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.id = ?`,
   recordAt: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.seq = ?`,
   stored: `SELECT ${RECORD_COLUMNS}, q.json ${FROM_RECORD} JOIN request q ON q.seq = t.seq WHERE t.id = ?`,
@@ -102,7 +101,10 @@ export const SQL = {
   backendCounts: 'SELECT backend, n FROM backend_count',
   stateCount: 'SELECT n FROM state_count WHERE state = ?',
   boundTo: `SELECT seq FROM task INDEXED BY task_bound WHERE bound_to = ? AND step <> ${DONE_CODE} ORDER BY seq LIMIT ?`,
-  doneBefore: 'SELECT seq FROM task INDEXED BY task_done WHERE done_at IS NOT NULL AND done_at < ? ORDER BY done_at LIMIT ?',
+  doneBefore: `SELECT seq, done_at FROM task INDEXED BY task_done
+    WHERE done_at IS NOT NULL AND (done_at, seq) > (?, ?) AND done_at < ? ORDER BY done_at, seq LIMIT ?`,
+  youngKey: `SELECT 1 FROM idempotency INDEXED BY idempotency_task
+    WHERE task_id = (SELECT id FROM task WHERE seq = ?) AND expires_at > ?`,
   dropTask: 'DELETE FROM task WHERE seq = ? RETURNING id',
   dropRecord: 'DELETE FROM record WHERE seq = ?',
   dropRequest: 'DELETE FROM request WHERE seq = ?',

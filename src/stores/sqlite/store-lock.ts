@@ -3,15 +3,14 @@ import { StoreError } from '../../ports/errors';
 import { isBusy } from './sqlite-errors';
 
 /**
- * One process per store. An exclusive transaction on a second, empty SQLite file beside it, and not on the store itself, so that
- * check-pointing and online backup still work. The operating system ends it with the process, however that dies.
+ * One process per store, and per data directory. An exclusive transaction on an empty SQLite file of its own: beside the store, and not on the
+ * store itself, so that check-pointing and online backup still work. The operating system ends it with the process, however that dies.
  */
 export class StoreLock {
   private constructor(private readonly db: DatabaseSync) {}
 
-  /** Throws `StoreError` naming the file when another process, or another store of this one, has it. */
-  static acquire(storePath: string): StoreLock {
-    const path = `${storePath}.lock`;
+  /** Throws `StoreError`, its message `inUse` for the operator, when another process, or another lock of this one, has the file. */
+  static acquire(path: string, inUse: string): StoreLock {
     let db: DatabaseSync | undefined;
     try {
       db = new DatabaseSync(path, { timeout: 0 });
@@ -20,9 +19,7 @@ export class StoreLock {
       return new StoreLock(db);
     } catch (error) {
       db?.close();
-      const internal = isBusy(error)
-        ? `The task store ${storePath} is in use: another tes-gateway process has it open (it holds ${path})`
-        : `The lock file ${path} of the task store cannot be taken`;
+      const internal = isBusy(error) ? `${inUse} (it holds ${path})` : `The lock file ${path} cannot be taken: ${(error as Error).message}`;
       throw new StoreError('The task store is in use', { retryable: false, unavailable: true, internal, cause: error });
     }
   }

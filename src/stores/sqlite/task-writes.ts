@@ -53,10 +53,28 @@ export function replaceTask(statements: Statements, next: TaskRecord, recordJson
   return true;
 }
 
-/** Inside a transaction. Returns the ids. */
-export function deleteDone(statements: Statements, endedBefore: number, limit: number): string[] {
+/** Where a walk along the tasks that are done stands. */
+export interface DonePlace {
+  readonly doneAt: number;
+  readonly seq: number;
+}
+export const FIRST_DONE: DonePlace = { doneAt: Number.MIN_SAFE_INTEGER, seq: 0 };
+
+/**
+ * Inside a transaction. Looks at the next `limit` tasks that ended before, and deletes those for which no key stands any more. Returns their
+ * ids, and where to go on; `undefined` at the end.
+ */
+export function deleteDone(
+  statements: Statements,
+  after: DonePlace,
+  endedBefore: number,
+  limit: number,
+  now: number,
+): { readonly ids: readonly string[]; readonly next: DonePlace | undefined } {
+  const found = rows<[seq: number, doneAt: number]>(statements.doneBefore, after.doneAt, after.seq, endedBefore, limit);
   const ids: string[] = [];
-  for (const [seq] of rows<[number]>(statements.doneBefore, endedBefore, limit)) {
+  for (const [seq] of found) {
+    if (row(statements.youngKey, seq, now) !== undefined) continue;
     const json = row<[string]>(statements.jsonAt, seq)?.[0];
     const tags = json === undefined ? {} : (JSON.parse(json) as Pick<TaskRecord, 'tags'>).tags;
     for (const term of tagTerms(tags)) statements.dropTerm.run(term, seq);
@@ -65,5 +83,6 @@ export function deleteDone(statements: Statements, endedBefore: number, limit: n
     const dropped = row<[string]>(statements.dropTask, seq);
     if (dropped !== undefined) ids.push(dropped[0]);
   }
-  return ids;
+  const [seq, doneAt] = found.at(-1) ?? [];
+  return { ids, next: found.length < limit || seq === undefined || doneAt === undefined ? undefined : { doneAt, seq } };
 }

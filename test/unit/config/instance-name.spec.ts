@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { instanceName } from '../../../src/config/instance-name';
+import { directoryId, instanceName } from '../../../src/config/instance-name';
 
 describe('the name of an instance', () => {
   let folder: string;
@@ -19,6 +19,12 @@ describe('the name of an instance', () => {
     const name = instanceName('', data);
     expect(name).toMatch(/^.+-[0-9a-f]{8}$/);
     expect(instanceName('', data)).toBe(name);
+  });
+
+  it('and so is what the data directory is known by', () => {
+    const [one, other] = [directoryId(join(folder, 'a')), directoryId(join(folder, 'b'))];
+    expect(directoryId(join(folder, 'a'))).toBe(one);
+    expect(other).not.toBe(one);
   });
 
   it('differs between data directories', () => {

@@ -153,6 +153,35 @@ describe('a backend that goes away', () => {
     expect(servers.north.started).toEqual([]);
   });
 
+  it.each(['waits', 'runs elsewhere'])(
+    'keeps a task that moved and %s CANCELING until the job that stayed behind has ended',
+    async (where) => {
+      await begin(MOVE);
+      const id = await cutWhileRunning();
+      const [moved] = [await bench.until(id, ({ attempt, step }) => attempt === 2 && step === 'run')];
+      expect(moved.leftBehind).toMatchObject([{ backend: 'scripted', attempt: 1 }]);
+      if (where === 'waits') await bench.engine.writer.apply(id, { type: 'moved', attempt: 2, reason: 'test', neverStarted: true });
+      await bench.service.cancel(AnonymousPrincipal, id);
+      const waiting = await bench.until(id, ({ trouble, jobAttempt }) => trouble !== undefined && jobAttempt === 1);
+      expect(waiting).toMatchObject({ state: 'CANCELING', backend: 'scripted', trouble: { reason: 'scripted is away' } });
+      if (where !== 'waits') expect(servers.south.jobs.size).toBe(0);
+      expect(servers.north.jobs.get(jobName(id, 1))).toMatchObject({ state: 'running' });
+      servers.isCut = false;
+      expect((await bench.done(id)).state).toBe('CANCELED');
+      expect(servers.north.jobs.size).toBe(0);
+      expect(servers.north.fenced).toContain(jobName(id, 1));
+    },
+  );
+
+  it('forgets what stayed behind once that has ended, so that a later cancel waits for nothing', async () => {
+    await begin(MOVE);
+    const id = await cutWhileRunning();
+    await bench.until(id, ({ attempt, step }) => attempt === 2 && step === 'run');
+    servers.isCut = false;
+    expect(await bench.until(id, ({ leftBehind }) => leftBehind === undefined)).toMatchObject({ attempt: 2, backend: 'scripted1' });
+    expect(servers.north.jobs.size).toBe(0);
+  });
+
   it('confirms a cancel only when it is back, and says why it lasts', async () => {
     await begin(MOVE);
     const id = await cutWhileRunning();

@@ -1,5 +1,6 @@
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
+import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { taskId } from '../../../src/engine/task-id';
 import { BackendError, TransferError } from '../../../src/ports/errors';
 import { jobName } from '../../../src/task/task-record';
@@ -79,6 +80,37 @@ describe('the engine', () => {
     bench.backend.finish(id, 1, { phase: 'failed' });
     expect((await bench.done(id)).state).toBe('EXECUTOR_ERROR');
     expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('cannot be written');
+  });
+
+  describe('whose workspace has gone before its outputs were stored', () => {
+    const vanish = async (settings: Partial<EngineSettings> = {}): Promise<string> => {
+      let isAway = true;
+      await start({ life: (job) => ({ looks: job.attempt === 1 ? Infinity : 0, ending: { phase: 'succeeded' } }) }, settings);
+      bench.storage.onCall = (verb) => {
+        if (verb === 'write' && isAway) throw new TransferError('503', { retryable: true, unavailable: true });
+      };
+      const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }] });
+      await bench.state(id, 'RUNNING');
+      bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'x');
+      bench.backend.finish(id, 1);
+      await bench.until(id, ({ step, trouble }) => step === 'stage-out' && trouble !== undefined);
+      isAway = false;
+      bench.world.jobs.delete(jobName(id, 1));
+      return id;
+    };
+
+    it('is an attempt lost: the task is carried out again', async () => {
+      const id = await vanish();
+      expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE', attempt: 2 });
+      const lines = (await bench.full(id)).logs?.flatMap((log) => log.system_logs ?? []).join();
+      expect(lines).toContain('the workspace of the job is gone');
+    });
+
+    it('is SYSTEM_ERROR with the reason when no attempt is left', async () => {
+      const id = await vanish({ retry: { attempts: 1, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 60_000 } });
+      expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
+      expect((await bench.full(id)).logs?.[0]?.system_logs?.at(-1)).toContain('the workspace of the job is gone');
+    });
   });
 
   it('waits for a backend that is away, without using up attempts, and says so', async () => {
@@ -211,7 +243,7 @@ describe('housekeeping', () => {
     const { world, store } = await start();
     const orphan = jobName(taskId(9, new Uint8Array(10)), 1);
     world.jobs.set(orphan, { name: orphan, starts: 1, state: 'running', looksLeft: 9, files: new Map() });
-    jest.spyOn(store, 'liveAmong').mockRejectedValue(new BackendError('away', { retryable: true }));
+    jest.spyOn(store, 'getTasks').mockRejectedValue(new BackendError('away', { retryable: true }));
     await bench.engine.housekeeping.once();
     expect(world.jobs.has(orphan)).toBe(true);
   });

@@ -10,6 +10,44 @@ import { SILENT } from '../../engine/settings';
 /** How often a gateway says to the others that it is there: their last word of it may be so much older than its last touch. */
 const WORD_MS = 10_000;
 
+const NOBODY = { apply: () => Promise.resolve({ kind: 'gone' as const }) };
+
+describe('a gateway that finds thousands of stale jobs', () => {
+  it('ends a few at a time, reads their tasks in batches, and tries all although one fails', async () => {
+    const tasks = Array.from({ length: 3000 }, (_, at) => ({ ...queuedTask({ id: `t${at}` }), step: 'run' as const, attempt: 2 }));
+    const asked: number[] = [];
+    let [atOnce, busiest, ended] = [0, 0, 0];
+    const backend = {
+      name: 'local',
+      capabilities: () => ({ boundToInstance: true }),
+      list: () => Promise.resolve(tasks.map(({ id }) => ({ name: jobName(id, 1), ageMs: 0 }))),
+      cancel: async (name: string) => {
+        busiest = Math.max(busiest, ++atOnce);
+        await new Promise((resolve) => setImmediate(resolve));
+        atOnce -= 1;
+        if (name === jobName('t7', 1)) throw new Error('not now');
+        ended += 1;
+      },
+      cleanup: () => Promise.resolve(),
+    } as unknown as ExecutionBackend;
+    const store = {
+      isShared: true,
+      now: () => 0,
+      getTasks: (ids: readonly string[]) => {
+        asked.push(ids.length);
+        return Promise.resolve(tasks.filter(({ id }) => ids.includes(id)));
+      },
+    } as unknown as TaskStore;
+    const warned: string[] = [];
+    const log = { ...SILENT, warn: (message: string) => void warned.push(message) };
+    const settings = { instance: 'back', sweepMs: 3_600_000, callTimeoutMs: 1000 };
+    await new Housekeeping(store, new BackendRegistry([backend]), settings, log, NOBODY).endStale();
+    expect([busiest, ended]).toEqual([8, 2999]);
+    expect([Math.max(...asked), asked.length]).toEqual([64, 47]);
+    expect(warned.at(-1)).toContain('could not be looked for');
+  });
+});
+
 describe('a gateway that stood still', () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
@@ -34,10 +72,10 @@ describe('a gateway that stood still', () => {
       isShared: true,
       now: () => Date.now() + asleepMs,
       seenGateways: () => Promise.resolve(new Map()),
-      getTask: () => Promise.resolve({ ...task, step: 'run', attempt: 2 }),
+      getTasks: () => Promise.resolve([{ ...task, step: 'run', attempt: 2 }]),
     } as unknown as TaskStore;
     const settings = { instance: 'lost', sweepMs: 3_600_000, callTimeoutMs: 1000 };
-    const housekeeping = new Housekeeping(store, new BackendRegistry([backend]), settings, SILENT);
+    const housekeeping = new Housekeeping(store, new BackendRegistry([backend]), settings, SILENT, NOBODY);
     await housekeeping.endStale();
     housekeeping.start();
     await jest.advanceTimersByTimeAsync(20_000);

@@ -6,6 +6,7 @@ const POLICY: RetryPolicy = { attempts: 3, firstDelayMs: 1_000, longestDelayMs: 
 const NOW = 10_000_000;
 const RESET: Failure = { reason: 'connection reset', retryable: true, unavailable: false };
 const AWAY: Failure = { reason: 'connection refused', retryable: true, unavailable: true };
+const LOST: Failure = { reason: 'the workspace is gone', retryable: true, unavailable: false, lost: true };
 const NOT_FOUND: Failure = { reason: 'not found', retryable: false, unavailable: false };
 
 function at(step: TaskStep, changes: Partial<TaskRecord> = {}): TaskRecord {
@@ -28,12 +29,20 @@ describe('what is retried', () => {
     ['run', RESET, 'retreat'],
     ['stage-out', RESET, 'defer'],
     ['stage-out', NOT_FOUND, 'fail'],
+    ['stage-out', LOST, 'retreat'],
+    ['stage-in', LOST, 'retreat'],
+    ['cancel', LOST, 'defer'],
   ])('in %s, %j: %s', (step, failure, kind) => {
     expect(decide(at(step), failure)).toBe(kind);
   });
 
   it('gives up with the last attempt', () => {
     expect(decide(at('submit', { attempt: 3 }), RESET)).toBe('fail');
+    expect(decide(at('stage-out', { attempt: 3 }), LOST)).toBe('fail');
+  });
+
+  it('never repeats a program that failed because its outputs are lost: its exit code is the result', () => {
+    expect(decide(at('stage-out', { outcome: 'failed' }), LOST)).toBe('fail');
   });
 
   it('waits for a backend that is away only as long as its patience lasts, then uses up an attempt', () => {

@@ -131,6 +131,68 @@ describe('the life of a task', () => {
     expect(reduce(canceling, { type: 'moved', attempt: 1, reason: 'away' }, CONTEXT)).toEqual({ kind: 'ignored', why: 'state' });
   });
 
+  describe('with a job that stayed behind on a backend that is away', () => {
+    const MOVED: readonly TaskEvent[] = [...RUNNING, { type: 'moved', attempt: 1, reason: 'away' }];
+    const left = [{ backend: 'b', attempt: 1, handle: SUBMITTED }];
+    const elsewhere: TaskEvent = { ...assigned, backend: 'south' };
+    const cancel: TaskEvent = { type: 'cancelRequested' };
+
+    it('remembers it, unless it cannot have been started', () => {
+      expect(through(queuedTask(), MOVED)).toMatchObject({ state: 'QUEUED', leftBehind: left });
+      const never: TaskEvent = { type: 'moved', attempt: 1, reason: 'away', neverStarted: true };
+      expect(through(queuedTask(), [assigned, never])).not.toHaveProperty('leftBehind');
+      expect(through(queuedTask(), [assigned, never, cancel])).toMatchObject({ state: 'CANCELED', step: 'done' });
+    });
+
+    it('is CANCELING, due on that backend, until that job is confirmed to have ended', () => {
+      const canceling = through(queuedTask(), [...MOVED, cancel]);
+      expect(canceling).toMatchObject({
+        state: 'CANCELING',
+        step: 'cancel',
+        backend: 'b',
+        handle: SUBMITTED,
+        attempt: 1,
+        jobAttempt: 1,
+      });
+      expect(canceling.dueAt).toBe(CONTEXT.storeNow);
+      expect(canceling).not.toHaveProperty('leftBehind');
+      const canceled = through(canceling, [{ type: 'released', attempt: 1 }]);
+      expect(canceled).toMatchObject({ state: 'CANCELED', step: 'cleanup', backend: 'b', jobAttempt: 1 });
+      expect(through(canceled, [{ type: 'cleaned', attempt: 1 }])).toMatchObject({ state: 'CANCELED', step: 'done' });
+    });
+
+    it('ends its own job first, then that one, whose end says nothing of the last attempt', () => {
+      const own = through(queuedTask(), [...MOVED, elsewhere, cancel]);
+      expect(own).toMatchObject({ state: 'CANCELING', backend: 'south', attempt: 2, leftBehind: left });
+      const next = through(own, [{ type: 'released', attempt: 2 }]);
+      expect(next).toMatchObject({ state: 'CANCELING', step: 'cancel', backend: 'b', attempt: 2, jobAttempt: 1 });
+      expect(reduce(next, { type: 'submitted', attempt: 2, handle: PREPARED }, CONTEXT)).toEqual({ kind: 'ignored', why: 'stale' });
+      const canceled = through(next, [{ type: 'released', attempt: 2, observation: seen('failed', [7]) }]);
+      expect(canceled).toMatchObject({ state: 'CANCELED', attempts: [{}, { attempt: 2, executors: [] }] });
+    });
+
+    it('forgets it when it was found and ended, and ends with its own state wherever it goes on', () => {
+      const ended: TaskEvent = { type: 'leftBehindEnded', backend: 'b', leftAttempt: 1 };
+      const elsewhereRunning = through(queuedTask(), [...MOVED, elsewhere]);
+      expect(through(elsewhereRunning, [ended])).not.toHaveProperty('leftBehind');
+      expect(through(queuedTask(), [...MOVED, ended, cancel])).toMatchObject({ state: 'CANCELED', step: 'done' });
+      expect(reduce(elsewhereRunning, { ...ended, leftAttempt: 2 }, CONTEXT)).toEqual({ kind: 'ignored', why: 'state' });
+    });
+
+    it('waits for a backend no longer that an operator declares gone', () => {
+      const gone: TaskEvent = { type: 'abandoned', backend: 'b' };
+      expect(through(queuedTask(), [...MOVED, cancel, gone])).toMatchObject({ state: 'CANCELED', step: 'done' });
+      expect(through(queuedTask(), [...MOVED, elsewhere, gone])).not.toHaveProperty('leftBehind');
+      expect(through(queuedTask(), [...RUNNING, gone])).toMatchObject({ state: 'QUEUED', attempt: 1 });
+      expect(through(queuedTask(), [...MOVED, elsewhere, cancel, { type: 'abandoned', backend: 'south' }])).toMatchObject({
+        state: 'CANCELING',
+        backend: 'b',
+        jobAttempt: 1,
+      });
+      expect(reduce(through(queuedTask(), RUNNING), { type: 'abandoned', backend: 'other' }, CONTEXT).kind).toBe('ignored');
+    });
+  });
+
   it('ignores what an older attempt has to say', () => {
     const second = through(queuedTask(), [
       ...RUNNING,
@@ -191,6 +253,8 @@ describe('any sequence of events', () => {
     fc.constant(assigned),
     fc.constant<TaskEvent>({ ...assigned, boundTo: 'i' }),
     fc.constant<TaskEvent>({ type: 'abandoned', instance: 'i' }),
+    fc.constantFrom<TaskEvent>({ type: 'abandoned', backend: 'b' }, { type: 'abandoned', backend: 'other' }),
+    fc.record({ type: fc.constant('leftBehindEnded' as const), backend: fc.constant('b'), leftAttempt: attempt }),
     fc.record({ type: fc.constant('submitted' as const), attempt, handle: fc.constantFrom(PREPARED, SUBMITTED) }),
     fc.record({ type: fc.constant('stagedIn' as const), attempt, inputTypes: fc.constant({}), systemLogs: fc.constant([]) }),
     fc.record({ type: fc.constant('observed' as const), attempt, observation }),

@@ -35,6 +35,27 @@ describe('a workspace on this machine', () => {
     expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/empty', '/work/link']);
   });
 
+  it('is there from its start until its directory, its trees or the mark of its start are gone', async () => {
+    const workspace = make();
+    workspace.ensureTrees();
+    expect(await workspace.isThere(signal)).toBe(false);
+    const { started, trees } = layoutOf(directory());
+    await fs.writeFile(started, '1 2 3');
+    expect(await workspace.isThere(signal)).toBe(true);
+    await fs.rm(trees, { recursive: true });
+    expect(await workspace.isThere(signal)).toBe(false);
+    await fs.rm(directory(), { recursive: true });
+    expect(await workspace.isThere(signal)).toBe(false);
+  });
+
+  it('is lost to whoever writes into it after it has gone', async () => {
+    const workspace = make();
+    await workspace.beginInputs(signal);
+    await fs.rm(directory(), { recursive: true });
+    await expect(workspace.write('/work/a', 0o644, content('1'), signal)).rejects.toMatchObject({ lost: true, retryable: true });
+    await expect(make().beginInputs(signal)).rejects.toMatchObject({ lost: true, retryable: true });
+  });
+
   it('refuses to write one path twice, through a file, or after the job was handed over', async () => {
     const workspace = make();
     await workspace.beginInputs(signal);

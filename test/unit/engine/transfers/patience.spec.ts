@@ -5,6 +5,7 @@ const never = new AbortController().signal;
 const policy = { attempts: 3, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 60_000 };
 const broken = new TransferError('reset', { retryable: true });
 const away = new TransferError('away', { retryable: true, unavailable: true });
+const lost = new TransferError('the workspace is gone', { retryable: true, lost: true });
 const refused = new TransferError('403', { retryable: false });
 
 /** Fails with these, one after the other, then succeeds; counts the calls. */
@@ -34,8 +35,8 @@ describe('patiently', () => {
     expect(short.calls()).toBe(3);
   });
 
-  it('repeats neither a refusal nor a bug, and stops when it is told to', async () => {
-    for (const error of [refused, new TypeError('bug')]) {
+  it('repeats neither a refusal, nor a transfer without its data, nor a bug, and stops when it is told to', async () => {
+    for (const error of [refused, lost, new TypeError('bug')]) {
       const { work, calls } = failing(error);
       await expect(patiently(work, policy, never)).rejects.toBe(error);
       expect(calls()).toBe(1);

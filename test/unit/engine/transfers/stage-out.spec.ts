@@ -77,6 +77,17 @@ describe('stageOut', () => {
     expect(systemLogs).toEqual(['output /out/missing: nothing is there, left out']);
   });
 
+  it('is lost when the workspace has gone, at once or in the middle, whatever else failed', async () => {
+    await made('/out/there');
+    jest.spyOn(workspace, 'read').mockImplementation(async (path) => {
+      await rm(workspace.root, { recursive: true });
+      throw new TransferError(`${path} cannot be read`, { retryable: false });
+    });
+    const both = [file('/out/there', `${data}/t`), file('/out/missing', `${data}/m`)];
+    expect(await failureOf(stage(both))).toMatchObject({ lost: true, retryable: true });
+    expect(await failureOf(stage([file('/out/missing', `${data}/m`)]))).toMatchObject({ lost: true });
+  });
+
   it('takes a FILE that is a directory as one, and the other way round', async () => {
     await made('/out/d/f');
     await made('/out/f');

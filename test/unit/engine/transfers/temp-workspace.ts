@@ -46,6 +46,13 @@ export class TempWorkspace implements Workspace {
     await rename(this.incoming, this.root);
   }
 
+  async isThere(): Promise<boolean> {
+    return stat(this.root).then(
+      () => true,
+      () => false,
+    );
+  }
+
   async stat(path: string): Promise<WorkspaceEntry | undefined> {
     try {
       return await this.entry(path);
