@@ -21,6 +21,7 @@ const TASKS = 4;
 /** Gives every file slowly, and knows how often each was asked for, and by how many at once. */
 class SlowFiles {
   readonly most = new Map<string, number>();
+  asked = 0;
   private readonly now = new Map<string, number>();
   private readonly server: Server;
 
@@ -32,6 +33,7 @@ class SlowFiles {
         answer.end();
         return;
       }
+      this.asked += 1;
       this.count(name, 1);
       let sent = 0;
       const timer = setInterval(() => {
@@ -136,6 +138,8 @@ describeMongo('a gateway that is cut off from the database for longer than a lea
         if (!isRight) wrong.push(`${label}: ${state} in attempt ${attempt}, ${starts} starts, ${readers} at once at its input`);
       }
       expect(wrong).toEqual([]);
+      // What the one had begun the other began anew.
+      expect(files.asked).toBeGreaterThan(cut * TASKS);
       await cutOff.client.until(ids[0] ?? '', ['COMPLETE']);
     },
     600_000,

@@ -105,6 +105,27 @@ describe('two gateways of which one is cut off from the store', () => {
     expect(await store.getTask(id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
     expect(world.started).toEqual([jobName(id, 1)]);
   });
+
+  it('leave a job alone that the other one has handed over when the answer to its own hand-over comes late', async () => {
+    const world = new ScriptedWorld();
+    const cut = await gateway('cut', world);
+    await gateway('other', world, { capacity: { cpuCores: 0, ramGb: 0 } });
+    const submit = cut.backend.submit.bind(cut.backend);
+    cut.backend.submit = async (job, handle) => {
+      const done = await submit(job, handle);
+      await new Promise((resolve) => setTimeout(resolve, 2 * LEASE_MS));
+      return done;
+    };
+    const id = await cut.create();
+    await advance(500);
+    cutOff.add('cut');
+    await advance(1.5 * LEASE_MS);
+    expect(await store.getTask(id)).toMatchObject({ state: 'RUNNING', attempt: 1 });
+    cutOff.delete('cut');
+    await advance(2 * LEASE_MS);
+    expect([...world.fenced]).toEqual([]);
+    expect(await store.getTask(id)).toMatchObject({ state: 'RUNNING', attempt: 1 });
+  });
 });
 
 describe('an event of a claim that is over', () => {
