@@ -111,13 +111,18 @@ describe('two gateways of which one is cut off from the store', () => {
     const cut = await gateway('cut', world);
     await gateway('other', world, { capacity: { cpuCores: 0, ramGb: 0 } });
     const submit = cut.backend.submit.bind(cut.backend);
+    let asked = 0;
     cut.backend.submit = async (job, handle) => {
+      asked += 1;
       const done = await submit(job, handle);
       await new Promise((resolve) => setTimeout(resolve, 2 * LEASE_MS));
       return done;
     };
+    cutOff.add('other');
     const id = await cut.create();
     await advance(500);
+    expect(asked).toBe(1);
+    cutOff.delete('other');
     cutOff.add('cut');
     await advance(1.5 * LEASE_MS);
     expect(await store.getTask(id)).toMatchObject({ state: 'RUNNING', attempt: 1 });
