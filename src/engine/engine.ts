@@ -7,6 +7,7 @@ import { type Claim, DueLoop } from './due-loop';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { Housekeeping } from './housekeeping';
+import { KnownBackends } from './known-backends';
 import { Reconciler } from './reconciler';
 import { ReservationCheck } from './reservation-check';
 import { Scheduler } from './scheduler';
@@ -38,6 +39,8 @@ export class Engine {
   readonly events: TaskEvents;
   readonly writer: TaskWriter;
   readonly monitor: BackendMonitor;
+  /** What all gateways on the store have. */
+  readonly known: KnownBackends;
   readonly scheduler: Scheduler;
   readonly reconciler: Reconciler;
   readonly housekeeping: Housekeeping;
@@ -61,7 +64,8 @@ export class Engine {
       returned: (backend) => this.housekeeping.endMoved(backend),
       changed: () => this.scheduler.nudge(),
     });
-    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log);
+    this.known = new KnownBackends(store, backends, this.monitor, settings.instance, log);
+    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log, this.known);
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const stager = new Stager(store, backends, storage, failures, settings);
@@ -97,6 +101,7 @@ export class Engine {
       else if (after.step === 'retreat' || after.step === 'cleanup') this.early.delete(jobName(after.id, after.attempt));
     });
     await this.monitor.start();
+    await this.known.start();
     void this.reportUnserved();
     for (const backend of backends.all) {
       backend.watch?.((name) => {
@@ -115,6 +120,7 @@ export class Engine {
   async stop(graceMs: number): Promise<void> {
     this.watching.abort();
     this.monitor.stop();
+    await this.known.stop();
     await Promise.all([
       this.scheduler.stop(),
       this.housekeeping.stop(),
@@ -183,11 +189,12 @@ export class Engine {
   }
 
   private async reportUnserved(): Promise<void> {
-    const { store, backends, log } = this.parts;
+    const { store, log } = this.parts;
     try {
       for (const [backend, tasks] of await store.liveBackends()) {
-        if (!backends.get(backend))
-          log.warn('live tasks are on a backend that is not set up any more: they wait for it', { backend, tasks });
+        if (this.known.all().some(({ name }) => name === backend)) continue;
+        const cure = `set it up again, or give its tasks up: npm run store -- gone --backend ${backend}`;
+        log.warn(`live tasks wait for a backend that is not set up any more: ${cure}`, { backend, tasks });
       }
     } catch (error) {
       // Only a report: a store that has gone away again is no reason not to start.

@@ -8,6 +8,7 @@ import type { EngineSettings } from './engine-settings';
 import { AWAY_MS } from './instance-gone';
 import { attemptOf, taskIdOf } from './reconciler';
 import type { TaskWriter } from './task-writer';
+import { takeOverBound } from './take-over';
 import { inParallel } from './transfers/parallel';
 
 /** Tasks read, and jobs ended, at once: as many jobs may be left as a backend holds. */
@@ -39,11 +40,11 @@ export class Housekeeping {
   private readonly stopping = new AbortController();
 
   constructor(
-    private readonly store: TaskStore,
-    private readonly backends: BackendRegistry,
+    readonly store: TaskStore,
+    readonly backends: BackendRegistry,
     private readonly settings: Pick<EngineSettings, 'instance' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
-    private readonly log: EngineLog,
-    private readonly writer: Pick<TaskWriter, 'apply'>,
+    readonly log: EngineLog,
+    readonly writer: Pick<TaskWriter, 'apply'>,
   ) {}
 
   start(): void {
@@ -61,11 +62,12 @@ export class Housekeeping {
 
   /**
    * While this instance was away an operator may have declared it gone: its tasks then began anew elsewhere. Whatever it still has of
-   * their former attempts is ended, before anything else at its start. On a store that nobody else can have, nothing can have happened.
+   * their former attempts is ended, before anything else at its start. On a store that nobody else can have, nothing can have happened but
+   * that this gateway has got another name.
    */
   async endStale(): Promise<void> {
-    if (!this.store.isShared) return;
     try {
+      if (!this.store.isShared) return await takeOverBound(this, this.settings.instance, () => this.limited());
       for (const backend of this.backends.all) if (backend.capabilities().boundToInstance) await this.endStaleOf(backend);
       this.inTouchAt = this.store.now();
       this.hasSaidSo = false;

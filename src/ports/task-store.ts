@@ -1,3 +1,4 @@
+import type { PublishedBackend } from './published-backend';
 import type { LogTail, TaskRecord, TaskStep } from '../task/task-record';
 import type { TesState } from '../task/tes';
 
@@ -182,11 +183,19 @@ export abstract class TaskStore {
   abstract deleteFinished(endedBefore: number, limit: number): Promise<number>;
   /** Tasks bound to the instance that are not done, oldest first. */
   abstract listBoundTo(instance: string, limit: number): Promise<readonly TaskRecord[]>;
+  /** The instances that tasks which are not done are bound to. */
+  abstract boundInstances(): Promise<readonly string[]>;
+  /** Tasks that a backend has and that are not done, in any order. Those that only wait for it are not among them. */
+  abstract listOnBackend(backend: string, limit: number): Promise<readonly TaskRecord[]>;
   /**
    * When each gateway instance last said that it has this store open, in the store's time. One that closed it, or was silent for more
    * than a minute, may be absent. Empty where only this process can have it open.
    */
   abstract seenGateways(): Promise<ReadonlyMap<string, number>>;
+  /** Tells the others which backends this gateway has, from now on and until it closes the store. Without effect where there are no others. */
+  abstract publish(backends: readonly PublishedBackend[]): Promise<void>;
+  /** What each gateway heard of within the last minute has published, this one included; empty where there are no others. */
+  abstract published(): Promise<ReadonlyMap<string, readonly PublishedBackend[]>>;
 
   /** Throws `StoreError` when reads or writes would fail. */
   abstract ping(): Promise<void>;

@@ -12,6 +12,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
   switch (event.type) {
     case 'cancelRequested':
     case 'abandoned':
+    case 'rebound':
     case 'stagedIn':
     case 'retreated':
     case 'moved':

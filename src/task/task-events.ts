@@ -56,8 +56,10 @@ export type TaskEvent =
   /** The engine: whoever held the lease lets go of it unchanged (aborted work, shutdown); due at once. */
   | { readonly type: 'yielded'; readonly attempt: number }
   /** An operator: the instance that the job is bound to is gone for good, and nothing of the attempt can be reached any more. */
-  | { readonly type: 'abandoned'; readonly instance: string }
+  | { readonly type: 'abandoned'; readonly instance: string; readonly reason?: string }
   /** An operator: this backend is gone for good, and nothing that the task has there can be reached any more. */
   | { readonly type: 'abandoned'; readonly backend: string }
+  /** The engine: the instance that the job is bound to goes on under another name. */
+  | { readonly type: 'rebound'; readonly from: string; readonly to: string }
   /** The Reconciler: nothing of the last attempt is left. */
   | { readonly type: 'cleaned'; readonly attempt: number };

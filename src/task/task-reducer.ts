@@ -45,6 +45,11 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
   if (event.type === 'cancelRequested') return cancelRequested(task, context);
   if (event.type === 'assigned') return assigned(task, event, context);
   if (event.type === 'abandoned') return abandoned(task, event, { ...context, keepLease: false });
+  if (event.type === 'rebound') {
+    if (task.boundTo !== event.from) return IGNORED_STALE;
+    if (task.step === 'done') return IGNORED_STATE;
+    return changed({ ...task, boundTo: event.to, dueAt: context.storeNow }, { ...context, keepLease: false });
+  }
   if (event.type === 'leftBehindEnded') return leftBehindEnded(task, event, { ...context, keepLease: true });
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
@@ -220,7 +225,8 @@ function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandone
   }
   if (!isThere) return rest?.length === task.leftBehind?.length ? IGNORED_STALE : changed(known, { ...context, keepLease: true });
   const what = isBackend ? `backend ${event.backend}` : `gateway ${event.instance}`;
-  const over = endAttempt(known, context.now, `${what}, which had the job, was declared gone by an operator`);
+  const reason = (isBackend ? undefined : event.reason) ?? `${what}, which had the job, was declared gone by an operator`;
+  const over = endAttempt(known, context.now, reason);
   if (task.state !== 'CANCELING') return loose(backInQueue(over), context);
   if (rest && rest.length > 0) return endNextLeft(over, rest, context);
   return loose({ ...without(over, 'jobAttempt'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
