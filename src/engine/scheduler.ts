@@ -9,6 +9,7 @@ import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { capacityKey } from './job';
+import { lateRefusal } from './late-refusal';
 import type { KnownBackends } from './known-backends';
 import { Peeks } from './peeks';
 import { type Candidate, freeOf, mismatch, selectBackend } from './select-backend';
@@ -180,6 +181,13 @@ export class Scheduler {
   }
 
   private async assign(task: TaskRecord, backend: ExecutionBackend): Promise<boolean> {
+    const refusal = await lateRefusal(task, backend, this.store, this.settings.instance);
+    if (refusal) {
+      await this.writer.apply(task.id, refusal, { known: task });
+      // What another one can do with it is found by the next pass.
+      this.nudge();
+      return false;
+    }
     const capabilities = backend.capabilities();
     const key = capacityKey(backend.name, capabilities, this.settings.instance);
     const reservation = reservationOf(task);

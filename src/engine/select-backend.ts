@@ -58,7 +58,7 @@ export function mismatch(
   const { urlPrefixes } = placement;
   const folder = urlPrefixes === undefined ? undefined : uncovered(needs.folders ?? [], urlPrefixes);
   if (folder !== undefined) return `it does not reach ${folder}`;
-  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return 'it said at create that it cannot carry the task out';
+  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return 'it said of itself that it cannot carry the task out';
   if (!needs.strict) return undefined;
   const unknown = unsupportedParameters(needs.parameterKeys, [...capabilities.parameterKeys, ...labelKeys(placement)]);
   return unknown.length > 0 ? `it does not support backend parameter ${unknown.join(', ')}` : undefined;

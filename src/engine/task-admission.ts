@@ -72,6 +72,7 @@ export class TaskAdmission {
       needs: {
         ...fitted.needs,
         ...(refusedBy.length > 0 && { refusedBy }),
+        ...(this.known.elsewhere().length > 0 && { admittedBy: this.known.instance }),
         parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)),
       },
       warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],

@@ -14,6 +14,8 @@ export type TaskEvent =
       readonly droppedParameters: readonly string[];
       readonly warnings: readonly string[];
     }
+  /** The Scheduler: the backend that was to take it says that it cannot carry it out; `by` as in `TaskNeeds.refusedBy`. */
+  | { readonly type: 'refused'; readonly by: string; readonly reasons: readonly string[] }
   /** The engine: a step of `submit` is done. */
   | { readonly type: 'submitted'; readonly attempt: number; readonly handle: Handle }
   /** The Stager: the inputs are in the workspace; go on with `submit`. */

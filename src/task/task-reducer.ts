@@ -44,6 +44,7 @@ function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
 export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContext): Reduction {
   if (event.type === 'cancelRequested') return cancelRequested(task, context);
   if (event.type === 'assigned') return assigned(task, event, context);
+  if (event.type === 'refused') return refused(task, event, context);
   if (event.type === 'abandoned') return abandoned(task, event, { ...context, keepLease: false });
   if (event.type === 'rebound') {
     if (task.boundTo !== event.from) return IGNORED_STALE;
@@ -176,6 +177,14 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
     },
     context,
   );
+}
+
+function refused(task: TaskRecord, event: Extract<TaskEvent, { type: 'refused' }>, context: ReduceContext): Reduction {
+  const { refusedBy = [] } = task.needs;
+  if (task.state !== 'QUEUED' || refusedBy.includes(event.by)) return IGNORED_STATE;
+  const lines = event.reasons.map((reason) => `backend ${event.by} cannot carry the task out: ${reason}`);
+  const needs = { ...task.needs, refusedBy: [...refusedBy, event.by] };
+  return changed({ ...task, needs, systemLogs: [...task.systemLogs, ...lines] }, context);
 }
 
 /** CANCELED once nothing that the task ever had may run any more. */

@@ -3,7 +3,7 @@ import { whyUnderWay } from '../../../src/engine/waiting-reasons';
 import type { PublishedBackend } from '../../../src/ports/published-backend';
 import type { TaskStore } from '../../../src/ports/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
-import type { TaskRecord } from '../../../src/task/task-record';
+import { jobName, type TaskRecord } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
@@ -108,7 +108,28 @@ describe('a gateway that does not have the backend itself', () => {
     jest.spyOn(bench.backend, 'check').mockReturnValue(['its image is not here']);
     await expect(bench.create()).rejects.toThrow('its image is not here');
     await hear(published('scripted'));
-    expect((await bench.task(await bench.create())).needs.refusedBy).toEqual(['scripted@test']);
+    expect((await bench.task(await bench.create())).needs).toMatchObject({ refusedBy: ['scripted@test'], admittedBy: 'test' });
+  });
+
+  it('asks its own backend about a task that another gateway admitted, before it gets it', async () => {
+    const check = jest.spyOn(bench.backend, 'check').mockReturnValue(['its image is not here']);
+    const task = queuedTask();
+    const [one, two] = [
+      { ...task, id: `${task.id}1` },
+      { ...task, id: `${task.id}2` },
+    ];
+    await bench.store.insert(JSON.stringify(REQUEST), { ...one, needs: { ...task.needs, admittedBy: 'b' } });
+    await bench.store.insert(JSON.stringify(REQUEST), { ...two, needs: { ...task.needs, admittedBy: 'test' } });
+    bench.backend.script.capabilities = { ...bench.backend.script.capabilities, draining: false };
+    bench.engine.scheduler.nudge();
+    expect(await bench.until(one.id, ({ needs }) => needs.refusedBy !== undefined)).toMatchObject({
+      state: 'QUEUED',
+      needs: { refusedBy: ['scripted@test'] },
+      systemLogs: ['backend scripted@test cannot carry the task out: its image is not here'],
+    });
+    await bench.until(two.id, ({ step }) => step === 'run');
+    expect(check).toHaveBeenCalledTimes(1);
+    expect(bench.world.started).toEqual([jobName(two.id, 1)]);
   });
 });
 
