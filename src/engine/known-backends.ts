@@ -1,7 +1,6 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
-import type { PublishedBackend } from '../ports/published-backend';
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { PublishedBackend, TaskStore } from '../ports/task-store';
 import type { Placement } from '../task/placement';
 import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';

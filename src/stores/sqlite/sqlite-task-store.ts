@@ -1,4 +1,3 @@
-import type { PublishedBackend } from '../../ports/published-backend';
 import {
   type Capacity,
   type ClaimQuery,
@@ -8,6 +7,7 @@ import {
   type ListQuery,
   type MinimalRow,
   type Page,
+  type PublishedBackend,
   type QueueQuery,
   type Reservation,
   type StoredTask,
