@@ -16,6 +16,7 @@ import { PulsarBackend } from './backends/pulsar/pulsar.backend';
 import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { Engine } from './engine/engine';
+import { KnownBackends } from './engine/known-backends';
 import { LogReader } from './engine/log-reader';
 import { TaskAdmission } from './engine/task-admission';
 import { taskId } from './engine/task-id';
@@ -55,17 +56,17 @@ const LAST_ANSWERS_MS = 3000;
 /** What only the composition knows, for the controllers. */
 @Module({})
 class EngineModule {
-  static register(tasks: TaskService, logs: LogReader, backends: BackendRegistry, storage: StorageRegistry): DynamicModule {
+  static register(tasks: TaskService, logs: LogReader, known: KnownBackends, storage: StorageRegistry): DynamicModule {
     return {
       module: EngineModule,
       global: true,
       providers: [
         { provide: TaskService, useValue: tasks },
         { provide: LogReader, useValue: logs },
-        { provide: BackendRegistry, useValue: backends },
+        { provide: KnownBackends, useValue: known },
         { provide: StorageRegistry, useValue: storage },
       ],
-      exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
+      exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
     };
   }
 }
@@ -126,7 +127,7 @@ export class Gateway {
     const tasks = new TaskService(
       store,
       engine.writer,
-      new TaskAdmission(backends, storage, slices.admissionSettings(settings)),
+      new TaskAdmission(backends, storage, slices.admissionSettings(settings), engine.known),
       engine.scheduler,
       {
         settings: slices.taskServiceSettings(settings),
@@ -139,7 +140,7 @@ export class Gateway {
     const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const app = await createApp(context, metrics, [
-      EngineModule.register(tasks, logs, backends, storage),
+      EngineModule.register(tasks, logs, engine.known, storage),
       TelemetryModule.register(readiness, metrics),
     ]);
     return new Gateway(context, app, stored, engine, tasks, readiness, disk, lock);

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { instanceName } from './config/instance-name';
 import { processEnvironment } from './config/process-environment';
 import { loadSettings, type Settings } from './config/settings';
-import { declareGone } from './engine/instance-gone';
+import { declareBackendGone, declareGone } from './engine/instance-gone';
 import { readLines, writeLines } from './engine/line-file';
 import { exportTasks, importTasks } from './engine/store-transfer';
 import { TaskEvents } from './engine/task-events';
@@ -19,6 +20,11 @@ import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
 interface Options {
   readonly config: readonly string[];
   readonly dataDir?: string;
+}
+
+interface GoneOptions extends Options {
+  readonly backend?: string;
+  readonly force?: boolean;
 }
 
 type Say = (line: string) => void;
@@ -46,15 +52,21 @@ function storeCommand(say: Say): Command {
       say(`${file}: ${bytes} bytes`);
     });
 
-  command('gone', 'Say that a gateway will not come back: its local tasks are carried out anew by the others')
-    .argument('<instance>', 'its name')
-    .option('--force', 'although it was heard of a moment ago')
-    .action(async (instance: string, options: Options & { readonly force?: boolean }) => {
+  command('gone', 'Say that a gateway or a backend will not come back: what it had is carried out anew, by others')
+    .argument('[instance]', 'the name of the gateway')
+    .option('--backend <name>', 'a backend that no gateway has any more')
+    .option('--force', 'although it was heard of a moment ago, or is set up here')
+    .action(async (instance: string | undefined, options: GoneOptions) => {
       const settings = settingsOf(options);
-      if (settings.store.type === 'sqlite') throw refused('store.type is sqlite: there is only one gateway, and nobody else for its tasks');
-      const changed = await withStore(settings, say, (store) => declareGone(store, writerOn(store), instance, options.force === true));
+      const { backend } = options;
+      const gone = backend ?? instance;
+      if (gone === undefined || (instance !== undefined && backend !== undefined))
+        throw refused('name either a gateway, or a backend with --backend');
+      if (options.force !== true) refuseWhatIsHere(settings, instance, backend);
+      const declare = backend === undefined ? declareGone : declareBackendGone;
+      const changed = await withStore(settings, say, (store) => declare(store, writerOn(store), gone, options.force === true));
       for (const { id, state } of changed) say(`${id}: ${state}`);
-      say(changed.length === 0 ? `nothing waits for ${instance}` : `${changed.length} tasks do not wait for ${instance} any more`);
+      say(changed.length === 0 ? `nothing waits for ${gone}` : `${changed.length} tasks do not wait for ${gone} any more`);
     });
 
   command('export', 'Write all tasks into FILE, as JSON lines')
@@ -104,6 +116,14 @@ function settingsOf({ config, dataDir }: Options): Settings {
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
   });
+}
+
+/** These settings say what will come back. */
+function refuseWhatIsHere(settings: Settings, instance: string | undefined, backend: string | undefined): void {
+  if (settings.backends.some(({ name }) => name === backend))
+    throw refused(`backend ${backend} is set up in these settings: take it out first, or use --force`);
+  if (settings.store.type === 'sqlite' && instance === instanceName(settings.instance, settings.data_dir))
+    throw refused(`${instance} is the gateway of this data directory: start it, or use --force`);
 }
 
 function storePath(settings: Settings): string {

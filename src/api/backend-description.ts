@@ -1,9 +1,13 @@
-import type { ExecutionBackend } from '../ports/execution-backend';
-import { labelKeys, type Placement } from '../task/placement';
+import type { KnownBackend } from '../engine/known-backends';
+import { labelKeys } from '../task/placement';
 
 /** One entry of `/ext/v1/backends`: what a client or an operator may want to know of a backend. */
 export interface BackendDescription {
   readonly name: string;
+  /** The gateways that have it, by name; what runs on a gateway's own machine is an entry for each. */
+  readonly gateways: readonly string[];
+  /** False while it does not answer. */
+  readonly available: boolean;
   /** True when it takes no new tasks. */
   readonly draining: boolean;
   /** Where inputs and outputs are moved: by the gateway or next to the job. */
@@ -21,12 +25,13 @@ export interface BackendDescription {
   readonly notes: readonly string[];
 }
 
-export function describeBackend(backend: ExecutionBackend, placement: Placement): BackendDescription {
-  const { draining, staging, capacity, parameterKeys, notes } = backend.capabilities();
+export function describeBackend(backend: KnownBackend): BackendDescription {
+  const { name, draining, staging, capacity, labels, urlPrefixes, parameterKeys, notes, gateways, isWell } = backend;
   const { cpuCores, ramGb, slots } = capacity;
-  const { labels, urlPrefixes } = placement;
   return {
-    name: backend.name,
+    name,
+    gateways,
+    available: isWell,
     draining,
     staging,
     cpu_cores: cpuCores,
@@ -34,7 +39,7 @@ export function describeBackend(backend: ExecutionBackend, placement: Placement)
     ...(slots !== undefined && { slots }),
     labels,
     ...(urlPrefixes !== undefined && { url_prefixes: urlPrefixes }),
-    backend_parameters: [...parameterKeys, ...labelKeys(placement)],
+    backend_parameters: [...parameterKeys, ...labelKeys({ labels })],
     notes,
   };
 }

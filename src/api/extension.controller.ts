@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 import { Controller, Get, Header, HttpCode, type OnModuleDestroy, Req, Res, StreamableFile, UseGuards } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { KnownBackends } from '../engine/known-backends';
 import { LogReader, type LogRequest } from '../engine/log-reader';
 import { TaskService } from '../engine/task.service';
 import type { Principal } from '../ports/authenticator';
-import { BackendRegistry } from '../ports/registries';
 import { AuthGuard } from './auth.guard';
 import { describeBackend } from './backend-description';
 import { CurrentPrincipal } from './current-principal.decorator';
@@ -23,7 +23,7 @@ export class ExtensionController implements OnModuleDestroy {
   constructor(
     private readonly tasks: TaskService,
     private readonly logs: LogReader,
-    private readonly backends: BackendRegistry,
+    private readonly known: KnownBackends,
   ) {}
 
   @Get('tasks/:id')
@@ -58,9 +58,7 @@ export class ExtensionController implements OnModuleDestroy {
   @JsonAnswer()
   @ApiBackends()
   listBackends() {
-    return JSON.stringify({
-      backends: this.backends.all.map((backend) => describeBackend(backend, this.backends.placement(backend.name))),
-    });
+    return JSON.stringify({ backends: this.known.all().map(describeBackend) });
   }
 
   /** Ends every log that is being followed, which would otherwise keep the server from closing. */

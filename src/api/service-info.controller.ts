@@ -1,6 +1,7 @@
 import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { BackendRegistry, StorageRegistry } from '../ports/registries';
+import { KnownBackends } from '../engine/known-backends';
+import { StorageRegistry } from '../ports/registries';
 import { labelKeys } from '../task/placement';
 import type { ServiceInfoSettings } from './api-settings';
 import { SERVICE_INFO_SETTINGS } from './api-tokens';
@@ -16,7 +17,7 @@ export class ServiceInfoController {
   constructor(
     @Inject(SERVICE_INFO_SETTINGS) private readonly settings: ServiceInfoSettings,
     private readonly storage: StorageRegistry,
-    private readonly backends: BackendRegistry,
+    private readonly known: KnownBackends,
   ) {}
 
   @Get('service-info')
@@ -25,10 +26,7 @@ export class ServiceInfoController {
   @ApiOkResponse({ type: ServiceInfoDto, description: '' })
   @ApiErrors()
   getServiceInfo() {
-    const parameterKeys = this.backends.all.flatMap((backend) => [
-      ...backend.capabilities().parameterKeys,
-      ...labelKeys(this.backends.placement(backend.name)),
-    ]);
+    const parameterKeys = this.known.all().flatMap((backend) => [...backend.parameterKeys, ...labelKeys(backend)]);
     return JSON.stringify(serviceInfo(this.settings, this.locations(), parameterKeys));
   }
 

@@ -11,6 +11,7 @@ import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { HostPlaces } from './host-places';
 import { Housekeeping } from './housekeeping';
+import { KnownBackends } from './known-backends';
 import { Observer } from './observer';
 import { Probes } from './probes';
 import { Reconciler } from './reconciler';
@@ -46,6 +47,8 @@ export class Engine {
   readonly events: TaskEvents;
   readonly writer: TaskWriter;
   readonly monitor: BackendMonitor;
+  /** What all gateways on the store have. */
+  readonly known: KnownBackends;
   readonly scheduler: Scheduler;
   readonly observer: Observer;
   readonly housekeeping: Housekeeping;
@@ -67,7 +70,8 @@ export class Engine {
       returned: (backend) => this.housekeeping.endMoved(backend),
       changed: () => this.scheduler.nudge(),
     });
-    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log);
+    this.known = new KnownBackends(store, backends, this.monitor, settings.instance, log);
+    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log, this.known);
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
@@ -110,6 +114,7 @@ export class Engine {
     await Promise.race([Promise.all(this.joining), pause(JOIN_MS, undefined, { signal: moment.signal }).catch(() => undefined)]);
     moment.abort();
     if (this.stopping.signal.aborted) return;
+    await this.known.start();
     await this.reservations.start();
     this.scheduler.start();
     this.housekeeping.start();
@@ -119,6 +124,7 @@ export class Engine {
   async stop(graceMs: number): Promise<void> {
     this.stopping.abort();
     this.monitor.stop();
+    await this.known.stop();
     await Promise.all([
       ...this.joining,
       this.scheduler.stop(),
@@ -183,11 +189,12 @@ export class Engine {
   }
 
   private async reportUnserved(): Promise<void> {
-    const { store, backends, log } = this.parts;
+    const { store, log } = this.parts;
     try {
       for (const [backend, tasks] of await store.liveBackends()) {
-        if (!backends.get(backend))
-          log.warn('live tasks are on a backend that is not set up any more: they wait for it', { backend, tasks });
+        if (this.known.all().some(({ name }) => name === backend)) continue;
+        const cure = `set it up again, or give its tasks up: npm run store -- gone --backend ${backend}`;
+        log.warn(`live tasks wait for a backend that is not set up any more: ${cure}`, { backend, tasks });
       }
     } catch (error) {
       // Only a report: a store that has gone away again is no reason not to start.

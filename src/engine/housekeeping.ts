@@ -8,6 +8,7 @@ import type { EngineSettings } from './engine-settings';
 import { AWAY_MS } from './instance-gone';
 import { attemptOf, taskIdOf } from './job';
 import type { TaskWriter } from './task-writer';
+import { takeOverBound } from './take-over';
 import { inParallel } from './transfers/parallel';
 
 /** Tasks read, and jobs ended, at once: as many jobs may be left as a backend holds. */
@@ -35,15 +36,16 @@ export class Housekeeping {
   /** When the store last answered, in its time; `undefined` while stale attempts are still to be ended. */
   private inTouchAt: number | undefined;
   private hasSaidSo = false;
+  private takingOver: Promise<void> | undefined;
   private underWay: Promise<void> | undefined;
   private readonly stopping = new AbortController();
 
   constructor(
-    private readonly store: TaskStore,
-    private readonly backends: BackendRegistry,
+    readonly store: TaskStore,
+    readonly backends: BackendRegistry,
     private readonly settings: Pick<EngineSettings, 'instance' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
-    private readonly log: EngineLog,
-    private readonly writer: Pick<TaskWriter, 'apply'>,
+    readonly log: EngineLog,
+    readonly writer: Pick<TaskWriter, 'apply'>,
   ) {}
 
   start(): void {
@@ -61,11 +63,12 @@ export class Housekeeping {
 
   /**
    * While this instance was away an operator may have declared it gone: its tasks then began anew elsewhere. Whatever it still has of
-   * their former attempts is ended, before anything else at its start. On a store that nobody else can have, nothing can have happened.
+   * their former attempts is ended, before anything else at its start. On a store that nobody else can have, nothing can have happened but
+   * that this gateway has got another name.
    */
   async endStale(backends: readonly ExecutionBackend[] = this.backends.all): Promise<void> {
-    if (!this.store.isShared) return;
     try {
+      if (!this.store.isShared) return await this.takeOver();
       for (const backend of backends) if (backend.capabilities().boundToInstance) await this.endStaleOf(backend);
       this.inTouchAt = this.store.now();
       this.hasSaidSo = false;
@@ -74,6 +77,15 @@ export class Housekeeping {
       if (!this.hasSaidSo) this.log.warn('attempts that went on elsewhere could not be looked for, it is tried again', { err: error });
       this.hasSaidSo = true;
     }
+  }
+
+  /** Once, whichever backend joins first. */
+  private takeOver(): Promise<void> {
+    this.takingOver ??= takeOverBound(this, this.settings.instance, () => this.limited()).catch((error: unknown) => {
+      this.takingOver = undefined;
+      throw error;
+    });
+    return this.takingOver;
   }
 
   /** A backend is back whose tasks do not wait for it: what it still has of attempts that went on elsewhere is ended. */

@@ -1,5 +1,6 @@
 import { Conflict } from '../ports/errors';
 import type { TaskStore } from '../ports/task-store';
+import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import { boundCapacityKey } from './job';
 import type { TaskWriter } from './task-writer';
@@ -27,14 +28,42 @@ export async function declareGone(store: TaskStore, writer: TaskWriter, instance
   if (!force && (await awayInstance(store, instance)) === undefined) {
     throw new Conflict(`gateway ${instance} is alive, or was a moment ago: stop it first, or wait ${AWAY_MS / 1000} s and try again`);
   }
+  return abandonAll(store, writer, () => store.listBoundTo(instance, BATCH), { type: 'abandoned', instance });
+}
+
+/**
+ * The same of a backend that no gateway has any more: nobody can fence, clean or even look at what it has. Throws `Conflict` while a
+ * gateway that is alive has it, unless forced. A task that moved away from it and is cancelled later waits for it again.
+ */
+export async function declareBackendGone(
+  store: TaskStore,
+  writer: TaskWriter,
+  backend: string,
+  force: boolean,
+): Promise<readonly TaskRecord[]> {
+  const holder = [...(await store.published())].find(([, backends]) => backends.some(({ name }) => name === backend));
+  if (!force && holder) throw new Conflict(`backend ${backend} is set up on gateway ${holder[0]}: take it out of the settings there first`);
+  return abandonAll(store, writer, () => store.listOnBackend(backend, BATCH), { type: 'abandoned', backend });
+}
+
+/** Each task once, and only those that were there at the beginning: whoever goes on taking tasks meanwhile does not keep it busy. */
+async function abandonAll(
+  store: TaskStore,
+  writer: TaskWriter,
+  list: () => Promise<readonly TaskRecord[]>,
+  event: TaskEvent,
+): Promise<readonly TaskRecord[]> {
+  const begun = store.now();
+  const tried = new Set<string>();
   const changed: TaskRecord[] = [];
   for (;;) {
-    const bound = await store.listBoundTo(instance, BATCH);
-    if (bound.length === 0) return changed;
-    for (const { id, backend, attempt } of bound) {
-      const applied = await writer.apply(id, { type: 'abandoned', instance });
+    const found = (await list()).filter(({ id, createdAt }) => !tried.has(id) && createdAt <= begun);
+    if (found.length === 0) return changed;
+    for (const { id, backend, boundTo, attempt } of found) {
+      tried.add(id);
+      const applied = await writer.apply(id, event);
       if (applied.kind === 'changed') changed.push(applied.task);
-      if (backend !== undefined) await store.release(boundCapacityKey(backend, instance), id, attempt);
+      if (backend !== undefined) await store.release(boundTo === undefined ? backend : boundCapacityKey(backend, boundTo), id, attempt);
     }
   }
 }

@@ -8,12 +8,14 @@ import { isTerminal } from '../task/task-state';
 import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
-import { awayInstance } from './instance-gone';
 import { capacityKey } from './job';
+import { lateRefusal } from './late-refusal';
+import type { KnownBackends } from './known-backends';
 import { Peeks } from './peeks';
 import { type Candidate, freeOf, mismatch, selectBackend } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
+import { reasonsElsewhere, whyUnderWay } from './waiting-reasons';
 
 /** Tasks of the head of the queue looked at first: most passes are made because one task has ended, and give away one place. */
 const FIRST_HEAD = 8;
@@ -49,6 +51,7 @@ export class Scheduler {
     private readonly monitor: BackendMonitor,
     private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'tickMs' | 'peekMs'>,
     private readonly log: EngineLog,
+    private readonly known: Pick<KnownBackends, 'all' | 'elsewhere'>,
   ) {
     if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
   }
@@ -84,7 +87,8 @@ export class Scheduler {
 
   /** Why a task waits, as public sentences; empty when it does not. Reads reservations, nothing else. */
   async explain(task: TaskRecord): Promise<readonly string[]> {
-    if (task.state !== 'QUEUED') return this.whyUnderWay(task);
+    if (task.state !== 'QUEUED')
+      return whyUnderWay(task, this.store, this.settings.instance, (name) => this.known.all().some((one) => one.name === name));
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
@@ -92,9 +96,11 @@ export class Scheduler {
     let selection = selectBackend(task.id, task.needs, candidates);
     // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.
     if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await this.withReservation(candidates));
-    return selection.kind === 'wait'
-      ? selection.reasons.map((reason) => `waiting: ${reason}`)
-      : ['waiting: about to be given to a backend'];
+    if (selection.kind === 'chosen') return ['waiting: about to be given to a backend'];
+    const elsewhere = reasonsElsewhere(task.needs, this.known.elsewhere());
+    const couldBeHere = candidates.some((one) => mismatch(task.needs, one) === undefined);
+    const own = couldBeHere || elsewhere.length === 0 ? selection.reasons : [];
+    return [...own, ...elsewhere].map((reason) => `waiting: ${reason}`);
   }
 
   private wakeIn(delayMs: number): void {
@@ -138,13 +144,6 @@ export class Scheduler {
     this.seen = queue;
   }
 
-  private async whyUnderWay({ boundTo, trouble }: TaskRecord): Promise<readonly string[]> {
-    const away = boundTo === undefined || boundTo === this.settings.instance ? undefined : await awayInstance(this.store, boundTo);
-    if (!away) return trouble ? [trouble.reason] : [];
-    const since = away.since === undefined ? '' : ` since ${new Date(away.since).toISOString()}`;
-    return [`waiting: gateway ${boundTo}, which has the job, has been away${since}`];
-  }
-
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
     this.recent = undefined;
@@ -182,6 +181,13 @@ export class Scheduler {
   }
 
   private async assign(task: TaskRecord, backend: ExecutionBackend): Promise<boolean> {
+    const refusal = await lateRefusal(task, backend, this.store, this.settings.instance);
+    if (refusal) {
+      await this.writer.apply(task.id, refusal, { known: task });
+      // What another one can do with it is found by the next pass.
+      this.nudge();
+      return false;
+    }
     const capabilities = backend.capabilities();
     const key = capacityKey(backend.name, capabilities, this.settings.instance);
     const reservation = reservationOf(task);
@@ -238,9 +244,10 @@ export class Scheduler {
       this.backends.all.map(async (backend) => {
         const capabilities = backend.capabilities();
         const health = this.monitor.health(backend.name);
-        const used = await this.store.reservations(capacityKey(backend.name, capabilities, this.settings.instance));
+        const key = capacityKey(backend.name, capabilities, this.settings.instance);
+        const used = await this.store.reservations(key);
         const placement = this.backends.placement(backend.name);
-        return { name: backend.name, capabilities, placement, used, ...(health.ok ? {} : { away: `it is away (${health.detail})` }) };
+        return { name: backend.name, key, capabilities, placement, used, ...(health.ok ? {} : { away: `it is away (${health.detail})` }) };
       }),
     );
   }

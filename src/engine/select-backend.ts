@@ -8,6 +8,8 @@ import { uncovered } from '../task/url-folders';
 /** One backend as the Scheduler sees it in one pass. */
 export interface Candidate {
   readonly name: string;
+  /** Name and gateway of one that is bound to its gateway; else its name. */
+  readonly key?: string;
   readonly capabilities: BackendCapabilities;
   /** Absent = no labels, reaches every URL. */
   readonly placement?: Placement;
@@ -41,7 +43,12 @@ export function freeOf(candidate: Candidate): { readonly cpuCores: number; reado
  */
 export function mismatch(
   needs: TaskNeeds,
-  { name, capabilities, placement = ANYWHERE }: Pick<Candidate, 'name' | 'placement'> & { readonly capabilities: Parameters },
+  {
+    name,
+    key = name,
+    capabilities,
+    placement = ANYWHERE,
+  }: Pick<Candidate, 'name' | 'key' | 'placement'> & { readonly capabilities: Parameters },
 ): string | undefined {
   if (needs.backend !== undefined && needs.backend !== name) return `the task asks for backend ${needs.backend}`;
   for (const [label, value] of Object.entries(needs.labels ?? {})) {
@@ -51,7 +58,7 @@ export function mismatch(
   const { urlPrefixes } = placement;
   const folder = urlPrefixes === undefined ? undefined : uncovered(needs.folders ?? [], urlPrefixes);
   if (folder !== undefined) return `it does not reach ${folder}`;
-  if (needs.refusedBy?.includes(name)) return 'it said at create that it cannot carry the task out';
+  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return 'it said of itself that it cannot carry the task out';
   if (!needs.strict) return undefined;
   const unknown = unsupportedParameters(needs.parameterKeys, [...capabilities.parameterKeys, ...labelKeys(placement)]);
   return unknown.length > 0 ? `it does not support backend parameter ${unknown.join(', ')}` : undefined;

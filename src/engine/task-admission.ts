@@ -1,12 +1,14 @@
 import { InvalidTask, type Problem } from '../ports/errors';
-import type { BackendCapabilities } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import { droppedParametersWarning, unsupportedParameters, withoutParameters } from '../task/backend-parameters';
 import { checkTask } from '../task/check-task';
-import { labelKeys } from '../task/placement';
+import type { Capacity } from '../ports/task-store';
+import { ANYWHERE, labelKeys } from '../task/placement';
 import { taskNeeds } from '../task/task-needs';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
+import { boundCapacityKey } from './job';
+import type { KnownBackends } from './known-backends';
 import { mismatch } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
@@ -29,11 +31,12 @@ export interface Admitted {
 
 /** A backend that could carry a task out. */
 interface Fitting {
-  readonly capabilities: BackendCapabilities;
+  readonly capacity: Capacity;
   /** Its own and those of its labels. */
   readonly parameterKeys: readonly string[];
 }
 
+const ALONE = { instance: '', elsewhere: () => [] };
 const PARAMETERS = '$.resources.backend_parameters';
 
 /** Decides whether a normalised request becomes a task, and what the scheduler must know of it. No I/O: everything is in memory. */
@@ -42,6 +45,8 @@ export class TaskAdmission {
     private readonly backends: BackendRegistry,
     private readonly storage: StorageRegistry,
     private readonly settings: AdmissionSettings,
+    /** Of other gateways on the store; what only a running backend can say of a request is said there, when one is given to it. */
+    private readonly known: Pick<KnownBackends, 'elsewhere' | 'instance'> = ALONE,
   ) {}
 
   /** Throws `InvalidTask` with every problem found. */
@@ -67,6 +72,7 @@ export class TaskAdmission {
       needs: {
         ...fitted.needs,
         ...(refusedBy.length > 0 && { refusedBy }),
+        ...(this.known.elsewhere().length > 0 && { admittedBy: this.known.instance }),
         parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)),
       },
       warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
@@ -77,7 +83,9 @@ export class TaskAdmission {
   private knownLabels(needs: TaskNeeds): TaskNeeds {
     const { labels, ...rest } = needs;
     if (labels === undefined) return needs;
-    const borne = this.backends.all.map(({ name }) => this.backends.placement(name).labels);
+    const borne = [...this.backends.all.map(({ name }) => this.backends.placement(name)), ...this.known.elsewhere()].map(
+      (one) => one.labels,
+    );
     const known = Object.entries(labels).filter(([label]) => borne.some((one) => Object.hasOwn(one, label)));
     return known.length > 0 ? { ...rest, labels: Object.fromEntries(known) } : rest;
   }
@@ -87,8 +95,10 @@ export class TaskAdmission {
     request: TesTaskRequest,
     needs: TaskNeeds,
   ): { readonly candidates: readonly Fitting[]; readonly refusedBy: readonly string[] } {
-    if (needs.backend !== undefined && !this.backends.get(needs.backend)) {
-      const names = this.backends.all.map(({ name }) => name).join(', ') || 'none';
+    const elsewhere = this.known.elsewhere();
+    const known = [...new Set([...this.backends.all, ...elsewhere].map(({ name }) => name))];
+    if (needs.backend !== undefined && !known.includes(needs.backend)) {
+      const names = known.join(', ') || 'none';
       refuse([{ path: `${PARAMETERS}.backend`, message: `there is no backend of that name on this server (there are: ${names})` }]);
     }
     const reasons: string[] = [];
@@ -99,16 +109,27 @@ export class TaskAdmission {
       const placement = this.backends.placement(name);
       const unfit = mismatch(needs, { name, capabilities, placement });
       const refused = unfit === undefined ? backend.check(request, needs) : [unfit];
-      if (unfit === undefined && refused.length > 0) refusedBy.push(name);
+      // Bound to this gateway, it says nothing of another gateway's backend of the same name: that one is asked there.
+      const hasNamesake = capabilities.boundToInstance && elsewhere.some((other) => other.name === name);
+      if (unfit === undefined && refused.length > 0) refusedBy.push(hasNamesake ? boundCapacityKey(name, this.known.instance) : name);
       reasons.push(...refused.map((reason) => `backend ${name}: ${reason}`));
-      return refused.length === 0 ? [{ capabilities, parameterKeys: [...capabilities.parameterKeys, ...labelKeys(placement)] }] : [];
+      return refused.length === 0
+        ? [{ capacity: capabilities.capacity, parameterKeys: [...capabilities.parameterKeys, ...labelKeys(placement)] }]
+        : [];
     });
+    for (const other of elsewhere) {
+      const { name, labels, urlPrefixes } = other;
+      const placement = { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) };
+      const unfit = mismatch(needs, { name, capabilities: other, placement });
+      if (unfit === undefined) candidates.push({ capacity: other.capacity, parameterKeys: [...other.parameterKeys, ...labelKeys(other)] });
+      else reasons.push(`backend ${name}: ${unfit}`);
+    }
     if (candidates.length === 0) {
       const isWish = (needs.strict && needs.parameterKeys.length > 0) || needs.labels !== undefined;
       const path = isWish ? PARAMETERS : '$';
       refuse(
         reasons.length > 0
-          ? reasons.map((message) => ({ path, message }))
+          ? [...new Set(reasons)].map((message) => ({ path, message }))
           : [{ path: '$', message: 'no backend is set up on this server (setting `backends`)' }],
       );
     }
@@ -116,13 +137,11 @@ export class TaskAdmission {
   }
 
   private fit(needs: TaskNeeds, candidates: readonly Fitting[]): { needs: TaskNeeds; warnings: string[] } {
-    const fits = candidates.some(({ capabilities: { capacity } }) => needs.cpuCores <= capacity.cpuCores && needs.ramGb <= capacity.ramGb);
+    const fits = candidates.some(({ capacity }) => needs.cpuCores <= capacity.cpuCores && needs.ramGb <= capacity.ramGb);
     if (fits) return { needs, warnings: [] };
     // The roomiest backend is the measure: one whole machine is the most that a task can be given.
-    const roomiest = candidates.reduce((best, one) =>
-      one.capabilities.capacity.cpuCores > best.capabilities.capacity.cpuCores ? one : best,
-    );
-    const { cpuCores, ramGb } = roomiest.capabilities.capacity;
+    const roomiest = candidates.reduce((best, one) => (one.capacity.cpuCores > best.capacity.cpuCores ? one : best));
+    const { cpuCores, ramGb } = roomiest.capacity;
     const lines: { path: string; message: string }[] = [];
     if (needs.cpuCores > cpuCores)
       lines.push({

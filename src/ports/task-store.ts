@@ -94,6 +94,23 @@ export interface Capacity {
   readonly slots?: number;
 }
 
+/** What a gateway says of one of its backends to the other gateways on its store: all that admission and `/ext/v1/backends` need. */
+export interface PublishedBackend {
+  readonly name: string;
+  readonly draining: boolean;
+  readonly staging: 'gateway' | 'worker';
+  readonly capacity: Capacity;
+  /** Jobs can be reached by that gateway alone: another gateway's backend of the same name is another one. */
+  readonly boundToInstance: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Folders below which all URLs of a task must lie; absent = anywhere. */
+  readonly urlPrefixes?: readonly string[];
+  readonly parameterKeys: readonly string[];
+  readonly notes: readonly string[];
+  /** It answers. */
+  readonly isWell: boolean;
+}
+
 /**
  * `durable`: on disk before the promise resolves. `relaxed`: every reader sees it and a crash of the process keeps it; a power failure
  * may take it back, but only together with everything written after it, and a durable write after it makes it durable too.
@@ -203,11 +220,19 @@ export abstract class TaskStore {
   abstract deleteFinished(endedBefore: number, limit: number): Promise<number>;
   /** Tasks bound to the instance that are not done, oldest first. */
   abstract listBoundTo(instance: string, limit: number): Promise<readonly TaskRecord[]>;
+  /** The instances that tasks which are not done are bound to. */
+  abstract boundInstances(): Promise<readonly string[]>;
+  /** Tasks that a backend has and that are not done, in any order. Those that only wait for it are not among them. */
+  abstract listOnBackend(backend: string, limit: number): Promise<readonly TaskRecord[]>;
   /**
    * When each gateway instance last said that it has this store open, in the store's time. One that closed it, or was silent for more
    * than a minute, may be absent. Empty where only this process can have it open.
    */
   abstract seenGateways(): Promise<ReadonlyMap<string, number>>;
+  /** Tells the others which backends this gateway has, from now on and until it closes the store. Without effect where there are no others. */
+  abstract publish(backends: readonly PublishedBackend[]): Promise<void>;
+  /** What each gateway heard of within the last minute has published, this one included; empty where there are no others. */
+  abstract published(): Promise<ReadonlyMap<string, readonly PublishedBackend[]>>;
 
   /** Throws `StoreError` when reads or writes would fail. */
   abstract ping(): Promise<void>;

@@ -12,6 +12,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
   switch (event.type) {
     case 'cancelRequested':
     case 'abandoned':
+    case 'rebound':
     case 'stagedIn':
     case 'retreated':
     case 'moved':
@@ -20,6 +21,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
       // The last step says that the job was handed over: known again by asking the backend under the same job name.
       return event.handle.step !== 'submitted';
     case 'assigned':
+    case 'refused':
     case 'deferred':
     case 'yielded':
     case 'postponed':

@@ -14,6 +14,8 @@ export type TaskEvent =
       readonly droppedParameters: readonly string[];
       readonly warnings: readonly string[];
     }
+  /** The Scheduler: the backend that was to take it says that it cannot carry it out; `by` as in `TaskNeeds.refusedBy`. */
+  | { readonly type: 'refused'; readonly by: string; readonly reasons: readonly string[] }
   /** The engine: a step of `submit` is done; the next one is not before `againMs` have passed (absent = at once). */
   | { readonly type: 'submitted'; readonly attempt: number; readonly handle: Handle; readonly againMs?: number }
   /** The Stager: there is no place for its transfers now; look again after `delayMs`. No trouble of the task's. */
@@ -58,8 +60,10 @@ export type TaskEvent =
   /** The engine: whoever held the lease lets go of it unchanged (aborted work, shutdown); due at once. */
   | { readonly type: 'yielded'; readonly attempt: number }
   /** An operator: the instance that the job is bound to is gone for good, and nothing of the attempt can be reached any more. */
-  | { readonly type: 'abandoned'; readonly instance: string }
+  | { readonly type: 'abandoned'; readonly instance: string; readonly reason?: string }
   /** An operator: this backend is gone for good, and nothing that the task has there can be reached any more. */
   | { readonly type: 'abandoned'; readonly backend: string }
+  /** The engine: the instance that the job is bound to goes on under another name. */
+  | { readonly type: 'rebound'; readonly from: string; readonly to: string }
   /** The Reconciler: nothing of the last attempt is left. */
   | { readonly type: 'cleaned'; readonly attempt: number };

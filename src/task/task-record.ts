@@ -69,8 +69,10 @@ export interface TaskNeeds {
   readonly folders?: readonly string[];
   /** Labels that the backend must bear, by name. */
   readonly labels?: Readonly<Record<string, string>>;
-  /** Backends that said at create that they cannot carry it out. */
+  /** Backends, or `backend@gateway` of those bound to their gateway, that said of themselves that they cannot carry it out. */
   readonly refusedBy?: readonly string[];
+  /** The gateway whose backends were asked at create; absent = there was no other. Those of others are asked before they get it. */
+  readonly admittedBy?: string;
   /** Lower-cased backend parameter keys. With `strict`, only a backend that knows all of them will do. */
   readonly parameterKeys: readonly string[];
   readonly strict: boolean;

@@ -2,6 +2,7 @@ import { leftJob } from './left-behind';
 import type { Observation } from './observation';
 import type { TaskEvent } from './task-events';
 import type { AttemptRecord, LeftJob, TaskOverlay, TaskRecord } from './task-record';
+import { pollPauseMs } from './poll-pause';
 import { isTerminal } from './task-state';
 import type { TesFileType, TesState } from './tes';
 
@@ -50,7 +51,13 @@ function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
 export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContext): Reduction {
   if (event.type === 'cancelRequested') return cancelRequested(task, context);
   if (event.type === 'assigned') return assigned(task, event, context);
+  if (event.type === 'refused') return refused(task, event, context);
   if (event.type === 'abandoned') return abandoned(task, event, { ...context, keepLease: false });
+  if (event.type === 'rebound') {
+    if (task.boundTo !== event.from) return IGNORED_STALE;
+    if (task.step === 'done') return IGNORED_STATE;
+    return changed({ ...task, boundTo: event.to, dueAt: context.storeNow }, { ...context, keepLease: false });
+  }
   if (event.type === 'leftBehindEnded') return leftBehindEnded(task, event, { ...context, keepLease: true });
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
@@ -182,6 +189,14 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
   );
 }
 
+function refused(task: TaskRecord, event: Extract<TaskEvent, { type: 'refused' }>, context: ReduceContext): Reduction {
+  const { refusedBy = [] } = task.needs;
+  if (task.state !== 'QUEUED' || refusedBy.includes(event.by)) return IGNORED_STATE;
+  const lines = event.reasons.map((reason) => `backend ${event.by} cannot carry the task out: ${reason}`);
+  const needs = { ...task.needs, refusedBy: [...refusedBy, event.by] };
+  return changed({ ...task, needs, systemLogs: [...task.systemLogs, ...lines] }, context);
+}
+
 /** CANCELED once nothing that the task ever had may run any more. */
 function released(task: TaskRecord, context: ReduceContext): Reduction {
   if (task.leftBehind) return endNextLeft(endAttempt(task, context.now, undefined), task.leftBehind, context);
@@ -229,7 +244,8 @@ function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandone
   }
   if (!isThere) return rest?.length === task.leftBehind?.length ? IGNORED_STALE : changed(known, { ...context, keepLease: true });
   const what = isBackend ? `backend ${event.backend}` : `gateway ${event.instance}`;
-  const over = endAttempt(known, context.now, `${what}, which had the job, was declared gone by an operator`);
+  const reason = (isBackend ? undefined : event.reason) ?? `${what}, which had the job, was declared gone by an operator`;
+  const over = endAttempt(known, context.now, reason);
   if (task.state !== 'CANCELING') return loose(backInQueue(over), context);
   if (rest && rest.length > 0) return endNextLeft(over, rest, context);
   return loose({ ...without(over, 'jobAttempt'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
@@ -322,12 +338,6 @@ function changed(task: TaskRecord, context: ReduceContext): Reduction {
   // Under a lease the holder works on: nobody else should find it due before the lease is over.
   const dueAt = context.keepLease && next.lease && next.step !== 'cancel' ? { dueAt: next.lease.until } : {};
   return { kind: 'changed', task: { ...next, ...dueAt, revision: task.revision + 1 } };
-}
-
-/** A job that has lasted long is looked at less often: a tenth of its age, inside the backend's bounds, ms. `now` is wall time. */
-export function pollPauseMs(task: TaskRecord, now: number, pollMs: ReduceContext['pollMs']): number {
-  const age = now - (task.attempts.at(-1)?.startedAt ?? now);
-  return Math.min(pollMs.longest, Math.max(pollMs.first, Math.round(age / 10)));
 }
 
 /** Something that a reader of the task could see differs, or its trouble is over. What an ended executor left never changes again. */

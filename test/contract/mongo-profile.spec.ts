@@ -106,6 +106,10 @@ describeMongo('everything that the store asks of the server', (url) => {
     await store.counts('owner-0');
     await store.liveBackends();
     await store.listBoundTo('other', PAGE);
+    await store.boundInstances();
+    await store.listOnBackend('away', PAGE);
+    await store.publish([]);
+    await store.published();
     await store.seenGateways();
     await store.ping();
     const done = { ...first, state: 'COMPLETE', step: 'done', endedAt: now, revision: first.revision + 1 } as const;

@@ -178,6 +178,36 @@ describeMongo('the store on its own', (url) => {
       expect(await names()).toEqual(['one']);
     });
 
+    it('tell each other of their backends, as they last said, until they close the store or fall silent', async () => {
+      const [one, two] = [await open('one'), await open('two')];
+      const backend = {
+        name: 'local',
+        draining: false,
+        staging: 'gateway' as const,
+        capacity: { cpuCores: 1, ramGb: 2 },
+        boundToInstance: true,
+        labels: { 'a.b': '$x' },
+        parameterKeys: ['k'],
+        notes: [],
+        isWell: true,
+      };
+      await one.publish([backend]);
+      await two.publish([]);
+      await one.publish([{ ...backend, draining: true }]);
+      expect(await two.published()).toEqual(
+        new Map([
+          ['one', [{ ...backend, draining: true }]],
+          ['two', []],
+        ]),
+      );
+      const later = await open('later', { serverAhead: () => 61_000 });
+      expect(await later.published()).toEqual(new Map());
+      await one.close();
+      expect([...(await two.published()).keys()]).not.toContain('one');
+      await connection.collection('gateways').updateOne({ instance: 'two' }, { $set: { backends: '{"version":99,"backends":1}' } });
+      expect((await two.published()).get('two')).toEqual([]);
+    });
+
     it('have a name each: a second process of one name is refused while the first is alive, in the first moment and later', async () => {
       const first = await open('twin', { home: 'a' });
       for (const home of ['b', '']) {

@@ -379,6 +379,26 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       ]);
       expect(await store.listBoundTo('gone', 10)).toEqual(bound);
       expect(await store.listBoundTo('gone', 1)).toEqual(bound.slice(0, 1));
+      expect(await store.boundInstances()).toEqual(['gone', 'here']);
+    });
+
+    it('list what a backend has, not what only waits for it or is done', async () => {
+      const on = [
+        assignedTask(1, { backend: 'old' }),
+        assignedTask(1, { backend: 'old', step: 'cleanup', state: 'CANCELED' }),
+        assignedTask(1, { backend: 'old', boundTo: 'gone', lease: { holder: 'x', until: 5 } }),
+      ];
+      const waits = queuedTask();
+      await insertAll(store, [
+        ...on,
+        assignedTask(1, { backend: 'other' }),
+        queuedTask({ backend: 'old', step: 'done', state: 'COMPLETE', endedAt: 1 }),
+        { ...waits, needs: { ...waits.needs, backend: 'old' } },
+      ]);
+      const found = await store.listOnBackend('old', 10);
+      expect(new Set(found.map(({ id }) => id))).toEqual(new Set(ids(on)));
+      expect(await store.listOnBackend('old', 2)).toHaveLength(2);
+      expect(await store.listOnBackend('none', 2)).toEqual([]);
     });
   });
 }

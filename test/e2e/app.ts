@@ -8,6 +8,7 @@ import { configureHttp, fastifyAdapterOptions } from '../../src/api/http-server'
 import { serveDocumentation } from '../../src/api/openapi';
 import { AnonymousAuthenticator } from '../../src/auth/none/anonymous.authenticator';
 import { Engine } from '../../src/engine/engine';
+import { KnownBackends } from '../../src/engine/known-backends';
 import { LogReader } from '../../src/engine/log-reader';
 import { type AdmissionSettings, TaskAdmission } from '../../src/engine/task-admission';
 import { taskId } from '../../src/engine/task-id';
@@ -66,7 +67,7 @@ export class TestGateway {
     const backends = new BackendRegistry(options.backends ?? [backend], new Map(Object.entries(options.placements ?? {})));
     const storage = new StorageRegistry([memory, ...(options.storage ?? [])]);
     const engine = new Engine({ store, backends, storage, settings: ENGINE, log: SILENT, now: Date.now, random: Math.random });
-    const admission = new TaskAdmission(backends, storage, { ...ADMISSION, ...options.admission });
+    const admission = new TaskAdmission(backends, storage, { ...ADMISSION, ...options.admission }, engine.known);
     const tasks = new TaskService(store, engine.writer, admission, engine.scheduler, {
       settings: { ...SERVICE, ...options.service },
       now: Date.now,
@@ -74,7 +75,12 @@ export class TestGateway {
       diskGuard: options.shortage ?? (() => undefined),
     });
     const logs = new LogReader(tasks, store, backends, engine.events, { pollMs: 20, mostFollowers: 10 });
-    const app = await createApp(api, options.authenticators ?? [new AnonymousAuthenticator()], { tasks, logs, backends, storage });
+    const app = await createApp(api, options.authenticators ?? [new AnonymousAuthenticator()], {
+      tasks,
+      logs,
+      known: engine.known,
+      storage,
+    });
     await engine.start();
     await app.listen(0, '127.0.0.1');
     return new TestGateway(app, engine, tasks, store, backend, memory, Number(new URL(await app.getUrl()).port));
@@ -112,7 +118,7 @@ function scriptedBackend(): ScriptedBackend {
 interface Behind {
   readonly tasks: TaskService;
   readonly logs: LogReader;
-  readonly backends: BackendRegistry;
+  readonly known: KnownBackends;
   readonly storage: StorageRegistry;
 }
 
@@ -122,10 +128,10 @@ function createApp(settings: ApiSettings, authenticators: readonly Authenticator
     providers: [
       { provide: TaskService, useValue: behind.tasks },
       { provide: LogReader, useValue: behind.logs },
-      { provide: BackendRegistry, useValue: behind.backends },
+      { provide: KnownBackends, useValue: behind.known },
       { provide: StorageRegistry, useValue: behind.storage },
     ],
-    exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
+    exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
   })
   class EngineModule {}
   const module = ApiModule.register({ settings, serviceInfo: SERVICE_INFO, authenticators, imports: [EngineModule] });

@@ -44,12 +44,18 @@ export class EngineBench {
     const now = (): number => Date.now();
     const all = { ...ENGINE, ...settings };
     this.engine = new Engine({ store, backends, storage, settings: all, log: SILENT, now, random: () => 0.01 });
-    this.service = new TaskService(store, this.engine.writer, new TaskAdmission(backends, storage, ADMISSION), this.engine.scheduler, {
-      settings: { ...SERVICE, ...serviceSettings },
-      now,
-      newId: () => taskId(++this.serial, new Uint8Array(10)),
-      diskGuard: () => undefined,
-    });
+    this.service = new TaskService(
+      store,
+      this.engine.writer,
+      new TaskAdmission(backends, storage, ADMISSION, this.engine.known),
+      this.engine.scheduler,
+      {
+        settings: { ...SERVICE, ...serviceSettings },
+        now,
+        newId: () => taskId(++this.serial, new Uint8Array(10)),
+        diskGuard: () => undefined,
+      },
+    );
     this.logs = new LogReader(this.service, store, backends, this.engine.events, { pollMs: 20, mostFollowers: 2 });
   }
 

@@ -50,7 +50,7 @@ export interface Script {
   /** Jobs of its own, where several backends would otherwise share them. */
   readonly world?: ScriptedWorld;
   readonly capacity?: BackendCapabilities['capacity'];
-  readonly capabilities?: Partial<BackendCapabilities>;
+  capabilities?: Partial<BackendCapabilities>;
 }
 
 /** The jobs of one imaginary cluster: shared by every `ScriptedBackend` (one per gateway life) that looks at it. */

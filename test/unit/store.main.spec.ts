@@ -76,7 +76,9 @@ describe('the store command', () => {
     expect(storeCommand('export', file, ...here).stderr).toMatch(/^there is no task store at .*\n$/);
     expect(storeCommand('import', file, ...here)).toMatchObject({ status: 1, stderr: 'line 1: it is not JSON, or cut off\n' });
     expect(storeCommand('import', join(directory, 'none'), ...here).stderr).toMatch(/^ENOENT.*\n$/);
-    expect(storeCommand('gone', 'somebody', ...here).stderr).toMatch(/^store\.type is sqlite: .*\n$/);
+    expect(storeCommand('gone', ...here).stderr).toMatch(/^name either a gateway, or a backend/);
+    expect(storeCommand('gone', 'a', '--backend', 'b', ...here).stderr).toMatch(/^name either a gateway, or a backend/);
+    expect(storeCommand('gone', '--backend', 'local', ...here).stderr).toMatch(/^backend local is set up in these settings: .*--force\n$/);
   });
 
   it('says in its help what becomes of tasks under way', () => {

@@ -42,6 +42,12 @@ export class BackendDto {
   @ApiProperty()
   name: string;
 
+  @ApiProperty({ type: [String], description: "The gateways that have it; what runs on a gateway's own machine is an entry for each." })
+  gateways: string[];
+
+  @ApiProperty({ description: 'It answers.' })
+  available: boolean;
+
   @ApiProperty({ description: 'It takes no new tasks.' })
   draining: boolean;
 

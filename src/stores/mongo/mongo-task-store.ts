@@ -8,6 +8,7 @@ import {
   type MinimalRow,
   type Page,
   type Postponement,
+  type PublishedBackend,
   type QueueQuery,
   type Reservation,
   type StoredTask,
@@ -20,7 +21,7 @@ import type { MongoTaskStoreOptions } from './mongo-connection';
 import { Opening } from './opening';
 import type { OpenStore } from './open-store';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
-import { liveBackends } from './live-backends';
+import { boundInstances, liveBackends, onBackend, onBackendOptions } from './live-backends';
 import { wellFormed } from './well-formed';
 
 export type { MongoTaskStoreOptions } from './mongo-connection';
@@ -211,6 +212,25 @@ export class MongoTaskStore extends TaskStore {
       tasks.find<RecordDocument>({ bound: instance }, { ...options, ...this.parts.connection.limit }).toArray(),
     );
     return found.map(decodeRecord);
+  }
+
+  boundInstances(): Promise<readonly string[]> {
+    return boundInstances(this.parts.connection);
+  }
+
+  async listOnBackend(backend: string, limit: number): Promise<readonly TaskRecord[]> {
+    const { tasks } = this.parts.connection.collections;
+    const options = { ...onBackendOptions(limit), ...this.parts.connection.limit };
+    const found = await this.parts.connection.call(() => tasks.find<RecordDocument>(onBackend(backend), options).toArray());
+    return found.map(decodeRecord);
+  }
+
+  publish(backends: readonly PublishedBackend[]): Promise<void> {
+    return this.parts.presence.publish(backends);
+  }
+
+  published(): Promise<ReadonlyMap<string, readonly PublishedBackend[]>> {
+    return this.parts.presence.published();
   }
 
   async seenGateways(): Promise<ReadonlyMap<string, number>> {

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { StoreError } from '../../ports/errors';
+import type { PublishedBackend } from '../../ports/task-store';
 import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 import { isDuplicate, toStoreError } from './mongo-errors';
 import type { GatewayDocument } from './schemas';
@@ -7,6 +8,8 @@ import type { GatewayDocument } from './schemas';
 /** How often a gateway says that it is there, and after how long without a word it is taken for dead, ms. */
 const SAY_MS = 10_000;
 const SILENT_MS = 60_000;
+/** Of what is published. */
+const VERSION = 1;
 
 /**
  * Which processes have the store open: one note for each name. A name is taken by compare-and-swap, so that two processes never work under
@@ -17,6 +20,7 @@ export class Presence {
   private underWay: Promise<void> = Promise.resolve();
   /** A former process ended without closing the store. */
   private hasFoundRemains = false;
+  private backends: string | undefined;
   private lost: () => void = () => (this.hasFoundRemains = true);
 
   constructor(
@@ -70,6 +74,18 @@ export class Presence {
     return new Map(found.map(({ instance, seen }) => [instance, seen]));
   }
 
+  async publish(backends: readonly PublishedBackend[]): Promise<void> {
+    this.backends = JSON.stringify({ version: VERSION, backends });
+    await this.say({ owner: this.owner });
+  }
+
+  async published(): Promise<ReadonlyMap<string, readonly PublishedBackend[]>> {
+    const { gateways } = this.connection.collections;
+    const alive = { seen: { $gte: this.now() - SILENT_MS }, backends: { $exists: true } };
+    const found = await this.connection.call(() => gateways.find(alive, this.connection.limit).toArray());
+    return new Map(found.map(({ instance, backends = '' }) => [instance, parsed(backends)]));
+  }
+
   private async round(): Promise<void> {
     // Silent for so long that its note was removed, it says again that it is there; where another process has its name, it must not go on.
     while (!(await this.say({ owner: this.owner })) && !(await this.insert())) {
@@ -115,7 +131,14 @@ export class Presence {
   private own(): GatewayDocument {
     const { instance, isTool, home = '' } = this.options;
     const who = { owner: this.owner, home, host: hostname(), pid: process.pid };
-    return { _id: instance, instance, ...who, seen: this.now(), ...(isTool === true && { isTool }) };
+    return {
+      _id: instance,
+      instance,
+      ...who,
+      seen: this.now(),
+      ...(isTool === true && { isTool }),
+      ...(this.backends !== undefined && { backends: this.backends }),
+    };
   }
 
   private isGone({ home, seen }: GatewayDocument): boolean {
@@ -131,6 +154,12 @@ export class Presence {
         `give this one a name of its own (setting instance); if that process is gone, start again in ${waitSeconds} s`,
     });
   }
+}
+
+/** A gateway of another version may say it otherwise: of that one nothing is known. */
+function parsed(text: string): readonly PublishedBackend[] {
+  const { version, backends } = JSON.parse(text) as { readonly version: number; readonly backends: readonly PublishedBackend[] };
+  return version === VERSION ? backends : [];
 }
 
 function whoHas({ host, pid }: GatewayDocument): string {

@@ -97,6 +97,8 @@ export interface GatewayDocument {
   pid: number;
   /** Store time, ms. */
   seen: number;
+  /** What it has published, as JSON: `backends` of this version. */
+  backends?: string;
   /** A command of an operator's: it is no gateway, though its counts may be lost as well. */
   isTool?: boolean;
 }

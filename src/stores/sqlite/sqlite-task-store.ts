@@ -9,6 +9,7 @@ import {
   type MinimalRow,
   type Page,
   type Postponement,
+  type PublishedBackend,
   type QueueQuery,
   type Reservation,
   type StoredTask,
@@ -202,15 +203,30 @@ export class SqliteTaskStore extends TaskStore {
   }
 
   listBoundTo(instance: string, limit: number): Promise<readonly TaskRecord[]> {
-    return this.connection.read(() =>
-      rows<[number]>(this.statements.boundTo, instance, limit).flatMap(([seq]) => {
-        const record = row<RecordRow>(this.statements.recordAt, seq);
-        return record === undefined ? [] : decodeRecord(record);
-      }),
-    );
+    return this.connection.read(() => this.recordsAt(rows<[number]>(this.statements.boundTo, instance, limit)));
+  }
+
+  boundInstances(): Promise<readonly string[]> {
+    return this.connection.read(() => {
+      const found: string[] = [];
+      for (let next: [string] | undefined; (next = row<[string]>(this.statements.nextBoundTo, found.at(-1) ?? ''));) found.push(...next);
+      return found;
+    });
+  }
+
+  listOnBackend(backend: string, limit: number): Promise<readonly TaskRecord[]> {
+    return this.connection.read(() => this.recordsAt(rows<[number]>(this.statements.onBackend, backend, limit)));
   }
 
   seenGateways(): Promise<ReadonlyMap<string, number>> {
+    return Promise.resolve(new Map());
+  }
+
+  publish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  published(): Promise<ReadonlyMap<string, readonly PublishedBackend[]>> {
     return Promise.resolve(new Map());
   }
 
@@ -220,6 +236,13 @@ export class SqliteTaskStore extends TaskStore {
 
   close(): Promise<void> {
     return this.connection.close();
+  }
+
+  private recordsAt(places: readonly [number][]): readonly TaskRecord[] {
+    return places.flatMap(([seq]) => {
+      const record = row<RecordRow>(this.statements.recordAt, seq);
+      return record === undefined ? [] : decodeRecord(record);
+    });
   }
 
   private record(id: string, owner: string | undefined): TaskRecord | undefined {

@@ -101,6 +101,8 @@ export const SQL = {
   backendCounts: 'SELECT backend, n FROM backend_count',
   stateCount: 'SELECT n FROM state_count WHERE state = ?',
   boundTo: `SELECT seq FROM task INDEXED BY task_bound WHERE bound_to = ? AND step <> ${DONE_CODE} ORDER BY seq LIMIT ?`,
+  nextBoundTo: `SELECT bound_to FROM task INDEXED BY task_bound WHERE bound_to > ? AND step <> ${DONE_CODE} ORDER BY bound_to LIMIT 1`,
+  onBackend: 'SELECT seq FROM task INDEXED BY task_due WHERE backend = ? AND due_at IS NOT NULL LIMIT ?',
   doneBefore: `SELECT seq, done_at FROM task INDEXED BY task_done
     WHERE done_at IS NOT NULL AND (done_at, seq) > (?, ?) AND done_at < ? ORDER BY done_at, seq LIMIT ?`,
   youngKey: `SELECT 1 FROM idempotency INDEXED BY idempotency_task

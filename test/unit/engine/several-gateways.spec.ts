@@ -120,11 +120,11 @@ describe('several gateways on one store', () => {
     await leave(owner);
     seen.set('owner', store.now() - 60_000);
     expect((await asked.full(id)).logs?.[0]?.system_logs).toEqual([
-      expect.stringMatching(/^waiting: gateway owner, which has the job, has been away since \d{4}-/),
+      expect.stringMatching(/^waiting: gateway owner, which has the job, has been away since \d{4}-.*: start it again, or, .* gone owner$/),
     ]);
     seen.delete('owner');
     expect((await asked.service.explain(AnonymousPrincipal, id)).waiting).toEqual([
-      'waiting: gateway owner, which has the job, has been away',
+      'waiting: gateway owner, which has the job, has been away: start it again, or, if it is gone for good, npm run store -- gone owner',
     ]);
   });
 

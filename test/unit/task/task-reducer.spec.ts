@@ -255,6 +255,8 @@ describe('any sequence of events', () => {
     fc.constant<TaskEvent>({ type: 'abandoned', instance: 'i' }),
     fc.constantFrom<TaskEvent>({ type: 'abandoned', backend: 'b' }, { type: 'abandoned', backend: 'other' }),
     fc.record({ type: fc.constant('leftBehindEnded' as const), backend: fc.constant('b'), leftAttempt: attempt }),
+    fc.record({ type: fc.constant('refused' as const), by: fc.constantFrom('b', 'c@i'), reasons: fc.constant(['r']) }),
+    fc.constant<TaskEvent>({ type: 'rebound', from: 'i', to: 'j' }),
     fc.record({ type: fc.constant('submitted' as const), attempt, handle: fc.constantFrom(PREPARED, SUBMITTED) }),
     fc.record({ type: fc.constant('stagedIn' as const), attempt, inputTypes: fc.constant({}), systemLogs: fc.constant([]) }),
     fc.record({ type: fc.constant('observed' as const), attempt, observation }),
