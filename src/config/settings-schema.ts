@@ -114,6 +114,20 @@ export const settingsSchema = {
       format: 'positive count',
       default: 1_000_000,
     },
+    max_inputs_and_outputs: {
+      doc: 'Inputs and outputs of one task together; more are answered 400',
+      format: 'positive count',
+      default: 20_000,
+    },
+    max_executors: { doc: 'Executors of one task', format: 'positive count', default: 100 },
+    max_volumes: { doc: 'Volumes of one task', format: 'positive count', default: 256 },
+    max_tags: { doc: 'Tags of one task; each one is in an index of the store', format: 'positive count', default: 100 },
+    max_backend_parameters: { doc: 'Backend parameters of one task', format: 'positive count', default: 64 },
+    max_output_patterns: {
+      doc: "Patterns that the wildcards of a task's outputs stand for, all together (`{a,b}` is two; a long one counts for each begun 128 characters): they are what a create costs most for, and each is held against every file that is found",
+      format: 'positive count',
+      default: 2048,
+    },
     min_free_disk: {
       doc: 'Free space of `data_dir` and `work_dir` under which creates are answered 507',
       format: 'size',
