@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { AllowedMethods } from './allowed-methods';
+import { boundAnswers } from './answer-budget';
 import type { ApiSettings } from './api-settings';
 import { boundBodies } from './body-budget';
 import { type ErrorAnswer, ofStatus } from './error-answer';
@@ -52,6 +53,7 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
     done(null, parseJsonBody(body));
   });
   boundBodies(server, settings.bodyLimitBytes);
+  boundAnswers(server);
   answerWrongMethods(app);
   const anyOrigin = settings.corsOrigins.includes('*');
   if (settings.corsOrigins.length > 0) {
