@@ -112,7 +112,13 @@ export function httpStorageSettings({ storage: { http } }: Settings): HttpStorag
 }
 
 export function apiSettings({ server }: Settings): ApiSettings {
-  return { bodyLimitBytes: server.body_limit_bytes, corsOrigins: server.cors_origins, trustProxy: server.trust_proxy };
+  return {
+    bodyLimitBytes: server.body_limit_bytes,
+    corsOrigins: server.cors_origins,
+    trustProxy: server.trust_proxy,
+    host: server.host,
+    allowedHosts: server.allowed_hosts,
+  };
 }
 
 export function serviceInfoSettings({ service_info: info }: Settings, version: string): ServiceInfoSettings {

@@ -8,6 +8,7 @@ import { boundBodies } from './body-budget';
 import { type ErrorAnswer, ofStatus } from './error-answer';
 import { parseJsonBody } from './json-body';
 import { MethodNotServed } from './method-not-served';
+import { refuseForeignHosts } from './served-hosts';
 
 /** Longer than any URL that Node lets through (16 KiB of head), so that a long id is simply an unknown one. */
 const ANY_LENGTH = 32 * 1024;
@@ -48,6 +49,7 @@ function noSchemas(): never {
 /** Sets up everything between the socket and the routes. Call it before `app.init()` or `app.listen()`. */
 export function configureHttp(app: NestFastifyApplication, settings: ApiSettings): void {
   const server = app.getHttpAdapter().getInstance();
+  refuseForeignHosts(server, settings);
   server.removeAllContentTypeParsers();
   app.useBodyParser('*', { bodyLimit: settings.bodyLimitBytes }, (_request, body, done) => {
     done(null, parseJsonBody(body));

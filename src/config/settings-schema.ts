@@ -20,6 +20,11 @@ export const settingsSchema = {
       format: 'list of texts',
       default: [] as string[],
     },
+    allowed_hosts: {
+      doc: "Names by which clients reach this server (`Host` without the port); another one is answered 421. On a loopback address loopback names and `server.host` are served besides; elsewhere, and with `server.trust_proxy`, an empty list serves every name, as `['*']` does",
+      format: 'list of texts',
+      default: [] as string[],
+    },
     trust_proxy: { doc: 'Believe `X-Forwarded-*` headers: only behind a proxy that sets them', format: 'yes or no', default: false },
     shutdown_grace_seconds: {
       doc: 'How long a stop waits for transfers under way; jobs are left alone in any case',
@@ -60,7 +65,7 @@ export const settingsSchema = {
       enabled: { doc: 'Whether `http:` and `https:` URLs may be used', format: 'yes or no', default: true },
       max_redirects: { doc: 'Redirects followed in one transfer', format: 'count', default: 5 },
       allow_private_addresses: {
-        doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect',
+        doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect. On, because that is where most storage is; off where whoever creates tasks must not reach what this machine reaches',
         format: 'yes or no',
         default: true,
       },
