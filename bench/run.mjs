@@ -9,6 +9,7 @@ import { readOptions } from './options.mjs';
 import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
 import { idleTasks } from './rows-idle.mjs';
 import { files } from './rows-files.mjs';
+import { largestTasks } from './rows-largest.mjs';
 import { pulsarNeighbours, pulsarRunning, pulsarTasks } from './rows-pulsar.mjs';
 import { stagerFile } from './rows-stager.mjs';
 import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
@@ -58,6 +59,7 @@ const stages = isMongo
     : [
         smallStore,
         millionStore,
+        largestTasks,
         bubblewrapTasks,
         podmanTasks,
         idleTasks,

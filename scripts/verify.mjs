@@ -1,15 +1,17 @@
 // `npm run verify`: the whole check, as `.ci/run` calls it. Its last line is the sum, taken from jest's own results.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { build } from './build.mjs';
 import { installPackages } from './install.mjs';
-import { cacheDir, jestEnvironment, runCommand, runSteps, seconds, staticSteps, withProgress } from './steps.mjs';
+import { cacheDir, jestEnvironment, root, runCommand, runSteps, seconds, staticSteps, withProgress } from './steps.mjs';
+import { filesOf, settle, sum } from './verify-results.mjs';
 
 const SUITES = ['unit', 'contract', 'e2e', 'engines'];
 /** `npm run check` plays a hundred random lives of the engine. */
 const LIVES = { TES_GATEWAY_TEST_LIVES: process.env.TES_GATEWAY_TEST_LIVES ?? '3000' };
 const from = performance.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
+const unstable = [];
 
 /** What the engine tests need; elsewhere than on Debian as root it changes nothing, and what is absent is skipped (a failure with CI=true). */
 async function installEngines() {
@@ -20,38 +22,46 @@ async function installEngines() {
   console.log('  not everything could be installed; the tests of what is absent are skipped, or fail with CI=true');
 }
 
-/** One jest run; its numbers come from the file it writes at the end. Without that file, or without a test, it counts as failed. */
+/** One jest run: its code, and its spec files from the results it writes at the end. */
+async function runJest(words, paths) {
+  const results = join(cacheDir('verify'), `${process.pid}.json`);
+  // `--json` sends the results to a file, and jest's own report to stderr.
+  const args = [...paths, '--json', `--outputFile=${results}`, `--cacheDirectory=${cacheDir('jest')}`];
+  const { code } = await withProgress(words, () =>
+    runCommand('jest', args, { env: { ...jestEnvironment, ...LIVES }, show: (text) => process.stdout.write(text) }),
+  );
+  const files = filesOf(existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : undefined);
+  rmSync(results, { force: true });
+  return { code, files };
+}
+
+/** A suite; without results, or without a test, it counts as failed. A spec file that failed is run once more, alone. */
 async function runTests(suite) {
   console.log(`\n${suite} tests`);
   const started = performance.now();
-  const results = join(cacheDir('verify'), `${process.pid}-${suite}.json`);
-  // `--json` sends the results to a file, and jest's own report to stderr.
-  const args = [`test/${suite}/`, '--json', `--outputFile=${results}`, `--cacheDirectory=${cacheDir('jest')}`];
-  const { code } = await withProgress(`${suite} tests`, () =>
-    runCommand('jest', args, { env: { ...jestEnvironment, ...LIVES }, show: (text) => process.stdout.write(text) }),
-  );
-  const summary = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : undefined;
-  rmSync(results, { force: true });
-  const passed = summary?.numPassedTests ?? 0;
-  // A suite that cannot be loaded has no failed test of its own.
-  let failed = (summary?.numFailedTests ?? 0) + (summary?.numRuntimeErrorTestSuites ?? 0);
-  const skipped = summary?.numPendingTests ?? 0;
-  if (passed + failed === 0) {
+  const first = await runJest(`${suite} tests`, [`test/${suite}/`]);
+  const again = new Map();
+  for (const { file } of first.files.filter(({ failed }) => failed > 0)) {
+    const name = relative(root, file);
+    console.log(`\n${name} failed: once more, alone`);
+    for (const second of (await runJest(name, ['--runTestsByPath', file])).files) again.set(second.file, second);
+  }
+  const settled = settle(first.files, again);
+  const counts = sum(settled.files);
+  if (counts.passed + counts.failed === 0) {
     console.log(`FAILED  ${suite}: no test was run`);
-    failed = 1;
-  } else if (code !== 0 && failed === 0) {
-    console.log(`FAILED  ${suite}: jest ended with ${code} although no test failed`);
-    failed = 1;
+    counts.failed = 1;
+  } else if (first.code !== 0 && sum(first.files).failed === 0) {
+    console.log(`FAILED  ${suite}: jest ended with ${first.code} although no test failed`);
+    counts.failed = 1;
   }
-  for (const test of (summary?.testResults ?? []).flatMap(({ assertionResults }) => assertionResults)) {
-    if (test.status === 'pending') console.log(`skipped ${test.fullName}`);
-  }
+  for (const test of settled.files.flatMap(({ skipped }) => skipped)) console.log(`skipped ${test}`);
+  const { passed, failed, skipped } = counts;
   console.log(
     `${failed === 0 ? 'ok    ' : 'FAILED'}  ${suite}: ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds(started)})`,
   );
-  total.passed += passed;
-  total.failed += failed;
-  total.skipped += skipped;
+  unstable.push(...settled.unstable);
+  for (const key of Object.keys(total)) total[key] += counts[key];
 }
 
 try {
@@ -66,5 +76,8 @@ try {
   total.failed += 1;
 }
 console.log(`\nverified in ${seconds(from)}`);
+for (const { file, failedTests } of unstable) {
+  console.log(`unstable: ${relative(root, file)}: ${failedTests.join(', ') || 'the file itself'}`);
+}
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
 process.exitCode = total.failed === 0 ? 0 : 1;

@@ -55,6 +55,14 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
 export function admissionSettings({ api, limits }: Settings): AdmissionSettings {
   return {
     contentBytes: api.content_limit_bytes,
+    outputPatterns: limits.max_output_patterns,
+    counts: {
+      inputsAndOutputs: limits.max_inputs_and_outputs,
+      executors: limits.max_executors,
+      volumes: limits.max_volumes,
+      tags: limits.max_tags,
+      backendParameters: limits.max_backend_parameters,
+    },
     defaultCpuCores: limits.default_cpu_cores,
     defaultRamGb: limits.default_ram_gb,
     maxRuntimeSeconds: { default: limits.default_runtime_seconds, max: limits.max_runtime_seconds },
@@ -109,7 +117,13 @@ export function httpStorageSettings({ storage: { http } }: Settings): HttpStorag
 }
 
 export function apiSettings({ server }: Settings): ApiSettings {
-  return { bodyLimitBytes: server.body_limit_bytes, corsOrigins: server.cors_origins, trustProxy: server.trust_proxy };
+  return {
+    bodyLimitBytes: server.body_limit_bytes,
+    corsOrigins: server.cors_origins,
+    trustProxy: server.trust_proxy,
+    host: server.host,
+    allowedHosts: server.allowed_hosts,
+  };
 }
 
 export function serviceInfoSettings({ service_info: info }: Settings, version: string): ServiceInfoSettings {

@@ -6,6 +6,10 @@ export interface ApiSettings {
   readonly corsOrigins: readonly string[];
   /** Believe `X-Forwarded-*`: only behind a proxy that sets them. */
   readonly trustProxy: boolean;
+  /** Address that is listened on (`server.host`). */
+  readonly host: string;
+  /** Names by which this server is reached besides that and the loopback ones; `*` = any (`server.allowed_hosts`). */
+  readonly allowedHosts: readonly string[];
 }
 
 /** The part of GA4GH service-info that the operator decides (`Service` 1.0.0, TES `tesServiceInfo`). */

@@ -1,6 +1,9 @@
 import { getMetadataStorage, ValidationTypes, type ValidationArguments } from 'class-validator';
 import type { Problem } from '../ports/errors';
 
+/** Lists are not looked at further then: millions of wrong elements would be as many problems. */
+const MOST_PROBLEMS = 10_000;
+
 type DtoClass = abstract new () => object;
 
 /**
@@ -58,9 +61,14 @@ function checkValue(rule: Rule, value: unknown, parent: string, problems: Proble
     return;
   }
   if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) checkElement(rule, value[index], parent, index, problems);
+    for (let index = 0; index < value.length && problems.length < MOST_PROBLEMS; index++) {
+      checkElement(rule, value[index], parent, index, problems);
+    }
   } else if (rule.each.length > 0 && isRecord(value)) {
-    for (const key in value) if (Object.hasOwn(value, key)) checkElement(rule, value[key], parent, key, problems);
+    for (const key in value) {
+      if (problems.length >= MOST_PROBLEMS) break;
+      if (Object.hasOwn(value, key)) checkElement(rule, value[key], parent, key, problems);
+    }
   } else if (rule.nested && isRecord(value)) {
     DtoShape.of(rule.nested.of()).collect(value, `${parent}.${rule.property}`, problems);
   }

@@ -2,11 +2,13 @@ import type { Socket } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { AllowedMethods } from './allowed-methods';
+import { boundAnswers } from './answer-budget';
 import type { ApiSettings } from './api-settings';
 import { boundBodies } from './body-budget';
 import { type ErrorAnswer, ofStatus } from './error-answer';
 import { parseJsonBody } from './json-body';
 import { MethodNotServed } from './method-not-served';
+import { refuseForeignHosts } from './served-hosts';
 
 /** Longer than any URL that Node lets through (16 KiB of head), so that a long id is simply an unknown one. */
 const ANY_LENGTH = 32 * 1024;
@@ -47,11 +49,13 @@ function noSchemas(): never {
 /** Sets up everything between the socket and the routes. Call it before `app.init()` or `app.listen()`. */
 export function configureHttp(app: NestFastifyApplication, settings: ApiSettings): void {
   const server = app.getHttpAdapter().getInstance();
+  refuseForeignHosts(server, settings);
   server.removeAllContentTypeParsers();
   app.useBodyParser('*', { bodyLimit: settings.bodyLimitBytes }, (_request, body, done) => {
     done(null, parseJsonBody(body));
   });
   boundBodies(server, settings.bodyLimitBytes);
+  boundAnswers(server);
   answerWrongMethods(app);
   const anyOrigin = settings.corsOrigins.includes('*');
   if (settings.corsOrigins.length > 0) {

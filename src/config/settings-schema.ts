@@ -20,6 +20,11 @@ export const settingsSchema = {
       format: 'list of texts',
       default: [] as string[],
     },
+    allowed_hosts: {
+      doc: "Names by which clients reach this server (`Host` without the port); another one is answered 421. On a loopback address loopback names and `server.host` are served besides; elsewhere, and with `server.trust_proxy`, an empty list serves every name, as `['*']` does",
+      format: 'list of texts',
+      default: [] as string[],
+    },
     trust_proxy: { doc: 'Believe `X-Forwarded-*` headers: only behind a proxy that sets them', format: 'yes or no', default: false },
     shutdown_grace_seconds: {
       doc: 'How long a stop waits for transfers under way; jobs are left alone in any case',
@@ -60,7 +65,7 @@ export const settingsSchema = {
       enabled: { doc: 'Whether `http:` and `https:` URLs may be used', format: 'yes or no', default: true },
       max_redirects: { doc: 'Redirects followed in one transfer', format: 'count', default: 5 },
       allow_private_addresses: {
-        doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect',
+        doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect. On, because that is where most storage is; off where whoever creates tasks must not reach what this machine reaches',
         format: 'yes or no',
         default: true,
       },
@@ -122,6 +127,20 @@ export const settingsSchema = {
       doc: 'Tasks that may wait; beyond it creates are answered 503 with `Retry-After`',
       format: 'positive count',
       default: 1_000_000,
+    },
+    max_inputs_and_outputs: {
+      doc: 'Inputs and outputs of one task together; more are answered 400',
+      format: 'positive count',
+      default: 20_000,
+    },
+    max_executors: { doc: 'Executors of one task', format: 'positive count', default: 100 },
+    max_volumes: { doc: 'Volumes of one task', format: 'positive count', default: 256 },
+    max_tags: { doc: 'Tags of one task; each one is in an index of the store', format: 'positive count', default: 100 },
+    max_backend_parameters: { doc: 'Backend parameters of one task', format: 'positive count', default: 64 },
+    max_output_patterns: {
+      doc: "Patterns that the wildcards of a task's outputs stand for, all together (`{a,b}` is two; a long one counts for each begun 128 characters): they are what a create costs most for, and each is held against every file that is found",
+      format: 'positive count',
+      default: 2048,
     },
     min_free_disk: {
       doc: 'Free space of `data_dir` and `work_dir` under which creates are answered 507',

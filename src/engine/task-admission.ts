@@ -1,9 +1,10 @@
 import { InvalidTask, type Problem } from '../ports/errors';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import { droppedParametersWarning, unsupportedParameters, withoutParameters } from '../task/backend-parameters';
-import { checkTask } from '../task/check-task';
 import type { Capacity } from '../ports/task-store';
 import { ANYWHERE, labelKeys } from '../task/placement';
+import { checkCounts, type CountLimits } from '../task/check-counts';
+import { checkTask, type TaskLimits } from '../task/check-task';
 import { taskNeeds } from '../task/task-needs';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
@@ -13,8 +14,8 @@ import { mismatch } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
 /** Limits a new task is held against; the settings `api.*` and `limits.*`. */
-export interface AdmissionSettings {
-  readonly contentBytes: number;
+export interface AdmissionSettings extends TaskLimits {
+  readonly counts: CountLimits;
   readonly defaultCpuCores: number;
   readonly defaultRamGb: number;
   readonly maxRuntimeSeconds: { readonly default: number; readonly max: number };
@@ -37,6 +38,8 @@ interface Fitting {
 }
 
 const ALONE = { instance: '', elsewhere: () => [] };
+/** Of one answer: a backend may say something of each variable and each path. */
+const MOST_PROBLEMS = 100;
 const PARAMETERS = '$.resources.backend_parameters';
 
 /** Decides whether a normalised request becomes a task, and what the scheduler must know of it. No I/O: everything is in memory. */
@@ -52,7 +55,8 @@ export class TaskAdmission {
   /** Throws `InvalidTask` with every problem found. */
   admit(request: TesTaskRequest): Admitted {
     const { settings } = this;
-    const problems: Problem[] = [...checkTask(request, { contentBytes: settings.contentBytes })];
+    refuse(checkCounts(request, settings.counts));
+    const problems: Problem[] = [...checkTask(request, settings)];
     const needed = taskNeeds(request, {
       cpuCores: settings.defaultCpuCores,
       ramGb: settings.defaultRamGb,
@@ -67,13 +71,14 @@ export class TaskAdmission {
     const fitted = this.fit(needs, candidates);
     const known = new Set(candidates.flatMap(({ parameterKeys }) => parameterKeys));
     const dropped = unsupportedParameters(needed.needs.parameterKeys, [...known]);
+    const isDropped = new Set(dropped);
     return {
       request: dropped.length > 0 ? withoutDropped(request, dropped) : request,
       needs: {
         ...fitted.needs,
         ...(refusedBy.length > 0 && { refusedBy }),
         ...(this.known.elsewhere().length > 0 && { admittedBy: this.known.instance }),
-        parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)),
+        parameterKeys: needed.needs.parameterKeys.filter((key) => !isDropped.has(key)),
       },
       warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
     };
@@ -169,5 +174,5 @@ function refuse(problems: readonly Problem[]): void {
   if (problems.length === 0) return;
   const first = problems[0];
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
-  throw new InvalidTask(`${first?.path}: ${first?.message}${more}`, { details: problems });
+  throw new InvalidTask(`${first?.path}: ${first?.message}${more}`, { details: problems.slice(0, MOST_PROBLEMS) });
 }

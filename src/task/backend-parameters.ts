@@ -32,7 +32,8 @@ export function ambiguousParameters(parameters: BackendParameters | undefined): 
 
 /** Which of `keys` (lower case) are neither common to all backends nor in `supported` (lower case, a backend's own list). */
 export function unsupportedParameters(keys: readonly string[], supported: readonly string[]): string[] {
-  return keys.filter((key) => !supported.includes(key) && !COMMON_PARAMETER_KEYS.some((common) => common === key));
+  const known = new Set<string>([...supported, ...COMMON_PARAMETER_KEYS]);
+  return keys.filter((key) => !known.has(key));
 }
 
 /**
@@ -40,7 +41,8 @@ export function unsupportedParameters(keys: readonly string[], supported: readon
  * `undefined` when nothing is left.
  */
 export function withoutParameters(parameters: BackendParameters, dropped: readonly string[]): Record<string, string> | undefined {
-  const kept = Object.entries(parameters).filter(([name]) => !dropped.includes(name.toLowerCase()));
+  const gone = new Set(dropped);
+  const kept = Object.entries(parameters).filter(([name]) => !gone.has(name.toLowerCase()));
   // fromEntries defines own properties, so that a key named __proto__ stays a key.
   return kept.length === 0 ? undefined : Object.fromEntries(kept);
 }

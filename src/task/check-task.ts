@@ -1,14 +1,17 @@
-import { checkContainerPath, isBelow, isReservedPath, isSameOrBelow } from './container-path';
+import { checkContainerPath, isReservedPath } from './container-path';
 import { isSameInput } from './distinct-inputs';
+import { holderOf, isOrHasBelow, outermost } from './folders';
 import { parseImageReference } from './image-reference';
 import type { Problem } from './problem';
 import type { TesExecutor, TesInput, TesOutput, TesTaskRequest } from './tes';
 import { schemeOf } from './url';
-import { wildcardProblem } from './wildcard';
+import { type PatternBudget, wildcardProblem } from './wildcard';
 
 export interface TaskLimits {
   /** Most bytes of one input's `content` (setting `api.content_limit_bytes`). */
   readonly contentBytes: number;
+  /** Most patterns that the wildcards of all outputs stand for (setting `limits.max_output_patterns`). */
+  readonly outputPatterns: number;
 }
 
 /** Most problems that one answer lists. */
@@ -25,7 +28,14 @@ export function checkTask(request: TesTaskRequest, limits: TaskLimits): Problem[
   request.executors.forEach((executor, index) => checkExecutor(executor, `$.executors[${index}]`, found));
   const volumes = (request.volumes ?? []).map((volume, index) => checkMountPath(volume, `$.volumes[${index}]`, found));
   checkInputs(request.inputs ?? [], volumes, limits, found);
-  request.outputs?.forEach((output, index) => checkOutput(output, `$.outputs[${index}]`, found));
+  const patterns: PatternBudget = { left: limits.outputPatterns };
+  request.outputs?.forEach((output, index) => checkOutput(output, `$.outputs[${index}]`, patterns, found));
+  if (patterns.left < 0) {
+    found.add(
+      '$.outputs',
+      `hold wildcards for more than the ${limits.outputPatterns} patterns this server takes of one task (setting limits.max_output_patterns)`,
+    );
+  }
   return found.list;
 }
 
@@ -132,31 +142,31 @@ function checkInputs(inputs: readonly TesInput[], volumes: readonly (string | un
     if (!earlier) placed.set(path, { input, index });
     else if (!isSameInput(earlier.input, input)) found.add(`${at}.path`, `is also the path of another input, $.inputs[${earlier.index}]`);
   });
-  const files = [...placed].filter(([, { input }]) => input.type === 'FILE').map(([path]) => path);
-  if (files.length === 0) return;
-  const blocked = nearestFile(files);
-  for (const [path, { index }] of placed) {
-    const file = blocked(path, isBelow);
-    if (file !== undefined) found.add(`$.inputs[${index}].path`, `lies below ${file}, which another input makes a file`);
-  }
-  volumes.forEach((volume, index) => {
-    const file = volume === undefined ? undefined : blocked(volume, isSameOrBelow);
-    if (file !== undefined) found.add(`$.volumes[${index}]`, `must be a directory, but an input makes ${file} a file`);
-  });
+  checkBelowFiles(placed, volumes, found);
 }
 
-/** Finds the file a path would have to be a directory in; by looking up each parent, so that many inputs stay cheap. */
-function nearestFile(
-  files: readonly string[],
-): (path: string, relation: (path: string, directory: string) => boolean) => string | undefined {
-  const set = new Set(files);
-  return (path, relation) => {
-    for (let end = path.length; end > 0; end = path.lastIndexOf('/', end - 1)) {
-      const candidate = path.slice(0, end);
-      if (set.has(candidate) && relation(path, candidate)) return candidate;
-    }
-    return undefined;
-  };
+/** A file is no directory: nothing lies below it. */
+function checkBelowFiles(
+  inputs: ReadonlyMap<string, { readonly input: TesInput; readonly index: number }>,
+  volumes: readonly (string | undefined)[],
+  found: Problems,
+): void {
+  // The directories that have to be: far fewer than files, as a rule.
+  const needed = new Set(volumes.flatMap((volume) => (volume === undefined ? [] : `${volume}/`)));
+  for (const path of inputs.keys()) needed.add(path.slice(0, path.lastIndexOf('/') + 1));
+  const sorted = [...needed].sort();
+  const blocking = [...inputs].filter(([path, { input }]) => input.type === 'FILE' && isOrHasBelow(sorted, `${path}/`));
+  if (blocking.length === 0) return;
+  const files = outermost(blocking.map(([path]) => `${path}/`));
+  const blockedBy = (path: string): string | undefined => files[holderOf(files, `${path}/`) ?? -1]?.slice(0, -1);
+  for (const [path, { index }] of inputs) {
+    const file = blockedBy(path);
+    if (file !== undefined && file !== path) found.add(`$.inputs[${index}].path`, `lies below ${file}, which another input makes a file`);
+  }
+  volumes.forEach((volume, index) => {
+    const file = volume === undefined ? undefined : blockedBy(volume);
+    if (file !== undefined) found.add(`$.volumes[${index}]`, `must be a directory, but an input makes ${file} a file`);
+  });
 }
 
 function checkSource(input: TesInput, at: string, limits: TaskLimits, found: Problems): void {
@@ -176,14 +186,14 @@ function checkSource(input: TesInput, at: string, limits: TaskLimits, found: Pro
   if (url !== undefined) checkUrl(url, `${at}.url`, found, { used: !content });
 }
 
-function checkOutput(output: TesOutput, at: string, found: Problems): void {
+function checkOutput(output: TesOutput, at: string, patterns: PatternBudget, found: Problems): void {
   // Required by type, but normalisation takes "" away after a client has sent it.
   const url: string | undefined = output.url;
   if (url === undefined) found.add(`${at}.url`, 'is required');
   else checkUrl(url, `${at}.url`, found, { used: true });
   const path = checkMountPath(output.path, `${at}.path`, found);
   if (path === undefined) return;
-  const problem = wildcardProblem(path, output.path_prefix);
+  const problem = wildcardProblem(path, output.path_prefix, patterns);
   if (problem) found.add(`${at}.${problem.in}`, problem.reason);
 }
 

@@ -74,17 +74,34 @@ export function pathBelowPrefix(matched: string, output: Pick<TesOutput, 'path_p
   return relative;
 }
 
-/** What is wrong with the wildcards of a (normalised) path and its prefix; `undefined` when nothing is. Completes the sentence "it ...". */
+/** How many patterns the outputs of one task may still stand for. A long pattern counts for each begun `PATTERN_LENGTH` characters of it. */
+export interface PatternBudget {
+  left: number;
+}
+
+const PATTERN_LENGTH = 128;
+
+/**
+ * What is wrong with the wildcards of a (normalised) path and its prefix; `undefined` when nothing is. Completes the sentence "it ...".
+ * Takes its patterns from the budget; with nothing left of that (below 0) nothing is looked at, for patterns are what costs.
+ */
 export function wildcardProblem(
   path: string,
   prefix: string | undefined,
+  budget: PatternBudget,
 ): { readonly in: 'path' | 'path_prefix'; readonly reason: string } | undefined {
   if (prefix === undefined) {
     return requiresPrefix(path) ? { in: 'path_prefix', reason: 'is required because path holds wildcards' } : undefined;
   }
-  if (!mayHoldWildcard(path)) return undefined;
-  const compiled = compile(path);
-  if (compiled.length > MAX_ALTERNATIVES) return { in: 'path', reason: `stands for more than ${MAX_ALTERNATIVES} patterns` };
+  if (!mayHoldWildcard(path) || budget.left < 0) return undefined;
+  const expanded = expand(path);
+  budget.left -= expanded.reduce((sum, pattern) => sum + Math.ceil(pattern.length / PATTERN_LENGTH), 0);
+  if (budget.left < 0) return undefined;
+  if (expanded.length > MAX_ALTERNATIVES) {
+    budget.left = Math.min(budget.left, 0);
+    return { in: 'path', reason: `stands for more than ${MAX_ALTERNATIVES} patterns` };
+  }
+  const compiled = expanded.map(compilePattern);
   if (isPlain(path, compiled)) return undefined;
   if (compiled.some(({ parts }) => parts.includes('..') || parts.includes('.'))) {
     return { in: 'path', reason: "must not hold '.' or '..' in quotes or braces" };
@@ -107,13 +124,22 @@ interface Alternative {
 }
 
 function compile(path: string): Alternative[] {
-  const alternatives = braceExpand(path, OPTIONS)
-    .flatMap(spreadGlobstars)
-    .slice(0, MAX_ALTERNATIVES + 1);
-  return alternatives.map((alternative) => {
-    const matcher = new Minimatch(alternative, { ...OPTIONS, nobrace: true });
-    return { matcher, parts: (matcher.set[0] ?? []).slice(1) };
-  });
+  return expand(path).map(compilePattern);
+}
+
+function compilePattern(pattern: string): Alternative {
+  const matcher = new Minimatch(pattern, { ...OPTIONS, nobrace: true });
+  return { matcher, parts: (matcher.set[0] ?? []).slice(1) };
+}
+
+/** The patterns that a path stands for; of too many only one more than there may be. */
+function expand(path: string): string[] {
+  const patterns: string[] = [];
+  for (const alternative of braceExpand(path, OPTIONS)) {
+    patterns.push(...spreadGlobstars(alternative));
+    if (patterns.length > MAX_ALTERNATIVES) break;
+  }
+  return patterns.slice(0, MAX_ALTERNATIVES + 1);
 }
 
 /** True when nothing but quoting tells the pattern from the path. The matcher makes plain text of `[a]`, which is a wildcard all the same. */

@@ -60,7 +60,14 @@ export class TestGateway {
   ) {}
 
   static async start(options: GatewayOptions = {}): Promise<TestGateway> {
-    const api: ApiSettings = { bodyLimitBytes: 16 * 2 ** 20, corsOrigins: [], trustProxy: false, ...options.api };
+    const api: ApiSettings = {
+      bodyLimitBytes: 16 * 2 ** 20,
+      corsOrigins: [],
+      trustProxy: false,
+      host: '127.0.0.1',
+      allowedHosts: ['*'],
+      ...options.api,
+    };
     const store = options.store ?? (await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 }));
     const backend = scriptedBackend();
     const memory = new MemoryStorage();

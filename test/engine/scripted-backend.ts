@@ -93,7 +93,7 @@ export class ScriptedBackend extends ExecutionBackend {
     };
   }
 
-  check(): readonly string[] {
+  check(..._task: Parameters<ExecutionBackend['check']>): readonly string[] {
     return [];
   }
 

@@ -1,3 +1,4 @@
+import { counts, outputPatterns } from './largest-tasks';
 import type { EngineLog } from '../../src/engine/engine-log';
 import type { EngineSettings } from '../../src/engine/engine-settings';
 import type { AdmissionSettings } from '../../src/engine/task-admission';
@@ -22,6 +23,8 @@ export const ENGINE: EngineSettings = {
 
 export const ADMISSION: AdmissionSettings = {
   contentBytes: 4 * 1024 * 1024,
+  outputPatterns,
+  counts,
   defaultCpuCores: 1,
   defaultRamGb: 1,
   maxRuntimeSeconds: { default: 3600, max: 86_400 },

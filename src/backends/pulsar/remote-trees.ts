@@ -1,8 +1,8 @@
 import { TransferError } from '../../ports/errors';
 import type { WorkspaceEntry } from '../../ports/execution-backend';
-import { isWithin, segmentsOf } from '../shared/container-path';
+import { segmentsOf } from '../shared/container-path';
 import type { Segments } from '../shared/container-path';
-import { locate } from '../shared/mount-plan';
+import { leadsToRoot, locate, rootOf } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
 
 /** Something in the trees, as `find` on the worker told it. */
@@ -71,7 +71,7 @@ export class RemoteTrees {
     let rest = [...segmentsOf(path)];
     let done: string[] = [];
     for (let links = 0; ;) {
-      if (rest.length > 0 && this.leadsToRoot(done)) {
+      if (rest.length > 0 && leadsToRoot(this.plan, done)) {
         done = step(done, rest.shift() ?? '.');
         continue;
       }
@@ -111,11 +111,7 @@ export class RemoteTrees {
   }
 
   private isElsewhere(segments: Segments): boolean {
-    return !this.plan.rootEntries && !this.plan.roots.some((root) => isWithin(segments, root.segments));
-  }
-
-  private leadsToRoot(segments: Segments): boolean {
-    return this.plan.roots.some((root) => root.segments.length > segments.length && isWithin(root.segments, segments));
+    return !this.plan.rootEntries && rootOf(this.plan, segments) === undefined;
   }
 }
 

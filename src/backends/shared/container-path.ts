@@ -19,6 +19,11 @@ export function pathOf(segments: Segments): string {
   return `/${segments.join('/')}`;
 }
 
+/** With a slash at its end, as `src/task/folders.ts` reads directories. */
+export function folderOf(segments: Segments): string {
+  return segments.length === 0 ? '/' : `/${segments.join('/')}/`;
+}
+
 /** True for the directory itself and everything below it. */
 export function isWithin(inner: Segments, outer: Segments): boolean {
   return outer.length <= inner.length && outer.every((segment, index) => segment === inner[index]);

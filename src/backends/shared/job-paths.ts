@@ -1,11 +1,13 @@
-import { fixedSegments, hasWildcard, isWithin, segmentsOf } from './container-path';
+import { holderOf, outermost } from '../../task/folders';
+import { fixedSegments, folderOf, hasWildcard, segmentsOf } from './container-path';
 import type { Segments } from './container-path';
 import type { TesTaskRequest } from '../../task/tes';
 
 const UNTOUCHABLE = new Set(['proc', 'sys', 'dev']);
 
 export interface JobDirectories {
-  readonly directories: readonly Segments[];
+  /** By `folderOf`. */
+  readonly directories: ReadonlyMap<string, Segments>;
   /** Something is named, or may match, directly in `/`. */
   readonly rootEntries: boolean;
   readonly rootNames: readonly string[];
@@ -18,7 +20,7 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
   const outputDirectories: Segments[] = [];
   let rootEntries = false;
   const addDirectory = (segments: Segments): void => {
-    directories.set(segments.join('/'), segments);
+    directories.set(folderOf(segments), segments);
   };
   const addFile = (path: string): void => {
     const segments = segmentsOf(path);
@@ -45,16 +47,21 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
   }
   for (const volume of request.volumes ?? []) addDirectory(segmentsOf(volume));
   // An output directory that lies in one of these is the program's to make: Nextflow's and Cromwell's scripts `mkdir` it and fail when it is there.
-  outputDirectories.sort((a, b) => a.length - b.length);
-  for (const segments of outputDirectories) {
-    if (![...directories.values()].some((directory) => isWithin(segments, directory))) addDirectory(segments);
+  if (outputDirectories.length > 0) {
+    const shared = outermost(directories.keys());
+    const own = new Set(outermost(outputDirectories.map(folderOf)));
+    outputDirectories.sort((a, b) => a.length - b.length);
+    for (const segments of outputDirectories) {
+      const folder = folderOf(segments);
+      if (own.has(folder) && holderOf(shared, folder) === undefined) addDirectory(segments);
+    }
   }
-  return { directories: [...directories.values()], rootEntries, rootNames: [...rootNames] };
+  return { directories, rootEntries, rootNames: [...rootNames] };
 }
 
 /** Public sentences for directories that no runtime can give to a job: the kernel's own file systems. */
-export function untouchableDirectories(request: TesTaskRequest): readonly string[] {
-  return jobDirectories(request)
-    .directories.filter((segments) => segments[0] !== undefined && UNTOUCHABLE.has(segments[0]))
+export function untouchableDirectories({ directories }: JobDirectories): readonly string[] {
+  return [...directories.values()]
+    .filter((segments) => segments[0] !== undefined && UNTOUCHABLE.has(segments[0]))
     .map((segments) => `/${segments.join('/')} lies in a file system of the kernel and cannot hold files of a task`);
 }

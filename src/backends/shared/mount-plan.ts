@@ -1,5 +1,7 @@
+import { hasBelow, holderOf, outermost } from '../../task/folders';
+import { folderOf } from './container-path';
 import { jobDirectories } from './job-paths';
-import { isWithin, pathOf } from './container-path';
+import type { JobDirectories } from './job-paths';
 import type { Segments } from './container-path';
 import type { TesTaskRequest } from '../../task/tes';
 
@@ -31,26 +33,42 @@ export interface MountPlan {
   readonly rootEntries: boolean;
   /** The names of those. */
   readonly rootNames: readonly string[];
+  /** For looking a root up: the folders of `roots` in order, and the roots in that order. */
+  readonly index: { readonly folders: readonly string[]; readonly roots: readonly MountRoot[] };
 }
 
 /** The tree for what lies directly in `/` of the container. */
 export const ROOT_TREE = 'root';
 
 export function mountPlan(request: TesTaskRequest): MountPlan {
-  const { directories, rootEntries, rootNames } = jobDirectories(request);
-  const wanted = [...directories, ['tmp']].filter((segments) => segments.length > 0);
-  wanted.sort((a, b) => a.length - b.length || (pathOf(a) < pathOf(b) ? -1 : 1));
-  const roots: MountRoot[] = [];
-  for (const segments of wanted) {
-    if (roots.some((root) => isWithin(segments, root.segments))) continue;
-    const path = pathOf(segments);
-    roots.push({ path, segments, tree: String(roots.length), fresh: path === '/tmp' });
-  }
-  return { roots, directories, rootEntries, rootNames };
+  return mountPlanOf(jobDirectories(request));
+}
+
+export function mountPlanOf({ directories, rootEntries, rootNames }: JobDirectories): MountPlan {
+  const folders = outermost(['/tmp/', ...directories.keys()].filter((folder) => folder !== '/'));
+  // Numbers of trees outlive a gateway: a job of an older one has to be found as it was laid.
+  const roots = folders
+    .map((folder) => ({ segments: directories.get(folder) ?? ['tmp'], path: folder.slice(0, -1) }))
+    .sort((a, b) => a.segments.length - b.segments.length || (a.path < b.path ? -1 : 1))
+    .map(({ segments, path }, number): MountRoot => ({ path, segments, tree: String(number), fresh: path === '/tmp' }));
+  const byPath = new Map(roots.map((root) => [`${root.path}/`, root]));
+  const index = { folders, roots: folders.flatMap((folder) => byPath.get(folder) ?? []) };
+  return { roots, directories: [...directories.values()], rootEntries, rootNames, index };
+}
+
+/** The root that holds a container path, or is it. */
+export function rootOf({ index }: MountPlan, path: Segments): MountRoot | undefined {
+  const holder = holderOf(index.folders, folderOf(path));
+  return holder === undefined ? undefined : index.roots[holder];
+}
+
+/** Whether a container directory is only there because something is mounted further down. */
+export function leadsToRoot({ index }: MountPlan, path: Segments): boolean {
+  return hasBelow(index.folders, folderOf(path));
 }
 
 /** Where a container path lies in the workspace. What no root holds belongs to the tree of `/`. */
 export function locate(plan: MountPlan, path: Segments): TreePlace {
-  const root = plan.roots.find((candidate) => isWithin(path, candidate.segments));
+  const root = rootOf(plan, path);
   return root ? { tree: root.tree, segments: path.slice(root.segments.length) } : { tree: ROOT_TREE, segments: path };
 }

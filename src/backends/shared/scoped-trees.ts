@@ -3,10 +3,10 @@ import { chmodSync, constants, lstatSync, mkdirSync, promises as fs } from 'node
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TransferError } from '../../ports/errors';
-import { isWithin, segmentsOf } from './container-path';
+import { segmentsOf } from './container-path';
 import type { Segments } from './container-path';
 import { errorCode, isMissing } from './file-errors';
-import { locate } from './mount-plan';
+import { leadsToRoot, locate, rootOf } from './mount-plan';
 import type { MountPlan } from './mount-plan';
 
 export interface FoundPath {
@@ -36,7 +36,7 @@ export class ScopedTrees {
     let done: string[] = [];
     for (let links = 0; ;) {
       signal.throwIfAborted();
-      if (rest.length > 0 && this.leadsToRoot(done)) {
+      if (rest.length > 0 && leadsToRoot(this.plan, done)) {
         done = step(done, rest.shift() ?? '.');
         continue;
       }
@@ -102,12 +102,7 @@ export class ScopedTrees {
 
   /** In the container's own file system, of which the workspace knows nothing. */
   private isElsewhere(segments: Segments): boolean {
-    return !this.plan.rootEntries && !this.plan.roots.some((root) => isWithin(segments, root.segments));
-  }
-
-  /** A directory of the container that is only there because something is mounted further down. */
-  private leadsToRoot(segments: Segments): boolean {
-    return this.plan.roots.some((root) => root.segments.length > segments.length && isWithin(root.segments, segments));
+    return !this.plan.rootEntries && rootOf(this.plan, segments) === undefined;
   }
 }
 

@@ -40,11 +40,12 @@ export class HttpExchange {
   /** Why a URL is not asked at all. */
   refusal(url: string): string | undefined {
     if (!this.settings.enabled) return `${shownUrl(url)}: the setting storage.http.enabled is off`;
-    if (!URL.canParse(url)) return `${shownUrl(url)} is not a valid URL`;
-    const { protocol, hostname } = new URL(url);
+    const parsed = URL.parse(url);
+    if (!parsed) return `${shownUrl(url)} is not a valid URL`;
+    const { protocol, hostname } = parsed;
     if (protocol !== 'http:' && protocol !== 'https:') return `${shownUrl(url)} is not an http or https URL`;
-    const local = hostname === 'localhost' || hostname.endsWith('.localhost') || isPrivateAddress(hostname);
-    if (local && !this.settings.allowPrivateAddresses) {
+    if (this.settings.allowPrivateAddresses) return undefined;
+    if (hostname === 'localhost' || hostname.endsWith('.localhost') || isPrivateAddress(hostname)) {
       return `${shownUrl(url)} names a private address, which the setting ${PRIVATE_SETTING} forbids`;
     }
     return undefined;

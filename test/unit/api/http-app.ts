@@ -12,7 +12,13 @@ import { LogReader } from '../../../src/engine/log-reader';
 import { TaskService } from '../../../src/engine/task.service';
 import { StorageRegistry } from '../../../src/ports/registries';
 
-export const SETTINGS: ApiSettings = { bodyLimitBytes: 16 * 1024 * 1024, corsOrigins: [], trustProxy: false };
+export const SETTINGS: ApiSettings = {
+  bodyLimitBytes: 16 * 1024 * 1024,
+  corsOrigins: [],
+  trustProxy: false,
+  host: '127.0.0.1',
+  allowedHosts: ['*'],
+};
 
 export const SERVICE_INFO: ServiceInfoSettings = {
   id: 'org.example.tes',

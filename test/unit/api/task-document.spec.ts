@@ -136,3 +136,15 @@ describe('readTask', () => {
     );
   });
 });
+
+it('a list of nothing but wrong elements is not looked at to its end', () => {
+  const error = (() => {
+    try {
+      readTask({ executors: [executor], volumes: Array.from({ length: 1_000_000 }, () => 1) });
+    } catch (thrown) {
+      return thrown as Error;
+    }
+    return undefined;
+  })();
+  expect(error?.message).toContain('$.volumes[0] must be a string (and 9999 more)');
+});

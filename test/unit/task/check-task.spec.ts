@@ -2,7 +2,7 @@ import { checkTask } from '../../../src/task/check-task';
 import { distinctInputs } from '../../../src/task/distinct-inputs';
 import type { TesExecutor, TesInput, TesOutput, TesTaskRequest } from '../../../src/task/tes';
 
-const LIMITS = { contentBytes: 16 };
+const LIMITS = { contentBytes: 16, outputPatterns: 1000 };
 const EXECUTOR: TesExecutor = { image: 'alpine', command: ['true'] };
 
 function problems(request: Partial<TesTaskRequest>): { path: string; message: string }[] {

@@ -1,3 +1,4 @@
+import fc from '../../property';
 import { folderOf, prefixFolders, uncovered, urlFolders } from '../../../src/task/url-folders';
 
 const file = (url: string) => ({ url, path: '/x', type: 'FILE' as const });
@@ -27,6 +28,12 @@ describe('the folders that a task uses', () => {
     expect(urlFolders(['s3://b/a/b/1', 's3://b/a/2', 's3://b/ab/3'].map(file))).toEqual(['s3://b/a/', 's3://b/ab/']);
   });
 
+  it('names as many as a record should hold, each the nearest that holds what it stands for', () => {
+    const folders = urlFolders(['a', 'b'].flatMap((top) => Array.from({ length: 20 }, (_, n) => file(`s3://b/${top}/long/way/${n}/x`))));
+    expect(folders).toHaveLength(21);
+    expect(folders).toContain('s3://b/b/long/way/');
+  });
+
   it('keeps a record small: of many folders those above, of many hosts the scheme', () => {
     const many = (root: (n: number) => string) => urlFolders(Array.from({ length: 100 }, (_, n) => file(root(n))));
     expect(many((n) => `s3://b/top/${n}/x`)).toEqual(['s3://b/top/']);
@@ -34,6 +41,25 @@ describe('the folders that a task uses', () => {
     expect(urlFolders([file(`s3://b/top/${'deep/'.repeat(200)}x`)])[0]?.length).toBeLessThanOrEqual(512);
     expect(many((n) => `a${n}://h/x`)).toHaveLength(100);
   });
+});
+
+it('a plain URL or path has the folder that the URL standard gives it', () => {
+  const host = fc.stringMatching(/^[a-z0-9-]{1,4}(\.[a-z0-9-]{1,4}){0,2}$/);
+  const path = fc.stringMatching(/^(\/[A-Za-z0-9_.~%-]{0,4}){1,4}$/);
+  const url = fc.oneof(
+    path,
+    fc.tuple(fc.constantFrom('http', 's3', 'gs', 'ftp', 'odd'), host, path).map(([scheme, name, rest]) => `${scheme}://${name}${rest}`),
+  );
+  fc.assert(
+    fc.property(url, fc.boolean(), (text, isFolder) => {
+      const parsed = URL.parse(text.startsWith('/') ? `file://${text.replaceAll('%', '%25')}` : text);
+      const way = (isFolder ? `${parsed?.pathname}/` : (parsed?.pathname.replace(/[^/]*$/, '') ?? ''))
+        .replace(/^\/+/, '/')
+        .replace(/\/+$/, '/');
+      expect(folderOf(text, isFolder)).toBe(parsed ? `${parsed.protocol}//${parsed.host}${way}` : undefined);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 describe('a URL prefix', () => {

@@ -31,7 +31,7 @@ export interface ContainerSettings {
 export function containerLaunch(dialect: ContainerDialect, context: ExecutorContext, settings: ContainerSettings): Launch {
   const { index, executor, plan } = context;
   const copied = copiedTrees(dialect, plan, settings);
-  const { options, envFile } = containerOptions(dialect, context, settings, copied);
+  const { options, envFile } = containerOptions(dialect, context, settings, new Set(copied));
   const name = `${context.jobName}-${index}`;
   const verb = copied.length > 0 ? 'create' : 'run';
   const words = quoteWords([dialect.engine, verb, '--name', name, ...options]);
@@ -52,7 +52,7 @@ function containerOptions(
   dialect: ContainerDialect,
   context: ExecutorContext,
   settings: ContainerSettings,
-  copied: readonly string[],
+  copied: ReadonlySet<string>,
 ): { options: readonly string[]; envFile: string } {
   const { executor, index, limits } = context;
   const options = ['--pull=never', '--log-driver=none', '--entrypoint=', ...dialect.options];
@@ -66,7 +66,7 @@ function containerOptions(
   for (const root of context.plan.roots) {
     const target = csvField(`target=${root.path}`);
     // A volume without a name goes with its container.
-    if (copied.includes(root.tree)) options.push(`--mount=type=volume,${target},volume-nocopy`);
+    if (copied.has(root.tree)) options.push(`--mount=type=volume,${target},volume-nocopy`);
     else options.push(`--mount=type=bind,${csvField(`source=${context.trees}/${root.tree}`)},${target}`);
   }
   let envFile = '';

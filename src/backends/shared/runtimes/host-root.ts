@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { isWithin, pathOf, segmentsOf } from '../container-path';
+import { isOrHasBelow } from '../../../task/folders';
+import { folderOf, pathOf, segmentsOf } from '../container-path';
 import type { Segments } from '../container-path';
 import type { MountPlan } from '../mount-plan';
 
@@ -80,8 +81,19 @@ export function hostRoot(
     const shared = HOST_DIRECTORIES.some((name) => name === segments[0]);
     return shared && entry?.kind === 'link' ? [...segmentsOf(`/${entry.target ?? ''}`), ...segments.slice(1)] : segments;
   };
-  const roots = plan.roots.map((root) => ({ tree: root.tree, segments: canonical(root.segments) }));
-  const isAbove = (segments: Segments) => roots.some((root) => isWithin(root.segments, segments));
+  const roots = plan.roots.map((root) => {
+    const segments = canonical(root.segments);
+    return { tree: root.tree, segments, path: pathOf(segments) };
+  });
+  // Where /bin is a link, `/bin/x` and `/usr/bin/x` are one.
+  const byPath = new Map([...roots].reverse().map((root) => [root.path, root]));
+  const folders = roots.map(({ segments }) => folderOf(segments)).sort();
+  const isAbove = (segments: Segments) => isOrHasBelow(folders, folderOf(segments));
+  const bound = new Set<string>();
+  const bind = ({ tree, path }: { readonly tree: string; readonly path: string }): void => {
+    options.push('--bind', `${trees}/${tree}`, path);
+    bound.add(path);
+  };
 
   const show = (segments: Segments, entry: HostEntry): void => {
     const path = pathOf(segments);
@@ -90,9 +102,9 @@ export function hostRoot(
   };
   const build = (segments: Segments): void => {
     const path = pathOf(segments);
-    const root = roots.find((candidate) => pathOf(candidate.segments) === path);
+    const root = byPath.get(path);
     if (root) {
-      options.push('--bind', `${trees}/${root.tree}`, path);
+      bind(root);
       const present = readTree(root.tree);
       for (const child of readHost(path)) {
         if (present.has(child.name)) continue;
@@ -119,21 +131,20 @@ export function hostRoot(
     done.add(name);
   }
   const etc = new Map(readHost('/etc').map((entry) => [entry.name, entry]));
-  const whole = etcCopy !== undefined && !roots.some((root) => root.segments[0] === 'etc');
+  const whole = etcCopy !== undefined && !isAbove(['etc']);
   if (whole) options.push('--ro-bind', etcCopy, '/etc');
   for (const name of HOST_ETC) {
     const entry = etc.get(name);
     if (whole && !LIVE_ETC.has(name)) continue;
     // A file behind a link (resolv.conf, localtime) is mounted itself: the link's target is not in the new root.
-    if (entry && !isAbove(['etc', name]) && !roots.some((root) => pathOf(root.segments) === '/etc')) {
+    if (entry && !isAbove(['etc', name]) && !byPath.has('/etc')) {
       options.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
     }
   }
   for (const root of roots) {
-    const path = pathOf(root.segments);
-    if (!options.some((option, index) => option === '--bind' && options[index + 2] === path)) {
-      options.push('--bind', `${trees}/${root.tree}`, path);
-      if (path === '/etc') {
+    if (!bound.has(root.path)) {
+      bind(root);
+      if (root.path === '/etc') {
         const present = readTree(root.tree);
         for (const name of HOST_ETC) {
           if (!etc.has(name) || present.has(name)) continue;

@@ -1,6 +1,8 @@
 import type { TesTaskRequest } from '../../../task/tes';
 import { hasWildcard, segmentsOf } from '../container-path';
 import { jobDirectories, untouchableDirectories } from '../job-paths';
+import type { JobDirectories } from '../job-paths';
+import { mountPlanOf } from '../mount-plan';
 import { isShellName } from '../shell-quote';
 import { gpusRefusals } from './gpus';
 import type { RuntimeName } from './runtime';
@@ -9,18 +11,33 @@ import type { RuntimeName } from './runtime';
 const MOST_WORD_BYTES = 128 * 1024 - 1;
 /** Of all arguments and variables together; the kernel's is a quarter of the stack limit, 2 MiB as a rule. */
 const MOST_WORDS_BYTES = 1_500_000;
+/** Of one executor, and of all executors of a task together. */
+const MOST_MOUNTS = 2000;
+const MOST_MOUNTS_OF_ALL = 32_768;
 /** Names in `/` that bubblewrap's fresh root needs for itself. */
 const SKELETON = new Set(['proc', 'sys', 'dev', 'usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'etc', 'run', 'var', 'tmp']);
 
 /** Why no executor of this request could ever be started by this runtime, as public sentences. Pure and fast. */
 export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
-  const reasons = [...untouchableDirectories(request), ...tooLong(request)];
+  const directories = jobDirectories(request);
+  const reasons = [...untouchableDirectories(directories), ...tooLong(request), ...tooManyMounts(request, directories)];
   if (runtime !== 'bubblewrap') reasons.push(...gpusRefusals(request));
   if (runtime === 'apptainer') reasons.push(...unspeakableVariables(request));
   if (runtime === 'podman') reasons.push(...unspeakableToPodman(request));
-  if (runtime === 'docker' || runtime === 'podman') reasons.push(...unmountable(request));
+  if (runtime === 'docker' || runtime === 'podman') reasons.push(...unmountable(directories));
   if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
   return reasons;
+}
+
+/** Each executor's command line, or file of options, holds every mount: bubblewrap reads some 3,000, and all of them together are one script. */
+function tooManyMounts(request: TesTaskRequest, directories: JobDirectories): readonly string[] {
+  const most = Math.min(MOST_MOUNTS, Math.floor(MOST_MOUNTS_OF_ALL / request.executors.length));
+  if (directories.directories.size < most) return [];
+  const mounts = mountPlanOf(directories).roots.length;
+  if (mounts <= most) return [];
+  return [
+    `the files of the task lie in ${mounts} directories of the container, each a mount of its own; with this number of executors there can be ${most}: put them below one directory that is a volume`,
+  ];
 }
 
 function tooLong(request: TesTaskRequest): readonly string[] {
@@ -61,9 +78,9 @@ function unspeakableToPodman(request: TesTaskRequest): readonly string[] {
 }
 
 /** docker and podman read a mount as a line of CSV, in which the CR of a CR LF is lost: the directory would be another one. */
-function unmountable(request: TesTaskRequest): readonly string[] {
-  return jobDirectories(request)
-    .directories.filter((segments) => segments.some((segment) => segment.includes('\r\n')))
+function unmountable({ directories }: JobDirectories): readonly string[] {
+  return [...directories.values()]
+    .filter((segments) => segments.some((segment) => segment.includes('\r\n')))
     .map((segments) => `${JSON.stringify(`/${segments.join('/')}`)} holds CR LF and cannot be mounted exactly`);
 }
 

@@ -1,0 +1,76 @@
+// What the largest tasks cost that the limits allow: the CPU of one create without the store, up to the plan of its job.
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { LARGEST, largest } from '../test/engine/largest-tasks.ts';
+import { round } from './figures.mjs';
+
+const MOST_MS = 50;
+/** Each directory is worked out for itself, and compared with the others. */
+const SPREAD = new Set(['inputs in folders of their own', 'output directories']);
+const MOST_SPREAD_MS = 200;
+const RUNS = 30;
+
+export function largestTasks(bench) {
+  if (!bench.wants('largest')) return;
+  const built = (name) => createRequire(bench.main)(join(dirname(bench.main), name));
+  const { TaskAdmission } = built('engine/task-admission.js');
+  const { readTask } = built('api/task-document.js');
+  const { BackendRegistry, StorageRegistry } = built('ports/registries.js');
+  const { FileStorage } = built('storage/file/file.storage.js');
+  const { HttpStorage } = built('storage/http/http.storage.js');
+  const { refusalsOf } = built('backends/shared/runtimes/refusals.js');
+  const { manifest } = built('backends/shared/job-manifest.js');
+  const { layoutOf } = built('backends/shared/layout.js');
+  const { mountPlan } = built('backends/shared/mount-plan.js');
+  const { loadSettings } = built('config/settings.js');
+  const { admissionSettings, httpStorageSettings } = built('settings-slices.js');
+
+  const settings = loadSettings({ files: [], env: {}, argv: [] });
+  const storage = new StorageRegistry([
+    new FileStorage({ allowed: ['/data'], instance: 'bench' }),
+    new HttpStorage(httpStorageSettings(settings)),
+  ]);
+  const backend = {
+    name: 'bench',
+    capabilities: () => ({ parameterKeys: [], capacity: { cpuCores: 4, ramGb: 8 } }),
+    check: (request) => refusalsOf('podman', request),
+  };
+  const admission = new TaskAdmission(new BackendRegistry([backend]), storage, admissionSettings(settings));
+  const context = {
+    ...{ runtime: 'podman', instance: 'bench', network: 'default', layout: layoutOf('/w/jobs/tes-a-1'), mark: '/w/cancelled/tes-a-1' },
+    ...{ killGraceSeconds: 10, pidsLimit: 4096, machineCores: 4, asRoot: true, cgroups: [], overlay: true, imagesDirectory: '/w/images' },
+    ...{ knownImages: new Map(), readHost: () => [], readTree: () => new Set() },
+  };
+  const create = (body) => {
+    const { request, needs } = admission.admit(readTask(body));
+    const job = { name: 'tes-a-1', taskId: 'a', attempt: 1, request, needs, tailBytes: 16384 };
+    manifest(job, mountPlan(request), { ...context, images: request.executors.map(() => ({ kind: 'none' })) });
+  };
+  const costs = Object.keys(LARGEST).map((kind) => {
+    const body = largest(kind);
+    let best = Infinity;
+    for (let run = 0; run < RUNS; run++) {
+      const from = process.cpuUsage();
+      create(body);
+      const { user, system } = process.cpuUsage(from);
+      best = Math.min(best, (user + system) / 1000);
+    }
+    return { kind, ms: round(best) };
+  });
+  const isSpread = ({ kind }) => SPREAD.has(kind);
+  for (const [what, chosen, most] of [
+    ['', costs.filter((cost) => !isSpread(cost)), MOST_MS],
+    [', with a directory in the container for each file', costs.filter(isSpread), MOST_SPREAD_MS],
+  ]) {
+    const worst = chosen.reduce((one, other) => (other.ms > one.ms ? other : one));
+    bench.row({
+      row: 'largest',
+      what: `largest task of each kind${what}, CPU of its create and plan`,
+      target: `<= ${most} ms`,
+      shown: chosen.map(({ kind, ms }) => `${kind} ${ms} ms`).join(', '),
+      funnel: '-',
+      pass: worst.ms <= most,
+      figures: { costs: chosen },
+    });
+  }
+}

@@ -1,0 +1,21 @@
+import fc from '../../property';
+import { hasBelow, holderOf, isOrHasBelow, outermost } from '../../../src/task/folders';
+
+const folder = fc
+  .array(fc.constantFrom('a', 'b', 'a b', 'a.b', 'ab', '~'), { minLength: 0, maxLength: 4 })
+  .map((names) => `/${names.map((name) => `${name}/`).join('')}`);
+
+it('finds what lies in what, as comparing each with each does', () => {
+  fc.assert(
+    fc.property(fc.array(folder, { maxLength: 12 }), folder, (all, one) => {
+      const kept = outermost(all);
+      expect(new Set(kept)).toEqual(new Set(all.filter((inner) => !all.some((outer) => outer !== inner && inner.startsWith(outer)))));
+      const holder = holderOf(kept, one);
+      expect(holder === undefined ? undefined : kept[holder]).toBe(kept.find((outer) => one.startsWith(outer)));
+      const sorted = [...new Set(all)].sort();
+      expect(hasBelow(sorted, one)).toBe(all.some((inner) => inner !== one && inner.startsWith(one)));
+      expect(isOrHasBelow(sorted, one)).toBe(all.some((inner) => inner.startsWith(one)));
+    }),
+    { numRuns: 1000 },
+  );
+});
