@@ -60,7 +60,6 @@ export class Reconciler {
     const observation = seen.find((one) => one.jobName === name);
     // A lost job is declared under the lease only, when nobody else is at work on it.
     if (!observation || observation.phase === 'lost') return 'followed';
-    await this.saveTail(task, observation);
     await this.writer.apply(task.id, this.eventOf(task, observation), { known: task });
     return 'followed';
   }
@@ -83,7 +82,6 @@ export class Reconciler {
       batch.map(async (claim) => {
         const { task } = claim;
         const observation = seen.get(jobName(task.id, task.attempt));
-        if (observation) await this.saveTail(task, observation);
         await claim.release(observation ? this.eventOf(task, observation) : notSeen(task, backend));
       }),
     );
@@ -111,18 +109,6 @@ export class Reconciler {
       }
     }
     return { type: 'observed', attempt: task.attempt, observation };
-  }
-
-  private async saveTail(task: TaskRecord, observation: Observation): Promise<void> {
-    const running = observation.running;
-    if (!running?.stdout && !running?.stderr) return;
-    const { stdout, stderr, index } = running;
-    await this.store.putTail(task.id, {
-      attempt: task.attempt,
-      executor: index,
-      ...(stdout ? { stdout } : {}),
-      ...(stderr ? { stderr } : {}),
-    });
   }
 
   private async single(claim: Claim, backend: ExecutionBackend): Promise<void> {

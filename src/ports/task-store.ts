@@ -1,4 +1,4 @@
-import type { LogTail, TaskRecord, TaskStep } from '../task/task-record';
+import type { TaskRecord, TaskStep } from '../task/task-record';
 import type { TesState } from '../task/tes';
 
 export interface IdempotencyKey {
@@ -42,14 +42,6 @@ export interface Page<T> {
   readonly items: readonly T[];
   /** "" on the last page. URL-safe, opaque. */
   readonly nextPageToken: string;
-}
-
-/** Live output of a running executor; lost without harm. */
-export interface TailRecord {
-  readonly attempt: number;
-  readonly executor: number;
-  readonly stdout?: LogTail;
-  readonly stderr?: LogTail;
 }
 
 export interface ClaimQuery {
@@ -120,7 +112,6 @@ export abstract class TaskStore {
   abstract getState(id: string, owner?: string): Promise<TesState | undefined>;
   abstract getTask(id: string, owner?: string): Promise<TaskRecord | undefined>;
   abstract getStored(id: string, owner?: string): Promise<StoredTask | undefined>;
-  abstract getTail(id: string): Promise<TailRecord | undefined>;
 
   /** Newest first by creation, keyset: neither repeats nor skips while tasks are added. Throws `InvalidRequest` on a token that is not ours. */
   abstract listMinimal(query: ListQuery): Promise<Page<MinimalRow>>;
@@ -139,9 +130,6 @@ export abstract class TaskStore {
    * The columns `state`, `step`, `dueAt`, `notBefore`, `lease`, `backend`, `boundTo`, `needs` are taken from `next`.
    */
   abstract update(next: TaskRecord, expectedRevision: number, durability?: Durability): Promise<boolean>;
-
-  /** Without revision or fsync. */
-  abstract putTail(id: string, tail: TailRecord | undefined): Promise<void>;
 
   /** QUEUED tasks whose `notBefore` has passed, oldest first. */
   abstract queueHead(query: QueueQuery): Promise<readonly TaskRecord[]>;

@@ -12,7 +12,7 @@ const PAGE = 20;
 /** Range ends, and entries that are passed over once: the same for ten tasks as for ten million. */
 const SLACK = 32;
 /** Those grow with tasks; the others have one document for each process, backend or owner, or a handful in all. */
-const GROWING = ['tasks', 'requests', 'tails'];
+const GROWING = ['tasks', 'requests'];
 
 /** What the server's profiler notes of an operation. */
 interface Noted {
@@ -83,8 +83,6 @@ describeMongo('everything that the store asks of the server', (url) => {
     });
     await store.insert(requestOf(large), queuedTask({ owner: 'owner-0' }), { key: 'k', bodySha256: 's', ttlMs: 1000 });
     await Promise.all([large, first].flatMap(({ id }) => [store.getState(id), store.getTask(id, 'owner-0'), store.getStored(id)]));
-    await store.putTail(first.id, { attempt: 1, executor: 0 });
-    await store.getTail(first.id);
     for (const owner of [undefined, 'owner-0']) {
       const mine = { ...(owner !== undefined && { owner }), pageSize: PAGE };
       const page = await store.listMinimal(mine);

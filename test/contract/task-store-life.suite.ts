@@ -83,10 +83,8 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
     it('leaves nothing of a task behind', async () => {
       const task = done(5);
       await store.insert(requestOf(task), task);
-      await store.putTail(task.id, { attempt: 1, executor: 0 });
       await store.deleteFinished(6, 1);
       expect(await store.getStored(task.id)).toBeUndefined();
-      expect(await store.getTail(task.id)).toBeUndefined();
       for (const filter of [
         {},
         { tags: [{ key: 't', value: 'v' }] },

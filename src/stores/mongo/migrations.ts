@@ -87,10 +87,9 @@ async function untilMade(make: () => Promise<unknown>, signal: AbortSignal): Pro
 }
 
 /** What mongoose adds for itself is not for the server. */
-function definedOnly({ unique, partialFilterExpression, expireAfterSeconds }: Record<string, unknown>): object {
+function definedOnly({ unique, partialFilterExpression }: Record<string, unknown>): object {
   return {
     ...(unique === true && { unique }),
     ...(partialFilterExpression !== undefined && { partialFilterExpression }),
-    ...(expireAfterSeconds !== undefined && { expireAfterSeconds }),
   };
 }

@@ -9,7 +9,6 @@ import {
   type QueueQuery,
   type Reservation,
   type StoredTask,
-  type TailRecord,
   TaskStore,
 } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
@@ -82,12 +81,6 @@ export class MongoTaskStore extends TaskStore {
     return found === undefined ? undefined : this.parts.pages.withRequest(found);
   }
 
-  async getTail(id: string): Promise<TailRecord | undefined> {
-    const { tails } = this.parts.connection.collections;
-    const found = await this.parts.connection.call(() => tails.findOne({ _id: id }, this.parts.connection.limit));
-    return found === null ? undefined : (JSON.parse(found.tail) as TailRecord);
-  }
-
   async listMinimal(query: ListQuery): Promise<Page<MinimalRow>> {
     return this.parts.pages.minimal(query);
   }
@@ -107,18 +100,7 @@ export class MongoTaskStore extends TaskStore {
     if (!updated) return false;
     this.parts.taskCounts.moved(wellFormed(next.owner), before, next.state);
     this.parts.states.know(next);
-    if (next.step === 'done') await this.putTail(next.id, undefined);
     return true;
-  }
-
-  async putTail(id: string, tail: TailRecord | undefined): Promise<void> {
-    const { tails } = this.parts.connection.collections;
-    const at = new Date(this.now());
-    const write = (): Promise<unknown> =>
-      tail === undefined
-        ? tails.deleteOne({ _id: id }, this.parts.connection.limit)
-        : tails.updateOne({ _id: id }, { $set: { tail: JSON.stringify(tail), at } }, { upsert: true, ...this.parts.connection.limit });
-    await this.parts.connection.call(write);
   }
 
   async queueHead(query: QueueQuery): Promise<readonly TaskRecord[]> {

@@ -65,13 +65,6 @@ export interface RequestPartDocument {
   at: Date;
 }
 
-/** Live output of a task, JSON; an old one that nobody took away goes by itself. */
-export interface TailDocument {
-  _id: string;
-  tail: string;
-  at: Date;
-}
-
 /** Room taken of one backend, changed by compare-and-swap on `version`. */
 export interface CapacityDocument {
   _id: string;
@@ -148,9 +141,6 @@ taskSchema.index({ key: 1 }, { ...present('key'), unique: true });
 const partSchema = new Schema({ _id: String, text: { type: String, required }, at: Date }, { ...plain, collection: 'requests' });
 partSchema.index({ at: 1 });
 
-const tailSchema = new Schema({ _id: String, tail: { type: String, required }, at: Date }, { ...plain, collection: 'tails' });
-tailSchema.index({ at: 1 }, { expireAfterSeconds: 86_400 });
-
 const capacitySchema = new Schema(
   { _id: String, version: Number, reservations: Schema.Types.Mixed },
   { ...plain, collection: 'capacities' },
@@ -165,7 +155,6 @@ const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collec
 export interface Collections {
   readonly tasks: mongo.Collection<TaskDocument>;
   readonly requests: mongo.Collection<RequestPartDocument>;
-  readonly tails: mongo.Collection<TailDocument>;
   readonly capacities: mongo.Collection<CapacityDocument>;
   readonly counts: mongo.Collection<CountDocument>;
   readonly gateways: mongo.Collection<GatewayDocument>;
@@ -177,7 +166,6 @@ export function modelsOf(connection: Connection): readonly Model<unknown>[] {
   return [
     connection.model('Task', taskSchema),
     connection.model('RequestPart', partSchema),
-    connection.model('Tail', tailSchema),
     connection.model('Capacity', capacitySchema),
     connection.model('Count', countSchema),
     connection.model('Gateway', gatewaySchema),
@@ -189,8 +177,6 @@ export function collectionsOf(db: mongo.Db): Collections {
   return {
     tasks: db.collection('tasks'),
     requests: db.collection('requests'),
-    // A tail may be lost, and it is wanted as soon as it is written.
-    tails: db.collection('tails', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),
     capacities: db.collection('capacities'),
     counts: db.collection('counts'),
     gateways: db.collection('gateways'),

@@ -5,7 +5,7 @@ import type { TaskCounts } from './task-counts';
 const BATCH = 200;
 const DONE_INDEX = { doneAt: 1 } as const;
 
-/** Deletes tasks that are done, oldest end first; their long requests and tails after them, so that no task is ever without. */
+/** Deletes tasks that are done, oldest end first; their long requests after them, so that no task is ever without. */
 export class TaskDeletions {
   constructor(
     private readonly connection: MongoConnection,
@@ -25,7 +25,7 @@ export class TaskDeletions {
   }
 
   private async deleteBatch(endedBefore: number, limit: number): Promise<number> {
-    const { tasks, requests, tails } = this.connection.collections;
+    const { tasks, requests } = this.connection.collections;
     const options = this.connection.limit;
     const old = await this.connection.call(() =>
       tasks.find({ doneAt: { $lt: endedBefore } }, { ...doneOptions(limit), ...options }).toArray(),
@@ -36,7 +36,6 @@ export class TaskDeletions {
     const { deletedCount } = await this.connection.call(() => tasks.bulkWrite(deletions, { ordered: false, ...options }));
     const parts = old.flatMap(({ _id, requestParts = 0 }) => partIds(_id, requestParts));
     if (parts.length > 0) await this.connection.call(() => requests.deleteMany({ _id: { $in: parts } }, options));
-    await this.connection.call(() => tails.deleteMany({ _id: { $in: ids } }, options));
     // Another gateway was at it too; which of them it deleted is not said.
     if (deletedCount < ids.length) this.doubt();
     else for (const { owner, state } of old) this.counts.moved(owner, state, undefined);

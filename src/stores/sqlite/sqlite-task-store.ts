@@ -10,7 +10,6 @@ import {
   type QueueQuery,
   type Reservation,
   type StoredTask,
-  type TailRecord,
   TaskStore,
 } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
@@ -22,7 +21,6 @@ import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './reco
 import { readReservations, reserve } from './reservations';
 import { row, rows, type Statements } from './statements';
 import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection';
-import { TailCache } from './tail-cache';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
 import { deleteDone, insertTask, prepareInsert, replaceTask } from './task-writes';
@@ -44,7 +42,6 @@ export class SqliteTaskStore extends TaskStore {
   private readonly pages: TaskPages;
   private readonly queue: TaskQueue;
   private readonly dueTasks: DueTasks;
-  private readonly tails = new TailCache();
 
   /** Throws `StoreError`, its `message` for the operator: in use, damaged, not ours, or from a newer version. The file is left alone then. */
   static async open(options: SqliteTaskStoreOptions): Promise<SqliteTaskStore> {
@@ -87,10 +84,6 @@ export class SqliteTaskStore extends TaskStore {
     });
   }
 
-  getTail(id: string): Promise<TailRecord | undefined> {
-    return Promise.resolve(this.tails.get(id));
-  }
-
   listMinimal(query: ListQuery): Promise<Page<MinimalRow>> {
     return this.connection.read(() => this.pages.minimal(query));
   }
@@ -106,14 +99,7 @@ export class SqliteTaskStore extends TaskStore {
   async update(next: TaskRecord, expectedRevision: number, durability: Durability = 'durable'): Promise<boolean> {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const json = encodeJson(next);
-    const updated = await this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
-    if (updated && next.step === 'done') this.tails.put(next.id, undefined);
-    return updated;
-  }
-
-  putTail(id: string, tail: TailRecord | undefined): Promise<void> {
-    this.tails.put(id, tail);
-    return Promise.resolve();
+    return this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
   }
 
   queueHead(query: QueueQuery): Promise<readonly TaskRecord[]> {
@@ -185,11 +171,10 @@ export class SqliteTaskStore extends TaskStore {
     let deleted = 0;
     while (deleted < limit) {
       const batch = Math.min(DELETE_BATCH, limit - deleted);
-      const ids = await this.connection.write(() => deleteDone(this.statements, endedBefore, batch));
-      for (const id of ids) this.tails.put(id, undefined);
-      deleted += ids.length;
-      if (ids.length > 0) await this.connection.write(() => this.connection.shrink(SPARE_PAGES, VACUUM_PAGES));
-      if (ids.length < batch) break;
+      const count = await this.connection.write(() => deleteDone(this.statements, endedBefore, batch));
+      deleted += count;
+      if (count > 0) await this.connection.write(() => this.connection.shrink(SPARE_PAGES, VACUUM_PAGES));
+      if (count < batch) break;
     }
     return deleted;
   }

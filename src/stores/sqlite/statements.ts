@@ -102,7 +102,7 @@ export const SQL = {
   stateCount: 'SELECT n FROM state_count WHERE state = ?',
   boundTo: `SELECT seq FROM task INDEXED BY task_bound WHERE bound_to = ? AND step <> ${DONE_CODE} ORDER BY seq LIMIT ?`,
   doneBefore: 'SELECT seq FROM task INDEXED BY task_done WHERE done_at IS NOT NULL AND done_at < ? ORDER BY done_at LIMIT ?',
-  dropTask: 'DELETE FROM task WHERE seq = ? RETURNING id',
+  dropTask: 'DELETE FROM task WHERE seq = ?',
   dropRecord: 'DELETE FROM record WHERE seq = ?',
   dropRequest: 'DELETE FROM request WHERE seq = ?',
   freePages: 'PRAGMA freelist_count',

@@ -53,17 +53,16 @@ export function replaceTask(statements: Statements, next: TaskRecord, recordJson
   return true;
 }
 
-/** Inside a transaction. Returns the ids. */
-export function deleteDone(statements: Statements, endedBefore: number, limit: number): string[] {
-  const ids: string[] = [];
+/** Inside a transaction. Returns how many. */
+export function deleteDone(statements: Statements, endedBefore: number, limit: number): number {
+  let deleted = 0;
   for (const [seq] of rows<[number]>(statements.doneBefore, endedBefore, limit)) {
     const json = row<[string]>(statements.jsonAt, seq)?.[0];
     const tags = json === undefined ? {} : (JSON.parse(json) as Pick<TaskRecord, 'tags'>).tags;
     for (const term of tagTerms(tags)) statements.dropTerm.run(term, seq);
     statements.dropRequest.run(seq);
     statements.dropRecord.run(seq);
-    const dropped = row<[string]>(statements.dropTask, seq);
-    if (dropped !== undefined) ids.push(dropped[0]);
+    deleted += Number(statements.dropTask.run(seq).changes);
   }
-  return ids;
+  return deleted;
 }
