@@ -8,7 +8,6 @@ import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { Housekeeping } from './housekeeping';
 import { Reconciler } from './reconciler';
-import { ReservationCheck } from './reservation-check';
 import { Scheduler } from './scheduler';
 import { Stager } from './stager';
 import { TaskEvents } from './task-events';
@@ -43,7 +42,6 @@ export class Engine {
   readonly housekeeping: Housekeeping;
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
-  private readonly reservations: ReservationCheck;
   private readonly staging: DueLoop;
   private readonly reconciling: DueLoop;
   private readonly watching = new AbortController();
@@ -67,9 +65,6 @@ export class Engine {
     const stager = new Stager(store, backends, storage, failures, settings);
     this.reconciler = new Reconciler(store, backends, this.writer, failures, settings);
     this.housekeeping = new Housekeeping(store, backends, settings, log);
-    this.reservations = new ReservationCheck(store, backends, settings, log, () => {
-      this.scheduler.nudge();
-    });
     this.staging = this.loop('stager', STAGER_STEPS, settings.parallelStaging, (claims) =>
       claims.map((claim) => stager.work(claim).finally(() => this.staging.end(claim))),
     );
@@ -104,7 +99,6 @@ export class Engine {
       }, this.watching.signal);
     }
     await this.housekeeping.endStale();
-    await this.reservations.start();
     this.reconciling.start();
     this.staging.start();
     this.scheduler.start();
@@ -115,13 +109,7 @@ export class Engine {
   async stop(graceMs: number): Promise<void> {
     this.watching.abort();
     this.monitor.stop();
-    await Promise.all([
-      this.scheduler.stop(),
-      this.housekeeping.stop(),
-      this.reservations.stop(),
-      this.staging.stop(graceMs),
-      this.reconciling.stop(graceMs),
-    ]);
+    await Promise.all([this.scheduler.stop(), this.housekeeping.stop(), this.staging.stop(graceMs), this.reconciling.stop(graceMs)]);
     await Promise.all(this.parts.backends.all.map(async (backend) => backend.close?.()));
   }
 

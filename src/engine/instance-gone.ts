@@ -1,7 +1,6 @@
 import { Conflict } from '../ports/errors';
 import type { TaskStore } from '../ports/task-store';
 import type { TaskRecord } from '../task/task-record';
-import { boundCapacityKey } from './job';
 import type { TaskWriter } from './task-writer';
 
 /** A gateway that was silent for so long is away, ms: several times what lies between two words of its own. */
@@ -31,10 +30,9 @@ export async function declareGone(store: TaskStore, writer: TaskWriter, instance
   for (;;) {
     const bound = await store.listBoundTo(instance, BATCH);
     if (bound.length === 0) return changed;
-    for (const { id, backend, attempt } of bound) {
+    for (const { id } of bound) {
       const applied = await writer.apply(id, { type: 'abandoned', instance });
       if (applied.kind === 'changed') changed.push(applied.task);
-      if (backend !== undefined) await store.release(boundCapacityKey(backend, instance), id, attempt);
     }
   }
 }

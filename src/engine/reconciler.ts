@@ -6,7 +6,6 @@ import type { TaskEvent } from '../task/task-events';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { Claim } from './due-loop';
 import type { EngineSettings } from './engine-settings';
-import { capacityKey } from './job';
 import type { FailureHandling } from './task-failure';
 import type { TaskWriter } from './task-writer';
 
@@ -134,7 +133,6 @@ export class Reconciler {
     if (!task.jobEnded) await backend.cancel(name, handle, limited);
     const failed = task.step === 'retreat' || task.state !== 'COMPLETE';
     await backend.cleanup(name, handle, { failed }, limited);
-    await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, attempt);
     return task.step === 'retreat' ? { type: 'retried', attempt, delayMs: this.failures.retryDelay(task) } : { type: 'cleaned', attempt };
   }
 }

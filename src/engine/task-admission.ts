@@ -7,7 +7,8 @@ import { labelKeys } from '../task/placement';
 import { taskNeeds } from '../task/task-needs';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
-import { mismatch } from './select-backend';
+import { judged } from './reach';
+import { fitted, mismatch } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
 /** Limits a new task is held against; the settings `api.*` and `limits.*`. */
@@ -59,17 +60,20 @@ export class TaskAdmission {
 
     const needs = this.knownLabels(needed.needs);
     const { candidates, refusedBy } = this.candidates(request, needs);
-    const fitted = this.fit(needs, candidates);
+    if (settings.overCapacity === 'refuse') refuse(tooLarge(needs, candidates));
     const known = new Set(candidates.flatMap(({ parameterKeys }) => parameterKeys));
     const dropped = unsupportedParameters(needed.needs.parameterKeys, [...known]);
     return {
       request: dropped.length > 0 ? withoutDropped(request, dropped) : request,
-      needs: {
-        ...fitted.needs,
-        ...(refusedBy.length > 0 && { refusedBy }),
-        parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)),
-      },
-      warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
+      needs: judged(
+        {
+          ...needs,
+          ...(refusedBy.length > 0 && { refusedBy }),
+          parameterKeys: needed.needs.parameterKeys.filter((key) => !dropped.includes(key)),
+        },
+        this.backends.all.map(({ name }) => this.backends.placement(name)),
+      ),
+      warnings: [...needed.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
     };
   }
 
@@ -114,29 +118,26 @@ export class TaskAdmission {
     }
     return { candidates, refusedBy };
   }
+}
 
-  private fit(needs: TaskNeeds, candidates: readonly Fitting[]): { needs: TaskNeeds; warnings: string[] } {
-    const fits = candidates.some(({ capabilities: { capacity } }) => needs.cpuCores <= capacity.cpuCores && needs.ramGb <= capacity.ramGb);
-    if (fits) return { needs, warnings: [] };
-    // The roomiest backend is the measure: one whole machine is the most that a task can be given.
-    const roomiest = candidates.reduce((best, one) =>
-      one.capabilities.capacity.cpuCores > best.capabilities.capacity.cpuCores ? one : best,
-    );
-    const { cpuCores, ramGb } = roomiest.capabilities.capacity;
-    const lines: { path: string; message: string }[] = [];
-    if (needs.cpuCores > cpuCores)
-      lines.push({
-        path: '$.resources.cpu_cores',
-        message: `${needs.cpuCores} CPU cores were asked for, the largest backend has ${cpuCores}`,
-      });
-    if (needs.ramGb > ramGb)
-      lines.push({ path: '$.resources.ram_gb', message: `${needs.ramGb} GB of memory were asked for, the largest backend has ${ramGb}` });
-    if (this.settings.overCapacity === 'refuse') refuse(lines);
-    return {
-      needs: { ...needs, cpuCores: Math.min(needs.cpuCores, cpuCores), ramGb: Math.min(needs.ramGb, ramGb) },
-      warnings: lines.map(({ message }) => `${message}: that much is given`),
-    };
-  }
+/** What is more than each of the backends has in all. Where that is no reason to refuse, the task is fitted when it is assigned. */
+function tooLarge(needs: TaskNeeds, candidates: readonly Fitting[]): Problem[] {
+  const most = fitted(
+    needs,
+    candidates.map(({ capabilities }) => capabilities.capacity),
+  );
+  const lines: Problem[] = [];
+  if (most.cpuCores < needs.cpuCores)
+    lines.push({
+      path: '$.resources.cpu_cores',
+      message: `${needs.cpuCores} CPU cores were asked for, the largest backend has ${most.cpuCores}`,
+    });
+  if (most.ramGb < needs.ramGb)
+    lines.push({
+      path: '$.resources.ram_gb',
+      message: `${needs.ramGb} GB of memory were asked for, the largest backend has ${most.ramGb}`,
+    });
+  return lines;
 }
 
 /** Unsupported keys are neither stored nor returned (TES `backend_parameters`). */

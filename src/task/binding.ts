@@ -20,6 +20,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
       // The last step says that the job was handed over: known again by asking the backend under the same job name.
       return event.handle.step !== 'submitted';
     case 'assigned':
+    case 'judged':
     case 'deferred':
     case 'yielded':
     case 'retried':

@@ -28,7 +28,7 @@ const IGNORED_STALE: Reduction = { kind: 'ignored', why: 'stale' };
 const IGNORED_STATE: Reduction = { kind: 'ignored', why: 'state' };
 
 /** Members that a transition takes away; with exact optional types they are left out, never set to undefined. */
-type Clearable = 'dueAt' | 'lease' | 'trouble' | 'handle' | 'backend' | 'boundTo' | 'notBefore' | 'outcome';
+type Clearable = 'dueAt' | 'lease' | 'trouble' | 'handle' | 'backend' | 'boundTo' | 'notBefore' | 'queuedAt' | 'given' | 'outcome';
 
 function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
   const copy: { -readonly [K in keyof TaskRecord]?: TaskRecord[K] } = { ...task };
@@ -87,21 +87,13 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return progressed(endAttempt({ ...merge(task, event.observation), step: 'retreat' }, context.now, event.reason), context);
     case 'moved':
       if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
-      return loose(backInQueue(endAttempt(task, context.now, event.reason)), { ...context, keepLease: false });
+      return loose(backInQueue(endAttempt(task, context.now, event.reason), context), { ...context, keepLease: false });
     case 'retried':
       if (task.step !== 'retreat') return IGNORED_STATE;
-      return changed(
-        without(
-          { ...task, state: 'QUEUED', step: 'queued', jobEnded: false, notBefore: context.storeNow + event.delayMs },
-          'dueAt',
-          'trouble',
-          'handle',
-          'backend',
-          'boundTo',
-          'outcome',
-        ),
-        { ...context, keepLease: false },
-      );
+      return loose({ ...backInQueue(task, context), notBefore: context.storeNow + event.delayMs }, { ...context, keepLease: false });
+    case 'judged':
+      if (task.step !== 'queued') return IGNORED_STATE;
+      return changed({ ...task, needs: { ...task.needs, reaches: event.reaches } }, context);
     case 'released':
       if (task.state !== 'CANCELING') return IGNORED_STATE;
       return ended({ ...merge(task, event.observation), jobEnded: true }, 'CANCELED', context);
@@ -122,7 +114,13 @@ function cancelRequested(task: TaskRecord, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     // Whatever an earlier attempt left was fenced and cleaned before the task came back to the queue: nothing runs.
     return changed(
-      without({ ...withLastLine(task, line), state: 'CANCELED', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore', 'trouble'),
+      without(
+        { ...withLastLine(task, line), state: 'CANCELED', step: 'done', endedAt: context.now },
+        'dueAt',
+        'notBefore',
+        'queuedAt',
+        'trouble',
+      ),
       context,
     );
   }
@@ -149,12 +147,13 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
   const { droppedParameters: _before, ...overlay } = task.overlay;
   return changed(
     {
-      ...without(task, 'notBefore', 'trouble', 'handle', 'outcome', 'boundTo'),
+      ...without(task, 'notBefore', 'queuedAt', 'given', 'trouble', 'handle', 'outcome', 'boundTo'),
       state: 'INITIALIZING',
       step: 'stage-in',
       attempt: attempt.attempt,
       backend: event.backend,
       ...(event.boundTo === undefined ? {} : { boundTo: event.boundTo }),
+      ...(event.given === undefined ? {} : { given: event.given }),
       jobEnded: false,
       attempts: [...task.attempts, attempt],
       overlay: { ...overlay, ...dropped },
@@ -171,7 +170,7 @@ function abandoned(task: TaskRecord, instance: string, context: ReduceContext): 
   if (isTerminal(task.state)) return task.step === 'cleanup' ? loose({ ...task, step: 'done' }, context) : IGNORED_STATE;
   const over = endAttempt(task, context.now, reason);
   if (task.state === 'CANCELING') return loose({ ...over, state: 'CANCELED', step: 'done', endedAt: context.now }, context);
-  return loose(backInQueue(over), context);
+  return loose(backInQueue(over, context), context);
 }
 
 /** Nothing of the attempt is due any more. */
@@ -179,8 +178,9 @@ function loose(task: TaskRecord, context: ReduceContext): Reduction {
   return changed(without(task, 'dueAt', 'lease', 'trouble', 'handle'), context);
 }
 
-function backInQueue(task: TaskRecord): TaskRecord {
-  return without({ ...task, state: 'QUEUED', step: 'queued', jobEnded: false }, 'backend', 'boundTo', 'outcome');
+function backInQueue(task: TaskRecord, { storeNow }: ReduceContext): TaskRecord {
+  const queued: TaskRecord = { ...task, state: 'QUEUED', step: 'queued', jobEnded: false, queuedAt: storeNow };
+  return without(queued, 'backend', 'boundTo', 'given', 'outcome');
 }
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {
@@ -221,7 +221,12 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
 function failed(task: TaskRecord, reason: string, observation: Observation | undefined, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     return changed(
-      without({ ...withLastLine(task, reason), state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore'),
+      without(
+        { ...withLastLine(task, reason), state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now },
+        'dueAt',
+        'notBefore',
+        'queuedAt',
+      ),
       context,
     );
   }

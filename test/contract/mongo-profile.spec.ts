@@ -92,11 +92,14 @@ describeMongo('everything that the store asks of the server', (url) => {
       for (const namePrefix of ['s', 'sample-', 'sample-123', 'none']) await store.listMinimal({ ...mine, namePrefix });
     }
     await store.listOldest((await store.listOldest('', PAGE, 2 ** 20)).nextPageToken, PAGE, 2 ** 20);
-    await store.queueHead({ limit: PAGE, backendsOpen: ['local'], fits: { cpuCores: 4, ramGb: 4 } });
+    const [{ key: queueClass } = { key: '' }] = await store.queueClasses();
+    const [head] = await store.queueHead({ queueClass, limit: PAGE, fits: [{ cpuCores: 4 }, { ramGb: 4 }] });
+    await store.queuedBefore(1, PAGE);
     await store.queueOutlook();
-    await store.reserve('local', { taskId: first.id, attempt: 1, cpuCores: 1, ramGb: 1 }, { cpuCores: 4, ramGb: 4 });
-    await store.reservations('local');
-    await store.release('local', first.id, 1);
+    if (head === undefined) throw new Error('nothing is queued');
+    const assigned = { ...head.task, state: 'INITIALIZING', step: 'stage-in', backend: 'one', attempt: 1, revision: 2 } as const;
+    await store.assign(assigned, 1, { cpuCores: 4, ramGb: 4 });
+    await store.used(['one']);
     await store.cancelingAmong([first.id, large.id]);
     await store.liveAmong([first.id, large.id]);
     await store.counts('owner-0');

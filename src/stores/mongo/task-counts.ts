@@ -4,6 +4,7 @@ import { isUncertain, toStoreError } from './mongo-errors';
 import { wellFormed } from './well-formed';
 
 export const ALL = 'all';
+export const CLASS_PREFIX = 'class ';
 /** Changes are written together, ms. */
 export const FLUSH_MS = 200;
 /** The sum over all owners is asked for with every create: it is read anew after this long, ms. */
@@ -12,7 +13,7 @@ const FRESH_MS = 1000;
 type States = Partial<Record<TesState, number>>;
 
 /**
- * Tasks by state, in all and by owner: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
+ * Tasks by state, in all and by owner, and waiting ones by class: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
  * of others a moment later. A gateway that dies takes its last moment's changes with it; they are made good by a recount (`recount.ts`).
  */
 export class TaskCounts {
@@ -30,14 +31,15 @@ export class TaskCounts {
     private readonly doubt: () => void,
   ) {}
 
-  /** `owner` as the tasks' field has it. A state absent: it was not there before, or is not any more. */
-  moved(owner: string, from: TesState | undefined, to: TesState | undefined): void {
-    if (from === to) return;
-    for (const id of [ALL, ownerId(owner)]) {
-      const states = this.pending.get(id) ?? {};
-      if (from !== undefined) states[from] = (states[from] ?? 0) - 1;
-      if (to !== undefined) states[to] = (states[to] ?? 0) + 1;
-      this.pending.set(id, states);
+  /** Absent: it was not there before, or is not any more. */
+  moved(from: Counted | undefined, to: Counted | undefined): void {
+    if (from?.state === to?.state && from?.queueClass === to?.queueClass) return;
+    for (const [task, by] of [[from, -1] as const, [to, 1] as const]) {
+      for (const id of task === undefined ? [] : countersOf(task)) {
+        const states = this.pending.get(id) ?? {};
+        if (task !== undefined) states[task.state] = (states[task.state] ?? 0) + by;
+        this.pending.set(id, states);
+      }
     }
     this.timer ??= setTimeout(() => {
       this.flush().catch(() => undefined);
@@ -103,6 +105,17 @@ export class TaskCounts {
       throw toStoreError(error);
     }
   }
+}
+
+/** What is counted of a task. `owner` as the tasks' field has it; `queueClass` while QUEUED. */
+export interface Counted {
+  readonly owner: string;
+  readonly state: TesState;
+  readonly queueClass?: string;
+}
+
+function countersOf({ owner, queueClass }: Counted): readonly string[] {
+  return [ALL, ownerId(owner), ...(queueClass === undefined ? [] : [CLASS_PREFIX + queueClass])];
 }
 
 /** `owner` as the tasks' field has it. */

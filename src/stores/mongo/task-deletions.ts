@@ -38,7 +38,7 @@ export class TaskDeletions {
     if (parts.length > 0) await this.connection.call(() => requests.deleteMany({ _id: { $in: parts } }, options));
     // Another gateway was at it too; which of them it deleted is not said.
     if (deletedCount < ids.length) this.doubt();
-    else for (const { owner, state } of old) this.counts.moved(owner, state, undefined);
+    else for (const { owner, state } of old) this.counts.moved({ owner, state }, undefined);
     return deletedCount;
   }
 }

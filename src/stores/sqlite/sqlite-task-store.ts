@@ -1,5 +1,4 @@
 import {
-  type Capacity,
   type ClaimQuery,
   type Durability,
   type IdempotencyKey,
@@ -7,23 +6,25 @@ import {
   type ListQuery,
   type MinimalRow,
   type Page,
+  type AssignResult,
+  type QueueClass,
+  type QueuedTask,
   type QueueQuery,
-  type Reservation,
   type StoredTask,
   TaskStore,
 } from '../../ports/task-store';
+import type { Amounts, Capacity } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import { DONE_CODE, stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
 import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './record-codec';
-import { readReservations, reserve } from './reservations';
 import { row, rows, type Statements } from './statements';
 import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
-import { deleteDone, insertTask, prepareInsert, replaceTask } from './task-writes';
+import { deleteDone, assignTask, insertTask, prepareInsert, replaceTask, usedRoom } from './task-writes';
 
 export type { SqliteTaskStoreOptions } from './store-connection';
 
@@ -102,12 +103,31 @@ export class SqliteTaskStore extends TaskStore {
     return this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
   }
 
-  queueHead(query: QueueQuery): Promise<readonly TaskRecord[]> {
-    return this.connection.read(() => this.queue.head(query, this.now()));
+  assign(next: TaskRecord, expectedRevision: number, capacity: Capacity, durability: Durability = 'durable'): Promise<AssignResult> {
+    const json = encodeJson(next);
+    return this.connection.write(() => assignTask(this.statements, next, json, expectedRevision, capacity), durability);
   }
 
-  queueOutlook(): Promise<{ readonly oldest?: TaskRecord; readonly nextNotBefore?: number; readonly length: number }> {
+  used(keys: readonly string[]): Promise<ReadonlyMap<string, Amounts>> {
+    return this.connection.read(() => new Map(keys.map((key) => [key, usedRoom(this.statements, key)])));
+  }
+
+  async queueClasses(): Promise<readonly QueueClass[]> {
+    const hasEndedPauses = await this.connection.read(() => this.queue.hasEndedPauses(this.now()));
+    if (hasEndedPauses) await this.connection.write(() => this.queue.endPauses(this.now()), 'relaxed');
+    return this.connection.read(() => this.queue.classes());
+  }
+
+  queueHead(query: QueueQuery): Promise<readonly QueuedTask[]> {
+    return this.connection.read(() => this.queue.head(query));
+  }
+
+  queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }> {
     return this.connection.read(() => this.queue.outlook(this.now()));
+  }
+
+  queuedBefore(time: number, limit: number): Promise<readonly TaskRecord[]> {
+    return this.connection.read(() => this.queue.queuedBefore(time, limit));
   }
 
   async claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]> {
@@ -124,19 +144,6 @@ export class SqliteTaskStore extends TaskStore {
       const until = this.now() + leaseMs;
       return this.statements.renew.run(until, until, id, holder, revision).changes === 1;
     }, 'relaxed');
-  }
-
-  reserve(key: string, reservation: Reservation, capacity: Capacity): Promise<boolean> {
-    return this.connection.write(() => reserve(this.statements, key, reservation, capacity), 'relaxed');
-  }
-
-  async release(key: string, taskId: string, attempt: number): Promise<void> {
-    const reserved = await this.connection.read(() => row(this.statements.reserved, key, taskId, attempt) !== undefined);
-    if (reserved) await this.connection.write(() => this.statements.release.run(key, taskId, attempt), 'relaxed');
-  }
-
-  reservations(key: string): Promise<readonly Reservation[]> {
-    return this.connection.read(() => readReservations(this.statements, key));
   }
 
   cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
