@@ -144,7 +144,7 @@ export function hasRoom(candidate: Candidate): boolean {
 export function roomsFor(needs: TaskNeeds, candidates: readonly Candidate[], empty = false): readonly Partial<Size>[] {
   const most = roomiestOf(capacitiesFor(needs, candidates));
   const [leastCpu, leastRam] = [leastOf(needs.cpuCores), leastOf(needs.ramGb)];
-  return openFor(needs, candidates)
+  const rooms = openFor(needs, candidates)
     .filter((candidate) => empty || hasRoom(candidate))
     .map((candidate) => {
       const free = freeOf(empty ? NOTHING : candidate.used, capacityOf(candidate));
@@ -153,6 +153,14 @@ export function roomsFor(needs: TaskNeeds, candidates: readonly Candidate[], emp
       return { ...(cpuCores !== undefined && { cpuCores }), ...(ramGb !== undefined && { ramGb }) };
     })
     .filter(({ cpuCores = Infinity, ramGb = Infinity }) => cpuCores >= leastCpu && ramGb >= leastRam);
+  // What goes into one of them goes into a larger one.
+  return rooms.filter(
+    (room, index) => !rooms.some((other, at) => at !== index && isWithin(room, other) && (at < index || !isWithin(other, room))),
+  );
+}
+
+function isWithin({ cpuCores = Infinity, ramGb = Infinity }: Partial<Size>, other: Partial<Size>): boolean {
+  return cpuCores <= (other.cpuCores ?? Infinity) && ramGb <= (other.ramGb ?? Infinity);
 }
 
 function bound(free: number | undefined, most: number | undefined): number | undefined {

@@ -59,7 +59,9 @@ async function addUp(connection: MongoConnection): Promise<void> {
   const { tasks, rooms } = connection.collections;
   const $group = { _id: '$room', cpuCores: { $sum: '$cpu' }, ramGb: { $sum: '$ram' }, slots: { $sum: 1 } };
   const sums = await connection.callUnlimited(() =>
-    tasks.aggregate<typeof NOTHING & { _id: string }>([{ $match: { room: { $exists: true } } }, { $group }]).toArray(),
+    tasks
+      .aggregate<typeof NOTHING & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
+      .toArray(),
   );
   for (const { _id, ...used } of sums) {
     await connection.callUnlimited(() => rooms.updateOne({ _id }, { $setOnInsert: { used, writes: [] } }, { upsert: true }));

@@ -61,7 +61,7 @@ export class OpenStore {
     this.pages = new TaskPages(connection, new PageTokens(storeId));
     this.scan = new TaskScan(connection, this.pages);
     this.reads = new TaskReads(connection);
-    this.queue = new TaskQueue(connection);
+    this.queue = new TaskQueue(connection, this.taskCounts);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.rooms = new Rooms(connection, doubt);
     this.deletions = new TaskDeletions(connection, this.taskCounts, doubt);

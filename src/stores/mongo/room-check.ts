@@ -62,7 +62,7 @@ async function difference(connection: MongoConnection): Promise<Sums> {
   const $group = { _id: '$room', cpuCores: { $sum: '$cpu' }, ramGb: { $sum: '$ram' }, slots: { $sum: 1 } };
   const real = await connection.callUnlimited(() =>
     tasks
-      .aggregate<Amounts & { _id: string }>([{ $match: { room: { $exists: true } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
+      .aggregate<Amounts & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
       .toArray(),
   );
   const after = await sums(connection);

@@ -19,8 +19,8 @@ type States = Partial<Record<TesState, number>>;
 export class TaskCounts {
   /** Not written yet, by document. */
   private pending = new Map<string, States>();
-  /** What the database says of all tasks, with what this gateway has written since. */
-  private total: { states: States; readAt: number } | undefined;
+  /** What the database says of all tasks and of the classes, with what this gateway has written since; by document. */
+  private total: { readonly counters: Map<string, States>; readonly readAt: number } | undefined;
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> = Promise.resolve();
 
@@ -48,8 +48,23 @@ export class TaskCounts {
 
   async counts(owner: string | undefined): Promise<States> {
     if (owner !== undefined) return this.read(ownerId(wellFormed(owner)));
+    await this.freshTotal();
+    return positive(this.known(ALL));
+  }
+
+  /** How many wait in each class, by its key. */
+  async waiting(): Promise<ReadonlyMap<string, number>> {
+    await this.freshTotal();
+    const ids = [...(this.total?.counters.keys() ?? []), ...this.pending.keys()].filter((id) => id.startsWith(CLASS_PREFIX));
+    return new Map(ids.map((id) => [id.slice(CLASS_PREFIX.length), this.known(id).QUEUED ?? 0]));
+  }
+
+  private known(id: string): States {
+    return added(this.total?.counters.get(id) ?? {}, this.pending.get(id) ?? {});
+  }
+
+  private async freshTotal(): Promise<void> {
     if (this.total === undefined || this.monotonicNow() - this.total.readAt > FRESH_MS) await this.readTotal();
-    return positive(added(this.total?.states ?? {}, this.pending.get(ALL) ?? {}));
   }
 
   /** Resolves when what is known so far is written. */
@@ -74,8 +89,9 @@ export class TaskCounts {
     const readAt = this.monotonicNow();
     // A write that begins during the read is added by `write`, whether the read saw it or not; the next read is right again.
     const { counts } = this.connection.collections;
-    const found = await this.connection.call(() => counts.findOne({ _id: ALL }, this.connection.limit));
-    this.total = { states: found?.states ?? {}, readAt };
+    const wanted = { $or: [{ _id: ALL }, { _id: { $gte: CLASS_PREFIX, $lt: `${CLASS_PREFIX}\uffff` } }] };
+    const found = await this.connection.call(() => counts.find(wanted, this.connection.limit).toArray());
+    this.total = { counters: new Map(found.map(({ _id, states }) => [_id, states])), readAt };
   }
 
   private async read(id: string): Promise<States> {
@@ -97,7 +113,9 @@ export class TaskCounts {
     try {
       if (operations.length > 0)
         await this.connection.attempt(() => counts.bulkWrite(operations, { ordered: false, ...this.connection.limit }));
-      if (this.total !== undefined) this.total.states = added(this.total.states, changes.get(ALL) ?? {});
+      const { counters } = this.total ?? {};
+      if (counters !== undefined)
+        for (const [id, states] of changes) if (isOfAll(id)) counters.set(id, added(counters.get(id) ?? {}, states));
     } catch (error) {
       if (isUncertain(error)) this.doubt();
       for (const [id, states] of this.pending) changes.set(id, added(changes.get(id) ?? {}, states));
@@ -105,6 +123,11 @@ export class TaskCounts {
       throw toStoreError(error);
     }
   }
+}
+
+/** Not of one owner. */
+function isOfAll(id: string): boolean {
+  return id === ALL || id.startsWith(CLASS_PREFIX);
 }
 
 /** What is counted of a task. `owner` as the tasks' field has it; `queueClass` while QUEUED. */

@@ -3,7 +3,7 @@ import type { QueueClass, QueuedTask, QueueQuery } from '../../ports/task-store'
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
 import type { TaskDocument } from './schemas';
-import { CLASS_PREFIX } from './task-counts';
+import type { TaskCounts } from './task-counts';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
 
 /** Pauses ended at a time. */
@@ -11,19 +11,16 @@ const PAUSES = 500;
 
 /** What waits for a backend, by class, oldest first. What does not fit costs an index entry; what waits for something else, nothing. */
 export class TaskQueue {
-  constructor(private readonly connection: MongoConnection) {}
+  constructor(
+    private readonly connection: MongoConnection,
+    private readonly counts: Pick<TaskCounts, 'waiting'>,
+  ) {}
 
   /** One jump in the index for each class. */
   async classes(): Promise<QueueClass[]> {
-    const { tasks, counts } = this.connection.collections;
-    const { limit } = this.connection;
-    const [heads, waiting] = await this.connection.call(() =>
-      Promise.all([
-        tasks.aggregate<Head>(classStages(), { hint: CLASS_INDEX, ...limit }).toArray(),
-        counts.find({ _id: { $gte: CLASS_PREFIX, $lt: `${CLASS_PREFIX}\uffff` } }, limit).toArray(),
-      ]),
-    );
-    const counted = new Map(waiting.map(({ _id, states }) => [_id.slice(CLASS_PREFIX.length), states.QUEUED ?? 0]));
+    const { tasks } = this.connection.collections;
+    const stages = (): Promise<Head[]> => tasks.aggregate<Head>(classStages(), { hint: CLASS_INDEX, ...this.connection.limit }).toArray();
+    const [heads, counted] = await Promise.all([this.connection.call(stages), this.counts.waiting()]);
     return heads
       .filter(({ readyAt }) => readyAt === 0)
       .map(({ _id, place, queuedAt }) => ({
@@ -103,17 +100,23 @@ export function classStages(): object[] {
 }
 
 export function queueFilter({ queueClass, after, fits }: QueueQuery): object {
-  const sizes = (fits ?? []).map(({ cpuCores, ramGb }) => ({
-    ...(cpuCores !== undefined && { cpu: { $lte: cpuCores } }),
-    ...(ramGb !== undefined && { ram: { $lte: ramGb } }),
-  }));
-  const isAny = sizes.length === 0 || sizes.some((size) => Object.keys(size).length === 0);
   return {
     class: queueClass,
     readyAt: 0,
     ...(after !== undefined && { place: { $gt: mongo.ObjectId.createFromHexString(after) } }),
-    ...(isAny ? {} : sizes.length === 1 ? sizes[0] : { $or: sizes }),
+    ...(fits !== undefined && sizeFilter(fits)),
   };
+}
+
+/** The largest of each is held against the index; whether they go together, where there are several rooms, against the task. */
+function sizeFilter(fits: NonNullable<QueueQuery['fits']>): object {
+  const upTo = (cpuCores: number, ramGb: number): object => ({
+    ...(cpuCores < Infinity && { cpu: { $lte: cpuCores } }),
+    ...(ramGb < Infinity && { ram: { $lte: ramGb } }),
+  });
+  const sizes = fits.map(({ cpuCores = Infinity, ramGb = Infinity }) => upTo(cpuCores, ramGb));
+  const largest = upTo(Math.max(...fits.map((one) => one.cpuCores ?? Infinity)), Math.max(...fits.map((one) => one.ramGb ?? Infinity)));
+  return sizes.length === 1 || sizes.some((size) => Object.keys(size).length === 0) ? largest : { ...largest, $or: sizes };
 }
 
 export function queueOptions(limit: number) {

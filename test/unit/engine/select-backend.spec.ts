@@ -128,9 +128,7 @@ describe('the choice of a backend', () => {
   it('judges a class: which sizes could go on now', () => {
     const needs = { ...NEEDS, cpuCores: 3 };
     expect(roomsFor(needs, [candidate('a', { used: taking(1.5) }), candidate('b', { used: taking(2) })])).toEqual([
-      // Half of the memory is what no task of the class needs less of.
       { cpuCores: 2.5 + ROUNDING, ramGb: 15 + ROUNDING },
-      { cpuCores: 2 + ROUNDING, ramGb: 15 + ROUNDING },
     ]);
     expect(roomsFor(needs, [candidate('a', { used: taking(2.5) })])).toEqual([]);
     expect(roomsFor(needs, [candidate('a')])).toEqual([{}]);
