@@ -45,6 +45,7 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     // A cancel waits for the grace inside one call: it must be able to see the end of it.
     callTimeoutMs: (30 + settings.local.kill_grace_seconds) * SECOND,
     bigTaskWaitMs: limits.big_task_wait_seconds * SECOND,
+    ...(limits.max_queued_seconds > 0 && { maxQueuedMs: limits.max_queued_seconds * SECOND }),
     tailBytes: settings.logs.tail_bytes,
     healthMs: 10 * SECOND,
     sweepMs: 5 * MINUTE,

@@ -12,9 +12,10 @@ export interface BackendDescription {
   readonly draining: boolean;
   /** Where inputs and outputs are moved: by the gateway or next to the job. */
   readonly staging: 'gateway' | 'worker';
-  readonly cpu_cores: number;
-  readonly ram_gb: number;
-  /** At once, where it keeps such a limit. */
+  /** Absent = unlimited, as the two below. */
+  readonly cpu_cores?: number;
+  readonly ram_gb?: number;
+  /** At once. */
   readonly slots?: number;
   /** Words to choose it by: `"backend_parameters": {"label.NAME": "VALUE"}`. */
   readonly labels: Readonly<Record<string, string>>;
@@ -34,8 +35,8 @@ export function describeBackend(backend: KnownBackend): BackendDescription {
     available: isWell,
     draining,
     staging,
-    cpu_cores: cpuCores,
-    ram_gb: ramGb,
+    ...(cpuCores !== undefined && { cpu_cores: cpuCores }),
+    ...(ramGb !== undefined && { ram_gb: ramGb }),
     ...(slots !== undefined && { slots }),
     labels,
     ...(urlPrefixes !== undefined && { url_prefixes: urlPrefixes }),

@@ -160,6 +160,11 @@ export const settingsSchema = {
       default: 7 * 86_400,
     },
     max_runtime_seconds: { doc: 'Longest wall-clock limit a task may ask for', format: 'positive number', default: 30 * 86_400 },
+    max_queued_seconds: {
+      doc: 'A task that has waited so long for a backend ends as SYSTEM_ERROR, with the reason; 0: it waits as long as it takes',
+      format: 'number',
+      default: 0,
+    },
     big_task_wait_seconds: {
       doc: 'After waiting so long a big task is no longer passed by smaller ones',
       format: 'number',

@@ -2,6 +2,7 @@ import { BackendError } from '../ports/errors';
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { AwayRule } from '../task/failure-policy';
+import { amountsOf, fits, NOTHING } from '../task/room';
 import type { TaskRecord } from '../task/task-record';
 import type { BackendMonitor } from './backend-monitor';
 import { mismatch } from './select-backend';
@@ -30,7 +31,8 @@ export class AwayRules {
   }
 
   /** Another backend is there, healthy, takes new tasks, and could take this one once it has room. */
-  private couldGoElsewhere({ needs }: TaskRecord): boolean {
+  private couldGoElsewhere({ needs, given }: TaskRecord): boolean {
+    const size = amountsOf(given ?? needs);
     return this.backends.all.some((backend) => {
       // Not the one it is on, which is away.
       const { name } = backend;
@@ -39,8 +41,7 @@ export class AwayRules {
         !capabilities.draining &&
         this.monitor.health(name).ok &&
         mismatch(needs, { name, capabilities, placement: this.backends.placement(name) }) === undefined &&
-        needs.cpuCores <= capabilities.capacity.cpuCores &&
-        needs.ramGb <= capabilities.capacity.ramGb
+        fits(NOTHING, size, capabilities.capacity)
       );
     });
   }

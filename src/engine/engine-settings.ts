@@ -21,6 +21,8 @@ export interface EngineSettings {
   readonly callTimeoutMs: number;
   /** After waiting this long a task that fits nowhere at the moment gets a backend kept free for it, ms. */
   readonly bigTaskWaitMs: number;
+  /** A task that waits longer than this in the queue ends as SYSTEM_ERROR, ms; absent = it waits as long as it takes. */
+  readonly maxQueuedMs?: number;
   readonly tailBytes: number;
   /** Pause between two looks at a backend's health, ms. */
   readonly healthMs: number;

@@ -15,7 +15,6 @@ import { KnownBackends } from './known-backends';
 import { Observer } from './observer';
 import { Probes } from './probes';
 import { Reconciler } from './reconciler';
-import { ReservationCheck } from './reservation-check';
 import { Scheduler } from './scheduler';
 import { Stager } from './stager';
 import { TaskEvents } from './task-events';
@@ -54,7 +53,6 @@ export class Engine {
   readonly housekeeping: Housekeeping;
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
-  private readonly reservations: ReservationCheck;
   private readonly loops: readonly DueLoop[];
   private readonly joined = new Set<string>();
   private readonly stopping = new AbortController();
@@ -76,9 +74,6 @@ export class Engine {
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
     this.housekeeping = new Housekeeping(store, backends, settings, log, this.writer);
-    this.reservations = new ReservationCheck(store, backends, settings, log, () => {
-      this.scheduler.nudge();
-    });
     this.observer = new Observer({ store, backends, writer: this.writer, probes, failures }, settings, () => this.gatherMs(), {
       reachable: () => this.reachable(),
       failed: (error) => this.failed('observer', error),
@@ -86,7 +81,7 @@ export class Engine {
     });
     const { transfers, calls } = settings.places;
     const stager = new Stager({ store, backends, storage, probes, hosts: new HostPlaces(transfers) }, failures, settings);
-    const reconciler = new Reconciler(store, backends, probes, failures, settings);
+    const reconciler = new Reconciler(backends, probes, failures, settings);
     this.loops = [
       this.loop('stage-in', ['stage-in'], transfers, (claim) => stager.work(claim)),
       this.loop('hand-over', ['submit'], calls, (claim) => stager.work(claim)),
@@ -115,7 +110,6 @@ export class Engine {
     moment.abort();
     if (this.stopping.signal.aborted) return;
     await this.known.start();
-    await this.reservations.start();
     this.scheduler.start();
     this.housekeeping.start();
   }
@@ -129,7 +123,6 @@ export class Engine {
       ...this.joining,
       this.scheduler.stop(),
       this.housekeeping.stop(),
-      this.reservations.stop(),
       this.observer.stop(),
       ...this.loops.map((loop) => loop.stop(graceMs)),
     ]);

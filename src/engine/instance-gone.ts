@@ -2,7 +2,6 @@ import { Conflict } from '../ports/errors';
 import type { TaskStore } from '../ports/task-store';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
-import { boundCapacityKey } from './job';
 import type { TaskWriter } from './task-writer';
 
 /** A gateway that was silent for so long is away, ms: several times what lies between two words of its own. */
@@ -59,11 +58,10 @@ async function abandonAll(
   for (;;) {
     const found = (await list()).filter(({ id, createdAt }) => !tried.has(id) && createdAt <= begun);
     if (found.length === 0) return changed;
-    for (const { id, backend, boundTo, attempt } of found) {
+    for (const { id } of found) {
       tried.add(id);
       const applied = await writer.apply(id, event);
       if (applied.kind === 'changed') changed.push(applied.task);
-      if (backend !== undefined) await store.release(boundTo === undefined ? backend : boundCapacityKey(backend, boundTo), id, attempt);
     }
   }
 }

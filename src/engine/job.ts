@@ -1,5 +1,5 @@
 import { StoreError } from '../ports/errors';
-import type { BackendCapabilities, Job } from '../ports/execution-backend';
+import type { Job } from '../ports/execution-backend';
 import type { TaskStore } from '../ports/task-store';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
@@ -13,18 +13,9 @@ export async function loadJob(store: TaskStore, task: TaskRecord, tailBytes: num
     attempt: task.attempt,
     name: jobName(task.id, task.attempt),
     request: JSON.parse(stored.requestJson) as TesTaskRequest,
-    needs: task.needs,
+    needs: { ...task.needs, ...task.given },
     tailBytes,
   };
-}
-
-/** Under which key a backend's room is reserved: every instance has its own where jobs are bound to it. */
-export function capacityKey(backend: string, capabilities: BackendCapabilities, instance: string): string {
-  return capabilities.boundToInstance ? boundCapacityKey(backend, instance) : backend;
-}
-
-export function boundCapacityKey(backend: string, instance: string): string {
-  return `${backend}@${instance}`;
 }
 
 /** The task of a job name, `undefined` for a name that is not ours. */

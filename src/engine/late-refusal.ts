@@ -1,9 +1,9 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { TaskStore } from '../ports/task-store';
+import { roomKey } from '../task/room';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
-import { capacityKey } from './job';
 
 /**
  * What a backend has to say against a task that another gateway has admitted, where it was known by what it had published only; as the
@@ -18,5 +18,6 @@ export async function lateRefusal(
   if (task.needs.admittedBy === undefined || task.needs.admittedBy === instance) return undefined;
   const stored = await store.getStored(task.id);
   const reasons = stored ? backend.check(JSON.parse(stored.requestJson) as TesTaskRequest, task.needs) : [];
-  return reasons.length === 0 ? undefined : { type: 'refused', by: capacityKey(backend.name, backend.capabilities(), instance), reasons };
+  const by = roomKey(backend.name, backend.capabilities().boundToInstance ? instance : undefined);
+  return reasons.length === 0 ? undefined : { type: 'refused', by, reasons };
 }

@@ -1,23 +1,20 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
-import { attemptOfJob, jobNameOf } from '../task/left-behind';
+import { jobNameOf } from '../task/left-behind';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
-import { capacityKey } from './job';
 import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
 
 /** Fences cancelled and failed jobs, and removes what ended ones left: repeated until the backend confirms it, whatever it takes. */
 export class Reconciler {
   constructor(
-    private readonly store: TaskStore,
     private readonly backends: BackendRegistry,
     private readonly probes: Probes,
     private readonly failures: FailureHandling,
-    private readonly settings: Pick<EngineSettings, 'instance' | 'callTimeoutMs'>,
+    private readonly settings: Pick<EngineSettings, 'callTimeoutMs'>,
   ) {}
 
   async work(claim: Claim): Promise<void> {
@@ -39,17 +36,12 @@ export class Reconciler {
     if (task.step === 'cancel') {
       const observation = await backend.cancel(name, handle, limited);
       // What stayed behind elsewhere is ended next, and then nobody remembers this one.
-      if (task.leftBehind) await this.remove(task, backend, true, limited);
+      if (task.leftBehind) await backend.cleanup(name, handle, { failed: true }, limited);
       return { type: 'released', attempt, ...(observation ? { observation } : {}) };
     }
     if (!task.jobEnded) await backend.cancel(name, handle, limited);
     const failed = task.step === 'retreat' || task.state !== 'COMPLETE';
-    await this.remove(task, backend, failed, limited);
+    await backend.cleanup(name, handle, { failed }, limited);
     return task.step === 'retreat' ? { type: 'retried', attempt, delayMs: this.failures.retryDelay(task) } : { type: 'cleaned', attempt };
-  }
-
-  private async remove(task: TaskRecord, backend: ExecutionBackend, failed: boolean, signal: AbortSignal): Promise<void> {
-    await backend.cleanup(jobNameOf(task), task.handle, { failed }, signal);
-    await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, attemptOfJob(task));
   }
 }

@@ -2,36 +2,36 @@ import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
-import { labelKeys } from '../task/placement';
-import type { TaskRecord } from '../task/task-record';
+import { ANYWHERE, labelKeys } from '../task/placement';
+import { NOTHING, roomKey } from '../task/room';
+import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
-import { capacityKey } from './job';
 import { lateRefusal } from './late-refusal';
-import type { KnownBackends } from './known-backends';
+import type { KnownBackend, KnownBackends } from './known-backends';
 import { Peeks } from './peeks';
-import { type Candidate, freeOf, mismatch, selectBackend } from './select-backend';
+import { type JudgedClass, QueueView } from './queue-view';
+import { type Candidate, hasRoom, isOpen, selectBackend, type Size } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
-import { reasonsElsewhere, whyUnderWay } from './waiting-reasons';
+import { whyUnderWay } from './waiting-reasons';
 
-/** Tasks of the head of the queue looked at first: most passes are made because one task has ended, and give away one place. */
-const FIRST_HEAD = 8;
-/** Looked at in one go while all of them find a place. */
-const HEAD = 64;
-/** What is left of a sum of fractions is not room. */
-const LEAST = 1e-9;
+/** Assigned before the sums are read anew. */
+const ROUND = 64;
+/** Rounds in a row that won nothing, because others were faster, until the next pass. */
+const MOST_LOST = 5;
+/** Tasks that are judged anew, or that end because they waited too long, in one pass. */
+const BATCH = 64;
 /** So old may be what a reason for waiting is read from, ms: engines ask of a thousand waiting tasks every second. */
 const REASON_AGE_MS = 250;
-/** Where a pass stops looking further back when nothing at the head can go on. */
-const MOST_HEAD = 4096;
 
 /**
  * Gives waiting tasks to backends. QUEUED tasks are not polled: a pass is made when a task arrives, room frees, a backend changes,
- * a retry's pause is over, another gateway changed the queue, and on a safety tick. Reserve first (atomic over all gateways), then
- * `assigned` (compare-and-swap).
+ * a retry's pause is over, another gateway changed the queue, and on a safety tick. A pass judges the classes that wait, not their tasks,
+ * and reads only tasks that can go on now, so that what waits for something else costs nothing. The room is taken in the same write
+ * that assigns the task, atomic over all gateways.
  */
 export class Scheduler {
   private timer: NodeJS.Timeout | undefined;
@@ -40,19 +40,21 @@ export class Scheduler {
   private again = false;
   private stopped = true;
   private readonly peeks: Peeks | undefined;
+  private readonly queue: QueueView;
   /** The queue when others' changes were last looked for. */
   private seen = '';
-  private recent: { readonly candidates: Promise<readonly Candidate[]>; readonly at: number } | undefined;
+  private recent: { readonly view: Promise<RecentView>; readonly at: number } | undefined;
 
   constructor(
     private readonly store: TaskStore,
     private readonly writer: TaskWriter,
     private readonly backends: BackendRegistry,
     private readonly monitor: BackendMonitor,
-    private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'tickMs' | 'peekMs'>,
+    private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs'>,
     private readonly log: EngineLog,
     private readonly known: Pick<KnownBackends, 'all' | 'elsewhere'>,
   ) {
+    this.queue = new QueueView(store, settings.bigTaskWaitMs);
     if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
   }
 
@@ -71,36 +73,35 @@ export class Scheduler {
 
   /** A reader of committed changes: arrivals and freed room. */
   heard({ before, after, event }: TaskChange): void {
-    if (event === 'moved' && before) void this.freed(before);
-    else if (event === 'created' || event === 'retried') this.nudge();
-    else if (before && !isTerminal(before.state) && isTerminal(after.state)) void this.freed(after);
+    const isOver = before !== undefined && !isTerminal(before.state) && isTerminal(after.state);
+    if (event === 'created' || event === 'retried' || event === 'moved' || isOver) this.nudge();
   }
 
-  /** Jobs on each backend, by its name: every attempt from its assignment to its clean-up. */
+  /** Jobs on each backend, by its name: every attempt from its assignment to its end. */
   async jobs(): Promise<ReadonlyMap<string, number>> {
-    return new Map((await this.candidates()).map(({ name, used }) => [name, used.length]));
+    return new Map((await this.candidates()).map(({ name, used }) => [name, used.slots]));
   }
 
   nudge(): void {
     this.wakeIn(0);
   }
 
-  /** Why a task waits, as public sentences; empty when it does not. Reads reservations, nothing else. */
+  /** Why a task waits, as public sentences; empty when it does not. */
   async explain(task: TaskRecord): Promise<readonly string[]> {
     if (task.state !== 'QUEUED')
       return whyUnderWay(task, this.store, this.settings.instance, (name) => this.known.all().some((one) => one.name === name));
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
-    const candidates = await this.recentCandidates();
-    let selection = selectBackend(task.id, task.needs, candidates);
+    const recent = await this.recently();
+    let selection = selectBackend(task.id, task.needs, recent.candidates);
     // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.
-    if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await this.withReservation(candidates));
-    if (selection.kind === 'chosen') return ['waiting: about to be given to a backend'];
-    const elsewhere = reasonsElsewhere(task.needs, this.known.elsewhere());
-    const couldBeHere = candidates.some((one) => mismatch(task.needs, one) === undefined);
-    const own = couldBeHere || elsewhere.length === 0 ? selection.reasons : [];
-    return [...own, ...elsewhere].map((reason) => `waiting: ${reason}`);
+    if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await recent.withHolds());
+    if (selection.kind === 'chosen') {
+      const isNext = await recent.isNext(task);
+      return [isNext ? 'waiting: about to be given to a backend' : 'waiting: older tasks that can use the free room go first'];
+    }
+    return selection.reasons.map((reason) => `waiting: ${reason}`);
   }
 
   private wakeIn(delayMs: number): void {
@@ -139,7 +140,7 @@ export class Scheduler {
     const { items } = await this.store.listMinimal({ state: 'QUEUED', pageSize: 1 });
     const [newest] = items[0] ?? [];
     const outlook = newest === undefined ? undefined : await this.store.queueOutlook();
-    const queue = outlook === undefined ? '' : `${newest} ${outlook.oldest?.id} ${outlook.length}`;
+    const queue = outlook === undefined ? '' : `${newest} ${outlook.since} ${outlook.length}`;
     if (queue !== this.seen && outlook !== undefined) this.nudge();
     this.seen = queue;
   }
@@ -147,40 +148,51 @@ export class Scheduler {
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
     this.recent = undefined;
-    for (let limit = FIRST_HEAD; limit <= MOST_HEAD;) {
-      const all = await this.candidates();
-      const open = all.filter((candidate) => !candidate.capabilities.draining && candidate.away === undefined && hasRoom(candidate));
-      if (open.length === 0) break;
-      const candidates = await this.withReservation(all);
-      const head = await this.store.queueHead({
-        limit,
-        backendsOpen: open.map(({ name }) => name),
-        fits: { cpuCores: Math.max(...open.map((one) => freeOf(one).cpuCores)), ramGb: Math.max(...open.map((one) => freeOf(one).ramGb)) },
-      });
-      const assigned = await this.assignAll(head, candidates);
-      if (this.stopped || (assigned === 0 && head.length < limit)) break;
-      // A head of nothing but tasks that cannot go on now must not hide the ones behind it.
-      if (assigned === 0) limit *= 4;
-      else limit = assigned === head.length ? HEAD : FIRST_HEAD;
+    for (let lost = 0; lost < MOST_LOST && !this.stopped;) {
+      const candidates = await this.candidates();
+      if (!candidates.some((candidate) => isOpen(candidate) && hasRoom(candidate))) break;
+      const classes = await this.queue.classes();
+      if (await this.judgeSome(classes, candidates)) this.again = true;
+      const held = await this.queue.withHolds(classes, candidates);
+      const chosen = await this.queue.choose(classes, held, ROUND);
+      const won = (await Promise.all(chosen.map(({ task, backend, size }) => this.assign(task, backend, size)))).filter(Boolean).length;
+      lost = won > 0 ? 0 : lost + 1;
+      if (won === chosen.length && chosen.length < ROUND) break;
     }
-    const { nextNotBefore } = await this.store.queueOutlook();
-    return nextNotBefore === undefined ? Infinity : Math.max(1, nextNotBefore - this.store.now());
+    const more = await this.endOverdue();
+    const { since, nextNotBefore } = await this.store.queueOutlook();
+    const { maxQueuedMs } = this.settings;
+    const overdueAt = since === undefined || maxQueuedMs === undefined ? Infinity : since + maxQueuedMs;
+    return more ? 0 : Math.max(1, Math.min(nextNotBefore ?? Infinity, overdueAt) - this.store.now());
   }
 
-  private async assignAll(head: readonly TaskRecord[], candidates: readonly Candidate[]): Promise<number> {
-    let current = candidates;
-    const work: Promise<boolean>[] = [];
-    for (const task of head) {
-      const selection = selectBackend(task.id, task.needs, current);
-      if (selection.kind === 'wait') continue;
-      current = current.map((one) => (one.name === selection.backend ? { ...one, used: [...one.used, reservationOf(task)] } : one));
-      const backend = this.backends.get(selection.backend);
-      if (backend) work.push(this.assign(task, backend));
-    }
-    return (await Promise.all(work)).filter(Boolean).length;
+  /** Prefixes of the settings that waiting tasks were not held against yet: a batch of them, and whether there was any. */
+  private async judgeSome(classes: readonly JudgedClass[], candidates: readonly Candidate[]): Promise<boolean> {
+    const found = await this.queue.unjudged(classes, candidates, BATCH);
+    await Promise.all(
+      found.map(async ({ task, reaches }) =>
+        this.writer.apply(task.id, { type: 'judged', attempt: task.attempt, reaches }, { known: task }),
+      ),
+    );
+    return found.length > 0;
   }
 
-  private async assign(task: TaskRecord, backend: ExecutionBackend): Promise<boolean> {
+  /** What has waited longer than the settings allow ends. True when there may be more. */
+  private async endOverdue(): Promise<boolean> {
+    const { maxQueuedMs } = this.settings;
+    if (maxQueuedMs === undefined || this.stopped) return false;
+    const over = await this.store.queuedBefore(this.store.now() - maxQueuedMs, BATCH);
+    for (const task of over) {
+      const why = (await this.explain(task)).join('; ');
+      const reason = `it was queued for more than ${maxQueuedMs / 1000} s (setting limits.max_queued_seconds), ${why}`;
+      await this.writer.apply(task.id, { type: 'failed', attempt: task.attempt, reason }, { known: task });
+    }
+    return over.length === BATCH;
+  }
+
+  private async assign(task: TaskRecord, backendName: string, size: Size): Promise<boolean> {
+    const backend = this.backends.get(backendName);
+    if (!backend) return false;
     const refusal = await lateRefusal(task, backend, this.store, this.settings.instance);
     if (refusal) {
       await this.writer.apply(task.id, refusal, { known: task });
@@ -189,9 +201,6 @@ export class Scheduler {
       return false;
     }
     const capabilities = backend.capabilities();
-    const key = capacityKey(backend.name, capabilities, this.settings.instance);
-    const reservation = reservationOf(task);
-    if (!(await this.store.reserve(key, reservation, capabilities.capacity))) return false;
     const known = [...capabilities.parameterKeys, ...labelKeys(this.backends.placement(backend.name))];
     const dropped = unsupportedParameters(task.needs.parameterKeys, known);
     const applied = await this.writer.apply(
@@ -200,82 +209,98 @@ export class Scheduler {
         type: 'assigned',
         backend: backend.name,
         ...(capabilities.boundToInstance ? { boundTo: this.settings.instance } : {}),
+        ...(isLess(size, task.needs) ? { given: size } : {}),
         droppedParameters: dropped,
-        warnings: dropped.length > 0 ? [droppedParametersWarning(dropped, `backend ${backend.name}`)] : [],
+        warnings: [
+          ...cuts(task.needs, size),
+          ...(dropped.length > 0 ? [droppedParametersWarning(dropped, `backend ${backend.name}`)] : []),
+        ],
       },
-      { known: task },
+      { known: task, capacity: capabilities.capacity },
     );
-    if (applied.kind === 'changed') return true;
-    // Somebody else has it, or it was cancelled: the room goes back unless it is that very attempt's. What is bound to a gateway has
-    // room of its own there: another gateway's backend of the same name is another one.
-    const { task: found } = applied.kind === 'ignored' ? applied : { task: undefined };
-    const sameBackend = found?.backend === backend.name && (!capabilities.boundToInstance || found.boundTo === this.settings.instance);
-    const theirs = sameBackend && found.attempt === reservation.attempt;
-    if (!theirs || isTerminal(found.state)) await this.store.release(key, task.id, reservation.attempt);
-    return false;
+    return applied.kind === 'changed';
   }
 
-  private async freed(task: TaskRecord): Promise<void> {
-    const backend = this.backends.get(task.backend ?? '');
-    if (!backend) return;
-    try {
-      await this.store.release(capacityKey(backend.name, backend.capabilities(), this.settings.instance), task.id, task.attempt);
-    } catch (error) {
-      // The clean-up releases it again.
-      this.log.warn('a reservation could not be given back yet', { task: task.id, err: error });
-    }
-    this.nudge();
-  }
-
-  private async recentCandidates(): Promise<readonly Candidate[]> {
+  private async recently(): Promise<RecentView> {
     const now = performance.now();
-    this.recent = this.recent && now - this.recent.at < REASON_AGE_MS ? this.recent : { candidates: this.candidates(), at: now };
-    const { candidates } = this.recent;
+    this.recent = this.recent && now - this.recent.at < REASON_AGE_MS ? this.recent : { view: this.look(), at: now };
+    const { view } = this.recent;
     try {
-      return await candidates;
+      return await view;
     } catch (error) {
-      if (this.recent?.candidates === candidates) this.recent = undefined;
+      if (this.recent?.view === view) this.recent = undefined;
       throw error;
     }
   }
 
+  private async look(): Promise<RecentView> {
+    const candidates = await this.candidates();
+    let held: Promise<readonly Candidate[]> | undefined;
+    const firsts = new Map<string, Promise<ReadonlySet<string>>>();
+    return {
+      candidates,
+      withHolds: () => (held ??= this.queue.classes().then((classes) => this.queue.withHolds(classes, candidates))),
+      isNext: async (task) => {
+        const key = this.queue.keyOf(task.needs);
+        const first = firsts.get(key) ?? this.queue.firstOf(key, task.needs, candidates);
+        firsts.set(key, first);
+        return (await first).has(task.id);
+      },
+    };
+  }
+
+  /** Its cost is that of the backends, whatever is live on them. */
   private async candidates(): Promise<readonly Candidate[]> {
-    return Promise.all(
-      this.backends.all.map(async (backend) => {
-        const capabilities = backend.capabilities();
-        const health = this.monitor.health(backend.name);
-        const key = capacityKey(backend.name, capabilities, this.settings.instance);
-        const used = await this.store.reservations(key);
-        const placement = this.backends.placement(backend.name);
-        return { name: backend.name, key, capabilities, placement, used, ...(health.ok ? {} : { away: `it is away (${health.detail})` }) };
-      }),
-    );
-  }
-
-  /** The oldest task, if it is too big for what is free and has waited too long, gets the first backend that it fits into when empty. */
-  private async withReservation(candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
-    const { oldest } = await this.store.queueOutlook();
-    if (!oldest || this.store.now() - oldest.createdAt < this.settings.bigTaskWaitMs) return candidates;
-    if (selectBackend(oldest.id, oldest.needs, candidates).kind === 'chosen') return candidates;
-    const { needs } = oldest;
-    const home = candidates.find(
-      (one) =>
-        one.away === undefined &&
-        !one.capabilities.draining &&
-        mismatch(needs, one) === undefined &&
-        needs.cpuCores <= one.capabilities.capacity.cpuCores &&
-        needs.ramGb <= one.capabilities.capacity.ramGb,
-    );
-    return home ? candidates.map((one) => (one === home ? { ...one, heldFor: oldest.id } : one)) : candidates;
+    const keyOf = (backend: ExecutionBackend): string =>
+      roomKey(backend.name, backend.capabilities().boundToInstance ? this.settings.instance : undefined);
+    const used = await this.store.used(this.backends.all.map(keyOf));
+    const own = this.backends.all.map((backend) => {
+      const health = this.monitor.health(backend.name);
+      return {
+        name: backend.name,
+        key: keyOf(backend),
+        capabilities: backend.capabilities(),
+        placement: this.backends.placement(backend.name),
+        used: used.get(keyOf(backend)) ?? NOTHING,
+        ...(health.ok ? {} : { away: `it is away (${health.detail})` }),
+      };
+    });
+    return [...own, ...this.known.elsewhere().map(candidateElsewhere)];
   }
 }
 
-/** Room for the smallest of tasks: every task needs some of everything. */
-function hasRoom(candidate: Candidate): boolean {
-  const { slots, cpuCores, ramGb } = freeOf(candidate);
-  return slots >= 1 && cpuCores > LEAST && ramGb > LEAST;
+function candidateElsewhere(backend: KnownBackend): Candidate {
+  const { name, labels, urlPrefixes, boundToInstance, gateways, isWell } = backend;
+  return {
+    name,
+    key: roomKey(name, boundToInstance ? gateways[0] : undefined),
+    capabilities: backend,
+    elsewhere: gateways,
+    placement: { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) },
+    used: NOTHING,
+    ...(isWell ? {} : { away: 'it is away' }),
+  };
 }
 
-function reservationOf(task: TaskRecord): { taskId: string; attempt: number; cpuCores: number; ramGb: number } {
-  return { taskId: task.id, attempt: task.attempt + 1, cpuCores: task.needs.cpuCores, ramGb: task.needs.ramGb };
+/** What reasons for waiting are read from. */
+interface RecentView {
+  readonly candidates: readonly Candidate[];
+  /** The same, with what is kept free for big tasks. */
+  withHolds(): Promise<readonly Candidate[]>;
+  /** Whether a task is among the first of its class. */
+  isNext(task: TaskRecord): Promise<boolean>;
+}
+
+function isLess(size: Size, needs: TaskNeeds): boolean {
+  return size.cpuCores < needs.cpuCores || size.ramGb < needs.ramGb;
+}
+
+/** Lines for `system_logs`: what a task does not get of what it asked for. */
+function cuts({ cpuCores, ramGb }: TaskNeeds, size: Size): readonly string[] {
+  return [
+    ...(size.cpuCores < cpuCores
+      ? [`${cpuCores} CPU cores were asked for, the largest backend has ${size.cpuCores}: that much is given`]
+      : []),
+    ...(size.ramGb < ramGb ? [`${ramGb} GB of memory were asked for, the largest backend has ${size.ramGb}: that much is given`] : []),
+  ];
 }

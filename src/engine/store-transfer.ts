@@ -3,13 +3,11 @@ import type { StoredTask, TaskStore } from '../ports/task-store';
 import type { TaskRecord } from '../task/task-record';
 import { endLine, type ExportScope, headerLine, parseHeader, parseLine, taskLine } from './export-format';
 import { awayInstance } from './instance-gone';
-import { boundCapacityKey } from './job';
 
 /** So many tasks, and so much of them, are in memory at once. */
 const BATCH = 200;
 const BATCH_BYTES = 8 * 2 ** 20;
 /** Whatever a backend has: what an attempt uses already it may have. */
-const ANY_ROOM = { cpuCores: Number.MAX_VALUE, ramGb: Number.MAX_VALUE };
 
 /** Gives the lines of an export, without their ends. Throws `Conflict` for `all` while a gateway has the store open. */
 export async function* exportTasks(store: TaskStore, scope: ExportScope): AsyncGenerator<string, void> {
@@ -91,7 +89,6 @@ export async function importTasks(
 async function importBatch(store: TaskStore, batch: readonly StoredTask[]): Promise<number> {
   const states = await Promise.all(batch.map(({ task }) => store.getState(task.id)));
   const added = batch.filter((_, index) => states[index] === undefined);
-  await Promise.all(added.map(({ task }) => reserveRoom(store, task)));
   // Asked for in one turn, so that they are stored in this order.
   const taken = await Promise.allSettled(added.map(({ task, requestJson }) => store.insert(requestJson, asStored(task, store.now()))));
   taken.forEach((outcome, index) => {
@@ -112,13 +109,6 @@ function isUnderWay({ step }: TaskRecord): boolean {
 /** What was under way is looked at as soon as somebody can. */
 function asStored(task: TaskRecord, now: number): TaskRecord {
   return isUnderWay(task) ? { ...task, dueAt: now } : task;
-}
-
-async function reserveRoom(store: TaskStore, task: TaskRecord): Promise<void> {
-  const { id: taskId, attempt, backend, boundTo, needs } = task;
-  if (!isUnderWay(task) || backend === undefined) return;
-  const key = boundTo === undefined ? backend : boundCapacityKey(backend, boundTo);
-  await store.reserve(key, { taskId, attempt, cpuCores: needs.cpuCores, ramGb: needs.ramGb }, ANY_ROOM);
 }
 
 function textOf(line: Uint8Array): string {

@@ -3,11 +3,9 @@ import type { TaskStore } from '../ports/task-store';
 import { jobNameOf } from '../task/left-behind';
 import type { TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
-import { boundCapacityKey } from './job';
 import type { TaskWriter } from './task-writer';
 
 const BATCH = 200;
-const UNLIMITED = { cpuCores: Infinity, ramGb: Infinity };
 
 /**
  * At the start on a store that only one process can have: what is bound to another name was begun by this gateway under an earlier one, or
@@ -52,22 +50,10 @@ export async function takeOverBound(
 
   async function rebind(task: TaskRecord, former: string): Promise<void> {
     await writer.apply(task.id, { type: 'rebound', from: former, to: instance });
-    await release(task, former);
-    const { needs, attempt, backend } = task;
-    if (backend === undefined || !isLive(task)) return;
-    await store.reserve(
-      boundCapacityKey(backend, instance),
-      { taskId: task.id, attempt, cpuCores: needs.cpuCores, ramGb: needs.ramGb },
-      UNLIMITED,
-    );
   }
   async function giveUp(task: TaskRecord, former: string): Promise<void> {
     const reason = `gateway ${former}, which had begun the job, is gone, and the job is not on this machine`;
     await writer.apply(task.id, { type: 'abandoned', instance: former, reason });
-    await release(task, former);
-  }
-  async function release({ id, backend, attempt }: TaskRecord, former: string): Promise<void> {
-    if (backend !== undefined) await store.release(boundCapacityKey(backend, former), id, attempt);
   }
 }
 

@@ -1,16 +1,16 @@
 import { InvalidTask, type Problem } from '../ports/errors';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import { droppedParametersWarning, unsupportedParameters, withoutParameters } from '../task/backend-parameters';
-import type { Capacity } from '../ports/task-store';
 import { ANYWHERE, labelKeys } from '../task/placement';
 import { checkCounts, type CountLimits } from '../task/check-counts';
 import { checkTask, type TaskLimits } from '../task/check-task';
 import { taskNeeds } from '../task/task-needs';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
-import { boundCapacityKey } from './job';
+import { type Capacity, roomKey } from '../task/room';
 import type { KnownBackends } from './known-backends';
-import { mismatch } from './select-backend';
+import { judged } from './reach';
+import { fitted, mismatch } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
 /** Limits a new task is held against; the settings `api.*` and `limits.*`. */
@@ -68,19 +68,22 @@ export class TaskAdmission {
 
     const needs = this.knownLabels(needed.needs);
     const { candidates, refusedBy } = this.candidates(request, needs);
-    const fitted = this.fit(needs, candidates);
+    if (settings.overCapacity === 'refuse') refuse(tooLarge(needs, candidates));
     const known = new Set(candidates.flatMap(({ parameterKeys }) => parameterKeys));
     const dropped = unsupportedParameters(needed.needs.parameterKeys, [...known]);
     const isDropped = new Set(dropped);
     return {
       request: dropped.length > 0 ? withoutDropped(request, dropped) : request,
-      needs: {
-        ...fitted.needs,
-        ...(refusedBy.length > 0 && { refusedBy }),
-        ...(this.known.elsewhere().length > 0 && { admittedBy: this.known.instance }),
-        parameterKeys: needed.needs.parameterKeys.filter((key) => !isDropped.has(key)),
-      },
-      warnings: [...needed.warnings, ...fitted.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
+      needs: judged(
+        {
+          ...needs,
+          ...(refusedBy.length > 0 && { refusedBy }),
+          ...(this.known.elsewhere().length > 0 && { admittedBy: this.known.instance }),
+          parameterKeys: needed.needs.parameterKeys.filter((key) => !isDropped.has(key)),
+        },
+        this.backends.all.map(({ name }) => this.backends.placement(name)),
+      ),
+      warnings: [...needed.warnings, ...(dropped.length > 0 ? [droppedParametersWarning(dropped, 'this server')] : [])],
     };
   }
 
@@ -116,7 +119,7 @@ export class TaskAdmission {
       const refused = unfit === undefined ? backend.check(request, needs) : [unfit];
       // Bound to this gateway, it says nothing of another gateway's backend of the same name: that one is asked there.
       const hasNamesake = capabilities.boundToInstance && elsewhere.some((other) => other.name === name);
-      if (unfit === undefined && refused.length > 0) refusedBy.push(hasNamesake ? boundCapacityKey(name, this.known.instance) : name);
+      if (unfit === undefined && refused.length > 0) refusedBy.push(hasNamesake ? roomKey(name, this.known.instance) : name);
       reasons.push(...refused.map((reason) => `backend ${name}: ${reason}`));
       return refused.length === 0
         ? [{ capacity: capabilities.capacity, parameterKeys: [...capabilities.parameterKeys, ...labelKeys(placement)] }]
@@ -140,27 +143,26 @@ export class TaskAdmission {
     }
     return { candidates, refusedBy };
   }
+}
 
-  private fit(needs: TaskNeeds, candidates: readonly Fitting[]): { needs: TaskNeeds; warnings: string[] } {
-    const fits = candidates.some(({ capacity }) => needs.cpuCores <= capacity.cpuCores && needs.ramGb <= capacity.ramGb);
-    if (fits) return { needs, warnings: [] };
-    // The roomiest backend is the measure: one whole machine is the most that a task can be given.
-    const roomiest = candidates.reduce((best, one) => (one.capacity.cpuCores > best.capacity.cpuCores ? one : best));
-    const { cpuCores, ramGb } = roomiest.capacity;
-    const lines: { path: string; message: string }[] = [];
-    if (needs.cpuCores > cpuCores)
-      lines.push({
-        path: '$.resources.cpu_cores',
-        message: `${needs.cpuCores} CPU cores were asked for, the largest backend has ${cpuCores}`,
-      });
-    if (needs.ramGb > ramGb)
-      lines.push({ path: '$.resources.ram_gb', message: `${needs.ramGb} GB of memory were asked for, the largest backend has ${ramGb}` });
-    if (this.settings.overCapacity === 'refuse') refuse(lines);
-    return {
-      needs: { ...needs, cpuCores: Math.min(needs.cpuCores, cpuCores), ramGb: Math.min(needs.ramGb, ramGb) },
-      warnings: lines.map(({ message }) => `${message}: that much is given`),
-    };
-  }
+/** What is more than each of the backends has in all. Where that is no reason to refuse, the task is fitted when it is assigned. */
+function tooLarge(needs: TaskNeeds, candidates: readonly Fitting[]): Problem[] {
+  const most = fitted(
+    needs,
+    candidates.map(({ capacity }) => capacity),
+  );
+  const lines: Problem[] = [];
+  if (most.cpuCores < needs.cpuCores)
+    lines.push({
+      path: '$.resources.cpu_cores',
+      message: `${needs.cpuCores} CPU cores were asked for, the largest backend has ${most.cpuCores}`,
+    });
+  if (most.ramGb < needs.ramGb)
+    lines.push({
+      path: '$.resources.ram_gb',
+      message: `${needs.ramGb} GB of memory were asked for, the largest backend has ${most.ramGb}`,
+    });
+  return lines;
 }
 
 /** Unsupported keys are neither stored nor returned (TES `backend_parameters`). */

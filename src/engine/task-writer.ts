@@ -1,8 +1,9 @@
 import { StoreError } from '../ports/errors';
-import type { IdempotencyKey, InsertResult, TaskStore } from '../ports/task-store';
+import type { Durability, IdempotencyKey, InsertResult, TaskStore } from '../ports/task-store';
 import type { BackendRegistry } from '../ports/registries';
 import { isBinding } from '../task/binding';
 import type { TaskEvent } from '../task/task-events';
+import type { Capacity } from '../task/room';
 import type { TaskRecord } from '../task/task-record';
 import { reduce, type Reduction } from '../task/task-reducer';
 import type { TaskEvents } from './task-events';
@@ -18,6 +19,8 @@ export type Applied =
       readonly why: Extract<Reduction, { kind: 'ignored' }>['why'] | 'lease' | 'changed';
       readonly task: TaskRecord;
     }
+  /** No room for it any more (`ApplyOptions.capacity`). */
+  | { readonly kind: 'full'; readonly task: TaskRecord }
   | { readonly kind: 'gone' };
 
 export interface ApplyOptions {
@@ -27,6 +30,8 @@ export interface ApplyOptions {
   readonly claim?: { readonly holder: string; readonly keepMs?: number };
   /** Only if the task is still as `known` says: what was seen without a claim may be old. */
   readonly exact?: boolean;
+  /** The task takes room of its new backend, if there is some: what that has in all. */
+  readonly capacity?: Capacity;
 }
 
 /** The only writer of tasks: event -> reducer -> compare-and-swap, again after a lost race. Readers are told after the commit. */
@@ -66,7 +71,9 @@ export class TaskWriter {
         task = stored;
         continue;
       }
-      if (await this.store.update(reduction.task, before.revision, isBinding(event, reduction.task) ? 'durable' : 'relaxed')) {
+      const written = await this.write(reduction.task, before.revision, isBinding(event, reduction.task) ? 'durable' : 'relaxed', options);
+      if (written === 'full') return { kind: 'full', task };
+      if (written === 'won') {
         this.events.emit({ before: task, after: reduction.task, event: event.type });
         return { kind: 'changed', before: task, task: reduction.task };
       }
@@ -76,6 +83,17 @@ export class TaskWriter {
       retryable: true,
       internal: `no compare-and-swap won on ${id} for ${event.type}`,
     });
+  }
+
+  private async write(
+    next: TaskRecord,
+    revision: number,
+    durability: Durability,
+    { capacity }: ApplyOptions,
+  ): Promise<'won' | 'lost' | 'full'> {
+    if (capacity === undefined) return (await this.store.update(next, revision, durability)) ? 'won' : 'lost';
+    const result = await this.store.assign(next, revision, capacity, durability);
+    return result === 'assigned' ? 'won' : result;
   }
 
   private underLease(task: TaskRecord, keepLeaseMs: number | undefined): TaskRecord {

@@ -187,6 +187,7 @@ export class TaskService {
       ...(name === undefined ? {} : { name }),
       tags: tags ?? {},
       createdAt: now,
+      queuedAt: this.store.now(),
       state: 'QUEUED',
       step: 'queued',
       revision: 1,

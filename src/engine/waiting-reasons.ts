@@ -1,11 +1,7 @@
 import type { TaskStore } from '../ports/task-store';
 import { attemptOfJob } from '../task/left-behind';
-import { ANYWHERE } from '../task/placement';
-import type { TaskNeeds, TaskRecord } from '../task/task-record';
+import type { TaskRecord } from '../task/task-record';
 import { awayInstance } from './instance-gone';
-import { boundCapacityKey } from './job';
-import type { KnownBackend } from './known-backends';
-import { mismatch } from './select-backend';
 
 /** Why a task that a backend has does not go on, and what an operator can do about it, as public sentences; empty when nothing is known. */
 export async function whyUnderWay(
@@ -32,23 +28,4 @@ export async function whyUnderWay(
     reasons.push(trouble.reason);
   }
   return reasons;
-}
-
-/** Why a waiting task is not on a backend of another gateway, one sentence for each that could ever take it. Pure. */
-export function reasonsElsewhere(needs: TaskNeeds, backends: readonly KnownBackend[]): readonly string[] {
-  return backends.flatMap((backend) => {
-    const { name, labels, urlPrefixes, gateways } = backend;
-    const placement = { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) };
-    const key = backend.boundToInstance ? boundCapacityKey(name, gateways[0] ?? '') : name;
-    if (mismatch(needs, { name, key, capabilities: backend, placement }) !== undefined) return [];
-    return [`backend ${name} of gateway ${gateways.join(', ')}: ${whyNotThere(needs, backend)}`];
-  });
-}
-
-function whyNotThere({ cpuCores, ramGb }: TaskNeeds, { draining, isWell, capacity }: KnownBackend): string {
-  if (draining) return 'it is draining and takes no new tasks';
-  if (!isWell) return 'it is away';
-  if (cpuCores > capacity.cpuCores) return `the task needs ${cpuCores} CPU cores, it has ${capacity.cpuCores}`;
-  if (ramGb > capacity.ramGb) return `the task needs ${ramGb} GB of memory, it has ${capacity.ramGb}`;
-  return 'it has not taken the task yet, as it has other work';
 }

@@ -3,7 +3,7 @@ import type { Observation } from '../task/observation';
 import type { Handle, TaskNeeds } from '../task/task-record';
 import type { TesFileType, TesTaskRequest } from '../task/tes';
 import type { FillFile, SourceFile } from './local-file';
-import type { Capacity } from './task-store';
+import type { Capacity } from '../task/room';
 
 /** What a backend can do, as data. Everything the engine, the API and service-info ask about a backend stands here. */
 export interface BackendCapabilities {
@@ -14,6 +14,7 @@ export interface BackendCapabilities {
    * is done before a job starts; who stores the outputs of one that has ended is told by its observation (`outputs`).
    */
   readonly staging: 'gateway' | 'worker';
+  /** Absent amounts are unlimited. */
   readonly capacity: Capacity;
   /** True when only the gateway process that submitted a job can reach it (the job runs on that machine). */
   readonly boundToInstance: boolean;

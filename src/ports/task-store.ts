@@ -1,4 +1,5 @@
-import type { LogTail, TaskRecord, TaskStep } from '../task/task-record';
+import type { Amounts, Capacity } from '../task/room';
+import type { TaskRecord, TaskStep } from '../task/task-record';
 import type { TesState } from '../task/tes';
 
 export interface IdempotencyKey {
@@ -44,14 +45,6 @@ export interface Page<T> {
   readonly nextPageToken: string;
 }
 
-/** Live output of a running executor; lost without harm. */
-export interface TailRecord {
-  readonly attempt: number;
-  readonly executor: number;
-  readonly stdout?: LogTail;
-  readonly stderr?: LogTail;
-}
-
 export interface DueQuery {
   /** Decides, with `boundTo`, which jobs of `boundBackends` can be reached. */
   readonly instance: string;
@@ -80,20 +73,6 @@ export interface Postponement {
   readonly until: number;
 }
 
-export interface Reservation {
-  readonly taskId: string;
-  readonly attempt: number;
-  readonly cpuCores: number;
-  readonly ramGb: number;
-}
-
-export interface Capacity {
-  readonly cpuCores: number;
-  readonly ramGb: number;
-  /** Most jobs at once, where a backend has such a limit. */
-  readonly slots?: number;
-}
-
 /** What a gateway says of one of its backends to the other gateways on its store: all that admission and `/ext/v1/backends` need. */
 export interface PublishedBackend {
   readonly name: string;
@@ -117,14 +96,32 @@ export interface PublishedBackend {
  */
 export type Durability = 'durable' | 'relaxed';
 
-/** Where the queue stands for one scheduling pass. */
-export interface QueueQuery {
-  readonly limit: number;
-  /** A task that asks for a backend by name is given only if it is one of these: others are full, draining, away or unknown. */
-  readonly backendsOpen: readonly string[];
-  /** Only tasks that charge at most this much; absent = any. */
-  readonly fits?: Capacity;
+/** The tasks of one class (`queueClass`) that wait for a backend and for nothing else. */
+export interface QueueClass {
+  readonly key: string;
+  /** How many; where gateways share the store, as exact as its counters. */
+  readonly waiting: number;
+  /** Place in the queue of the oldest of them, and since when that one is QUEUED, in the store's time. Places are compared as text. */
+  readonly place: string;
+  readonly since: number;
 }
+
+export interface QueueQuery {
+  readonly queueClass: string;
+  readonly limit: number;
+  /** Only those behind this place. */
+  readonly after?: string;
+  /** Only tasks that need at most as much as one of these says, where it says anything; absent = any. */
+  readonly fits?: readonly Pick<Capacity, 'cpuCores' | 'ramGb'>[];
+}
+
+export interface QueuedTask {
+  readonly task: TaskRecord;
+  readonly place: string;
+}
+
+/** `full`: there is no room for it. `lost`: its revision is another one by now. Nothing is changed then. */
+export type AssignResult = 'assigned' | 'full' | 'lost';
 
 /**
  * The store of record. No permission logic, no state logic: filters come in the query, transitions from the reducer.
@@ -134,7 +131,7 @@ export interface QueueQuery {
  * At start any `dueAt` further ahead than `maxDueMs` becomes now; a store that only one process can have open ends all leases then.
  *
  * `insert`, `deleteFinished` and, unless told otherwise, `update` resolve only after the write is durable (fsync, or w:majority
- * j:true). Leases and reservations are `relaxed`: after a power failure nobody holds them. A store may make everything durable.
+ * j:true). Leases are `relaxed`: after a power failure nobody holds them. A store may make everything durable.
  * A write that cannot be made throws `StoreError`.
  */
 export abstract class TaskStore {
@@ -151,7 +148,6 @@ export abstract class TaskStore {
   abstract getState(id: string, owner?: string): Promise<TesState | undefined>;
   abstract getTask(id: string, owner?: string): Promise<TaskRecord | undefined>;
   abstract getStored(id: string, owner?: string): Promise<StoredTask | undefined>;
-  abstract getTail(id: string): Promise<TailRecord | undefined>;
 
   /** Newest first by creation, keyset: neither repeats nor skips while tasks are added. Throws `InvalidRequest` on a token that is not ours. */
   abstract listMinimal(query: ListQuery): Promise<Page<MinimalRow>>;
@@ -171,13 +167,25 @@ export abstract class TaskStore {
    */
   abstract update(next: TaskRecord, expectedRevision: number, durability?: Durability): Promise<boolean>;
 
-  /** Without revision or fsync. */
-  abstract putTail(id: string, tail: TailRecord | undefined): Promise<void>;
+  /**
+   * As `update`, of a QUEUED task that a backend takes, if used + wanted <= capacity there (`roomOf`): atomic over all gateways. The room
+   * is used until an update leaves it.
+   */
+  abstract assign(next: TaskRecord, expectedRevision: number, capacity: Capacity, durability?: Durability): Promise<AssignResult>;
+  /** What is used under each of these keys (`roomKey`); nothing where a key is absent. Its cost is that of the keys, whatever is live. */
+  abstract used(keys: readonly string[]): Promise<ReadonlyMap<string, Amounts>>;
 
-  /** QUEUED tasks whose `notBefore` has passed, oldest first. */
-  abstract queueHead(query: QueueQuery): Promise<readonly TaskRecord[]>;
-  /** The oldest QUEUED task whatever it needs, for the reservation of big tasks; and when the next `notBefore` passes. */
-  abstract queueOutlook(): Promise<{ readonly oldest?: TaskRecord; readonly nextNotBefore?: number; readonly length: number }>;
+  /**
+   * The classes of QUEUED tasks, in no order. Ends the pauses whose `notBefore` has passed: a task in a pause is in no class and no head.
+   * Its cost is that of the classes, whatever waits.
+   */
+  abstract queueClasses(): Promise<readonly QueueClass[]>;
+  /** The oldest tasks of a class. What is passed over because it does not fit costs an entry of an index. */
+  abstract queueHead(query: QueueQuery): Promise<readonly QueuedTask[]>;
+  /** How long the queue is, since when the longest waiting task is QUEUED, and when the next `notBefore` passes. */
+  abstract queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }>;
+  /** Tasks that are QUEUED since before `time`, in the store's time, longest first. */
+  abstract queuedBefore(time: number, limit: number): Promise<readonly TaskRecord[]>;
 
   /**
    * Takes due tasks (dueAt <= now, lease absent or over), oldest due first: sets the lease and `dueAt = now + leaseMs`,
@@ -195,15 +203,6 @@ export abstract class TaskStore {
   abstract nextDue(query: Omit<DueQuery, 'limit' | 'places'>): Promise<number | undefined>;
   /** Pushes lease and dueAt forward without touching the revision; false when the lease is not this holder's any more. */
   abstract renew(id: string, holder: string, leaseMs: number): Promise<boolean>;
-
-  /**
-   * Reserves room, atomically over all gateways, if used + wanted <= capacity. Idempotent per task and attempt (true again).
-   * `key` is the backend's name, or name and instance where every instance has its own.
-   */
-  abstract reserve(key: string, reservation: Reservation, capacity: Capacity): Promise<boolean>;
-  /** Idempotent. */
-  abstract release(key: string, taskId: string, attempt: number): Promise<void>;
-  abstract reservations(key: string): Promise<readonly Reservation[]>;
 
   /** Ids among `ids` whose task is CANCELING: what another gateway was asked to end while this one is at work on it. */
   abstract cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>>;

@@ -22,6 +22,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
       return event.handle.step !== 'submitted';
     case 'assigned':
     case 'refused':
+    case 'judged':
     case 'deferred':
     case 'yielded':
     case 'postponed':

@@ -16,7 +16,7 @@ export interface Observation {
   readonly phase: JobPhase;
   /** Executors that have ended, in order. */
   readonly executors: readonly ExecutorRecord[];
-  /** Tails of the executor that is running now; goes to the `tail` record, never into `logs[]`. */
+  /** Tails of the executor that is running now; never kept: whoever wants live output reads it (`readLog`). */
   readonly running?: { readonly index: number; readonly stdout?: LogTail; readonly stderr?: LogTail };
   /** Lines for `system_logs` (limit breaches, what was cut). Public text. */
   readonly systemLogs: readonly string[];

@@ -1,5 +1,5 @@
 import type { Observation } from './observation';
-import type { Handle, OutputFile } from './task-record';
+import type { Handle, OutputFile, TaskNeeds } from './task-record';
 import type { TesFileType } from './tes';
 
 /** Everything that can happen to a task. Who may send which is said in `task-state.ts`. */
@@ -11,9 +11,13 @@ export type TaskEvent =
       readonly type: 'assigned';
       readonly backend: string;
       readonly boundTo?: string;
+      /** What it gets there, where that is less than it needs. */
+      readonly given?: Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
       readonly droppedParameters: readonly string[];
       readonly warnings: readonly string[];
     }
+  /** The Scheduler: whether a list of prefixes covers its folders, which was not known when it came into the queue. */
+  | { readonly type: 'judged'; readonly attempt: number; readonly reaches: Readonly<Record<string, boolean>> }
   /** The Scheduler: the backend that was to take it says that it cannot carry it out; `by` as in `TaskNeeds.refusedBy`. */
   | { readonly type: 'refused'; readonly by: string; readonly reasons: readonly string[] }
   /** The engine: a step of `submit` is done; the next one is not before `againMs` have passed (absent = at once). */

@@ -57,7 +57,7 @@ export interface AttemptRecord {
 
 /** What the scheduler must know of a request, computed once at create so that no loop ever reads the request to wait. */
 export interface TaskNeeds {
-  /** Charged against a backend's capacity. Already defaulted and, where the settings say so, clamped. */
+  /** Charged against a backend's capacity; what an attempt was given may be less (`TaskRecord.given`). */
   readonly cpuCores: number;
   readonly ramGb: number;
   readonly diskGb?: number;
@@ -67,6 +67,8 @@ export interface TaskNeeds {
   readonly schemes: readonly string[];
   /** The folders that inputs and outputs lie in (`url-folders.ts`); absent = none, or a task of an older gateway. */
   readonly folders?: readonly string[];
+  /** Whether all of `folders` lie below a list of prefixes, by a name of that list; what is not in it has not been looked at yet. */
+  readonly reaches?: Readonly<Record<string, boolean>>;
   /** Labels that the backend must bear, by name. */
   readonly labels?: Readonly<Record<string, string>>;
   /** Backends, or `backend@gateway` of those bound to their gateway, that said of themselves that they cannot carry it out. */
@@ -140,8 +142,12 @@ export interface TaskRecord {
   /** When the engine next looks at it, in the store's time; absent for QUEUED and for what is done. */
   readonly dueAt?: number;
   readonly lease?: Lease;
-  /** A QUEUED task is not assigned before this (retry back-off), in the store's time. */
+  /** While QUEUED: since when, in the store's time; absent in a record of an older gateway. */
+  readonly queuedAt?: number;
+  /** A QUEUED task is not assigned before this (retry back-off), in the store's time. Gone once it has passed. */
   readonly notBefore?: number;
+  /** What the current attempt was given, where that is less than it needs. */
+  readonly given?: Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
   /** Consecutive failures in the current step, since when (wall time), and the last public reason. Reset by every success. */
   readonly trouble?: { readonly count: number; readonly since: number; readonly reason: string };
   readonly needs: TaskNeeds;

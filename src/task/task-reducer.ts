@@ -37,7 +37,19 @@ const NO_NEWS: Reduction = { kind: 'ignored', why: 'news' };
 const IGNORED_STATE: Reduction = { kind: 'ignored', why: 'state' };
 
 /** Members that a transition takes away; with exact optional types they are left out, never set to undefined. */
-type Clearable = 'dueAt' | 'lease' | 'trouble' | 'handle' | 'backend' | 'boundTo' | 'notBefore' | 'outcome' | 'jobAttempt' | 'leftBehind';
+type Clearable =
+  | 'dueAt'
+  | 'lease'
+  | 'trouble'
+  | 'handle'
+  | 'backend'
+  | 'boundTo'
+  | 'notBefore'
+  | 'queuedAt'
+  | 'given'
+  | 'outcome'
+  | 'jobAttempt'
+  | 'leftBehind';
 
 function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
   const copy: { -readonly [K in keyof TaskRecord]?: TaskRecord[K] } = { ...task };
@@ -107,26 +119,21 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
     case 'moved':
       if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
       return loose(
-        backInQueue({
-          ...endAttempt(task, context.now, event.reason),
-          ...(event.neverStarted !== true && { leftBehind: [...(task.leftBehind ?? []), ...leftJob(task)] }),
-        }),
+        backInQueue(
+          {
+            ...endAttempt(task, context.now, event.reason),
+            ...(event.neverStarted !== true && { leftBehind: [...(task.leftBehind ?? []), ...leftJob(task)] }),
+          },
+          context,
+        ),
         { ...context, keepLease: false },
       );
     case 'retried':
       if (task.step !== 'retreat') return IGNORED_STATE;
-      return changed(
-        without(
-          { ...task, state: 'QUEUED', step: 'queued', jobEnded: false, notBefore: context.storeNow + event.delayMs },
-          'dueAt',
-          'trouble',
-          'handle',
-          'backend',
-          'boundTo',
-          'outcome',
-        ),
-        { ...context, keepLease: false },
-      );
+      return loose({ ...backInQueue(task, context), notBefore: context.storeNow + event.delayMs }, { ...context, keepLease: false });
+    case 'judged':
+      if (task.step !== 'queued') return IGNORED_STATE;
+      return changed({ ...task, needs: { ...task.needs, reaches: event.reaches } }, context);
     case 'released':
       if (task.state !== 'CANCELING') return IGNORED_STATE;
       return released(task.jobAttempt === undefined ? merge(task, event.observation) : task, context);
@@ -148,7 +155,13 @@ function cancelRequested(task: TaskRecord, context: ReduceContext): Reduction {
     if (task.leftBehind) return endNextLeft(withLastLine(task, line), task.leftBehind, context);
     // Whatever other attempts left was fenced and cleaned before the task came back to the queue: nothing runs.
     return changed(
-      without({ ...withLastLine(task, line), state: 'CANCELED', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore', 'trouble'),
+      without(
+        { ...withLastLine(task, line), state: 'CANCELED', step: 'done', endedAt: context.now },
+        'dueAt',
+        'notBefore',
+        'queuedAt',
+        'trouble',
+      ),
       context,
     );
   }
@@ -175,12 +188,13 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
   const { droppedParameters: _before, ...overlay } = task.overlay;
   return changed(
     {
-      ...without(task, 'notBefore', 'trouble', 'handle', 'outcome', 'boundTo'),
+      ...without(task, 'notBefore', 'queuedAt', 'given', 'trouble', 'handle', 'outcome', 'boundTo'),
       state: 'INITIALIZING',
       step: context.stagesIn ? 'stage-in' : 'submit',
       attempt: attempt.attempt,
       backend: event.backend,
       ...(event.boundTo === undefined ? {} : { boundTo: event.boundTo }),
+      ...(event.given === undefined ? {} : { given: event.given }),
       jobEnded: false,
       attempts: [...task.attempts, attempt],
       overlay: { ...overlay, ...dropped },
@@ -206,7 +220,7 @@ function released(task: TaskRecord, context: ReduceContext): Reduction {
 
 /** Nothing of the task runs any more but what stayed behind: that is fenced one after the other, as the job of a cancelled task is. */
 function endNextLeft(task: TaskRecord, [next, ...rest]: readonly LeftJob[], context: ReduceContext): Reduction {
-  const bare = without(task, 'trouble', 'handle', 'boundTo', 'notBefore', 'outcome', 'leftBehind', 'jobAttempt');
+  const bare = without(task, 'trouble', 'handle', 'boundTo', 'notBefore', 'queuedAt', 'outcome', 'leftBehind', 'jobAttempt');
   if (!next) return loose({ ...without(bare, 'backend'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
   const left = { backend: next.backend, jobAttempt: next.attempt, ...(next.handle && { handle: next.handle }) };
   return changed(
@@ -247,7 +261,7 @@ function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandone
   const what = isBackend ? `backend ${event.backend}` : `gateway ${event.instance}`;
   const reason = (isBackend ? undefined : event.reason) ?? `${what}, which had the job, was declared gone by an operator`;
   const over = endAttempt(known, context.now, reason);
-  if (task.state !== 'CANCELING') return loose(backInQueue(over), context);
+  if (task.state !== 'CANCELING') return loose(backInQueue(over, context), context);
   if (rest && rest.length > 0) return endNextLeft(over, rest, context);
   return loose({ ...without(over, 'jobAttempt'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
 }
@@ -257,8 +271,9 @@ function loose(task: TaskRecord, context: ReduceContext): Reduction {
   return changed(without(task, 'dueAt', 'lease', 'trouble', 'handle'), context);
 }
 
-function backInQueue(task: TaskRecord): TaskRecord {
-  return without({ ...task, state: 'QUEUED', step: 'queued', jobEnded: false }, 'backend', 'boundTo', 'outcome');
+function backInQueue(task: TaskRecord, { storeNow }: ReduceContext): TaskRecord {
+  const queued: TaskRecord = { ...task, state: 'QUEUED', step: 'queued', jobEnded: false, queuedAt: storeNow };
+  return without(queued, 'backend', 'boundTo', 'given', 'outcome');
 }
 
 function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitted' }>, context: ReduceContext): Reduction {
@@ -303,7 +318,12 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
 function failed(task: TaskRecord, reason: string, observation: Observation | undefined, context: ReduceContext): Reduction {
   if (task.state === 'QUEUED') {
     return changed(
-      without({ ...withLastLine(task, reason), state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now }, 'dueAt', 'notBefore'),
+      without(
+        { ...withLastLine(task, reason), state: 'SYSTEM_ERROR', step: 'done', endedAt: context.now },
+        'dueAt',
+        'notBefore',
+        'queuedAt',
+      ),
       context,
     );
   }

@@ -86,7 +86,7 @@ export class GatewayMetrics {
     });
     new Gauge({
       name: 'tes_gateway_backend_jobs',
-      help: 'Jobs on a backend, from assignment to clean-up',
+      help: 'Jobs on a backend, from assignment to end',
       labelNames: ['backend'],
       registers,
       async collect() {
@@ -104,7 +104,7 @@ export class GatewayMetrics {
         await ask(this, async () => {
           const outlook = await store.queueOutlook();
           this.set(outlook.length);
-          oldest.set(outlook.oldest ? Math.max(0, store.now() - outlook.oldest.createdAt) / 1000 : 0);
+          oldest.set(outlook.since === undefined ? 0 : Math.max(0, store.now() - outlook.since) / 1000);
         });
       },
     });

@@ -15,7 +15,7 @@ export interface ReadinessAnswer {
   readonly status: 'ready' | 'degraded' | 'unavailable';
   readonly store: CheckAnswer;
   readonly disk: CheckAnswer;
-  /** `jobs`: how many are there, from assignment to clean-up; absent when the store cannot say. */
+  /** `jobs`: how many are there, from assignment to end; absent when the store cannot say. */
   readonly backends: Readonly<Record<string, CheckAnswer & { readonly since: string; readonly jobs?: number }>>;
 }
 

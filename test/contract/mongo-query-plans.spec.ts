@@ -5,14 +5,26 @@ import { dueFilter, dueOptions, nextOptions } from '../../src/stores/mongo/due-t
 import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';
 import { deletable, doneOptions } from '../../src/stores/mongo/task-deletions';
 import { namesFilter, namesOptions, pageFilter, pageOptions } from '../../src/stores/mongo/task-pages';
-import { nextReadyOptions, oldestOptions, queueFilter, queueOptions } from '../../src/stores/mongo/task-queue';
+import {
+  CLASS_INDEX,
+  classStages,
+  longestOptions,
+  nextReadyOptions,
+  pauseOptions,
+  queuedOptions,
+  queueFilter,
+  queueOptions,
+} from '../../src/stores/mongo/task-queue';
 import { scanOptions } from '../../src/stores/mongo/task-scan';
+import { NEEDS } from '../engine/records';
 import { describeMongo, freshDatabase } from '../engines/mongo/mongo';
+import { queueClass } from '../../src/task/queue-class';
 import { assignedTask, MAX_DUE_MS, queuedTask, requestOf } from './task-store.fixture';
 
 /** As many as a page of 50 must not read. */
 const TASKS = 4000;
 const PAGE = 50;
+const CLASSES = 11;
 /** What a plan may consist of: index scans, merges of several in order, fetches by index entry, and what costs nothing. */
 const ALLOWED = [
   'IXSCAN',
@@ -66,7 +78,11 @@ describeMongo('query plans', (url) => {
           tags: { flow: 'one', n: `${made}` },
         };
         const kinds = [
-          queuedTask({ ...changes, ...(made % 8 === 0 && { notBefore: now + 60_000 + made }) }),
+          queuedTask({
+            ...changes,
+            ...(made % 8 === 0 && { notBefore: now + 60_000 + made }),
+            ...(made % 100 === 4 && { needs: { ...NEEDS, backend: `backend-${made % 1000}` } }),
+          }),
           assignedTask(now - made, changes),
           queuedTask({ ...changes, state: 'COMPLETE', step: 'done', endedAt: 1000 + made }),
           assignedTask(now - made, { ...changes, backend: 'away', boundTo: 'other' }),
@@ -167,25 +183,44 @@ describeMongo('query plans', (url) => {
     expect(next.documents).toBeLessThanOrEqual(6 * query.steps.length);
   });
 
-  it('the head of the queue is read from its oldest task', async () => {
-    const plan = await explained(
-      queueFilter({ limit: PAGE, backendsOpen: ['local', 'x'], fits: { cpuCores: 4, ramGb: 4 } }, now),
-      queueOptions(PAGE),
-    );
+  const plain = queueClass(queuedTask().needs);
+  it('the head of a class is read from its oldest task', async () => {
+    expectIndexed(await explained(queueFilter({ queueClass: plain, limit: PAGE }), queueOptions(PAGE)), PAGE);
+    const after = places.at(-TASKS / 2)?.toHexString() ?? '';
+    const fits = [{ cpuCores: 1, ramGb: 4 }, { ramGb: 0.5 }];
+    const plan = await explained(queueFilter({ queueClass: plain, limit: PAGE, after, fits }), queueOptions(PAGE));
     expectIndexed(plan, PAGE);
     expect(plan.returned).toBe(PAGE);
-    const small = await explained(
-      queueFilter({ limit: PAGE, backendsOpen: [], fits: { cpuCores: 0.1, ramGb: 4 } }, now),
-      queueOptions(PAGE),
-    );
-    expect([small.documents, small.returned]).toEqual([0, 0]);
   });
 
   it.each([
-    ['the oldest task', { state: 'QUEUED' }, oldestOptions],
-    ['the next pause that ends', { readyAt: { $gt: 1 } }, nextReadyOptions],
-  ])('%s is one entry of an index', async (_name, filter, options) => {
-    expectIndexed(await explained(filter, { ...options, limit: 1 }), 1);
+    [[{ cpuCores: 0.1, ramGb: 4 }]],
+    [
+      [
+        { cpuCores: 0.1, ramGb: 9 },
+        { cpuCores: 0.2, ramGb: 1 },
+      ],
+    ],
+  ])('what does not fit into %j is not fetched', async (fits) => {
+    const small = await explained(queueFilter({ queueClass: plain, limit: PAGE, fits }), queueOptions(PAGE));
+    expect([small.documents, small.returned]).toEqual([0, 0]);
+  });
+
+  it('the classes are jumps in an index, whatever waits in them', async () => {
+    const plan: unknown = await tasks.aggregate(classStages(), { hint: CLASS_INDEX }).explain('executionStats');
+    const text = JSON.stringify(plan);
+    expect(text).toContain('"stage":"DISTINCT_SCAN"');
+    const keys = Number(/"totalKeysExamined":(\d+)/.exec(text)?.[1]);
+    expect(keys).toBeLessThanOrEqual(2 * CLASSES);
+  });
+
+  it.each([
+    ['the longest waiting task', { queuedAt: { $exists: true } }, longestOptions, 1],
+    ['the next pause that ends', { readyAt: { $gt: 1 } }, nextReadyOptions, 1],
+    ['pauses that are over', { readyAt: { $gt: 0, $lte: Number.MAX_SAFE_INTEGER } }, pauseOptions(PAGE), PAGE],
+    ['what has waited too long', { queuedAt: { $lt: Number.MAX_SAFE_INTEGER } }, queuedOptions(PAGE), PAGE],
+  ])('%s: as many entries of an index as are asked for', async (_name, filter, options, wanted) => {
+    expectIndexed(await explained(filter, { ...options, limit: wanted }), wanted);
   });
 
   it('what is done is deleted from its oldest end', async () => {

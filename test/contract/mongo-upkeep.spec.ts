@@ -62,23 +62,23 @@ describeMongo('the store on its own', (url) => {
       const page = await first?.listMinimal({ pageSize: 1 });
       expect(page?.items).toHaveLength(1);
       const indexes = await connection.collection('tasks').indexes();
-      expect(indexes).toHaveLength(14);
+      expect(indexes).toHaveLength(16);
     });
 
     it('waits for an index that takes longer than any answer may', async () => {
       await failPoint({ times: 1 }, { failCommands: ['createIndexes'], blockConnection: true, blockTimeMS: 7000 });
       await open('patient', { limits: { query: 1500 } });
       await failedAndOff();
-      expect(await connection.collection('tasks').indexes()).toHaveLength(14);
+      expect(await connection.collection('tasks').indexes()).toHaveLength(16);
     });
 
     it('that was cut off in the middle is finished by the next', async () => {
       await connection.collection('tasks').createIndex({ place: -1 });
       await connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 0, storeId: 'x' } as { _id: string });
       await open();
-      expect(await connection.collection('tasks').indexes()).toHaveLength(14);
+      expect(await connection.collection('tasks').indexes()).toHaveLength(16);
       expect(await connection.collection<{ _id: string; version: number }>('meta').findOne({ _id: 'schema' })).toMatchObject({
-        version: 1,
+        version: 2,
       });
     });
 

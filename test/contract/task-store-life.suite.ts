@@ -99,10 +99,8 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
     it('leaves nothing of a task behind', async () => {
       const task = done(5);
       await store.insert(requestOf(task), task);
-      await store.putTail(task.id, { attempt: 1, executor: 0 });
       await store.deleteFinished(6, 1);
       expect(await store.getStored(task.id)).toBeUndefined();
-      expect(await store.getTail(task.id)).toBeUndefined();
       for (const filter of [
         {},
         { tags: [{ key: 't', value: 'v' }] },
@@ -143,7 +141,9 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
       await insertAll(store, [soon, far, retried]);
       await harness().reopen();
       expect((await harness().store.claimDue(RUNNING_JOBS)).map((task) => task.id)).toEqual([far.id]);
-      expect((await harness().store.queueHead({ limit: 5, backendsOpen: [] })).map((task) => task.id)).toEqual([retried.id]);
+      const [waiting] = await harness().store.queueClasses();
+      const head = await harness().store.queueHead({ queueClass: waiting?.key ?? '', limit: 5 });
+      expect(head.map(({ task }) => task.id)).toEqual([retried.id]);
     });
   });
 
@@ -151,11 +151,12 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
     it('keeps everything over a restart', async () => {
       const tasks = Array.from({ length: 30 }, (_, index) => queuedTask({ name: `n${index}`, tags: { i: String(index) } }));
       await insertAll(store, tasks);
-      await store.reserve('local', { taskId: 't', attempt: 1, cpuCores: 1, ramGb: 2 }, { cpuCores: 4, ramGb: 4 });
+      await insertAll(store, [assignedTask(1, { backend: 'other' })]);
       const again = await harness().reopen();
       for (const task of tasks) expect(await again.getStored(task.id)).toEqual({ task, requestJson: requestOf(task) });
-      expect(await again.reservations('local')).toEqual([{ taskId: 't', attempt: 1, cpuCores: 1, ramGb: 2 }]);
-      expect((await again.listMinimal({ pageSize: 1 })).items).toEqual([[tasks.at(-1)?.id, 'QUEUED']]);
+      expect((await again.used(['other'])).get('other')).toEqual({ cpuCores: 1, ramGb: 1, slots: 1 });
+      expect(await again.queueClasses()).toMatchObject([{ waiting: 30 }]);
+      expect((await again.listMinimal({ state: 'QUEUED', pageSize: 1 })).items).toEqual([[tasks.at(-1)?.id, 'QUEUED']]);
     });
 
     it('is well while it works, and refuses with StoreError once closed', async () => {

@@ -94,7 +94,6 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
         expect(await store.getState('nobody')).toBeUndefined();
         expect(await store.getTask('nobody')).toBeUndefined();
         expect(await store.getStored('nobody')).toBeUndefined();
-        expect(await store.getTail('nobody')).toBeUndefined();
       });
 
       it("hides another owner's task", async () => {
@@ -249,20 +248,6 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
         await store.insert('{"original":true}', task);
         await store.update({ ...task, revision: 2, name: 'x' }, 1);
         expect((await store.getStored(task.id))?.requestJson).toBe('{"original":true}');
-      });
-    });
-
-    describe('tail', () => {
-      it('keeps the last one put, without a new revision, until it is taken away', async () => {
-        const task = queuedTask();
-        await store.insert(requestOf(task), task);
-        await store.putTail(task.id, { attempt: 1, executor: 0, stdout: { text: 'a', totalBytes: 1 } });
-        const last = { attempt: 1, executor: 0, stdout: { text: 'ab', totalBytes: 2 }, stderr: { text: '', totalBytes: 0 } };
-        await store.putTail(task.id, last);
-        expect(await store.getTail(task.id)).toEqual(last);
-        expect((await store.getTask(task.id))?.revision).toBe(1);
-        await store.putTail(task.id, undefined);
-        expect(await store.getTail(task.id)).toBeUndefined();
       });
     });
 

@@ -4,14 +4,14 @@ import { Mortal } from './mortal';
 import { type Ending, ScriptedBackend, ScriptedWorld, type Verdict } from './scripted-backend';
 import { ADMISSION, ENGINE, SERVICE, SILENT } from './settings';
 import { Engine } from '../../src/engine/engine';
-import { capacityKey } from '../../src/engine/job';
 import { TaskAdmission } from '../../src/engine/task-admission';
 import { TaskService } from '../../src/engine/task.service';
 import { taskId } from '../../src/engine/task-id';
 import { StoreError } from '../../src/ports/errors';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
-import type { Durability, InsertResult, Reservation, StoredTask, TaskStore } from '../../src/ports/task-store';
+import type { AssignResult, Durability, InsertResult, StoredTask, TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
+import { type Amounts, type Capacity, NOTHING, roomKey, roomOf } from '../../src/task/room';
 import type { TaskRecord } from '../../src/task/task-record';
 import { isTerminal } from '../../src/task/task-state';
 
@@ -38,17 +38,11 @@ async function turns(count: number): Promise<void> {
 const HOUR_MS = 3_600_000;
 const CAPACITY = { cpuCores: 3, ramGb: 3 };
 
-/** All of a store that a life depends on; tasks oldest first. */
-interface Contents {
-  readonly tasks: readonly StoredTask[];
-  readonly reservations: readonly Reservation[];
-}
-
 /**
  * A gateway that lives and dies as a list of acts says, over a store and a cluster that outlive it.
  *
  * `alone`: it has its store to itself, as SQLite promises. Leases end when the store is opened and otherwise last so long that none is
- * ever over here, and nobody looks for room that was left reserved after the start: whatever is not given back is missing in the end.
+ * ever over here.
  * Otherwise leases are short and end by time alone, as on a store that several share.
  */
 export class Life {
@@ -70,8 +64,8 @@ export class Life {
   private service: TaskService | undefined;
   backend: ScriptedBackend | undefined;
 
-  /** What was stored when the last durable write was made: all that a power failure leaves. */
-  private onDisk: Contents = { tasks: [], reservations: [] };
+  /** What was stored when the last durable write was made, oldest first: all that a power failure leaves. */
+  private onDisk: readonly StoredTask[] = [];
 
   constructor(
     private store: TaskStore,
@@ -240,9 +234,7 @@ export class Life {
     await this.engine?.housekeeping.once();
     expect([...this.world.jobs.keys()]).toEqual([]);
     expect(this.world.started).toEqual([...new Set(this.world.started)]);
-    // Where others may be about to assign, room reserved for an attempt that a crash prevented is given back within two leases.
-    if (!this.alone && (await this.reservations()).length > 0) await this.advance(3 * this.leaseMs);
-    expect(await this.reservations()).toEqual([]);
+    expect(await this.used()).toEqual(NOTHING);
   }
 
   async end(): Promise<void> {
@@ -265,22 +257,19 @@ export class Life {
     await this.refill(await this.contents(this.store));
   }
 
-  private async refill({ tasks, reservations }: Contents): Promise<void> {
+  private async refill(tasks: readonly StoredTask[]): Promise<void> {
     const { store } = this;
     this.store = await newStore(Math.max(Date.now(), store.now()));
     await store.close();
     for (const { requestJson, task } of tasks) await this.store.insert(requestJson, this.alone ? unleased(task, this.store.now()) : task);
-    for (const one of reservations) await this.store.reserve(this.roomKey, one, { cpuCores: 100, ramGb: 100 });
   }
 
   private async madeDurable(store: TaskStore): Promise<void> {
     this.onDisk = await this.contents(store);
   }
 
-  /** Every read is made at once, so that nothing of a later write is in it. */
-  private async contents(store: TaskStore): Promise<Contents> {
-    const [page, reservations] = await Promise.all([store.listStored({ pageSize: 2047 }, 1e9), store.reservations(this.roomKey)]);
-    return { tasks: page.items.toReversed(), reservations };
+  private async contents(store: TaskStore): Promise<readonly StoredTask[]> {
+    return (await store.listStored({ pageSize: 2047 }, 1e9)).items.toReversed();
   }
 
   private get leaseMs(): number {
@@ -288,23 +277,19 @@ export class Life {
   }
   private get roomKey(): string {
     if (!this.backend) throw new Error('this life has not begun');
-    return capacityKey(this.backend.name, this.backend.capabilities(), ENGINE.instance);
+    return roomKey(this.backend.name, this.alone ? ENGINE.instance : undefined);
   }
-  private reservations(): Promise<readonly Reservation[]> {
-    return this.store.reservations(this.roomKey);
+  private async used(): Promise<Amounts> {
+    return (await this.store.used([this.roomKey])).get(this.roomKey) ?? NOTHING;
   }
 
-  /** Never more room is reserved than there is; and where nobody else reserves, none that no attempt uses. */
+  /** Never more room is used than there is, and as much as the tasks that use some say. */
   private async lookAtRoom(): Promise<void> {
-    const reserved = await this.reservations();
-    const cores = reserved.reduce((sum, one) => sum + one.cpuCores, 0);
-    if (cores > CAPACITY.cpuCores) this.faults.push(`${cores} cores are reserved`);
-    if (!this.alone) return;
-    for (const { taskId: id, attempt } of reserved) {
-      const task = await this.store.getTask(id);
-      const isUsed = task?.attempt === attempt && task.step !== 'queued' && task.step !== 'done' && !this.endedHere.has(id);
-      if (!isUsed) this.faults.push(`room is reserved for attempt ${attempt} of ${id}, which is ${String(task?.step)} in ${task?.attempt}`);
-    }
+    const used = await this.used();
+    if (used.cpuCores > CAPACITY.cpuCores) this.faults.push(`${used.cpuCores} cores are used`);
+    const tasks = await this.contents(this.store);
+    const using = tasks.filter(({ task }) => roomOf(task)?.key === this.roomKey).length;
+    if (using !== used.slots) this.faults.push(`${used.slots} tasks are counted, ${using} use room`);
   }
 
   private async allDone(): Promise<boolean> {
@@ -329,6 +314,13 @@ export class Life {
             if (done && durability === 'durable') await this.madeDurable(store);
             if (done) this.committed(next);
             return done;
+          };
+        }
+        if (key === 'assign') {
+          return async (next: TaskRecord, revision: number, capacity: Capacity, durability: Durability): Promise<AssignResult> => {
+            const result = await store.assign(next, revision, capacity, durability);
+            if (result === 'assigned') this.committed(next);
+            return result;
           };
         }
         if (key === 'insert') {

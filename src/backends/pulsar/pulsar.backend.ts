@@ -33,8 +33,6 @@ const POLL_MS = {
 /** One errand looks for all. */
 const OBSERVED_BY_ERRAND = 200;
 const MARK_BYTES = 1024;
-/** Until a worker has said what it has. */
-const UNKNOWN = { cores: 1024, ramGb: 4096 };
 
 /** Carries jobs out on a Pulsar server: the job script of `backends/shared`, brought there and looked at over REST, AMQP or both. */
 export class PulsarBackend extends ExecutionBackend {
@@ -67,11 +65,14 @@ export class PulsarBackend extends ExecutionBackend {
 
   override capabilities(): BackendCapabilities {
     const { settings } = this;
-    const facts = this.worker.facts ?? UNKNOWN;
+    const { facts } = this.worker;
+    // Until a worker has said what it has: no limit, and nothing is given to it before it answers.
+    const cpuCores = settings.cpus ?? facts?.cores;
+    const ramGb = settings.ramGb ?? facts?.ramGb;
     return {
       parameterKeys: settings.runtime === 'bubblewrap' ? [] : ['gpus'],
       staging: settings.stager ? 'worker' : 'gateway',
-      capacity: { cpuCores: settings.cpus ?? facts.cores, ramGb: settings.ramGb ?? facts.ramGb, slots: settings.slots },
+      capacity: { ...(cpuCores !== undefined && { cpuCores }), ...(ramGb !== undefined && { ramGb }), slots: settings.slots },
       boundToInstance: false,
       canList: true,
       draining: settings.drain,

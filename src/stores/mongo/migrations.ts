@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mongo } from 'mongoose';
 import { StoreError } from '../../ports/errors';
+import { classesAndSums } from './migration-2';
 import type { MongoConnection } from './mongo-connection';
 
 /** One step from version n to n + 1. Never changed once released; a new one is added at the end. Repeatable: it may be cut off anywhere. */
@@ -9,7 +10,16 @@ interface Migration {
   readonly apply: (connection: MongoConnection, onProgress: (line: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
-const MIGRATIONS: readonly Migration[] = [{ about: 'collections and indexes of version 1', apply: createIndexes }];
+const MIGRATIONS: readonly Migration[] = [
+  { about: 'collections and indexes', apply: createIndexes },
+  {
+    about: 'the queue by class, room as sums',
+    apply: async (connection, onProgress, signal) => {
+      await createIndexes(connection, onProgress, signal);
+      await classesAndSums(connection);
+    },
+  },
+];
 
 const SCHEMA = 'schema';
 /** An index that takes longer says so this often, ms. */
@@ -87,10 +97,9 @@ async function untilMade(make: () => Promise<unknown>, signal: AbortSignal): Pro
 }
 
 /** What mongoose adds for itself is not for the server. */
-function definedOnly({ unique, partialFilterExpression, expireAfterSeconds }: Record<string, unknown>): object {
+function definedOnly({ unique, partialFilterExpression }: Record<string, unknown>): object {
   return {
     ...(unique === true && { unique }),
     ...(partialFilterExpression !== undefined && { partialFilterExpression }),
-    ...(expireAfterSeconds !== undefined && { expireAfterSeconds }),
   };
 }

@@ -1,5 +1,5 @@
 import {
-  type Capacity,
+  type AssignResult,
   type ClaimQuery,
   type DueQuery,
   type IdempotencyKey,
@@ -9,12 +9,13 @@ import {
   type Page,
   type Postponement,
   type PublishedBackend,
+  type QueueClass,
+  type QueuedTask,
   type QueueQuery,
-  type Reservation,
   type StoredTask,
-  type TailRecord,
   TaskStore,
 } from '../../ports/task-store';
+import { type Amounts, type Capacity, roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import type { MongoTaskStoreOptions } from './mongo-connection';
@@ -22,7 +23,7 @@ import { Opening } from './opening';
 import type { OpenStore } from './open-store';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
 import { boundInstances, liveBackends, onBackend, onBackendOptions } from './live-backends';
-import { wellFormed } from './well-formed';
+import { type KnownState, stateOf } from './known-states';
 
 export type { MongoTaskStoreOptions } from './mongo-connection';
 
@@ -64,10 +65,7 @@ export class MongoTaskStore extends TaskStore {
 
   async insert(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult> {
     const result = await this.parts.inserts.insert(requestJson, task, key);
-    if (result.kind === 'inserted') {
-      this.parts.taskCounts.moved(wellFormed(task.owner), undefined, task.state);
-      this.parts.states.know(task);
-    }
+    if (result.kind === 'inserted') this.moved(undefined, task);
     return result;
   }
 
@@ -83,12 +81,6 @@ export class MongoTaskStore extends TaskStore {
   async getStored(id: string, owner?: string): Promise<StoredTask | undefined> {
     const found = await this.parts.reads.stored(id, owner);
     return found === undefined ? undefined : this.parts.pages.withRequest(found);
-  }
-
-  async getTail(id: string): Promise<TailRecord | undefined> {
-    const { tails } = this.parts.connection.collections;
-    const found = await this.parts.connection.call(() => tails.findOne({ _id: id }, this.parts.connection.limit));
-    return found === null ? undefined : (JSON.parse(found.tail) as TailRecord);
   }
 
   async listMinimal(query: ListQuery): Promise<Page<MinimalRow>> {
@@ -108,27 +100,50 @@ export class MongoTaskStore extends TaskStore {
     const before = await this.parts.states.at(next.id, expectedRevision);
     const updated = await this.parts.updates.update(next, expectedRevision);
     if (!updated) return false;
-    this.parts.taskCounts.moved(wellFormed(next.owner), before, next.state);
-    this.parts.states.know(next);
-    if (next.step === 'done') await this.putTail(next.id, undefined);
+    if (before === undefined) this.parts.doubt();
+    this.moved(before, next);
     return true;
   }
 
-  async putTail(id: string, tail: TailRecord | undefined): Promise<void> {
-    const { tails } = this.parts.connection.collections;
-    const at = new Date(this.now());
-    const write = (): Promise<unknown> =>
-      tail === undefined
-        ? tails.deleteOne({ _id: id }, this.parts.connection.limit)
-        : tails.updateOne({ _id: id }, { $set: { tail: JSON.stringify(tail), at } }, { upsert: true, ...this.parts.connection.limit });
-    await this.parts.connection.call(write);
+  async assign(next: TaskRecord, expectedRevision: number, capacity: Capacity): Promise<AssignResult> {
+    const room = roomOf(next);
+    const before = await this.parts.states.at(next.id, expectedRevision);
+    if (before === undefined) return 'lost';
+    if (room === undefined) return (await this.update(next, expectedRevision)) ? 'assigned' : 'lost';
+    if (!(await this.parts.rooms.take(room.key, room.amounts, capacity))) return 'full';
+    let updated: boolean;
+    try {
+      updated = await this.parts.updates.update(next, expectedRevision);
+    } catch (error) {
+      // Perhaps it was made: whose room it is will be seen by the tasks.
+      this.parts.doubt();
+      throw error;
+    }
+    if (updated) this.moved({ ...before, room }, next);
+    else this.parts.rooms.change(room.key, room.amounts, -1);
+    return updated ? 'assigned' : 'lost';
   }
 
-  async queueHead(query: QueueQuery): Promise<readonly TaskRecord[]> {
-    return (await this.parts.queue.head(query, this.now())).map((task) => this.parts.states.know(task));
+  async used(keys: readonly string[]): Promise<ReadonlyMap<string, Amounts>> {
+    return this.parts.rooms.read(keys);
   }
 
-  async queueOutlook(): Promise<{ readonly oldest?: TaskRecord; readonly nextNotBefore?: number; readonly length: number }> {
+  async queueClasses(): Promise<readonly QueueClass[]> {
+    await this.parts.queue.endPauses(this.now());
+    return this.parts.queue.classes();
+  }
+
+  async queueHead(query: QueueQuery): Promise<readonly QueuedTask[]> {
+    const head = await this.parts.queue.head(query);
+    for (const { task } of head) this.parts.states.know(task);
+    return head;
+  }
+
+  async queuedBefore(time: number, limit: number): Promise<readonly TaskRecord[]> {
+    return (await this.parts.queue.queuedBefore(time, limit)).map((task) => this.parts.states.know(task));
+  }
+
+  async queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }> {
     const [outlook, { QUEUED = 0 }] = await Promise.all([this.parts.queue.outlook(this.now()), this.parts.taskCounts.counts(undefined)]);
     return { ...outlook, length: QUEUED };
   }
@@ -164,18 +179,6 @@ export class MongoTaskStore extends TaskStore {
       ),
     );
     return matchedCount === 1;
-  }
-
-  async reserve(key: string, reservation: Reservation, capacity: Capacity): Promise<boolean> {
-    return this.parts.capacities.reserve(key, reservation, capacity);
-  }
-
-  async release(key: string, taskId: string, attempt: number): Promise<void> {
-    return this.parts.capacities.release(key, taskId, attempt);
-  }
-
-  async reservations(key: string): Promise<readonly Reservation[]> {
-    return this.parts.capacities.read(key);
   }
 
   async cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
@@ -252,6 +255,21 @@ export class MongoTaskStore extends TaskStore {
   private async shut(): Promise<void> {
     await this.opening.stop();
     await this.opened?.close();
+  }
+
+  /** A change that was made, for the counters and the sums. `before` absent: it is new. */
+  private moved(before: KnownState | undefined, next: TaskRecord): void {
+    const { taskCounts, rooms, states } = this.parts;
+    const after = stateOf(next);
+    taskCounts.moved(before, after);
+    const [left, taken] = [before?.room, after.room];
+    const isSame =
+      left?.key === taken?.key && left?.amounts.cpuCores === taken?.amounts.cpuCores && left?.amounts.ramGb === taken?.amounts.ramGb;
+    if (!isSame) {
+      if (left !== undefined) rooms.change(left.key, left.amounts, -1);
+      if (taken !== undefined) rooms.change(taken.key, taken.amounts, 1);
+    }
+    states.know(next);
   }
 
   private get parts(): OpenStore {

@@ -1,4 +1,3 @@
-import { Capacities } from './capacities';
 import { DueTasks } from './due-tasks';
 import { KnownStates } from './known-states';
 import { sweepLostParts } from './lost-parts';
@@ -7,6 +6,7 @@ import { PageTokens } from './page-token';
 import { Places } from './place';
 import type { Presence } from './presence';
 import { Recount } from './recount';
+import { Rooms } from './rooms';
 import type { StoreClock } from './store-clock';
 import { TaskCounts } from './task-counts';
 import { TaskDeletions } from './task-deletions';
@@ -19,6 +19,8 @@ import { TaskUpdates } from './task-updates';
 
 /** How often pieces of requests without a task are looked for, ms. */
 const SWEEP_MS = 3_600_000;
+/** How often the sums of room are compared with the tasks although nothing is known to be wrong, ms. */
+const ROOMS_MS = 600_000;
 
 /** The parts of a store that has been opened, put together. */
 export class OpenStore {
@@ -31,11 +33,14 @@ export class OpenStore {
   readonly reads: TaskReads;
   readonly queue: TaskQueue;
   readonly dueTasks: DueTasks;
-  readonly capacities: Capacities;
+  readonly rooms: Rooms;
   readonly deletions: TaskDeletions;
   private readonly recount: Recount;
+  /** A write may have happened or not: counters and sums are compared with the tasks. */
+  readonly doubt: () => void;
   private readonly clockTimer: NodeJS.Timeout;
   private readonly sweepTimer: NodeJS.Timeout;
+  private readonly roomTimer: NodeJS.Timeout;
 
   constructor(
     readonly connection: MongoConnection,
@@ -47,20 +52,22 @@ export class OpenStore {
     const now = (): number => clock.now();
     const tell = options.onProgress ?? ((): void => undefined);
     this.states = new KnownStates(connection);
-    this.recount = new Recount(connection, tell);
-    const doubt = (): void => this.recount.ask();
+    this.recount = new Recount(connection, tell, now);
+    this.doubt = () => this.recount.ask();
+    const { doubt } = this;
     this.taskCounts = new TaskCounts(connection, options.monotonicNow ?? (() => performance.now()), doubt);
     this.inserts = new TaskInserts(connection, new Places(now), now);
     this.updates = new TaskUpdates(connection);
     this.pages = new TaskPages(connection, new PageTokens(storeId));
     this.scan = new TaskScan(connection, this.pages);
     this.reads = new TaskReads(connection);
-    this.queue = new TaskQueue(connection);
+    this.queue = new TaskQueue(connection, this.taskCounts);
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
-    this.capacities = new Capacities(connection);
+    this.rooms = new Rooms(connection, doubt);
     this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
     presence.start(doubt);
     this.clockTimer = setInterval(() => void this.lookAtClock(), connection.limits.clock).unref();
+    this.roomTimer = setInterval(() => this.recount.askRooms(), ROOMS_MS).unref();
     this.sweepTimer = setInterval(() => void sweepLostParts(connection, now()).catch(() => undefined), SWEEP_MS).unref();
   }
 
@@ -68,8 +75,9 @@ export class OpenStore {
   async close(): Promise<void> {
     clearInterval(this.clockTimer);
     clearInterval(this.sweepTimer);
+    clearInterval(this.roomTimer);
     await this.recount.stop();
-    await Promise.all([this.inserts.drained(), this.updates.drained(), this.capacities.drained()]);
+    await Promise.all([this.inserts.drained(), this.updates.drained(), this.rooms.drained()]);
     const isFlushed = await this.taskCounts.flush().then(
       () => true,
       () => false,

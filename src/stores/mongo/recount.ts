@@ -3,7 +3,8 @@ import type { mongo } from 'mongoose';
 import { TES_STATES, type TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import type { CountDocument } from './schemas';
-import { ALL, FLUSH_MS, ownerId } from './task-counts';
+import { checkRooms } from './room-check';
+import { ALL, CLASS_PREFIX, FLUSH_MS, ownerId } from './task-counts';
 
 /** Between two looks at counters that were moving, and how often at most, ms. */
 const AGAIN_MS = 60_000;
@@ -23,15 +24,23 @@ export class Recount {
   private readonly stopping = new AbortController();
   private underWay: Promise<void> | undefined;
   private wanted = false;
+  private areRoomsWanted = false;
 
   constructor(
     private readonly connection: MongoConnection,
     private readonly onProgress: (line: string) => void,
+    private readonly now: () => number,
   ) {}
 
   /** One at a time; asked for during one, another follows. */
   ask(): void {
     this.wanted = true;
+    this.askRooms();
+  }
+
+  /** The same for the sums of room alone. */
+  askRooms(): void {
+    this.areRoomsWanted = true;
     this.underWay ??= this.work().finally(() => {
       this.underWay = undefined;
     });
@@ -71,16 +80,28 @@ export class Recount {
     return isExact;
   }
 
+  /** The sums of room first: what they are too high by is missing at once. */
   private async work(): Promise<void> {
-    try {
-      while (this.wanted) {
+    const { signal } = this.stopping;
+    while ((this.wanted || this.areRoomsWanted) && !signal.aborted) {
+      try {
+        this.areRoomsWanted = false;
+        const rooms = await checkRooms(this.connection, this.now, signal);
+        if (rooms > 0)
+          this.onProgress(
+            `task store: the room in use of ${rooms} backends was put right after a gateway had ended without closing the store`,
+          );
+        if (!this.wanted) continue;
         this.wanted = false;
         for (let round = 1; round <= MOST_ROUNDS && !(await this.once()); round += 1) {
-          await pause(AGAIN_MS, undefined, { signal: this.stopping.signal, ref: false });
+          await pause(AGAIN_MS, undefined, { signal, ref: false });
         }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.onProgress(`task store: the counters of tasks could not be checked, it is tried again: ${String(error)}`);
+        this.wanted = true;
+        await pause(AGAIN_MS, undefined, { signal, ref: false }).catch(() => undefined);
       }
-    } catch (error) {
-      if (!this.stopping.signal.aborted) this.onProgress(`task store: the counters of tasks could not be checked: ${String(error)}`);
     }
   }
 
@@ -101,7 +122,14 @@ export class Recount {
         )
         .toArray(),
     );
-    const counted = new Map<string, States>();
+    const classes = await this.connection.callUnlimited(() =>
+      tasks
+        .aggregate<{ _id: string; n: number }>([{ $match: { class: { $gt: '' } } }, { $group: { _id: '$class', n: { $sum: 1 } } }], {
+          hint: { class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 },
+        })
+        .toArray(),
+    );
+    const counted = new Map<string, States>(classes.map(({ _id, n }) => [CLASS_PREFIX + _id, { QUEUED: n }]));
     for (const { _id, n } of groups) {
       for (const id of [ALL, ownerId(_id.owner)]) {
         const states = counted.get(id) ?? {};

@@ -1,4 +1,5 @@
 import { type Connection, type Model, type mongo, Schema } from 'mongoose';
+import type { Amounts } from '../../task/room';
 import type { TaskStep } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 
@@ -33,9 +34,13 @@ export interface TaskDocument {
   /** When `claimDue` may take it, and who can reach it, see `due-tasks.ts`. */
   wakeAt?: number;
   reach?: string;
-  /** While QUEUED: when it may be assigned, the backend it wants ('' = any), what it charges. */
+  /** While QUEUED: its class, since when, and when its pause ends (0 = it is in none). */
+  class?: string;
+  queuedAt?: number;
   readyAt?: number;
-  wants?: string;
+  /** While it uses room: the key of that. */
+  room?: string;
+  /** While either: what it needs, or was given. */
   cpu?: number;
   ram?: number;
   /** While not done: the backend it needs; the instance it is bound to. */
@@ -65,21 +70,14 @@ export interface RequestPartDocument {
   at: Date;
 }
 
-/** Live output of a task, JSON; an old one that nobody took away goes by itself. */
-export interface TailDocument {
+/** Room in use under one key, with the marks of its last writes. */
+export interface RoomDocument {
   _id: string;
-  tail: string;
-  at: Date;
+  used: Amounts;
+  writes: string[];
 }
 
-/** Room taken of one backend, changed by compare-and-swap on `version`. */
-export interface CapacityDocument {
-  _id: string;
-  version: number;
-  reservations: { taskId: string; attempt: number; cpuCores: number; ramGb: number }[];
-}
-
-/** Tasks by state: of all, or of one owner. */
+/** Tasks by state: of all, of one owner, or of one class of the queue. */
 export interface CountDocument {
   _id: string;
   states: Partial<Record<TesState, number>>;
@@ -127,7 +125,9 @@ const taskSchema = new Schema(
     wakeAt: Number,
     reach: String,
     readyAt: Number,
-    wants: String,
+    class: String,
+    queuedAt: Number,
+    room: String,
     cpu: Number,
     ram: Number,
     target: String,
@@ -146,7 +146,9 @@ taskSchema.index({ owner: 1, state: 1, place: -1 });
 taskSchema.index({ terms: 1, place: -1 });
 taskSchema.index({ name: 1, place: -1 }, present('name'));
 taskSchema.index({ reach: 1, step: 1, wakeAt: 1 }, present('wakeAt'));
-taskSchema.index({ wants: 1, place: 1, readyAt: 1, cpu: 1, ram: 1 }, present('wants'));
+taskSchema.index({ class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 }, present('class'));
+taskSchema.index({ queuedAt: 1 }, present('queuedAt'));
+taskSchema.index({ room: 1, cpu: 1, ram: 1 }, present('room'));
 taskSchema.index({ readyAt: 1 }, { partialFilterExpression: { readyAt: { $gt: 0 } } });
 taskSchema.index({ target: 1 }, present('target'));
 taskSchema.index({ bound: 1, place: 1 }, present('bound'));
@@ -156,13 +158,7 @@ taskSchema.index({ key: 1 }, { ...present('key'), unique: true });
 const partSchema = new Schema({ _id: String, text: { type: String, required }, at: Date }, { ...plain, collection: 'requests' });
 partSchema.index({ at: 1 });
 
-const tailSchema = new Schema({ _id: String, tail: { type: String, required }, at: Date }, { ...plain, collection: 'tails' });
-tailSchema.index({ at: 1 }, { expireAfterSeconds: 86_400 });
-
-const capacitySchema = new Schema(
-  { _id: String, version: Number, reservations: Schema.Types.Mixed },
-  { ...plain, collection: 'capacities' },
-);
+const roomSchema = new Schema({ _id: String, used: Schema.Types.Mixed, writes: [String] }, { ...plain, collection: 'rooms' });
 const countSchema = new Schema({ _id: String, states: Schema.Types.Mixed }, { ...plain, collection: 'counts' });
 const gatewaySchema = new Schema({ _id: String, instance: String, seen: Number, isTool: Boolean }, { ...plain, collection: 'gateways' });
 gatewaySchema.index({ seen: 1 });
@@ -175,8 +171,7 @@ export interface Collections {
   /** The same tasks, for questions and marks that a lost write or a rolled back read does not harm. */
   readonly looks: mongo.Collection<TaskDocument>;
   readonly requests: mongo.Collection<RequestPartDocument>;
-  readonly tails: mongo.Collection<TailDocument>;
-  readonly capacities: mongo.Collection<CapacityDocument>;
+  readonly rooms: mongo.Collection<RoomDocument>;
   readonly counts: mongo.Collection<CountDocument>;
   readonly gateways: mongo.Collection<GatewayDocument>;
   readonly meta: mongo.Collection<MetaDocument>;
@@ -187,8 +182,7 @@ export function modelsOf(connection: Connection): readonly Model<unknown>[] {
   return [
     connection.model('Task', taskSchema),
     connection.model('RequestPart', partSchema),
-    connection.model('Tail', tailSchema),
-    connection.model('Capacity', capacitySchema),
+    connection.model('Room', roomSchema),
     connection.model('Count', countSchema),
     connection.model('Gateway', gatewaySchema),
     connection.model('Meta', metaSchema),
@@ -200,9 +194,7 @@ export function collectionsOf(db: mongo.Db): Collections {
     tasks: db.collection('tasks'),
     looks: db.collection('tasks', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),
     requests: db.collection('requests'),
-    // A tail may be lost, and it is wanted as soon as it is written.
-    tails: db.collection('tails', { readConcern: { level: 'local' }, writeConcern: { w: 1, journal: false } }),
-    capacities: db.collection('capacities'),
+    rooms: db.collection('rooms'),
     counts: db.collection('counts'),
     gateways: db.collection('gateways'),
     meta: db.collection('meta'),

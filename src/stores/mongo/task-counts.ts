@@ -4,6 +4,7 @@ import { isUncertain, toStoreError } from './mongo-errors';
 import { wellFormed } from './well-formed';
 
 export const ALL = 'all';
+export const CLASS_PREFIX = 'class ';
 /** Changes are written together, ms. */
 export const FLUSH_MS = 200;
 /** The sum over all owners is asked for with every create: it is read anew after this long, ms. */
@@ -12,14 +13,14 @@ const FRESH_MS = 1000;
 type States = Partial<Record<TesState, number>>;
 
 /**
- * Tasks by state, in all and by owner: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
+ * Tasks by state, in all and by owner, and waiting ones by class: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
  * of others a moment later. A gateway that dies takes its last moment's changes with it; they are made good by a recount (`recount.ts`).
  */
 export class TaskCounts {
   /** Not written yet, by document. */
   private pending = new Map<string, States>();
-  /** What the database says of all tasks, with what this gateway has written since. */
-  private total: { states: States; readAt: number } | undefined;
+  /** What the database says of all tasks and of the classes, with what this gateway has written since; by document. */
+  private total: { readonly counters: Map<string, States>; readonly readAt: number } | undefined;
   private timer: NodeJS.Timeout | undefined;
   private flushing: Promise<void> = Promise.resolve();
 
@@ -30,14 +31,15 @@ export class TaskCounts {
     private readonly doubt: () => void,
   ) {}
 
-  /** `owner` as the tasks' field has it. A state absent: it was not there before, or is not any more. */
-  moved(owner: string, from: TesState | undefined, to: TesState | undefined): void {
-    if (from === to) return;
-    for (const id of [ALL, ownerId(owner)]) {
-      const states = this.pending.get(id) ?? {};
-      if (from !== undefined) states[from] = (states[from] ?? 0) - 1;
-      if (to !== undefined) states[to] = (states[to] ?? 0) + 1;
-      this.pending.set(id, states);
+  /** Absent: it was not there before, or is not any more. */
+  moved(from: Counted | undefined, to: Counted | undefined): void {
+    if (from?.state === to?.state && from?.queueClass === to?.queueClass) return;
+    for (const [task, by] of [[from, -1] as const, [to, 1] as const]) {
+      for (const id of task === undefined ? [] : countersOf(task)) {
+        const states = this.pending.get(id) ?? {};
+        if (task !== undefined) states[task.state] = (states[task.state] ?? 0) + by;
+        this.pending.set(id, states);
+      }
     }
     this.timer ??= setTimeout(() => {
       this.flush().catch(() => undefined);
@@ -46,8 +48,23 @@ export class TaskCounts {
 
   async counts(owner: string | undefined): Promise<States> {
     if (owner !== undefined) return this.read(ownerId(wellFormed(owner)));
+    await this.freshTotal();
+    return positive(this.known(ALL));
+  }
+
+  /** How many wait in each class, by its key. */
+  async waiting(): Promise<ReadonlyMap<string, number>> {
+    await this.freshTotal();
+    const ids = [...(this.total?.counters.keys() ?? []), ...this.pending.keys()].filter((id) => id.startsWith(CLASS_PREFIX));
+    return new Map(ids.map((id) => [id.slice(CLASS_PREFIX.length), this.known(id).QUEUED ?? 0]));
+  }
+
+  private known(id: string): States {
+    return added(this.total?.counters.get(id) ?? {}, this.pending.get(id) ?? {});
+  }
+
+  private async freshTotal(): Promise<void> {
     if (this.total === undefined || this.monotonicNow() - this.total.readAt > FRESH_MS) await this.readTotal();
-    return positive(added(this.total?.states ?? {}, this.pending.get(ALL) ?? {}));
   }
 
   /** Resolves when what is known so far is written. */
@@ -72,8 +89,9 @@ export class TaskCounts {
     const readAt = this.monotonicNow();
     // A write that begins during the read is added by `write`, whether the read saw it or not; the next read is right again.
     const { counts } = this.connection.collections;
-    const found = await this.connection.call(() => counts.findOne({ _id: ALL }, this.connection.limit));
-    this.total = { states: found?.states ?? {}, readAt };
+    const wanted = { $or: [{ _id: ALL }, { _id: { $gte: CLASS_PREFIX, $lt: `${CLASS_PREFIX}\uffff` } }] };
+    const found = await this.connection.call(() => counts.find(wanted, this.connection.limit).toArray());
+    this.total = { counters: new Map(found.map(({ _id, states }) => [_id, states])), readAt };
   }
 
   private async read(id: string): Promise<States> {
@@ -95,7 +113,9 @@ export class TaskCounts {
     try {
       if (operations.length > 0)
         await this.connection.attempt(() => counts.bulkWrite(operations, { ordered: false, ...this.connection.limit }));
-      if (this.total !== undefined) this.total.states = added(this.total.states, changes.get(ALL) ?? {});
+      const { counters } = this.total ?? {};
+      if (counters !== undefined)
+        for (const [id, states] of changes) if (isOfAll(id)) counters.set(id, added(counters.get(id) ?? {}, states));
     } catch (error) {
       if (isUncertain(error)) this.doubt();
       for (const [id, states] of this.pending) changes.set(id, added(changes.get(id) ?? {}, states));
@@ -103,6 +123,22 @@ export class TaskCounts {
       throw toStoreError(error);
     }
   }
+}
+
+/** Not of one owner. */
+function isOfAll(id: string): boolean {
+  return id === ALL || id.startsWith(CLASS_PREFIX);
+}
+
+/** What is counted of a task. `owner` as the tasks' field has it; `queueClass` while QUEUED. */
+export interface Counted {
+  readonly owner: string;
+  readonly state: TesState;
+  readonly queueClass?: string;
+}
+
+function countersOf({ owner, queueClass }: Counted): readonly string[] {
+  return [ALL, ownerId(owner), ...(queueClass === undefined ? [] : [CLASS_PREFIX + queueClass])];
 }
 
 /** `owner` as the tasks' field has it. */

@@ -10,7 +10,7 @@ const TURN = 'deletion';
 const TURN_MS = 60_000;
 const DONE_INDEX = { doneAt: 1 } as const;
 
-/** Deletes tasks that are done, oldest end first; their long requests and tails after them, so that no task is ever without. */
+/** Deletes tasks that are done, oldest end first; their long requests after them, so that no task is ever without. */
 export class TaskDeletions {
   private readonly own = randomBytes(9).toString('base64url');
 
@@ -65,7 +65,7 @@ export class TaskDeletions {
   }
 
   private async deleteBatch(endedBefore: number, limit: number): Promise<number> {
-    const { tasks, requests, tails } = this.connection.collections;
+    const { tasks, requests } = this.connection.collections;
     const options = this.connection.limit;
     const old = await this.connection.call(() =>
       tasks.find(deletable(endedBefore, this.now()), { ...doneOptions(limit), ...options }).toArray(),
@@ -76,10 +76,9 @@ export class TaskDeletions {
     const { deletedCount } = await this.connection.call(() => tasks.bulkWrite(deletions, { ordered: false, ...options }));
     const parts = old.flatMap(({ _id, requestParts = 0 }) => partIds(_id, requestParts));
     if (parts.length > 0) await this.connection.call(() => requests.deleteMany({ _id: { $in: parts } }, options));
-    await this.connection.call(() => tails.deleteMany({ _id: { $in: ids } }, options));
     // Somebody else was at it too; which of them they deleted is not said.
     if (deletedCount < ids.length) this.doubt();
-    else for (const { owner, state } of old) this.counts.moved(owner, state, undefined);
+    else for (const { owner, state } of old) this.counts.moved({ owner, state }, undefined);
     return deletedCount;
   }
 }

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto';
 import type { IdempotencyKey } from '../../ports/task-store';
+import { queueClass } from '../../task/queue-class';
+import { roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import { type RecordText, unpackRecord } from './record-text';
 import type { TaskDocument } from './schemas';
@@ -22,7 +24,9 @@ const CHANGING = [
   'wakeAt',
   'reach',
   'readyAt',
-  'wants',
+  'class',
+  'queuedAt',
+  'room',
   'cpu',
   'ram',
   'target',
@@ -90,7 +94,10 @@ export function encodeRecord(task: TaskRecord): string {
 export function changingFields(task: TaskRecord, text: RecordText): ChangingFields {
   const { state, step, revision, backend, boundTo, dueAt, notBefore, lease, needs } = task;
   const isDone = step === 'done';
-  const target = state === 'QUEUED' ? needs.backend : backend;
+  const isQueued = state === 'QUEUED';
+  const target = isQueued ? needs.backend : backend;
+  const room = roomOf(task);
+  const { cpuCores, ramGb } = task.given ?? needs;
   return {
     state,
     step,
@@ -104,7 +111,9 @@ export function changingFields(task: TaskRecord, text: RecordText): ChangingFiel
     }),
     ...(notBefore !== undefined && { notBefore }),
     ...(lease !== undefined && { lease: { holder: lease.holder, until: lease.until } }),
-    ...(state === 'QUEUED' && { readyAt: notBefore ?? 0, wants: needs.backend ?? '', cpu: needs.cpuCores, ram: needs.ramGb }),
+    ...(isQueued && { readyAt: notBefore ?? 0, class: queueClass(needs), queuedAt: task.queuedAt ?? task.createdAt }),
+    ...(room !== undefined && { room: room.key }),
+    ...((isQueued || room !== undefined) && { cpu: cpuCores, ram: ramGb }),
     ...(!isDone && target !== undefined && { target }),
     ...(!isDone && boundTo !== undefined && { bound: boundTo }),
     ...(isDone && { doneAt: task.endedAt ?? task.createdAt }),

@@ -1,53 +1,132 @@
-import type { QueueQuery } from '../../ports/task-store';
+import { mongo } from 'mongoose';
+import type { QueueClass, QueuedTask, QueueQuery } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
+import type { TaskDocument } from './schemas';
+import type { TaskCounts } from './task-counts';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
 
-/** What waits for a backend, oldest first. Tasks of backends that are not open are not read; those that do not fit cost an index entry. */
-export class TaskQueue {
-  constructor(private readonly connection: MongoConnection) {}
+/** Pauses ended at a time. */
+const PAUSES = 500;
 
-  async head(query: QueueQuery, now: number): Promise<TaskRecord[]> {
-    if (query.fits?.slots !== undefined && query.fits.slots <= 0) return [];
+/** What waits for a backend, by class, oldest first. What does not fit costs an index entry; what waits for something else, nothing. */
+export class TaskQueue {
+  constructor(
+    private readonly connection: MongoConnection,
+    private readonly counts: Pick<TaskCounts, 'waiting'>,
+  ) {}
+
+  /** One jump in the index for each class. */
+  async classes(): Promise<QueueClass[]> {
     const { tasks } = this.connection.collections;
-    const found = await this.connection.call(() =>
-      tasks.find<RecordDocument>(queueFilter(query, now), { ...queueOptions(query.limit), ...this.connection.limit }).toArray(),
-    );
-    return found.map(decodeRecord);
+    const stages = (): Promise<Head[]> => tasks.aggregate<Head>(classStages(), { hint: CLASS_INDEX, ...this.connection.limit }).toArray();
+    const [heads, counted] = await Promise.all([this.connection.call(stages), this.counts.waiting()]);
+    return heads
+      .filter(({ readyAt }) => readyAt === 0)
+      .map(({ _id, place, queuedAt }) => ({
+        key: _id,
+        waiting: Math.max(1, counted.get(_id) ?? 1),
+        place: place.toHexString(),
+        since: queuedAt,
+      }));
   }
 
-  async outlook(now: number): Promise<{ readonly oldest?: TaskRecord; readonly nextNotBefore?: number }> {
+  /** Several gateways may do so at once: a pause that was ended is none any more. */
+  async endPauses(now: number): Promise<void> {
     const { tasks } = this.connection.collections;
     const { limit } = this.connection;
-    const [oldest, next] = await this.connection.call(() =>
+    const over = await this.connection.call(() =>
+      tasks.find({ readyAt: { $gt: 0, $lte: now } }, { ...pauseOptions(PAUSES), ...limit }).toArray(),
+    );
+    if (over.length === 0) return;
+    const operations = over.map(({ _id, revision, readyAt }) => ({
+      updateOne: { filter: { _id, revision, readyAt }, update: { $set: { readyAt: 0 }, $unset: { notBefore: true as const } } },
+    }));
+    await this.connection.call(() => tasks.bulkWrite(operations as Parameters<typeof tasks.bulkWrite>[0], { ordered: false, ...limit }));
+  }
+
+  async head(query: QueueQuery): Promise<QueuedTask[]> {
+    if (query.fits?.length === 0) return [];
+    const { tasks } = this.connection.collections;
+    const found = await this.connection.call(() =>
+      tasks
+        .find<RecordDocument & Pick<TaskDocument, 'place'>>(queueFilter(query), { ...queueOptions(query.limit), ...this.connection.limit })
+        .toArray(),
+    );
+    return found.map((document) => ({ task: decodeRecord(document), place: document.place.toHexString() }));
+  }
+
+  async outlook(now: number): Promise<{ readonly since?: number; readonly nextNotBefore?: number }> {
+    const { tasks } = this.connection.collections;
+    const { limit } = this.connection;
+    const [longest, next] = await this.connection.call(() =>
       Promise.all([
-        tasks.findOne<RecordDocument>({ state: 'QUEUED' }, { ...oldestOptions, ...limit }),
-        tasks.findOne({ readyAt: { $gt: now } }, { ...nextReadyOptions, ...limit }),
+        tasks.findOne({ queuedAt: { $exists: true } }, { ...longestOptions, ...limit }),
+        tasks.findOne({ readyAt: { $gt: Math.max(0, now) } }, { ...nextReadyOptions, ...limit }),
       ]),
     );
     return {
-      ...(oldest !== null && { oldest: decodeRecord(oldest) }),
+      ...(longest?.queuedAt !== undefined && { since: longest.queuedAt }),
       ...(next?.readyAt !== undefined && { nextNotBefore: next.readyAt }),
     };
   }
+
+  async queuedBefore(time: number, most: number): Promise<TaskRecord[]> {
+    const { tasks } = this.connection.collections;
+    const found = await this.connection.call(() =>
+      tasks.find<RecordDocument>({ queuedAt: { $lt: time } }, { ...queuedOptions(most), ...this.connection.limit }).toArray(),
+    );
+    return found.map(decodeRecord);
+  }
 }
 
-export function queueFilter({ backendsOpen, fits }: QueueQuery, now: number): object {
+interface Head {
+  readonly _id: string;
+  readonly readyAt: number;
+  readonly place: mongo.ObjectId;
+  readonly queuedAt: number;
+}
+
+export const CLASS_INDEX = { class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 } as const;
+
+/** In this order, so that the server jumps from class to class. */
+export function classStages(): object[] {
+  const first = (field: string): object => ({ $first: `$${field}` });
+  return [
+    { $match: { class: { $gt: '' } } },
+    { $sort: { class: 1, readyAt: 1, place: 1 } },
+    { $group: { _id: '$class', readyAt: first('readyAt'), place: first('place'), queuedAt: first('queuedAt') } },
+  ];
+}
+
+export function queueFilter({ queueClass, after, fits }: QueueQuery): object {
   return {
-    wants: { $in: ['', ...backendsOpen] },
-    readyAt: { $lte: now },
-    ...(fits !== undefined && { cpu: { $lte: fits.cpuCores }, ram: { $lte: fits.ramGb } }),
+    class: queueClass,
+    readyAt: 0,
+    ...(after !== undefined && { place: { $gt: mongo.ObjectId.createFromHexString(after) } }),
+    ...(fits !== undefined && sizeFilter(fits)),
   };
 }
 
-export function queueOptions(limit: number) {
-  return {
-    projection: RECORD_FIELDS,
-    sort: { place: 1 },
-    hint: { wants: 1, place: 1, readyAt: 1, cpu: 1, ram: 1 },
-    limit,
-    batchSize: limit + 1,
-  } as const;
+/** The largest of each is held against the index; whether they go together, where there are several rooms, against the task. */
+function sizeFilter(fits: NonNullable<QueueQuery['fits']>): object {
+  const upTo = (cpuCores: number, ramGb: number): object => ({
+    ...(cpuCores < Infinity && { cpu: { $lte: cpuCores } }),
+    ...(ramGb < Infinity && { ram: { $lte: ramGb } }),
+  });
+  const sizes = fits.map(({ cpuCores = Infinity, ramGb = Infinity }) => upTo(cpuCores, ramGb));
+  const largest = upTo(Math.max(...fits.map((one) => one.cpuCores ?? Infinity)), Math.max(...fits.map((one) => one.ramGb ?? Infinity)));
+  return sizes.length === 1 || sizes.some((size) => Object.keys(size).length === 0) ? largest : { ...largest, $or: sizes };
 }
-export const oldestOptions = { projection: RECORD_FIELDS, sort: { place: 1 }, hint: { state: 1, place: -1 } } as const;
+
+export function queueOptions(limit: number) {
+  return { projection: { ...RECORD_FIELDS, place: 1 }, sort: { place: 1 }, hint: CLASS_INDEX, limit, batchSize: limit + 1 } as const;
+}
+export function pauseOptions(limit: number) {
+  return { projection: { revision: 1, readyAt: 1 }, sort: { readyAt: 1 }, hint: { readyAt: 1 }, limit, batchSize: limit + 1 } as const;
+}
+export function queuedOptions(limit: number) {
+  return { projection: RECORD_FIELDS, sort: { queuedAt: 1 }, hint: { queuedAt: 1 }, limit, batchSize: limit + 1 } as const;
+}
+export const longestOptions = { projection: { _id: 0, queuedAt: 1 }, sort: { queuedAt: 1 }, hint: { queuedAt: 1 } } as const;
 export const nextReadyOptions = { projection: { _id: 0, readyAt: 1 }, sort: { readyAt: 1 }, hint: { readyAt: 1 } } as const;

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { inspectFile } from './inspect-file';
+import { queueClass } from '../../task/queue-class';
+import type { TaskNeeds } from '../../task/task-record';
 import { APPLICATION_ID, MIGRATIONS } from './schema';
 
 export const IN_MEMORY = ':memory:';
@@ -45,6 +47,8 @@ function configure(db: DatabaseSync): void {
 function migrate(db: DatabaseSync, version: number, onProgress: (line: string) => void): void {
   const missing = MIGRATIONS.slice(version);
   if (missing.length === 0) return;
+  // Of a record: what a step needs for tasks that an older program has stored.
+  db.function('queue_class', { deterministic: true }, (json) => queueClass((JSON.parse(String(json)) as { needs: TaskNeeds }).needs));
   db.exec('BEGIN IMMEDIATE');
   try {
     if (version === 0) create(db);

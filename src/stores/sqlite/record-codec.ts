@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { SQLInputValue } from 'node:sqlite';
+import { queueClass } from '../../task/queue-class';
 import type { TaskRecord } from '../../task/task-record';
 import { DONE_CODE, stateCode, stateOf, stepCode, stepOf } from './codes';
 
@@ -71,6 +72,8 @@ export function encodeJson(task: TaskRecord): string {
 /** Values for the columns an update may change, in the order of `MUTABLE_COLUMNS` in `statements.ts`. */
 export function encodeColumns(task: TaskRecord): SQLInputValue[] {
   const step = stepCode(task.step);
+  const { cpuCores, ramGb } = task.given ?? task.needs;
+  const isQueued = task.state === 'QUEUED';
   return [
     stateCode(task.state),
     step,
@@ -80,11 +83,13 @@ export function encodeColumns(task: TaskRecord): SQLInputValue[] {
     task.lease?.holder ?? null,
     task.notBefore ?? null,
     step === DONE_CODE ? (task.endedAt ?? task.createdAt) : null,
-    task.needs.cpuCores,
-    task.needs.ramGb,
+    cpuCores,
+    ramGb,
     task.backend ?? null,
     task.boundTo ?? null,
     task.needs.backend ?? null,
+    isQueued ? queueClass(task.needs) : null,
+    isQueued ? (task.queuedAt ?? task.createdAt) : null,
   ];
 }
 

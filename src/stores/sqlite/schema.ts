@@ -1,4 +1,5 @@
 import { DONE_CODE, QUEUED_CODE } from './codes';
+import { CLASSES_AND_SUMS } from './schema-2';
 
 /** "TESG": marks the file as ours (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54455347;
@@ -124,4 +125,4 @@ const KEYS_BY_TASK: Migration = {
 };
 
 /** Index n takes a file from version n to n + 1. */
-export const MIGRATIONS: readonly Migration[] = [INITIAL, KEYS_BY_TASK];
+export const MIGRATIONS: readonly Migration[] = [INITIAL, { about: 'queue by class, room as sums', sql: CLASSES_AND_SUMS }, KEYS_BY_TASK];

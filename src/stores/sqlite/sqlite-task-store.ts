@@ -1,5 +1,4 @@
 import {
-  type Capacity,
   type ClaimQuery,
   type DueQuery,
   type Durability,
@@ -10,25 +9,25 @@ import {
   type Page,
   type Postponement,
   type PublishedBackend,
+  type AssignResult,
+  type QueueClass,
+  type QueuedTask,
   type QueueQuery,
-  type Reservation,
   type StoredTask,
-  type TailRecord,
   TaskStore,
 } from '../../ports/task-store';
+import type { Amounts, Capacity } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import { stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
 import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './record-codec';
-import { readReservations, reserve } from './reservations';
 import { row, rows, type Statements } from './statements';
 import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection';
-import { TailCache } from './tail-cache';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
-import { deleteDone, type DonePlace, FIRST_DONE, insertTask, prepareInsert, replaceTask } from './task-writes';
+import { assignTask, deleteDone, type DonePlace, FIRST_DONE, insertTask, prepareInsert, replaceTask, usedRoom } from './task-writes';
 
 export type { SqliteTaskStoreOptions } from './store-connection';
 
@@ -47,7 +46,6 @@ export class SqliteTaskStore extends TaskStore {
   private readonly pages: TaskPages;
   private readonly queue: TaskQueue;
   private readonly dueTasks: DueTasks;
-  private readonly tails = new TailCache();
 
   /** Throws `StoreError`, its `message` for the operator: in use, damaged, not ours, or from a newer version. The file is left alone then. */
   static async open(options: SqliteTaskStoreOptions): Promise<SqliteTaskStore> {
@@ -90,10 +88,6 @@ export class SqliteTaskStore extends TaskStore {
     });
   }
 
-  getTail(id: string): Promise<TailRecord | undefined> {
-    return Promise.resolve(this.tails.get(id));
-  }
-
   listMinimal(query: ListQuery): Promise<Page<MinimalRow>> {
     return this.connection.read(() => this.pages.minimal(query));
   }
@@ -109,22 +103,34 @@ export class SqliteTaskStore extends TaskStore {
   async update(next: TaskRecord, expectedRevision: number, durability: Durability = 'durable'): Promise<boolean> {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const json = encodeJson(next);
-    const updated = await this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
-    if (updated && next.step === 'done') this.tails.put(next.id, undefined);
-    return updated;
+    return this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
   }
 
-  putTail(id: string, tail: TailRecord | undefined): Promise<void> {
-    this.tails.put(id, tail);
-    return Promise.resolve();
+  assign(next: TaskRecord, expectedRevision: number, capacity: Capacity, durability: Durability = 'durable'): Promise<AssignResult> {
+    const json = encodeJson(next);
+    return this.connection.write(() => assignTask(this.statements, next, json, expectedRevision, capacity), durability);
   }
 
-  queueHead(query: QueueQuery): Promise<readonly TaskRecord[]> {
-    return this.connection.read(() => this.queue.head(query, this.now()));
+  used(keys: readonly string[]): Promise<ReadonlyMap<string, Amounts>> {
+    return this.connection.read(() => new Map(keys.map((key) => [key, usedRoom(this.statements, key)])));
   }
 
-  queueOutlook(): Promise<{ readonly oldest?: TaskRecord; readonly nextNotBefore?: number; readonly length: number }> {
+  async queueClasses(): Promise<readonly QueueClass[]> {
+    const hasEndedPauses = await this.connection.read(() => this.queue.hasEndedPauses(this.now()));
+    if (hasEndedPauses) await this.connection.write(() => this.queue.endPauses(this.now()), 'relaxed');
+    return this.connection.read(() => this.queue.classes());
+  }
+
+  queueHead(query: QueueQuery): Promise<readonly QueuedTask[]> {
+    return this.connection.read(() => this.queue.head(query));
+  }
+
+  queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }> {
     return this.connection.read(() => this.queue.outlook(this.now()));
+  }
+
+  queuedBefore(time: number, limit: number): Promise<readonly TaskRecord[]> {
+    return this.connection.read(() => this.queue.queuedBefore(time, limit));
   }
 
   async claimDue(query: ClaimQuery): Promise<readonly TaskRecord[]> {
@@ -149,19 +155,6 @@ export class SqliteTaskStore extends TaskStore {
       const until = this.now() + leaseMs;
       return this.statements.renew.run(until, until, id, holder).changes === 1;
     }, 'relaxed');
-  }
-
-  reserve(key: string, reservation: Reservation, capacity: Capacity): Promise<boolean> {
-    return this.connection.write(() => reserve(this.statements, key, reservation, capacity), 'relaxed');
-  }
-
-  async release(key: string, taskId: string, attempt: number): Promise<void> {
-    const reserved = await this.connection.read(() => row(this.statements.reserved, key, taskId, attempt) !== undefined);
-    if (reserved) await this.connection.write(() => this.statements.release.run(key, taskId, attempt), 'relaxed');
-  }
-
-  reservations(key: string): Promise<readonly Reservation[]> {
-    return this.connection.read(() => readReservations(this.statements, key));
   }
 
   cancelingAmong(ids: readonly string[]): Promise<ReadonlySet<string>> {
@@ -194,7 +187,6 @@ export class SqliteTaskStore extends TaskStore {
       const after: DonePlace = place;
       const batch = Math.min(DELETE_BATCH, limit - deleted);
       const { ids, next } = await this.connection.write(() => deleteDone(this.statements, after, endedBefore, batch, this.now()));
-      for (const id of ids) this.tails.put(id, undefined);
       deleted += ids.length;
       if (ids.length > 0) await this.connection.write(() => this.connection.shrink(SPARE_PAGES, VACUUM_PAGES));
       place = next;

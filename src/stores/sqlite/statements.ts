@@ -17,10 +17,13 @@ const MUTABLE_COLUMNS = [
   'backend',
   'bound_to',
   'needs_backend',
+  'class',
+  'queued_at',
 ];
 const FROM_RECORD = 'FROM task t JOIN record r ON r.seq = t.seq JOIN owner o ON o.seq = t.owner';
 const OWNER = '(SELECT seq FROM owner WHERE name = ?)';
 const QUEUED = `state = ${QUEUED_CODE}`;
+const WAITS = `${QUEUED} AND not_before IS NULL`;
 
 /**
  * Every statement of the store. A test asks SQLite how it would carry each one out, and allows neither a scan of a table
@@ -72,9 +75,16 @@ export const SQL = {
     ORDER BY seq DESC LIMIT ?5`,
 
   // The queue
-  queueHead: `SELECT seq, needs_backend FROM task INDEXED BY task_queue
-    WHERE ${QUEUED} AND seq > ? AND (not_before IS NULL OR not_before <= ?) AND cpu <= ? AND ram <= ? ORDER BY seq LIMIT ?`,
-  oldestQueued: `SELECT seq FROM task INDEXED BY task_queue WHERE ${QUEUED} AND seq > 0 ORDER BY seq LIMIT 1`,
+  queueClasses: `SELECT c.class, c.n, t.seq, t.queued_at FROM class_count c CROSS JOIN task t
+    ON t.seq = (SELECT seq FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = c.class ORDER BY seq LIMIT 1)`,
+  queueHead: `SELECT seq, cpu, ram
+    FROM (SELECT seq, cpu, ram FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = ? AND seq > ? ORDER BY seq LIMIT ?) AS queued
+    WHERE cpu <= ? AND ram <= ?`,
+  queueSkip: `SELECT seq FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?`,
+  pausesOver: `SELECT seq FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before <= ? LIMIT ?`,
+  endPause: 'UPDATE task SET not_before = NULL WHERE seq = ?',
+  longestQueued: `SELECT min(queued_at) FROM task INDEXED BY task_queued_at WHERE ${QUEUED}`,
+  queuedBefore: `SELECT seq FROM task INDEXED BY task_queued_at WHERE ${QUEUED} AND queued_at < ? ORDER BY queued_at LIMIT ?`,
   nextNotBefore: `SELECT min(not_before) FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before > ?`,
 
   // What is due; of each backend and step, in one call, when its first task is
@@ -88,12 +98,8 @@ export const SQL = {
   renew: 'UPDATE task SET lease_until = ?, due_at = ? WHERE id = ? AND lease_holder = ?',
   postpone: 'UPDATE task SET due_at = ? WHERE id = ? AND revision = ? AND due_at = ?',
 
-  // Reservations
-  reserve: 'INSERT INTO reservation (key, task_id, attempt, cpu, ram) VALUES (?, ?, ?, ?, ?)',
-  reserved: 'SELECT 1 FROM reservation WHERE key = ? AND task_id = ? AND attempt = ?',
-  reservedSum: 'SELECT count(*), total(cpu), total(ram) FROM reservation WHERE key = ?',
-  release: 'DELETE FROM reservation WHERE key = ? AND task_id = ? AND attempt = ?',
-  reservations: 'SELECT task_id, attempt, cpu, ram FROM reservation WHERE key = ? ORDER BY task_id, attempt',
+  // Room in use
+  room: 'SELECT cpu, ram, jobs FROM room WHERE key = ?',
 
   // Counters and the rest
   counts: 'SELECT state, n FROM state_count',

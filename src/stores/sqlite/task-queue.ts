@@ -1,47 +1,77 @@
-import type { QueueQuery } from '../../ports/task-store';
+import { setImmediate } from 'node:timers/promises';
+import type { QueueClass, QueuedTask, QueueQuery } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import { QUEUED_CODE } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';
 import { row, rows, type Statements } from './statements';
 
-/** Entries of the queue's index read at a time. */
-const CHUNK = 256;
+/** Entries of the queue's index read at a time; then the event loop is given back. */
+const CHUNK = 4096;
+/** Pauses ended in one transaction. */
+const PAUSES = 500;
+/** Digits of the largest safe integer: places are compared as text. */
+const DIGITS = 16;
 
-/** What waits for a backend, oldest first, read from one covering index: tasks that are passed over cost no more than its entries. */
+type Entry = [seq: number, cpu: number, ram: number];
+
+/** What waits for a backend, by class, read from one covering index: tasks that are passed over cost no more than its entries. */
 export class TaskQueue {
   constructor(private readonly statements: Statements) {}
 
-  head(query: QueueQuery, now: number): TaskRecord[] {
-    const open = new Set(query.backendsOpen);
-    const cpu = query.fits?.cpuCores ?? Infinity;
-    const ram = query.fits?.ramGb ?? Infinity;
-    const found: TaskRecord[] = [];
-    if (query.fits?.slots !== undefined && query.fits.slots <= 0) return found;
-    for (let after = 0; found.length < query.limit;) {
-      const chunk = rows<[number, string | null]>(this.statements.queueHead, after, now, cpu, ram, CHUNK);
-      for (const [seq, backend] of chunk) {
-        after = seq;
-        const task = backend === null || open.has(backend) ? this.at(seq) : undefined;
-        if (task !== undefined && found.push(task) >= query.limit) break;
+  classes(): QueueClass[] {
+    const found = rows<[string, number, number, number]>(this.statements.queueClasses);
+    return found.map(([key, waiting, seq, since]) => ({ key, waiting, place: placeOf(seq), since }));
+  }
+
+  /** True while pauses are over that nobody has ended. */
+  hasEndedPauses(now: number): boolean {
+    return row(this.statements.pausesOver, now, 1) !== undefined;
+  }
+
+  /** Inside a transaction. */
+  endPauses(now: number): void {
+    for (const [seq] of rows<[number]>(this.statements.pausesOver, now, PAUSES)) this.statements.endPause.run(seq);
+  }
+
+  async head({ queueClass, limit, after, fits }: QueueQuery): Promise<QueuedTask[]> {
+    const found: QueuedTask[] = [];
+    if (fits?.length === 0) return found;
+    // The largest of each first, by SQLite; then whether they go together.
+    const cpu = Math.max(...(fits ?? [{}]).map(({ cpuCores = Number.MAX_VALUE }) => cpuCores));
+    const ram = Math.max(...(fits ?? [{}]).map(({ ramGb = Number.MAX_VALUE }) => ramGb));
+    for (let from: number | undefined = Number(after ?? 0); from !== undefined;) {
+      for (const entry of this.statements.queueHead.iterate(queueClass, from, CHUNK, cpu, ram)) {
+        const [seq, needsCpu, needsRam] = entry as unknown as Entry;
+        if (fits?.some(({ cpuCores = Infinity, ramGb = Infinity }) => needsCpu <= cpuCores && needsRam <= ramGb) === false) continue;
+        const task = this.at(seq);
+        if (task !== undefined && found.push({ task, place: placeOf(seq) }) >= limit) return found;
       }
-      if (chunk.length < CHUNK) break;
+      from = row<[number]>(this.statements.queueSkip, queueClass, from, CHUNK - 1)?.[0];
+      if (from !== undefined) await setImmediate();
     }
     return found;
   }
 
-  outlook(now: number): { readonly oldest?: TaskRecord; readonly nextNotBefore?: number; readonly length: number } {
-    const seq = row<[number]>(this.statements.oldestQueued)?.[0];
-    const oldest = seq === undefined ? undefined : this.at(seq);
+  outlook(now: number): { readonly since?: number; readonly nextNotBefore?: number; readonly length: number } {
+    const since = row<[number | null]>(this.statements.longestQueued)?.[0] ?? undefined;
     const nextNotBefore = row<[number | null]>(this.statements.nextNotBefore, now)?.[0] ?? undefined;
     return {
-      ...(oldest !== undefined && { oldest }),
+      ...(since !== undefined && { since }),
       ...(nextNotBefore !== undefined && { nextNotBefore }),
       length: row<[number]>(this.statements.stateCount, QUEUED_CODE)?.[0] ?? 0,
     };
+  }
+
+  queuedBefore(time: number, limit: number): TaskRecord[] {
+    return rows<[number]>(this.statements.queuedBefore, time, limit).flatMap(([seq]) => this.at(seq) ?? []);
   }
 
   private at(seq: number): TaskRecord | undefined {
     const record = row<RecordRow>(this.statements.recordAt, seq);
     return record === undefined ? undefined : decodeRecord(record);
   }
+}
+
+function placeOf(seq: number): string {
+  return String(seq).padStart(DIGITS, '0');
 }

@@ -1,4 +1,5 @@
-import type { IdempotencyKey, InsertResult } from '../../ports/task-store';
+import type { AssignResult, IdempotencyKey, InsertResult } from '../../ports/task-store';
+import { type Amounts, type Capacity, fits, NOTHING, roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import { encodeColumns, encodeJson, nameKey, tagTerms } from './record-codec';
 import { row, rows, type Statements } from './statements';
@@ -51,6 +52,24 @@ export function replaceTask(statements: Statements, next: TaskRecord, recordJson
   if (updated === undefined) return false;
   statements.updateRecord.run(recordJson, updated[0]);
   return true;
+}
+
+/** Inside a transaction; a trigger counts the room. */
+export function assignTask(
+  statements: Statements,
+  next: TaskRecord,
+  recordJson: string,
+  expectedRevision: number,
+  capacity: Capacity,
+): AssignResult {
+  const room = roomOf(next);
+  if (room !== undefined && !fits(usedRoom(statements, room.key), room.amounts, capacity)) return 'full';
+  return replaceTask(statements, next, recordJson, expectedRevision) ? 'assigned' : 'lost';
+}
+
+export function usedRoom(statements: Statements, key: string): Amounts {
+  const used = row<[number, number, number]>(statements.room, key);
+  return used === undefined ? NOTHING : { cpuCores: used[0], ramGb: used[1], slots: used[2] };
 }
 
 /** Where a walk along the tasks that are done stands. */

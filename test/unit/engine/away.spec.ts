@@ -10,6 +10,7 @@ import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { Placement, WhenAway } from '../../../src/task/placement';
 import { type Handle, jobName, type TaskRecord } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
+import { NOTHING } from '../../../src/task/room';
 
 const MOVE: WhenAway = { kind: 'move', afterMs: 80 };
 const WAIT: WhenAway = { kind: 'wait' };
@@ -93,7 +94,7 @@ describe('a backend that goes away', () => {
     expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain(
       'the job that it may still have there is ended when that is back',
     );
-    expect(await bench.store.reservations('scripted')).toEqual([]);
+    expect(await bench.store.used(['scripted'])).toEqual(new Map([['scripted', NOTHING]]));
     expect(servers.north.jobs.get(jobName(id, 1))).toMatchObject({ state: 'running' });
     const next = await bench.create(ON_NORTH);
     servers.isCut = false;

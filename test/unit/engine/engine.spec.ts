@@ -5,6 +5,7 @@ import { taskId } from '../../../src/engine/task-id';
 import { BackendError, TransferError } from '../../../src/ports/errors';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
+import { NOTHING } from '../../../src/task/room';
 
 const STAGED: TesTaskRequest = {
   ...REQUEST,
@@ -32,7 +33,7 @@ describe('the engine', () => {
     expect(storage.objects.get('mem://out')).toBe('output');
     expect(done.attempts[0]?.outputs).toEqual([{ url: 'mem://out', path: '/out', sizeBytes: 6 }]);
     expect(world.jobs.size).toBe(0);
-    expect(await bench.store.reservations('scripted')).toEqual([]);
+    expect(await bench.store.used(['scripted'])).toEqual(new Map([['scripted', NOTHING]]));
   });
 
   it('does not fail a task because its output is missing', async () => {

@@ -94,9 +94,11 @@ describe('two gateways of which one is cut off from the store', () => {
     const life: Script['life'] = () => ({ looks: 0, ending: { phase: 'succeeded' } });
     const cut = await gateway('cut', world, { life });
     await gateway('other', world, { life, capacity: { cpuCores: 0, ramGb: 0 } });
+    cutOff.add('other');
     const id = await cut.create(STAGED);
     await advance(500);
     expect(begun).toEqual(['cut']);
+    cutOff.delete('other');
     cutOff.add('cut');
     await advance(1.5 * LEASE_MS);
     cutOff.delete('cut');

@@ -68,12 +68,12 @@ describe('the queue', () => {
     expect(reads).toHaveBeenCalled();
   });
 
-  it('reads the reservations once for all who ask at the same moment why their task waits', async () => {
+  it('reads the room in use once for all who ask at the same moment why their task waits', async () => {
     await start({ capacity: { cpuCores: 1, ramGb: 100 } });
     await bench.state(await bench.create(), 'RUNNING');
     const waiting = [await bench.create(), await bench.create()];
     await bench.full(waiting[0] ?? '');
-    const reads = jest.spyOn(bench.store, 'reservations');
+    const reads = jest.spyOn(bench.store, 'used');
     const answers = await Promise.all(Array.from({ length: 50 }, (_, index) => bench.full(waiting[index % 2] ?? '')));
     for (const { logs } of answers) expect(logs?.[0]?.system_logs?.join()).toContain('waiting: backend scripted: ');
     expect(reads.mock.calls.length).toBeLessThanOrEqual(2);
@@ -138,7 +138,7 @@ describe('create', () => {
   it('cuts a request that is larger than every backend down to the largest, with a line', async () => {
     await start({ capacity: { cpuCores: 2, ramGb: 8 } });
     const id = await bench.create({ ...REQUEST, resources: { cpu_cores: 64, ram_gb: 1 } });
-    expect((await bench.state(id, 'RUNNING')).needs.cpuCores).toBe(2);
+    expect((await bench.state(id, 'RUNNING')).given).toEqual({ cpuCores: 2, ramGb: 1 });
     expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('64 CPU cores were asked for');
   });
 

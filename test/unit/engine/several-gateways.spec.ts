@@ -1,11 +1,10 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { declareGone } from '../../../src/engine/instance-gone';
-import { capacityKey } from '../../../src/engine/job';
 import { Conflict, StoreError } from '../../../src/ports/errors';
 import type { TaskStore } from '../../../src/ports/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
+import { NOTHING } from '../../../src/task/room';
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
 import { type Script, ScriptedWorld } from '../../engine/scripted-backend';
@@ -19,24 +18,24 @@ describe('several gateways on one store', () => {
   let store: TaskStore;
   let seen: Map<string, number>;
   let fails: boolean;
-  let beforeReserve: (key: string) => Promise<void>;
+  let beforeAssign: (instance: string) => Promise<void>;
   let running: EngineBench[];
   beforeEach(async () => {
     const alone = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
     seen = new Map();
     fails = false;
-    beforeReserve = () => Promise.resolve();
+    beforeAssign = () => Promise.resolve();
     running = [];
     // The embedded store as if others had it open too.
     store = new Proxy<TaskStore>(alone, {
       get: (object, key) => {
         if (key === 'isShared') return true;
         if (key === 'seenGateways') return () => (fails ? Promise.reject(away()) : Promise.resolve(seen));
-        if (fails && (key === 'getTask' || key === 'liveBackends' || key === 'reservations')) return () => Promise.reject(away());
-        if (key === 'reserve') {
-          return async (...given: Parameters<TaskStore['reserve']>) => {
-            await beforeReserve(given[0]);
-            return object.reserve(...given);
+        if (fails && (key === 'getTask' || key === 'liveBackends' || key === 'used')) return () => Promise.reject(away());
+        if (key === 'assign') {
+          return async (...given: Parameters<TaskStore['assign']>) => {
+            await beforeAssign(given[0].boundTo ?? '');
+            return object.assign(...given);
           };
         }
         const member: unknown = Reflect.get(object, key, object);
@@ -99,17 +98,15 @@ describe('several gateways on one store', () => {
     expect(other.world.started).toEqual([jobName(first, 1), jobName(id, 1)]);
   });
 
-  it('give the room back at once that one of them reserved for a task that another one was faster to take', async () => {
+  it('use no room for a task that another one was faster to take', async () => {
     const [late, quick] = [await gateway('late'), await gateway('quick')];
-    const lateKey = capacityKey(late.backend.name, late.backend.capabilities(), 'late');
     let created = Promise.resolve('');
-    beforeReserve = async (key) => {
-      if (key === lateKey) await quick.until(await created, ({ state }) => state !== 'QUEUED');
+    beforeAssign = async (instance) => {
+      if (instance === 'late') await quick.until(await created, ({ state }) => state !== 'QUEUED');
     };
     created = late.create();
     expect(await quick.until(await created, ({ step }) => step === 'run')).toMatchObject({ boundTo: 'quick' });
-    for (let looks = 0; (await store.reservations(lateKey)).length > 0 && looks < 200; looks += 1) await pause(10);
-    expect(await store.reservations(lateKey)).toEqual([]);
+    expect((await late.engine.scheduler.jobs()).get('scripted')).toBe(0);
   });
 
   it('say whom a task waits for whose gateway is away', async () => {
@@ -156,7 +153,7 @@ describe('several gateways on one store', () => {
       ]);
       expect(await other.task(cancels)).toMatchObject({ state: 'CANCELED', step: 'done' });
       expect(await other.task(ended)).toMatchObject({ state: 'COMPLETE', step: 'done' });
-      expect(await store.reservations('scripted@owner')).toEqual([]);
+      expect((await store.used(['scripted@owner'])).get('scripted@owner')).toEqual(NOTHING);
     });
 
     it('leave the rest alone; it ends its own stale attempts first when it comes back, and only those', async () => {

@@ -67,7 +67,7 @@ describe('tasks as lines', () => {
     const carried = await target.getTask(running.id);
     expect(carried).toEqual({ ...bare, dueAt: expect.any(Number) as number });
     expect(carried?.dueAt).toBeLessThanOrEqual(target.now());
-    expect(await target.reservations('local@one')).toEqual([{ taskId: running.id, attempt: 1, cpuCores: 1, ramGb: 1 }]);
+    expect((await target.used(['local@one'])).get('local@one')).toEqual({ cpuCores: 1, ramGb: 1, slots: 1 });
   });
 
   it('hold finished tasks only when asked for', async () => {

@@ -36,7 +36,7 @@ describe('the embedded store under another name of its gateway', () => {
     bench.backend.finish(goesOn.id, 1);
     expect(await bench.done(goesOn.id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
     expect(world.started).toHaveLength(2);
-    for (const name of ['old', 'new']) expect(await store.reservations(`scripted@${name}`)).toEqual([]);
+    expect([...(await store.used(['scripted@old', 'scripted@new'])).values()].filter(({ slots }) => slots > 0)).toEqual([]);
   });
 
   it('begins anew what is not here, as on another machine, also in the last attempt, and says so', async () => {
@@ -84,7 +84,7 @@ describe('a backend that an operator declares gone', () => {
       'backend scripted, which had the job, was declared gone by an operator',
     );
     expect((await bench.task(waits)).state).toBe('QUEUED');
-    expect(await bench.store.reservations('scripted')).toEqual([]);
+    expect((await bench.store.used(['scripted'])).get('scripted')?.slots ?? 0).toBe(0);
     list.mockResolvedValue(changed);
     expect(await declareBackendGone(bench.store, bench.engine.writer, 'scripted', false)).toEqual([]);
     jest.spyOn(bench.store, 'published').mockResolvedValue(new Map([['b', bench.engine.known.all()]]));

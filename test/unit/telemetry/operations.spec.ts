@@ -26,7 +26,7 @@ async function start({ minFreeBytes = 0 } = {}) {
   const events = new TaskEvents((error) => {
     throw error;
   });
-  const scheduler = { jobs: async () => new Map((await store.reservations(backend.name)).map((_one, index) => [backend.name, index + 1])) };
+  const scheduler = { jobs: async () => new Map([...(await store.used([backend.name]))].map(([name, { slots }]) => [name, slots])) };
   const metrics = new GatewayMetrics({ store, backends, engine: { events, monitor, loopErrors: 3, scheduler }, disk, version: '1.2.3' });
   return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
 }
@@ -38,16 +38,14 @@ describe('readiness', () => {
       status: 'ready',
       store: { ok: true, detail: 'reads and writes' },
       disk: { ok: true, detail: 'enough' },
-      backends: { [backend.name]: { ok: true, detail: 'scripted', since: expect.stringMatching(/^\d{4}-.*Z$/) } },
+      backends: { [backend.name]: { ok: true, detail: 'scripted', since: expect.stringMatching(/^\d{4}-.*Z$/), jobs: 0 } },
     });
     await store.close();
   });
 
   it('says how many jobs each backend has, also to Prometheus', async () => {
     const { readiness, metrics, backend, store } = await start();
-    for (const taskId of ['a', 'b']) {
-      await store.reserve(backend.name, { taskId, attempt: 1, cpuCores: 1, ramGb: 1 }, { cpuCores: 4, ramGb: 4 });
-    }
+    for (const id of ['a', 'b']) await store.insert('{}', queuedTask({ id, state: 'RUNNING', step: 'run', backend: backend.name }));
     expect((await readiness.look()).backends[backend.name]).toMatchObject({ jobs: 2 });
     expect(await metrics.registry.metrics()).toContain('tes_gateway_backend_jobs{backend="scripted"} 2');
     await store.close();

@@ -2,7 +2,7 @@ import { openDatabase } from '../../../../src/stores/sqlite/open-database';
 import { SQL } from '../../../../src/stores/sqlite/statements';
 
 /** A few rows each, whatever the number of tasks; or read once, at start, from an index of live tasks only. */
-const MAY_SCAN = ['counts', 'backendCounts', 'dueTooFar', 'leased'];
+const MAY_SCAN = ['counts', 'backendCounts', 'queueClasses', 'dueTooFar', 'leased'];
 
 describe('query plans', () => {
   const db = openDatabase(':memory:', () => undefined);
@@ -20,7 +20,7 @@ describe('query plans', () => {
       expect(step).not.toMatch(/TEMP B-TREE|AUTOMATIC/);
       // From a place on through the tasks: a scan by another name, right where every task is wanted, or a bounded slice of them.
       if (!['pageOfAll', 'pageOldest', 'namesBetween'].includes(name)) expect(step).not.toMatch(/INTEGER PRIMARY KEY \(rowid[<>]/);
-      if (!MAY_SCAN.includes(name)) expect(step).not.toMatch(/^SCAN (?!CONSTANT ROW|chosen(_step)? VIRTUAL TABLE|ranges$)/);
+      if (!MAY_SCAN.includes(name)) expect(step).not.toMatch(/^SCAN (?!CONSTANT ROW|chosen(_step)? VIRTUAL TABLE|(ranges|queued)$)/);
     }
   });
 
@@ -34,7 +34,14 @@ describe('query plans', () => {
     }
   });
 
-  it('the queue is passed over without touching a task', () => {
-    expect(planOf(SQL.queueHead).join()).toMatch(/COVERING INDEX task_queue/);
+  it('a class is passed over without touching a task, and the classes are jumps in the same index', () => {
+    for (const name of ['queueHead', 'queueSkip'] as const)
+      expect(planOf(SQL[name]).join()).toMatch(/COVERING INDEX task_queue \(class=\? AND not_before=\?/);
+    expect(planOf(SQL.queueClasses)).toEqual([
+      'SCAN c',
+      expect.stringMatching(/^SEARCH t USING INTEGER PRIMARY KEY \(rowid=\?\)/),
+      expect.stringContaining('SUBQUERY'),
+      expect.stringMatching(/COVERING INDEX task_queue \(class=\? AND not_before=\?\)/),
+    ]);
   });
 });

@@ -1,0 +1,167 @@
+import type { QueueClass, QueuedTask, TaskStore } from '../ports/task-store';
+import { ANYWHERE } from '../task/placement';
+import { queueClass } from '../task/queue-class';
+import { added, amountsOf } from '../task/room';
+import type { TaskNeeds, TaskRecord } from '../task/task-record';
+import { nextClass } from './queue-order';
+import { isUnjudged, judged } from './reach';
+import { type Candidate, homesOf, isOpen, roomsFor, selectBackend, type Size } from './select-backend';
+
+/** Read of a class first: most passes are made because one task has ended, and give away one place. */
+const FIRST_HEAD = 8;
+const HEAD = 64;
+/** Heads of one class in one pass whose tasks all have to stay, before it is left for the next one. */
+const MOST_HEADS = 16;
+/** Classes whose oldest task is looked at for a backend to be kept free, in one pass. */
+const MOST_HOLDS = 64;
+/** Classes whose needs are remembered. */
+const MOST_KNOWN = 10_000;
+
+/** A class that waits, and what all of its tasks need. */
+export interface JudgedClass extends QueueClass {
+  readonly needs: TaskNeeds;
+}
+
+export interface Choice {
+  readonly task: TaskRecord;
+  readonly backend: string;
+  readonly size: Size;
+}
+
+/** One class in one round: where its next task stands, and what was read of it. */
+interface Line {
+  readonly one: JudgedClass;
+  place: string;
+  tasks: QueuedTask[];
+  after?: string;
+  heads: number;
+  isRead: boolean;
+}
+
+/** What the Scheduler sees of the queue: classes instead of tasks. Reads only; every answer is of one moment. */
+export class QueueView {
+  /** What the tasks of a class need, by its key: the same for all of them and for ever, but for their exact size. */
+  private readonly known = new Map<string, TaskNeeds>();
+
+  constructor(
+    private readonly store: TaskStore,
+    private readonly bigTaskWaitMs: number,
+  ) {}
+
+  keyOf(needs: TaskNeeds): string {
+    return queueClass(needs);
+  }
+
+  /** Every class that waits, oldest first. */
+  async classes(): Promise<readonly JudgedClass[]> {
+    const waiting = await this.store.queueClasses();
+    const found = await Promise.all(
+      waiting.map(async (one) => {
+        const needs = this.known.get(one.key) ?? (await this.learn(one.key));
+        // Its tasks were assigned meanwhile.
+        return needs === undefined ? undefined : { ...one, needs };
+      }),
+    );
+    return found.filter((one) => one !== undefined).sort((one, other) => (one.place < other.place ? -1 : 1));
+  }
+
+  /** What can go on now, oldest first, at most `limit`: as if each had been assigned before the next was looked at. */
+  async choose(classes: readonly JudgedClass[], candidates: readonly Candidate[], limit: number): Promise<readonly Choice[]> {
+    const chosen: Choice[] = [];
+    let current = candidates;
+    const lines = new Set<Line>(
+      classes
+        .filter(({ needs }) => roomsFor(needs, current).length > 0)
+        .map((one) => ({ one, place: one.place, tasks: [], heads: 0, isRead: false })),
+    );
+    for (let line = nextClass([...lines]); line !== undefined && chosen.length < limit; line = nextClass([...lines])) {
+      const { needs, key } = line.one;
+      const first = line.tasks.shift();
+      if (first === undefined) {
+        const fits = roomsFor(needs, current);
+        const size = line.heads === 0 ? FIRST_HEAD : HEAD;
+        const head =
+          line.isRead || fits.length === 0 || line.heads === MOST_HEADS
+            ? []
+            : await this.store.queueHead({ queueClass: key, limit: size, fits, ...(line.after !== undefined && { after: line.after }) });
+        line.heads += 1;
+        line.isRead = head.length < size;
+        line.tasks = [...head];
+        const [oldest, last] = [head[0], head.at(-1)];
+        if (oldest === undefined || last === undefined) lines.delete(line);
+        else [line.place, line.after] = [oldest.place, last.place];
+        continue;
+      }
+      const selection = selectBackend(first.task.id, first.task.needs, current);
+      line.place = line.tasks[0]?.place ?? first.place;
+      if (selection.kind === 'wait') {
+        if (roomsFor(needs, current).length === 0) lines.delete(line);
+        continue;
+      }
+      const { backend, size } = selection;
+      chosen.push({ task: first.task, backend, size });
+      current = current.map((one) => (one.name === backend ? { ...one, used: added(one.used, amountsOf(size)) } : one));
+    }
+    return chosen;
+  }
+
+  /**
+   * In each class the oldest task that an open backend could take when empty: if it cannot go on now and has waited too long, such a
+   * backend is kept free for it. The first by name of those that are shared, so that all gateways keep the same one.
+   */
+  async withHolds(classes: readonly JudgedClass[], candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
+    const before = this.store.now() - this.bigTaskWaitMs;
+    let current = candidates;
+    let looks = 0;
+    for (const { key, needs, since } of classes) {
+      if (since >= before) continue;
+      const fits = roomsFor(needs, current, true);
+      if (fits.length === 0) continue;
+      if ((looks += 1) > MOST_HOLDS) break;
+      const [oldest] = await this.store.queueHead({ queueClass: key, limit: 1, fits });
+      if (oldest === undefined || (oldest.task.queuedAt ?? oldest.task.createdAt) >= before) continue;
+      const { id } = oldest.task;
+      if (selectBackend(id, oldest.task.needs, current).kind === 'chosen') continue;
+      const [home] = homesOf(oldest.task.needs, current).sort(byPreference);
+      if (home !== undefined) current = current.map((one) => (one.name === home.name ? { ...one, heldFor: id } : one));
+      if (current.every((one) => !isOpen(one) || one.heldFor !== undefined)) break;
+    }
+    return current;
+  }
+
+  /** The ids of a class's first tasks that fit now. */
+  async firstOf(key: string, needs: TaskNeeds, candidates: readonly Candidate[]): Promise<ReadonlySet<string>> {
+    const head = await this.store.queueHead({ queueClass: key, limit: FIRST_HEAD, fits: roomsFor(needs, candidates) });
+    return new Set(head.map(({ task }) => task.id));
+  }
+
+  /** Tasks of classes that were not held against the prefixes of a backend which could take them, with what is found of them now. */
+  async unjudged(
+    classes: readonly JudgedClass[],
+    candidates: readonly Candidate[],
+    limit: number,
+  ): Promise<readonly { readonly task: TaskRecord; readonly reaches: Readonly<Record<string, boolean>> }[]> {
+    const placements = candidates.map(({ placement = ANYWHERE }) => placement);
+    const stale = classes.find(({ needs }) => placements.some((placement) => isUnjudged(needs, placement)));
+    if (stale === undefined) return [];
+    const head = await this.store.queueHead({ queueClass: stale.key, limit });
+    return head.flatMap(({ task }) => {
+      const { reaches } = judged(task.needs, placements);
+      return reaches === undefined ? [] : [{ task, reaches }];
+    });
+  }
+
+  private async learn(key: string): Promise<TaskNeeds | undefined> {
+    const [first] = await this.store.queueHead({ queueClass: key, limit: 1 });
+    if (first === undefined) return undefined;
+    const [oldest] = this.known.size >= MOST_KNOWN ? this.known.keys() : [];
+    if (oldest !== undefined) this.known.delete(oldest);
+    this.known.set(key, first.task.needs);
+    return first.task.needs;
+  }
+}
+
+function byPreference(one: Candidate, other: Candidate): number {
+  const [first, second] = [one, other].map(({ capabilities }) => Number(capabilities.boundToInstance));
+  return (first ?? 0) - (second ?? 0) || (one.name < other.name ? -1 : 1);
+}

@@ -1,0 +1,38 @@
+import type { TaskNeeds } from './task-record';
+
+/** Smallest and largest power of two that is told apart: what is below or above is one class each. */
+const LEAST_POWER = -2;
+const MOST_POWER = 12;
+
+/**
+ * The class of a waiting task: all of a class may go to the same backends, whatever their settings come to be, and need about as much.
+ * The Scheduler judges a class, not its tasks. What a client may invent is not in it (names and values of labels and parameters are
+ * those that some backend knows, folders are told by `reaches`), so the settings bound how many classes there are. The text is the key in
+ * the store's index; members that say nothing are left out of it.
+ */
+export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameterKeys, refusedBy, reaches }: TaskNeeds): string {
+  return JSON.stringify({
+    cpu: powerOf(cpuCores),
+    ram: powerOf(ramGb),
+    ...(backend !== undefined && { backend }),
+    ...(labels !== undefined && { labels: sorted(labels) }),
+    ...(strict && parameterKeys.length > 0 && { keys: [...parameterKeys].sort() }),
+    ...(refusedBy !== undefined && refusedBy.length > 0 && { refusedBy: [...refusedBy].sort() }),
+    ...(reaches !== undefined && { reaches: sorted(reaches) }),
+  });
+}
+
+/** No task of the class needs less than this. */
+export function leastOf(amount: number): number {
+  const power = powerOf(amount);
+  return power === LEAST_POWER ? 0 : 2 ** (power - 1);
+}
+
+/** The power of two at or above an amount. */
+function powerOf(amount: number): number {
+  return Math.min(MOST_POWER, Math.max(LEAST_POWER, Math.ceil(Math.log2(amount))));
+}
+
+function sorted(entries: Readonly<Record<string, string | boolean>>): readonly (readonly [string, string | boolean])[] {
+  return Object.entries(entries).sort(([one], [other]) => (one < other ? -1 : 1));
+}
