@@ -102,12 +102,12 @@ describe('a gateway that does not have the backend itself', () => {
   it('fits a task to the largest of them all, and refuses what none of them has, by name', async () => {
     await hear(published('local'));
     // It is cut when it is assigned: until then the largest of them may have become larger.
-    const { waiting } = await bench.service.explain(AnonymousPrincipal, await bench.create(needing(64)));
-    expect(waiting).toContain('waiting: backend local of gateway b: it has not taken the task yet, as it has other work');
+    const id = await bench.create(needing(64));
+    const waiting = async () => (await bench.service.explain(AnonymousPrincipal, id)).waiting ?? [];
+    expect(await waiting()).toContain('waiting: backend local of gateway b: it has not taken the task yet, as it has other work');
     bench.backend.script.capabilities = { ...bench.backend.script.capabilities, draining: false };
-    expect((await bench.service.explain(AnonymousPrincipal, await bench.create(needing(64)))).waiting).toContain(
-      'waiting: backend scripted: the task needs 8 CPU cores, it has 2',
-    );
+    const tooSmall = 'waiting: backend scripted: the task needs 8 CPU cores, it has 2';
+    while (!(await waiting()).includes(tooSmall)) await new Promise((resolve) => setTimeout(resolve, 20));
     await expect(bench.create(needing(1, { backend: 'east' }))).rejects.toThrow(/there are: scripted, local/);
   });
 
