@@ -15,7 +15,7 @@ import { Peeks } from './peeks';
 import { type Candidate, freeOf, mismatch, selectBackend } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
-import { reasonsElsewhere, whyUnderWay } from './waiting-reasons';
+import { whyQueued, whyUnderWay } from './waiting-reasons';
 
 /** Tasks of the head of the queue looked at first: most passes are made because one task has ended, and give away one place. */
 const FIRST_HEAD = 8;
@@ -97,10 +97,8 @@ export class Scheduler {
     // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.
     if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await this.withReservation(candidates));
     if (selection.kind === 'chosen') return ['waiting: about to be given to a backend'];
-    const elsewhere = reasonsElsewhere(task.needs, this.known.elsewhere());
     const couldBeHere = candidates.some((one) => mismatch(task.needs, one) === undefined);
-    const own = couldBeHere || elsewhere.length === 0 ? selection.reasons : [];
-    return [...own, ...elsewhere].map((reason) => `waiting: ${reason}`);
+    return whyQueued(task.needs, selection.reasons, couldBeHere, this.known).map((reason) => `waiting: ${reason}`);
   }
 
   private wakeIn(delayMs: number): void {

@@ -4,7 +4,7 @@ import { ANYWHERE } from '../task/placement';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { awayInstance } from './instance-gone';
 import { boundCapacityKey } from './job';
-import type { KnownBackend } from './known-backends';
+import type { KnownBackend, KnownBackends } from './known-backends';
 import { mismatch } from './select-backend';
 
 /** Why a task that a backend has does not go on, and what an operator can do about it, as public sentences; empty when nothing is known. */
@@ -34,8 +34,22 @@ export async function whyUnderWay(
   return reasons;
 }
 
-/** Why a waiting task is not on a backend of another gateway, one sentence for each that could ever take it. Pure. */
-export function reasonsElsewhere(needs: TaskNeeds, backends: readonly KnownBackend[]): readonly string[] {
+/** What this gateway's own backends say of a waiting task, with what is known of those of others. `couldBeHere`: one of its own could ever take it. */
+export function whyQueued(
+  needs: TaskNeeds,
+  own: readonly string[],
+  couldBeHere: boolean,
+  known: Pick<KnownBackends, 'all' | 'elsewhere'>,
+): readonly string[] {
+  if (needs.backend !== undefined && !known.all().some(({ name }) => name === needs.backend)) {
+    return [`backend ${needs.backend} is not set up any more: set it up again, or cancel the task`];
+  }
+  const elsewhere = reasonsElsewhere(needs, known.elsewhere());
+  return couldBeHere || elsewhere.length === 0 ? [...own, ...elsewhere] : elsewhere;
+}
+
+/** One sentence for each that could ever take it. */
+function reasonsElsewhere(needs: TaskNeeds, backends: readonly KnownBackend[]): readonly string[] {
   return backends.flatMap((backend) => {
     const { name, labels, urlPrefixes, gateways } = backend;
     const placement = { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) };
