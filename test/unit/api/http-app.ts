@@ -7,9 +7,10 @@ import { configureHttp, fastifyAdapterOptions } from '../../../src/api/http-serv
 import { serveDocumentation } from '../../../src/api/openapi';
 import { AnonymousAuthenticator } from '../../../src/auth/none/anonymous.authenticator';
 import type { Authenticator } from '../../../src/ports/authenticator';
+import { KnownBackends } from '../../../src/engine/known-backends';
 import { LogReader } from '../../../src/engine/log-reader';
 import { TaskService } from '../../../src/engine/task.service';
-import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
+import { StorageRegistry } from '../../../src/ports/registries';
 
 export const SETTINGS: ApiSettings = { bodyLimitBytes: 16 * 1024 * 1024, corsOrigins: [], trustProxy: false };
 
@@ -36,10 +37,10 @@ export async function startApi(behind: Behind, settings: Partial<ApiSettings> = 
     providers: [
       { provide: TaskService, useValue: behind.tasks ?? {} },
       { provide: LogReader, useValue: behind.logs ?? {} },
-      { provide: BackendRegistry, useValue: new BackendRegistry([]) },
+      { provide: KnownBackends, useValue: { all: () => [] } },
       { provide: StorageRegistry, useValue: new StorageRegistry([]) },
     ],
-    exports: [TaskService, LogReader, BackendRegistry, StorageRegistry],
+    exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
   })
   class BehindModule {}
   const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO, authenticators });
