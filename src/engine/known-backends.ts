@@ -20,6 +20,7 @@ export interface KnownBackend extends PublishedBackend {
  */
 export class KnownBackends {
   private others: ReadonlyMap<string, readonly PublishedBackend[]> = new Map();
+  private notHere: readonly KnownBackend[] = [];
   private said = '';
   private timer: NodeJS.Timeout | undefined;
   private underWay: Promise<void> | undefined;
@@ -49,7 +50,7 @@ export class KnownBackends {
 
   /** Those that this gateway does not have itself. */
   elsewhere(): readonly KnownBackend[] {
-    return this.others.size === 0 ? [] : this.all().filter(({ gateways }) => gateways[0] !== this.instance);
+    return this.notHere;
   }
 
   /** Says what this gateway has, if that has changed, and hears of the others. Rounds never overlap. */
@@ -72,6 +73,7 @@ export class KnownBackends {
       this.said = text;
     }
     this.others = await this.store.published();
+    this.notHere = mergeBackends(this.instance, own, this.others).filter(({ gateways }) => gateways[0] !== this.instance);
   }
 
   private own(): readonly PublishedBackend[] {

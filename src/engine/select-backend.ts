@@ -87,7 +87,7 @@ export function selectBackend(taskId: string, needs: TaskNeeds, candidates: read
   if (reasons.length > 0) return { kind: 'wait', reasons };
   const isThere = needs.backend === undefined || candidates.some(({ name }) => name === needs.backend);
   if (!isThere) {
-    return { kind: 'wait', reasons: [`backend ${needs.backend} is not set up on this server: add it to the settings, or cancel the task`] };
+    return { kind: 'wait', reasons: [`backend ${needs.backend} is not set up any more: set it up again, or cancel the task`] };
   }
   const own = needs.backend === undefined ? unfit : unfit.filter((reason) => /^backend ([^ ]*?):? /.exec(reason)?.[1] === needs.backend);
   return { kind: 'wait', reasons: ['no backend can take this task: add one to the settings, or cancel the task', ...own] };

@@ -9,7 +9,7 @@ const BATCH = 200;
 
 /**
  * At the start on a store that only one process can have: what is bound to another name was begun by this gateway under an earlier one, or
- * on another machine. Whose job is still here goes on under the new name; a live task whose job is not begins another attempt.
+ * on another machine. What had no job yet, or whose job is still here, goes on under the new name; a live task whose job is not begins another attempt.
  */
 export async function takeOverBound(
   { store, writer, backends, log }: TakeOver,
@@ -40,7 +40,7 @@ export async function takeOverBound(
       if (bound.length === 0) break;
       for (const task of bound) {
         tried.add(task.id);
-        const isLost = isLive(task) && (await jobsOn(task.backend ?? ''))?.has(jobNameOf(task)) === false;
+        const isLost = isLive(task) && task.handle !== undefined && (await jobsOn(task.backend ?? ''))?.has(jobNameOf(task)) === false;
         if (isLost) begunAnew += 1;
         await (isLost ? giveUp(task, former) : rebind(task, former));
       }

@@ -30,7 +30,7 @@ interface Noted {
 
 describeMongo('everything that the store asks of the server', (url) => {
   const database = freshDatabase();
-  const options = { database, instance: 'i', maxDueMs: MAX_DUE_MS };
+  const options = { database, instance: 'i', home: 'the same', maxDueMs: MAX_DUE_MS };
   let connection: Connection;
   let db: mongo.Db;
   let dead: MongoTaskStore;

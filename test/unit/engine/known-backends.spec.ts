@@ -93,6 +93,10 @@ describe('a gateway that does not have the backend itself', () => {
     expect(systemLogs).toEqual([]);
     const { waiting } = await bench.service.explain(AnonymousPrincipal, id);
     expect(waiting).toEqual(['waiting: backend south of gateway b: it has not taken the task yet, as it has other work']);
+    await hear();
+    expect((await bench.service.explain(AnonymousPrincipal, id)).waiting).toEqual([
+      'waiting: backend south is not set up any more: set it up again, or cancel the task',
+    ]);
     await hear(published('south', { labels: { gpu: 'a100' }, parameterKeys: ['partition'], isWell: false }));
     // Reasons are read from what was known a moment ago.
     const away = async () => (await bench.service.explain(AnonymousPrincipal, id)).waiting?.join();
