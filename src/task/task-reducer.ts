@@ -1,4 +1,5 @@
 import type { Observation } from './observation';
+import { addLines } from './system-logs';
 import type { TaskEvent } from './task-events';
 import type { AttemptRecord, TaskOverlay, TaskRecord } from './task-record';
 import { isTerminal } from './task-state';
@@ -65,7 +66,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return progressed(
         withAttempt({ ...task, step: 'submit', overlay: overlayTypes(task.overlay, event.inputTypes, undefined) }, (attempt) => ({
           ...attempt,
-          systemLogs: [...attempt.systemLogs, ...event.systemLogs],
+          systemLogs: addLines(attempt.systemLogs, event.systemLogs),
         })),
         context,
       );
@@ -77,7 +78,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
         withAttempt({ ...task, overlay: overlayTypes(task.overlay, undefined, event.outputTypes) }, (attempt) => ({
           ...attempt,
           outputs: event.outputs,
-          systemLogs: [...attempt.systemLogs, ...event.systemLogs],
+          systemLogs: addLines(attempt.systemLogs, event.systemLogs),
         })),
         task.outcome === 'failed' ? 'EXECUTOR_ERROR' : 'COMPLETE',
         context,
@@ -274,11 +275,17 @@ function merge(task: TaskRecord, observation: Observation | undefined): TaskReco
     ...attempt,
     executors: observation.executors.length >= attempt.executors.length ? observation.executors : attempt.executors,
     outputs: observation.outputs ?? attempt.outputs,
-    systemLogs: [...attempt.systemLogs, ...observation.systemLogs.filter((line) => !attempt.systemLogs.includes(line))],
+    systemLogs: addLines(attempt.systemLogs, newLines(attempt.systemLogs, observation.systemLogs)),
     metadata: observation.metadata ? { ...attempt.metadata, ...observation.metadata } : attempt.metadata,
   }));
   const overlay = overlayTypes(next.overlay, observation.inputTypes, observation.outputTypes);
   return { ...next, overlay, ...(ENDED_PHASES.has(observation.phase) && { jobEnded: true }) };
+}
+
+/** A backend says all it knows each time. */
+function newLines(known: readonly string[], lines: readonly string[]): readonly string[] {
+  const before = new Set(known);
+  return lines.filter((line) => !before.has(line));
 }
 
 function withAttempt(task: TaskRecord, change: (attempt: AttemptRecord) => AttemptRecord): TaskRecord {
@@ -287,19 +294,19 @@ function withAttempt(task: TaskRecord, change: (attempt: AttemptRecord) => Attem
 }
 
 function withAttemptLine(task: TaskRecord, line: string): TaskRecord {
-  return withAttempt(task, (attempt) => ({ ...attempt, systemLogs: [...attempt.systemLogs, line] }));
+  return withAttempt(task, (attempt) => ({ ...attempt, systemLogs: addLines(attempt.systemLogs, [line]) }));
 }
 
 /** The line that ends a waiting task: after those of its last attempt, if it had one. */
 function withLastLine(task: TaskRecord, line: string): TaskRecord {
-  return task.attempts.length > 0 ? withAttemptLine(task, line) : { ...task, systemLogs: [...task.systemLogs, line] };
+  return task.attempts.length > 0 ? withAttemptLine(task, line) : { ...task, systemLogs: addLines(task.systemLogs, [line]) };
 }
 
 function endAttempt(task: TaskRecord, now: number, reason: string | undefined): TaskRecord {
   return withAttempt(task, (attempt) => ({
     ...attempt,
     endedAt: attempt.endedAt ?? now,
-    systemLogs: reason === undefined ? attempt.systemLogs : [...attempt.systemLogs, reason],
+    systemLogs: addLines(attempt.systemLogs, reason === undefined ? [] : [reason]),
   }));
 }
 
