@@ -29,6 +29,7 @@ import { FileStorage } from './storage/file/file.storage';
 import { HttpStorage } from './storage/http/http.storage';
 import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
 import { StoreLock } from './stores/sqlite/store-lock';
+import { EventLoopWatch } from './telemetry/event-loop-watch';
 import { FreeDisk } from './telemetry/free-disk';
 import { engineLog } from './telemetry/gateway-log';
 import { GatewayMetrics } from './telemetry/gateway-metrics';
@@ -80,7 +81,7 @@ export class Gateway {
     private readonly engine: Engine,
     private readonly tasks: TaskService,
     private readonly readiness: Readiness,
-    private readonly disk: FreeDisk,
+    private readonly watches: { readonly disk: FreeDisk; readonly loop: EventLoopWatch },
     private readonly lock: StoreLock,
   ) {}
 
@@ -139,18 +140,20 @@ export class Gateway {
     const logs = new LogReader(tasks, store, backends, engine.events, slices.logReaderSettings(settings));
     const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
+    const loop = new EventLoopWatch(engine.events, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
     const app = await createApp(context, metrics, [
       EngineModule.register(tasks, logs, engine.known, storage),
       TelemetryModule.register(readiness, metrics),
     ]);
-    return new Gateway(context, app, stored, engine, tasks, readiness, disk, lock);
+    return new Gateway(context, app, stored, engine, tasks, readiness, { disk, loop }, lock);
   }
 
   /** Starts the loops, then listens; while the store is away it listens first, so that it can say so. Resolves with the port. */
   async start(): Promise<number> {
     const { server } = this.context.settings;
     // The backends ask their runtimes, which are other processes, while the routes are made.
-    const begun = [this.disk.start(), this.startEngine(), this.app.init()];
+    const begun = [this.watches.disk.start(), this.startEngine(), this.app.init()];
+    this.watches.loop.start();
     // Whoever stops the gateway because one of them failed finds none of the others half-way.
     await Promise.allSettled(begun);
     await Promise.all(begun);
@@ -163,7 +166,8 @@ export class Gateway {
   async stop(): Promise<void> {
     this.tasks.stopTaking();
     this.readiness.stop();
-    this.disk.stop();
+    this.watches.disk.stop();
+    this.watches.loop.stop();
     await this.engine.stop(this.context.settings.server.shutdown_grace_seconds * 1000);
     await this.closeHttp();
     await this.stored.store.close();

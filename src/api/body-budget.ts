@@ -18,7 +18,8 @@ export function boundBodies(server: FastifyInstance, bodyLimitBytes: number): vo
   server.addHook('preParsing', (request, reply, payload, done) => {
     const announced = Number(request.headers['content-length'] ?? Infinity);
     const hasBody = announced > 0 && (request.headers['transfer-encoding'] !== undefined || Number.isFinite(announced));
-    if (!hasBody || announced <= small) {
+    const isEncoded = request.headers['content-encoding'] !== undefined;
+    if (!hasBody || (announced <= small && !isEncoded)) {
       done(null, payload);
       return;
     }

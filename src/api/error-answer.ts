@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { isNativeError } from 'node:util/types';
 import { HttpException } from '@nestjs/common';
 import { type Problem, RequestError, RunError } from '../ports/errors';
 
@@ -32,7 +33,7 @@ export function answerFor(error: unknown, bodyLimitBytes: number): ErrorAnswer {
   if (status === 413) {
     return ofStatus(413, `the body is larger than ${bodyLimitBytes} bytes (setting server.body_limit_bytes)`);
   }
-  return ofStatus(status, error instanceof Error ? error.message : undefined);
+  return ofStatus(status, isNativeError(error) ? error.message : undefined);
 }
 
 /** For what fails before a route is found: bad URLs, bad HTTP. */
@@ -56,6 +57,6 @@ function ofRequestError(error: RequestError): ErrorAnswer {
 /** Nest's exceptions, and Fastify's and Node's errors that carry a client's status (a body cut short, too large, ...). */
 function statusOf(error: unknown): number | undefined {
   if (error instanceof HttpException) return error.getStatus();
-  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
+  if (isNativeError(error) && 'statusCode' in error && typeof error.statusCode === 'number') return error.statusCode;
   return undefined;
 }

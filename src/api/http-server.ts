@@ -5,6 +5,7 @@ import { AllowedMethods } from './allowed-methods';
 import { boundAnswers } from './answer-budget';
 import type { ApiSettings } from './api-settings';
 import { boundBodies } from './body-budget';
+import { inflateBodies } from './content-encoding';
 import { type ErrorAnswer, ofStatus } from './error-answer';
 import { parseJsonBody } from './json-body';
 import { MethodNotServed } from './method-not-served';
@@ -54,6 +55,8 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
   app.useBodyParser('*', { bodyLimit: settings.bodyLimitBytes }, (_request, body, done) => {
     done(null, parseJsonBody(body));
   });
+  // In this order: what counts is what a body is inflated to.
+  inflateBodies(server, settings.bodyLimitBytes);
   boundBodies(server, settings.bodyLimitBytes);
   boundAnswers(server);
   answerWrongMethods(app);

@@ -14,7 +14,11 @@ export const settingsSchema = {
   server: {
     host: { doc: 'Address to listen on; `0.0.0.0` for every interface', format: 'text', default: '127.0.0.1' },
     port: { doc: 'Port to listen on; 0 takes a free one', format: 'tcp port', default: 8080 },
-    body_limit_bytes: { doc: 'Longest request body; a longer one is answered 413', format: 'size', default: 16 * MIB },
+    body_limit_bytes: {
+      doc: 'Longest request body, inflated if it comes as gzip; a longer one is answered 413',
+      format: 'size',
+      default: 16 * MIB,
+    },
     cors_origins: {
       doc: "Web origins that may call the API from a browser; `['*']` is any",
       format: 'list of texts',

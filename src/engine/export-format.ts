@@ -101,16 +101,18 @@ const needs = members(
   {
     cpuCores: number,
     ramGb: number,
-    schemes: list(text),
     parameterKeys: list(text),
     strict: flag,
-    preemptible: flag,
     maxRuntimeSeconds: number,
     hasInputs: flag,
     hasOutputs: flag,
     executorCount: count,
   },
-  { diskGb: number, backend: text, folders: list(text), labels: map(text), refusedBy: list(text) },
+  {
+    ...{ diskGb: number, backend: text, folders: list(text), labels: map(text), refusedBy: list(text) },
+    // Written by earlier versions and read by nobody.
+    ...{ schemes: list(text), preemptible: flag },
+  },
 );
 const types = map(oneOf(['FILE', 'DIRECTORY']));
 

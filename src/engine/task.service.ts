@@ -5,7 +5,7 @@ import type { IdempotencyKey, ListQuery, TaskStore } from '../ports/task-store';
 import { canonicalJson } from '../task/canonical-json';
 import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
-import { renderList, renderMinimal, renderTask, type ViewOptions } from '../task/task-view';
+import { renderList, renderMinimal, renderTask, statesShownAs, type ViewOptions } from '../task/task-view';
 import type { TesState, TesTaskRequest, TesView } from '../task/tes';
 import type { Scheduler } from './scheduler';
 import type { TaskAdmission } from './task-admission';
@@ -125,9 +125,15 @@ export class TaskService {
   /** tesListTasksResponse as JSON text, newest first. Throws InvalidRequest for a page token that is not ours. */
   async list(principal: Principal, request: ListRequest): Promise<string> {
     const owner = ownerFilter(principal);
-    const { view, ...filters } = request;
-    const query: ListQuery = { ...filters, ...(owner === undefined ? {} : { owner }) };
+    const { view, state, ...filters } = request;
     const { views, pageBytes } = this.context.settings;
+    const states = state === undefined ? [] : statesShownAs(state, views);
+    if (state !== undefined && states.length === 0) return renderList([], '');
+    const query: ListQuery = {
+      ...filters,
+      ...(owner === undefined ? {} : { owner }),
+      ...(state === undefined ? {} : { state: states.length === 1 ? states[0] : states }),
+    };
     if (view === 'MINIMAL') {
       const page = await this.store.listMinimal(query);
       return renderList(

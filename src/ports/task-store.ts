@@ -19,7 +19,8 @@ export type InsertResult =
 export interface ListQuery {
   /** Absent = every owner's (the service decides who may). */
   readonly owner?: string;
-  readonly state?: TesState;
+  /** One of them, where there are several (at least one). */
+  readonly state?: TesState | readonly TesState[];
   /** Literal, case-sensitive; tasks without a name never match. */
   readonly namePrefix?: string;
   /** All must hold; an empty value matches any value (also an empty one), the key must be there. */

@@ -1,4 +1,5 @@
 import type { Observation } from './observation';
+import { addLines } from './system-logs';
 import type { AttemptRecord, TaskOverlay, TaskRecord } from './task-record';
 import type { TesFileType } from './tes';
 
@@ -23,11 +24,17 @@ export function merge(task: TaskRecord, observation: Observation | undefined): T
     ...attempt,
     executors: observation.executors.length >= attempt.executors.length ? observation.executors : attempt.executors,
     outputs: observation.outputs ?? attempt.outputs,
-    systemLogs: [...attempt.systemLogs, ...observation.systemLogs.filter((line) => !attempt.systemLogs.includes(line))],
+    systemLogs: addLines(attempt.systemLogs, newLines(attempt.systemLogs, observation.systemLogs)),
     metadata: observation.metadata ? { ...attempt.metadata, ...observation.metadata } : attempt.metadata,
   }));
   const overlay = overlayTypes(next.overlay, observation.inputTypes, observation.outputTypes);
   return { ...next, overlay, ...(ENDED_PHASES.has(observation.phase) && { jobEnded: true }) };
+}
+
+/** A backend says all it knows each time. */
+function newLines(known: readonly string[], lines: readonly string[]): readonly string[] {
+  const before = new Set(known);
+  return lines.filter((line) => !before.has(line));
 }
 
 export function withAttempt(task: TaskRecord, change: (attempt: AttemptRecord) => AttemptRecord): TaskRecord {
@@ -36,19 +43,19 @@ export function withAttempt(task: TaskRecord, change: (attempt: AttemptRecord) =
 }
 
 export function withAttemptLine(task: TaskRecord, line: string): TaskRecord {
-  return withAttempt(task, (attempt) => ({ ...attempt, systemLogs: [...attempt.systemLogs, line] }));
+  return withAttempt(task, (attempt) => ({ ...attempt, systemLogs: addLines(attempt.systemLogs, [line]) }));
 }
 
 /** The line that ends a waiting task: after those of its last attempt, if it had one. */
 export function withLastLine(task: TaskRecord, line: string): TaskRecord {
-  return task.attempts.length > 0 ? withAttemptLine(task, line) : { ...task, systemLogs: [...task.systemLogs, line] };
+  return task.attempts.length > 0 ? withAttemptLine(task, line) : { ...task, systemLogs: addLines(task.systemLogs, [line]) };
 }
 
 export function endAttempt(task: TaskRecord, now: number, reason: string | undefined): TaskRecord {
   return withAttempt(task, (attempt) => ({
     ...attempt,
     endedAt: attempt.endedAt ?? now,
-    systemLogs: reason === undefined ? attempt.systemLogs : [...attempt.systemLogs, reason],
+    systemLogs: addLines(attempt.systemLogs, reason === undefined ? [] : [reason]),
   }));
 }
 

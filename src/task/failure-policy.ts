@@ -93,8 +93,11 @@ export function decideFailure(
   }
 }
 
-/** Exponential with full jitter, never less than a tenth of the first delay (so that a loop cannot spin). */
+/** However the settings say it: a task that is deferred without a pause would spin, with a write each time. */
+const LEAST_DELAY_MS = 100;
+
+/** Exponential with full jitter, never less than a tenth of the first delay or `LEAST_DELAY_MS`. */
 export function backOff(tries: number, policy: Pick<RetryPolicy, 'firstDelayMs' | 'longestDelayMs'>, random: number): number {
   const ceiling = Math.min(policy.longestDelayMs, policy.firstDelayMs * 2 ** Math.min(tries, 30));
-  return Math.round(Math.max(policy.firstDelayMs / 10, ceiling * random));
+  return Math.round(Math.max(LEAST_DELAY_MS, policy.firstDelayMs / 10, ceiling * random));
 }

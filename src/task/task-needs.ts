@@ -3,7 +3,6 @@ import type { Problem } from './problem';
 import type { TaskNeeds } from './task-record';
 import type { TesTaskRequest } from './tes';
 import { wishedLabels } from './placement';
-import { schemeOf } from './url';
 import { urlFolders } from './url-folders';
 
 /** What a task that does not say is charged and allowed. */
@@ -59,20 +58,17 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
   );
   const backend = backendParameter(parameters, 'backend');
   const labels = wishedLabels(parameters);
-  const files = [...(request.inputs ?? []), ...(request.outputs ?? [])];
-  const folders = urlFolders(files);
+  const folders = urlFolders([...(request.inputs ?? []), ...(request.outputs ?? [])]);
 
   const needs: TaskNeeds = {
     cpuCores,
     ramGb,
     ...(diskGb !== undefined && { diskGb }),
     ...(backend !== undefined && { backend }),
-    schemes: urlSchemes(files),
     ...(folders.length > 0 && { folders }),
     ...(labels !== undefined && { labels }),
     parameterKeys: parameterKeys(parameters),
     strict: resources.backend_parameters_strict ?? false,
-    preemptible: resources.preemptible ?? false,
     maxRuntimeSeconds,
     hasInputs: (request.inputs?.length ?? 0) > 0,
     hasOutputs: (request.outputs?.length ?? 0) > 0,
@@ -96,14 +92,4 @@ function runtimeLimit(
   if (seconds <= limit.max) return seconds;
   warnings.push(`max_runtime_seconds ${seconds} is more than this server allows; ${limit.max} is used`);
   return limit.max;
-}
-
-/** A `content` input is not fetched: its `url`, if any, is ignored (TES `tesInput.content`). */
-function urlSchemes(files: readonly { readonly url?: string; readonly content?: string }[]): string[] {
-  const schemes = new Set<string>();
-  for (const { url, content } of files) {
-    const scheme = url !== undefined && !content ? schemeOf(url) : undefined;
-    if (scheme !== undefined) schemes.add(scheme);
-  }
-  return [...schemes];
 }

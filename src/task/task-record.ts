@@ -63,8 +63,6 @@ export interface TaskNeeds {
   readonly diskGb?: number;
   /** `backend_parameters.backend`, if the client chose one. */
   readonly backend?: string;
-  /** URL schemes of inputs and outputs (`file` for bare paths), without duplicates. */
-  readonly schemes: readonly string[];
   /** The folders that inputs and outputs lie in (`url-folders.ts`); absent = none, or a task of an older gateway. */
   readonly folders?: readonly string[];
   /** Whether all of `folders` lie below a list of prefixes, by a name of that list; what is not in it has not been looked at yet. */
@@ -78,7 +76,6 @@ export interface TaskNeeds {
   /** Lower-cased backend parameter keys. With `strict`, only a backend that knows all of them will do. */
   readonly parameterKeys: readonly string[];
   readonly strict: boolean;
-  readonly preemptible: boolean;
   readonly maxRuntimeSeconds: number;
   readonly hasInputs: boolean;
   readonly hasOutputs: boolean;

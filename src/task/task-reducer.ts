@@ -1,5 +1,6 @@
 import { leftJob } from './left-behind';
 import type { Observation } from './observation';
+import { addLines } from './system-logs';
 import type { TaskEvent } from './task-events';
 import type { AttemptRecord, LeftJob, TaskRecord } from './task-record';
 import { endAttempt, isNews, merge, overlayTypes, withAttempt, withAttemptLine, withLastLine } from './attempt-changes';
@@ -96,7 +97,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return progressed(
         withAttempt({ ...task, step: 'submit', overlay: overlayTypes(task.overlay, event.inputTypes, undefined) }, (attempt) => ({
           ...attempt,
-          systemLogs: [...attempt.systemLogs, ...event.systemLogs],
+          systemLogs: addLines(attempt.systemLogs, event.systemLogs),
         })),
         context,
       );
@@ -108,7 +109,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
         withAttempt({ ...task, overlay: overlayTypes(task.overlay, undefined, event.outputTypes) }, (attempt) => ({
           ...attempt,
           outputs: event.outputs,
-          systemLogs: [...attempt.systemLogs, ...event.systemLogs],
+          systemLogs: addLines(attempt.systemLogs, event.systemLogs),
         })),
         task.outcome === 'failed' ? 'EXECUTOR_ERROR' : 'COMPLETE',
         context,

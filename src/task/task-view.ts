@@ -1,6 +1,6 @@
 import type { AttemptRecord, ExecutorRecord, LogTail, TaskOverlay, TaskRecord } from './task-record';
 import { withoutParameters } from './backend-parameters';
-import type { TesExecutorLog, TesState, TesTaskLog, TesTaskRequest, TesView } from './tes';
+import { TES_STATES, type TesExecutorLog, type TesState, type TesTaskLog, type TesTaskRequest, type TesView } from './tes';
 import { hasUserinfo, maskUserinfo } from './url-mask';
 
 /** States that old readers do not know may be shown as another one (settings `api.show_canceling_as`, `api.show_queued_as`). */
@@ -52,6 +52,11 @@ export function shownState(state: TesState, options: ViewOptions): TesState {
   if (state === 'CANCELING') return options.showCancelingAs ?? state;
   if (state === 'QUEUED') return options.showQueuedAs ?? state;
   return state;
+}
+
+/** The states whose tasks are shown in `state`: what a filter of it has to look for. None where that one is shown as another. */
+export function statesShownAs(state: TesState, options: ViewOptions): readonly TesState[] {
+  return TES_STATES.filter((one) => shownState(one, options) === state);
 }
 
 /**

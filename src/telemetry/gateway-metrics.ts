@@ -28,6 +28,13 @@ export class GatewayMetrics {
     registers: [this.registry],
   });
 
+  private readonly loopDelay = new Histogram({
+    name: 'tes_gateway_event_loop_delay_seconds',
+    help: 'How late the event loop came to a timer of every half second: nothing was answered meanwhile',
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10],
+    registers: [this.registry],
+  });
+
   constructor(private readonly parts: MetricsParts) {
     collectDefaultMetrics({ register: this.registry });
     this.countChanges();
@@ -38,6 +45,10 @@ export class GatewayMetrics {
   /** One answered request. `route` is the template; unknown paths share one. */
   answered(method: string, route: string, status: number, seconds: number): void {
     this.requests.observe({ method, route, status: String(status) }, seconds);
+  }
+
+  loopDelayed(seconds: number): void {
+    this.loopDelay.observe(seconds);
   }
 
   private countChanges(): void {

@@ -4,15 +4,25 @@ import type { FastifyReply } from 'fastify';
 import { GatewayMetrics } from './gateway-metrics';
 import { Readiness } from './readiness';
 import type { ReadinessAnswer } from './readiness';
+import { Recent } from './recent';
+
+/** Both ask the store, and anybody may ask them. */
+const KEPT_MS = 1000;
 
 /** What an operator's tools ask: is it alive, can it serve, how does it do. Open to everybody who reaches the port. */
 @ApiTags('operations')
 @Controller()
 export class OperationsController {
+  private readonly ready: Recent<ReadinessAnswer>;
+  private readonly scraped: Recent<string>;
+
   constructor(
     private readonly readiness: Readiness,
-    private readonly metrics: GatewayMetrics,
-  ) {}
+    metrics: GatewayMetrics,
+  ) {
+    this.ready = new Recent(() => readiness.look(), KEPT_MS);
+    this.scraped = new Recent(() => metrics.registry.metrics(), KEPT_MS);
+  }
 
   @Get('healthz')
   @ApiOperation({ summary: 'The process is alive', operationId: 'healthz' })
@@ -26,7 +36,7 @@ export class OperationsController {
   @ApiOkResponse({ description: '`ready`, or `degraded`: the API answers, but a backend is away or the disk is nearly full' })
   @ApiServiceUnavailableResponse({ description: '`unavailable`: the store cannot be used, or the gateway is stopping' })
   async readyz(@Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
-    const answer = await this.readiness.look();
+    const answer = await (this.readiness.isStopping ? this.readiness.look() : this.ready.get());
     void reply.status(answer.status === 'unavailable' ? HttpStatus.SERVICE_UNAVAILABLE : HttpStatus.OK);
     return answer;
   }
@@ -36,6 +46,6 @@ export class OperationsController {
   @ApiOperation({ summary: 'Metrics for Prometheus', operationId: 'metrics' })
   @ApiProduces('text/plain')
   prometheus(): Promise<string> {
-    return this.metrics.registry.metrics();
+    return this.scraped.get();
   }
 }

@@ -39,6 +39,10 @@ export class Readiness {
     this.stopping = true;
   }
 
+  get isStopping(): boolean {
+    return this.stopping;
+  }
+
   async look(): Promise<ReadinessAnswer> {
     const store = this.stopping ? { ok: false, detail: 'the gateway is stopping' } : await this.askStore();
     const shortage = this.disk.shortage();

@@ -79,10 +79,8 @@ export class JobDriver {
       needs: {
         cpuCores: 1,
         ramGb: 0.25,
-        schemes: [],
         parameterKeys: [],
         strict: false,
-        preemptible: false,
         maxRuntimeSeconds: 600,
         hasInputs: false,
         hasOutputs: false,

@@ -245,7 +245,7 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
       const tasks = Array.from({ length: 120 }, (_, index) =>
         queuedTask({
           owner: `owner-${index % 3}`,
-          state: index % 2 === 0 ? 'RUNNING' : 'COMPLETE',
+          state: index % 2 === 0 ? 'RUNNING' : index % 4 === 1 ? 'QUEUED' : 'COMPLETE',
           tags: { five: String(index % 5), ...(index % 7 === 0 && { seven: '' }) },
           ...(index % 4 > 0 && { name: `n${index % 4}-${index}` }),
         }),
@@ -254,10 +254,13 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
       const parts: [Filter, (task: TaskRecord) => boolean][] = [
         [{ owner: 'owner-1' }, (task) => task.owner === 'owner-1'],
         [{ state: 'RUNNING' }, (task) => task.state === 'RUNNING'],
+        [{ state: ['RUNNING', 'QUEUED', 'PAUSED'] }, (task) => task.state !== 'COMPLETE'],
         [{ namePrefix: 'n2' }, (task) => task.name?.startsWith('n2') === true],
         [{ tags: [{ key: 'five', value: '3' }] }, (task) => task.tags['five'] === '3'],
       ];
-      for (let mask = 0; mask < 16; mask += 1) {
+      for (let mask = 0; mask < 32; mask += 1) {
+        // The one state is one of the several.
+        if ((mask & 6) === 6) continue;
         const chosen = parts.filter((_, bit) => (mask & (1 << bit)) !== 0);
         const filter = Object.assign({}, ...chosen.map(([part]) => part)) as Filter;
         const expected = newestFirst(tasks.filter((task) => chosen.every(([, matches]) => matches(task))));

@@ -161,8 +161,23 @@ describe('states that old readers do not know', () => {
     const waiting = await client.create({ resources: { cpu_cores: 64 } });
     expect((await gateway().store.getTask(waiting))?.state).toBe('QUEUED');
     for (const view of ['MINIMAL', 'BASIC', 'FULL'] as const) expect((await client.task(waiting, view)).state).toBe('INITIALIZING');
+    const listed = async (state: string) => {
+      const ids: string[] = [];
+      for (let token = ''; ;) {
+        const answer = await fetch(`http://127.0.0.1:${gateway().port}/v1/tasks?state=${state}&page_size=1&page_token=${token}`);
+        const page = (await answer.json()) as { tasks: { id: string; state: string }[]; next_page_token: string };
+        for (const task of page.tasks) expect(task.state).toBe(state);
+        ids.push(...page.tasks.map(({ id }) => id));
+        token = page.next_page_token;
+        if (token === '') return ids;
+      }
+    };
+    expect(await listed('INITIALIZING')).toEqual([waiting]);
+    expect(await listed('QUEUED')).toEqual([]);
     await client.cancel(waiting);
     await client.cancel(big);
     expect((await client.task(big, 'MINIMAL')).state).toBe('CANCELED');
+    expect(await listed('CANCELED')).toEqual([waiting, big]);
+    expect(await listed('CANCELING')).toEqual([]);
   });
 });

@@ -3,10 +3,8 @@ import type { TaskNeeds, TaskRecord } from '../../src/task/task-record';
 export const NEEDS: TaskNeeds = {
   cpuCores: 1,
   ramGb: 1,
-  schemes: [],
   parameterKeys: [],
   strict: false,
-  preemptible: false,
   maxRuntimeSeconds: 3600,
   hasInputs: false,
   hasOutputs: false,

@@ -13,6 +13,10 @@ import { ProgressCount } from './transfer-options';
 import type { TransferOptions } from './transfer-options';
 import { Tries } from './tries';
 
+/** Characters of the list of outputs, with so many around each: half of a gigabyte would be a record that no store and no client takes. */
+const MOST_LISTED = 16 * 2 ** 20;
+const LISTED_BESIDES = 40;
+
 export interface StagedOutputs {
   /** Every stored file, directories and wildcards flattened (tesTaskLog `outputs`), in the order of the request; URLs without userinfo. */
   readonly outputs: readonly OutputFile[];
@@ -100,7 +104,11 @@ class StageOut {
     const worst = failures.find((failure) => !failure.retryable) ?? failures[0];
     if (worst) throw worst;
     // By place; a place that was never filled does not count.
-    return { outputs: Object.values(this.stored), outputTypes: this.types, systemLogs: this.systemLogs };
+    const stored = Object.values(this.stored);
+    const outputs = listed(stored);
+    const systemLogs = [...this.systemLogs];
+    if (outputs.length < stored.length) systemLogs.push(`all ${stored.length} outputs were stored, ${outputs.length} of them are listed`);
+    return { outputs, outputTypes: this.types, systemLogs };
   }
 
   private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {
@@ -155,6 +163,13 @@ class StageOut {
     const { retryable, unavailable } = error;
     this.failures.set(index, new TransferError(text, { retryable, unavailable, cause: error }));
   }
+}
+
+/** As many as a record can hold. */
+function listed(stored: readonly OutputFile[]): readonly OutputFile[] {
+  let left = MOST_LISTED;
+  const end = stored.findIndex(({ url, path }) => (left -= url.length + path.length + LISTED_BESIDES) < 0);
+  return end < 0 ? stored : stored.slice(0, end);
 }
 
 function optionsOf(file: OutputUpload): { readonly sizeBytes: number; readonly mode: number } {

@@ -1,5 +1,6 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { mongo } from 'mongoose';
+import { StoreError } from '../../ports/errors';
 import type { AttemptRecord, ExecutorRecord, LogTail, TaskRecord } from '../../task/task-record';
 
 /** A record's text is packed beyond this, bytes. */
@@ -27,13 +28,21 @@ export function unpackRecord(record: string | mongo.Binary): string {
 
 const CUT = 'the end of its output was left out: the task had become too large for the task store';
 
-/** A record that fits: its oldest executors' outputs go first, each with a line in its attempt's system logs. Everything else stays. */
+/**
+ * A record that fits: its oldest executors' outputs go first, each with a line in its attempt's system logs. Everything else stays. Throws a
+ * `StoreError` that ends the task where that is not enough: no other attempt would make less of it.
+ */
 export function fitRecord(task: TaskRecord, encode: (task: TaskRecord) => string, mostBytes = MOST_BYTES): RecordText {
   const outputs = task.attempts.reduce((sum, { executors }) => sum + executors.length, 0);
   for (let cut = 0; ; cut = Math.min(outputs, Math.max(1, cut * 2))) {
     const packed = packRecord(encode(cut === 0 ? task : withoutOldest(task, cut)), mostBytes);
     if (packed !== undefined) return packed;
-    if (cut === outputs) throw new RangeError(`The record of task ${task.id} is too large for a document`);
+    if (cut === outputs) {
+      throw new StoreError(`the task's list of outputs and system logs is too large for the task store (${mostBytes >> 20} MiB packed)`, {
+        retryable: false,
+        internal: `the record of task ${task.id} is too large for a document`,
+      });
+    }
   }
 }
 

@@ -123,7 +123,7 @@ export function pageFilter(query: ListQuery, before: mongo.ObjectId | undefined,
   const filter = {
     // A term is the owner's already, but only a hash says so.
     ...(owner !== undefined && { owner: wellFormed(owner) }),
-    ...(state !== undefined && { state }),
+    ...(state !== undefined && { state: typeof state === 'string' ? state : { $in: state } }),
     ...(terms.length > 0 && { terms: terms.length === 1 ? terms[0] : { $all: terms } }),
     ...range,
     ...(places !== undefined ? { place: { $in: [...places] } } : before !== undefined && { place: { $lt: before } }),

@@ -42,6 +42,17 @@ export class IndexList implements SeekList {
   }
 }
 
+/** What is in any of some lists. */
+export class UnionList implements SeekList {
+  readonly exact = true;
+  constructor(private readonly lists: readonly IndexList[]) {}
+
+  seek(from: number): number | undefined {
+    const found = this.lists.map((list) => list.seek(from)).filter((seq) => seq !== undefined);
+    return found.length === 0 ? undefined : Math.max(...found);
+  }
+}
+
 /** A short list, in memory. */
 export class ArrayList implements SeekList {
   readonly exact = true;

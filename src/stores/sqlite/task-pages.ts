@@ -3,7 +3,7 @@ import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/task-s
 import { stateCode, stateOf } from './codes';
 import type { PageTokens } from './page-token';
 import { decodeRecord, NAME_KEY_LENGTH, nameKey, prefixEnd, type StoredRow, tagTerm } from './record-codec';
-import { ArrayList, IndexList, intersect, NameScan, type SeekList } from './seek-lists';
+import { ArrayList, IndexList, intersect, NameScan, type SeekList, UnionList } from './seek-lists';
 import { row, rows, type Statements } from './statements';
 
 type StateRow = [id: string, state: number];
@@ -83,7 +83,8 @@ export class TaskPages {
     const filters = this.filters(query);
     const prefix = query.namePrefix ?? '';
     const [first, ...others] = filters;
-    if (prefix === '' && others.length === 0) {
+    const states = typeof query.state === 'object' ? query.state : [];
+    if (prefix === '' && others.length === 0 && states.length === 0) {
       const found =
         first === undefined
           ? rows<StateRow>(this.statements.pageOfAll, before, limit)
@@ -93,6 +94,7 @@ export class TaskPages {
       return { found, next: this.seqOf(found.at(-1)?.[0] ?? '') };
     }
     const lists: SeekList[] = filters.map((filter) => new IndexList(filter.seek, filter.value));
+    if (states.length > 0) lists.push(new UnionList(states.map((state) => new IndexList(this.statements.seekState, stateCode(state)))));
     if (prefix !== '') lists.unshift(this.namesWith(prefix, before, limit));
     // The index knows only the beginning of a name.
     const accept = prefix.length <= NAME_KEY_LENGTH ? () => true : (seq: number) => this.nameAt(seq)?.startsWith(prefix) === true;
@@ -109,7 +111,7 @@ export class TaskPages {
     for (const { key, value } of query.tags ?? []) {
       filters.push({ page: pageOfTerm, seek: seekTerm, value: value === '' ? tagTerm(key) : tagTerm(key, value) });
     }
-    if (query.state !== undefined) filters.push({ page: pageOfState, seek: seekState, value: stateCode(query.state) });
+    if (typeof query.state === 'string') filters.push({ page: pageOfState, seek: seekState, value: stateCode(query.state) });
     if (query.owner !== undefined) filters.push({ page: pageOfOwner, seek: seekOwner, value: query.owner });
     return filters;
   }

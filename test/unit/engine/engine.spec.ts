@@ -2,7 +2,7 @@ import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { taskId } from '../../../src/engine/task-id';
-import { BackendError, TransferError } from '../../../src/ports/errors';
+import { BackendError, StoreError, TransferError } from '../../../src/ports/errors';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
 import { NOTHING } from '../../../src/task/room';
@@ -34,6 +34,39 @@ describe('the engine', () => {
     expect(done.attempts[0]?.outputs).toEqual([{ url: 'mem://out', path: '/out', sizeBytes: 6 }]);
     expect(world.jobs.size).toBe(0);
     expect(await bench.store.used(['scripted'])).toEqual(new Map([['scripted', NOTHING]]));
+  });
+
+  it('ends a task whose record the store cannot hold, with the reason', async () => {
+    const { world, store } = await start();
+    const update = store.update.bind(store);
+    store.update = async (next, ...rest) => {
+      if (next.attempts[0]?.outputs.length) throw new StoreError('the list of outputs is too large', { retryable: false });
+      return update(next, ...rest);
+    };
+    const id = await bench.create(STAGED);
+    await bench.state(id, 'RUNNING');
+    world.jobs.get(jobName(id, 1))?.files.set('/out', 'output');
+    bench.backend.finish(id, 1);
+    const done = await bench.done(id);
+    expect(done.state).toBe('SYSTEM_ERROR');
+    expect(done.attempts.at(-1)?.systemLogs.at(-1)).toBe('the list of outputs is too large');
+  });
+
+  it('lists as many outputs as a record can hold, and says how many are left out', async () => {
+    const { world } = await start();
+    const outputs = Array.from({ length: 3 }, (_, index) => ({
+      url: `mem://${index}/${'x'.repeat(6 * 2 ** 20)}`,
+      path: `/out${index}`,
+      type: 'FILE' as const,
+    }));
+    const id = await bench.create({ ...REQUEST, outputs });
+    await bench.state(id, 'RUNNING');
+    for (const { path } of outputs) world.jobs.get(jobName(id, 1))?.files.set(path, 'output');
+    bench.backend.finish(id, 1);
+    const done = await bench.done(id);
+    expect(done.state).toBe('COMPLETE');
+    expect(done.attempts[0]?.outputs).toHaveLength(2);
+    expect(done.attempts[0]?.systemLogs.at(-1)).toBe('all 3 outputs were stored, 2 of them are listed');
   });
 
   it('does not fail a task because its output is missing', async () => {

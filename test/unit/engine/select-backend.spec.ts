@@ -32,7 +32,7 @@ describe('the choice of a backend', () => {
     expect(select({ backend: 'b' }, candidate('a'), candidate('b', { used: taking(3) }))).toEqual(chosen('b'));
     expect(select({ backend: 'gone' }, candidate('a'))).toEqual({
       kind: 'wait',
-      reasons: ['backend gone is not set up on this server: add it to the settings, or cancel the task'],
+      reasons: ['backend gone is not set up any more: set it up again, or cancel the task'],
     });
   });
 

@@ -93,6 +93,7 @@ describe('the pause between tries', () => {
   it('doubles with full jitter up to the longest, and is never so short that a loop spins', () => {
     expect([0, 1, 2, 30].map((tries) => backOff(tries, POLICY, 0.5))).toEqual([500, 1_000, 2_000, 30_000]);
     expect(backOff(0, POLICY, 0)).toBe(100);
+    expect(backOff(0, { firstDelayMs: 0, longestDelayMs: 0 }, 0)).toBe(100);
     // The store keeps times as whole milliseconds.
     expect(backOff(0, POLICY, 0.12345)).toBe(123);
   });

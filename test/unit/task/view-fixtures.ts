@@ -5,10 +5,8 @@ import type { TesTask, TesTaskRequest, TesView } from '../../../src/task/tes';
 const NEEDS: TaskNeeds = {
   cpuCores: 1,
   ramGb: 1,
-  schemes: [],
   parameterKeys: [],
   strict: false,
-  preemptible: false,
   maxRuntimeSeconds: 60,
   hasInputs: true,
   hasOutputs: true,
