@@ -44,7 +44,7 @@ export class Rooms {
   }
 
   async read(keys: readonly string[]): Promise<ReadonlyMap<string, Amounts>> {
-    await Promise.all(keys.map((key) => this.byKey.get(key)?.drained()));
+    await Promise.all(keys.map(async (key) => this.byKey.get(key)?.drained()));
     const { rooms } = this.connection.collections;
     const found = await this.connection.call(() => rooms.find({ _id: { $in: [...keys] } }, this.connection.limit).toArray());
     return new Map(found.map(({ _id, used }) => [_id, used]));
