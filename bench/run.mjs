@@ -9,6 +9,7 @@ import { readOptions } from './options.mjs';
 import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
 import { idleTasks } from './rows-idle.mjs';
 import { files } from './rows-files.mjs';
+import { queuePasses } from './rows-queue.mjs';
 import { pulsarRunning, pulsarTasks } from './rows-pulsar.mjs';
 import { stagerFile } from './rows-stager.mjs';
 import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
@@ -55,7 +56,19 @@ const stages = isMongo
   ? [mongoRates, mongoPages, mongoIdle, mongoLooks, memoryRow]
   : options.soak
     ? [soak]
-    : [smallStore, millionStore, bubblewrapTasks, podmanTasks, idleTasks, files, pulsarTasks, stagerFile, pulsarRunning, memoryRow];
+    : [
+        smallStore,
+        millionStore,
+        bubblewrapTasks,
+        podmanTasks,
+        idleTasks,
+        queuePasses,
+        files,
+        pulsarTasks,
+        stagerFile,
+        pulsarRunning,
+        memoryRow,
+      ];
 for (const stage of stages) {
   try {
     await stage(bench);
