@@ -139,9 +139,15 @@ describe('a big task', () => {
   it('is fitted to what there is when it is assigned, not to what there was when it was created', async () => {
     await start({ capacity: { cpuCores: 4, ramGb: 8 } }, { capacity: { cpuCores: 1, ramGb: 8 }, capabilities: { draining: true } });
     const id = await bench.create(asking({ cpu_cores: 4, ram_gb: 8 }));
-    await restart([{ capacity: { cpuCores: 2, ramGb: 6 } }]);
+    let needs: unknown;
+    const life: NonNullable<Script['life']> = (job) => {
+      ({ needs } = job);
+      return { looks: Infinity, ending: { phase: 'succeeded' } };
+    };
+    await restart([{ capacity: { cpuCores: 2, ramGb: 6 }, life }]);
     const task = await bench.state(id, 'RUNNING');
     expect(task).toMatchObject({ needs: { cpuCores: 4, ramGb: 8 }, given: { cpuCores: 2, ramGb: 6 } });
+    expect(needs).toMatchObject({ cpuCores: 2, ramGb: 6 });
     expect(await reason(id)).toBe(
       '4 CPU cores were asked for, the largest backend has 2: that much is given\n' +
         '8 GB of memory were asked for, the largest backend has 6: that much is given',
