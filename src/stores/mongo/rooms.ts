@@ -83,13 +83,12 @@ export class Rooms {
     const found = await this.connection.call(() => rooms.findOne({ _id: key }, limit));
     if (found !== null) return found;
     const empty = { used: { ...NOTHING }, writes: [] };
-    const make = () => rooms.updateOne({ _id: key }, { $setOnInsert: empty }, { upsert: true, ...limit });
-    // Another gateway may be faster.
-    await this.connection.call(() =>
-      make().catch((error: unknown) => {
-        if (!isDuplicate(error)) throw error;
-      }),
-    );
+    try {
+      await this.connection.attempt(() => rooms.updateOne({ _id: key }, { $setOnInsert: empty }, { upsert: true, ...limit }));
+    } catch (error) {
+      // Another gateway was faster, or nobody knows: the write that follows finds it or not.
+      if (!isDuplicate(error) && !isUncertain(error)) throw toStoreError(error);
+    }
     return empty;
   }
 
