@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
-                      start, many-stored, largest, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, files,
+                      start, many-stored, largest, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
                       page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'
@@ -20,6 +20,7 @@ const sizes = {
   full: {
     load: { reps: 3, duration: 4, yardSeconds: 2, warmup: 2 },
     many: 1_000_000,
+    live: 10_000,
     alone: 20,
     atOnce: 1000,
     atOncePodman: 200,
@@ -36,6 +37,7 @@ const sizes = {
   quick: {
     load: { reps: 1, duration: 1, yardSeconds: 1, warmup: 1 },
     many: 20_000,
+    live: 1000,
     alone: 5,
     atOnce: 40,
     atOncePodman: 8,

@@ -11,6 +11,7 @@ import { idleTasks } from './rows-idle.mjs';
 import { files } from './rows-files.mjs';
 import { largestTasks } from './rows-largest.mjs';
 import { pulsarNeighbours, pulsarRunning, pulsarTasks } from './rows-pulsar.mjs';
+import { queuePasses } from './rows-queue.mjs';
 import { stagerFile } from './rows-stager.mjs';
 import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
 import { BenchMongo } from './mongo-server.mjs';
@@ -63,6 +64,7 @@ const stages = isMongo
         bubblewrapTasks,
         podmanTasks,
         idleTasks,
+        queuePasses,
         files,
         pulsarTasks,
         stagerFile,

@@ -6,7 +6,7 @@ import { TES_STATES } from '../task/tes';
 
 /**
  * Tasks as text, one a line, oldest first: a line that says what this is, a line for each task, a line that says how many there were. The
- * same tasks give the same bytes whatever store they are in: what belongs to a store or a process (lease, `dueAt`, live output) is not written.
+ * same tasks give the same bytes whatever store they are in: what belongs to a store or a process (lease, `dueAt`) is not written.
  */
 const FORMAT = 'tes-gateway tasks';
 const VERSION = 1;
@@ -109,7 +109,7 @@ const needs = members(
     executorCount: count,
   },
   {
-    ...{ diskGb: number, backend: text, folders: list(text), labels: map(text), refusedBy: list(text) },
+    ...{ diskGb: number, backend: text, folders: list(text), labels: map(text), refusedBy: list(text), reaches: map(flag) },
     // Written by earlier versions and read by nobody.
     ...{ schemes: list(text), preemptible: flag },
   },
@@ -138,7 +138,9 @@ const RECORD = members(
     boundTo: text,
     handle: members({ backend: text, version: count, step: text, data: map(text) }),
     outcome: oneOf(['succeeded', 'failed']),
+    queuedAt: number,
     notBefore: number,
+    given: members({ cpuCores: number, ramGb: number }),
     trouble: members({ count, since: number, reason: text }),
     endedAt: number,
   } satisfies Partial<Record<keyof TaskRecord, Check>>,

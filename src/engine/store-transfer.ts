@@ -7,7 +7,6 @@ import { awayInstance } from './instance-gone';
 /** So many tasks, and so much of them, are in memory at once. */
 const BATCH = 200;
 const BATCH_BYTES = 8 * 2 ** 20;
-/** Whatever a backend has: what an attempt uses already it may have. */
 
 /** Gives the lines of an export, without their ends. Throws `Conflict` for `all` while a gateway has the store open. */
 export async function* exportTasks(store: TaskStore, scope: ExportScope): AsyncGenerator<string, void> {

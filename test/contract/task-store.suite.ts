@@ -3,6 +3,7 @@ import type { TaskRecord } from '../../src/task/task-record';
 import { TES_STATES } from '../../src/task/tes';
 import { taskStoreLifeSuite } from './task-store-life.suite';
 import { taskStoreLoopsSuite } from './task-store-loops.suite';
+import { taskStoreQueueSuite } from './task-store-queue.suite';
 import { taskStorePagesSuite } from './task-store-pages.suite';
 import {
   assignedTask,
@@ -253,6 +254,7 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
 
     taskStoreLifeSuite(() => harness);
     taskStorePagesSuite(() => harness);
+    taskStoreQueueSuite(() => harness);
     taskStoreLoopsSuite(() => harness);
   });
 }

@@ -54,13 +54,13 @@ export class BackendDto {
   @ApiProperty({ enum: ['gateway', 'worker'] })
   staging: 'gateway' | 'worker';
 
-  @ApiProperty()
-  cpu_cores: number;
+  @ApiPropertyOptional({ description: 'Absent = unlimited, as `ram_gb` and `slots`.' })
+  cpu_cores?: number;
 
-  @ApiProperty()
-  ram_gb: number;
+  @ApiPropertyOptional()
+  ram_gb?: number;
 
-  @ApiPropertyOptional({ type: 'integer', description: 'Jobs at once, where it keeps such a limit.' })
+  @ApiPropertyOptional({ type: 'integer', description: 'Jobs at once.' })
   slots?: number;
 
   @ApiProperty({

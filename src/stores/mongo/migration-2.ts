@@ -1,6 +1,7 @@
+import { mongo } from 'mongoose';
 import type { TaskRecord } from '../../task/task-record';
 import { queueClass } from '../../task/queue-class';
-import { NOTHING, ROOM_STATES, roomOf } from '../../task/room';
+import { type Amounts, ROOM_STATES, roomOf } from '../../task/room';
 import type { MongoConnection } from './mongo-connection';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
 import type { TaskDocument } from './schemas';
@@ -60,7 +61,7 @@ async function addUp(connection: MongoConnection): Promise<void> {
   const $group = { _id: '$room', cpuCores: { $sum: '$cpu' }, ramGb: { $sum: '$ram' }, slots: { $sum: 1 } };
   const sums = await connection.callUnlimited(() =>
     tasks
-      .aggregate<typeof NOTHING & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
+      .aggregate<Amounts & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
       .toArray(),
   );
   for (const { _id, ...used } of sums) {
@@ -69,6 +70,6 @@ async function addUp(connection: MongoConnection): Promise<void> {
 }
 
 /** Not found: an earlier try, or another gateway, has done it. */
-function unlessGone(error: { readonly code?: unknown }): void {
-  if (error.code !== 26 && error.code !== 27) throw error;
+function unlessGone(error: unknown): void {
+  if (!(error instanceof mongo.MongoServerError && (error.code === 26 || error.code === 27))) throw error;
 }

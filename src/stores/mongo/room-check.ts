@@ -18,12 +18,12 @@ type Sums = ReadonlyMap<string, Amounts>;
  * Compares the sums of room in use with the tasks that use it. Room is taken before its task is changed and given back after, so a sum may
  * be too high at any moment; what it is too high by at every look was left by a gateway that died. Resolves with how many were put right.
  */
-export async function checkRooms(connection: MongoConnection, now: () => number, signal: AbortSignal): Promise<number> {
+export async function checkRooms(connection: MongoConnection, now: () => number, signal: AbortSignal, apartMs = APART_MS): Promise<number> {
   const until = now() + ALONE_MS;
   if (!(await isAlone(connection, now(), until))) return 0;
   const looks: Sums[] = [];
   for (let look = 0; look < LOOKS; look += 1) {
-    if (look > 0) await pause(APART_MS, undefined, { signal });
+    if (look > 0) await pause(apartMs, undefined, { signal });
     looks.push(await difference(connection));
   }
   const operations: mongo.AnyBulkWriteOperation<RoomDocument>[] = [];

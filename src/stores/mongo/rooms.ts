@@ -44,7 +44,7 @@ export class Rooms {
   }
 
   async read(keys: readonly string[]): Promise<ReadonlyMap<string, Amounts>> {
-    await Promise.all(keys.map((key) => this.byKey.get(key)?.drained()));
+    await Promise.all(keys.map(async (key) => this.byKey.get(key)?.drained()));
     const { rooms } = this.connection.collections;
     const found = await this.connection.call(() => rooms.find({ _id: { $in: [...keys] } }, this.connection.limit).toArray());
     return new Map(found.map(({ _id, used }) => [_id, used]));
@@ -83,13 +83,12 @@ export class Rooms {
     const found = await this.connection.call(() => rooms.findOne({ _id: key }, limit));
     if (found !== null) return found;
     const empty = { used: { ...NOTHING }, writes: [] };
-    const make = () => rooms.updateOne({ _id: key }, { $setOnInsert: empty }, { upsert: true, ...limit });
-    // Another gateway may be faster.
-    await this.connection.call(() =>
-      make().catch((error: unknown) => {
-        if (!isDuplicate(error)) throw error;
-      }),
-    );
+    try {
+      await this.connection.attempt(() => rooms.updateOne({ _id: key }, { $setOnInsert: empty }, { upsert: true, ...limit }));
+    } catch (error) {
+      // Another gateway was faster, or nobody knows: the write that follows finds it or not.
+      if (!isDuplicate(error) && !isUncertain(error)) throw toStoreError(error);
+    }
     return empty;
   }
 

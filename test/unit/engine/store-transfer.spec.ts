@@ -56,8 +56,9 @@ describe('tasks as lines', () => {
 
   it('carry over what is under way: due at once, without its lease, with its room taken', async () => {
     const lease = { holder: 'one/reconciler', until: store.now() + 30_000 };
-    const running = assignedTask(store.now() + 30_000, { boundTo: 'one', lease });
-    const waiting = queuedTask({ notBefore: store.now() + 10_000 });
+    const running = assignedTask(store.now() + 30_000, { boundTo: 'one', lease, given: { cpuCores: 0.5, ramGb: 1 } });
+    const plain = queuedTask({ notBefore: store.now() + 10_000, queuedAt: store.now() });
+    const waiting = { ...plain, needs: { ...plain.needs, folders: ['s3://near/'], reaches: { near: true } } };
     await insertAll(store, [running, waiting]);
     await exported(store, 'live');
     const target = await open();
@@ -67,7 +68,7 @@ describe('tasks as lines', () => {
     const carried = await target.getTask(running.id);
     expect(carried).toEqual({ ...bare, dueAt: expect.any(Number) as number });
     expect(carried?.dueAt).toBeLessThanOrEqual(target.now());
-    expect((await target.used(['local@one'])).get('local@one')).toEqual({ cpuCores: 1, ramGb: 1, slots: 1 });
+    expect((await target.used(['local@one'])).get('local@one')).toEqual({ cpuCores: 0.5, ramGb: 1, slots: 1 });
   });
 
   it('hold finished tasks only when asked for', async () => {

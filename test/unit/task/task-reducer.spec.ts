@@ -21,7 +21,7 @@ const NAME = 'tes-x-1';
 function seen(phase: Observation['phase'], exitCodes: readonly number[] = []): Observation {
   return { jobName: NAME, phase, executors: exitCodes.map((exitCode) => ({ exitCode })), systemLogs: [] };
 }
-const assigned: TaskEvent = { type: 'assigned', backend: 'b', droppedParameters: [], warnings: [] };
+const assigned = { type: 'assigned', backend: 'b', droppedParameters: [], warnings: [] } as const satisfies TaskEvent;
 function observed(observation: Observation, attempt = 1): TaskEvent {
   return { type: 'observed', attempt, observation };
 }
@@ -75,6 +75,23 @@ describe('the life of a task', () => {
 
   it('cancels a QUEUED task in the same write, with nothing left to do', () => {
     expect(through(queuedTask(), [{ type: 'cancelRequested' }])).toMatchObject({ state: 'CANCELED', step: 'done', endedAt: 5_000 });
+  });
+
+  it('is given less than it needs where the backend has less, in that attempt only, and is in the queue since it came back', () => {
+    const given = { cpuCores: 0.5, ramGb: 1 };
+    const begun = through(queuedTask({ queuedAt: 77 }), [{ ...assigned, given }]);
+    expect(begun).toMatchObject({ given, needs: { cpuCores: 1 } });
+    expect(begun).not.toHaveProperty('queuedAt');
+    const left = through(begun, [{ type: 'moved', attempt: 1, reason: 'away' }]);
+    expect(left).toMatchObject({ state: 'QUEUED', queuedAt: 9_000 });
+    expect(left).not.toHaveProperty('given');
+    expect(through(left, [assigned])).not.toHaveProperty('given');
+  });
+
+  it('remembers of a waiting task which prefixes cover it, and of no other', () => {
+    const judged = { type: 'judged', attempt: 0, reaches: { near: true } } as const;
+    expect(through(queuedTask(), [judged])).toMatchObject({ revision: 2, needs: { reaches: { near: true } } });
+    expect(reduce(through(queuedTask(), [assigned]), { ...judged, attempt: 1 }, CONTEXT)).toMatchObject({ kind: 'ignored', why: 'state' });
   });
 
   it('keeps a cancelled task CANCELING until the backend has released it, whatever is observed meanwhile', () => {
