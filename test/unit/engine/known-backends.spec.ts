@@ -94,13 +94,14 @@ describe('a gateway that does not have the backend itself', () => {
     const { waiting } = await bench.service.explain(AnonymousPrincipal, id);
     expect(waiting).toEqual(['waiting: backend south of gateway b: it has not taken the task yet, as it has other work']);
     await hear();
-    expect((await bench.service.explain(AnonymousPrincipal, id)).waiting).toEqual([
-      'waiting: backend south is not set up any more: set it up again, or cancel the task',
-    ]);
-    await hear(published('south', { labels: { gpu: 'a100' }, parameterKeys: ['partition'], isWell: false }));
     // Reasons are read from what was known a moment ago.
-    const away = async () => (await bench.service.explain(AnonymousPrincipal, id)).waiting?.join();
-    while ((await away()) !== 'waiting: backend south of gateway b: it is away') await new Promise((resolve) => setTimeout(resolve, 20));
+    const says = async (words: string): Promise<void> => {
+      const waitsFor = async () => (await bench.service.explain(AnonymousPrincipal, id)).waiting?.join();
+      while ((await waitsFor()) !== `waiting: ${words}`) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    await says('backend south is not set up any more: set it up again, or cancel the task');
+    await hear(published('south', { labels: { gpu: 'a100' }, parameterKeys: ['partition'], isWell: false }));
+    await says('backend south of gateway b: it is away');
   });
 
   it('fits a task to the largest of them all, and refuses what none of them has, by name', async () => {
