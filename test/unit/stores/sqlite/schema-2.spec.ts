@@ -93,8 +93,9 @@ describe('a file of version 1', () => {
     expect((await store.used(['local'])).get('local')?.slots).toBe(0);
     expect(await store.counts()).toEqual({ QUEUED: 4, CANCELING: 1, COMPLETE: 2 });
     await store.close();
+    const migrations = lines.length;
     const again = await SqliteTaskStore.open({ path, maxDueMs: 60_000, onProgress: (line) => lines.push(line) });
-    expect(lines).toHaveLength(1);
+    expect(lines).toHaveLength(migrations);
     expect((await again.queueClasses()).map(({ waiting }) => waiting).toSorted()).toEqual([1, 3]);
     await again.close();
   });
