@@ -114,15 +114,20 @@ export class DueLoop {
     this.pacer.wakeIn(0);
   }
 
+  get name(): string {
+    return this.settings.name;
+  }
+
   /** Tasks worked on now. */
   get busy(): number {
     return this.claims.size;
   }
 
-  /** What a task that is due here waits for, if all places that it could have are taken. */
-  fullness(backend: string): string | undefined {
+  /** What a task in one of this loop's steps waits for, if all places that it could have are taken. */
+  fullness({ step, backend = '' }: TaskRecord): string | undefined {
+    const { name, most, places, steps } = this.settings;
+    if (!steps.includes(step)) return undefined;
     const { all, of } = this.taken();
-    const { name, most, places } = this.settings;
     const taken = of.get(backend) ?? 0;
     if (taken >= places) return `${taken} of ${places} places for ${name} on backend ${backend} are taken`;
     return all >= most ? `${all} of ${most} places for ${name} are taken` : undefined;

@@ -9,7 +9,7 @@ import type { Claim } from './claim';
 import { DueLoop, type Reach } from './due-loop';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
-import { HostPlaces } from './host-places';
+import { HostPlaces, hostsOf } from './host-places';
 import { Housekeeping } from './housekeeping';
 import { KnownBackends } from './known-backends';
 import { Observer } from './observer';
@@ -54,6 +54,7 @@ export class Engine {
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
   private readonly loops: readonly DueLoop[];
+  private readonly hosts: HostPlaces;
   private readonly joined = new Set<string>();
   private readonly stopping = new AbortController();
   private joining: readonly Promise<void>[] = [];
@@ -69,7 +70,10 @@ export class Engine {
       changed: () => this.scheduler.nudge(),
     });
     this.known = new KnownBackends(store, backends, this.monitor, settings.instance, log);
-    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log, this.known);
+    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log, {
+      known: this.known,
+      fullness: (task) => this.fullness(task),
+    });
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
@@ -80,7 +84,8 @@ export class Engine {
       now,
     });
     const { transfers, calls } = settings.places;
-    const stager = new Stager({ store, backends, storage, probes, hosts: new HostPlaces(transfers) }, failures, settings);
+    this.hosts = new HostPlaces(transfers);
+    const stager = new Stager({ store, backends, storage, probes, hosts: this.hosts }, failures, settings);
     const reconciler = new Reconciler(backends, probes, failures, settings);
     this.loops = [
       this.loop('stage-in', ['stage-in'], transfers, (claim) => stager.work(claim)),
@@ -159,6 +164,18 @@ export class Engine {
       work,
       failed: (error, task) => this.failed(name, error, task),
     });
+  }
+
+  /** Tasks worked on now, by loop. */
+  busy(): ReadonlyMap<string, number> {
+    return new Map(this.loops.map(({ name, busy }) => [name, busy]));
+  }
+
+  private fullness(task: TaskRecord): string | undefined {
+    const { step, backend = '', needs } = task;
+    const moves = step === 'stage-in' || step === 'stage-out';
+    const host = moves ? this.hosts.fullness(backend, hostsOf((needs.folders ?? []).map((url) => ({ url })))) : undefined;
+    return this.loops.map((loop) => loop.fullness(task)).find((full) => full !== undefined) ?? host;
   }
 
   private gatherMs(): number {

@@ -10,13 +10,14 @@ import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { lateRefusal } from './late-refusal';
-import type { KnownBackend, KnownBackends } from './known-backends';
+import type { KnownBackend } from './known-backends';
+import { Pacer } from './pacer';
 import { Peeks } from './peeks';
 import { type JudgedClass, QueueView } from './queue-view';
 import { type Candidate, hasRoom, isOpen, selectBackend, type Size } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
-import { whyUnderWay } from './waiting-reasons';
+import { type Surroundings, whyUnderWay } from './waiting-reasons';
 
 /** Assigned before the sums are read anew. */
 const ROUND = 64;
@@ -34,11 +35,8 @@ const REASON_AGE_MS = 250;
  * that assigns the task, atomic over all gateways.
  */
 export class Scheduler {
-  private timer: NodeJS.Timeout | undefined;
-  private timerAt = Infinity;
-  private passing: Promise<void> | undefined;
-  private again = false;
-  private stopped = true;
+  private stopped = false;
+  private readonly pacer: Pacer;
   private readonly peeks: Peeks | undefined;
   private readonly queue: QueueView;
   /** The queue when others' changes were last looked for. */
@@ -51,24 +49,27 @@ export class Scheduler {
     private readonly backends: BackendRegistry,
     private readonly monitor: BackendMonitor,
     private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs'>,
-    private readonly log: EngineLog,
-    private readonly known: Pick<KnownBackends, 'all' | 'elsewhere'>,
+    log: EngineLog,
+    private readonly around: Surroundings,
   ) {
     this.queue = new QueueView(store, settings.bigTaskWaitMs);
+    this.pacer = new Pacer(
+      () => this.pass(),
+      settings.tickMs,
+      (error) => log.error('a scheduling pass failed', { err: error }),
+    );
     if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
   }
 
   start(): void {
-    this.stopped = false;
     this.peeks?.start();
-    this.nudge();
+    this.pacer.start();
   }
 
   async stop(): Promise<void> {
     this.stopped = true;
-    clearTimeout(this.timer);
     await this.peeks?.stop();
-    await this.passing;
+    await this.pacer.stop();
   }
 
   /** A reader of committed changes: arrivals and freed room. */
@@ -79,17 +80,17 @@ export class Scheduler {
 
   /** Jobs on each backend, by its name: every attempt from its assignment to its end. */
   async jobs(): Promise<ReadonlyMap<string, number>> {
-    return new Map((await this.candidates()).map(({ name, used }) => [name, used.slots]));
+    const own = (await this.candidates()).filter(({ elsewhere }) => elsewhere === undefined);
+    return new Map(own.map(({ name, used }) => [name, used.slots]));
   }
 
   nudge(): void {
-    this.wakeIn(0);
+    this.pacer.wakeIn(0);
   }
 
   /** Why a task waits, as public sentences; empty when it does not. */
   async explain(task: TaskRecord): Promise<readonly string[]> {
-    if (task.state !== 'QUEUED')
-      return whyUnderWay(task, this.store, this.settings.instance, (name) => this.known.all().some((one) => one.name === name));
+    if (task.state !== 'QUEUED') return whyUnderWay(task, this.store, this.settings.instance, this.around);
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
@@ -102,37 +103,6 @@ export class Scheduler {
       return [isNext ? 'waiting: about to be given to a backend' : 'waiting: older tasks that can use the free room go first'];
     }
     return selection.reasons.map((reason) => `waiting: ${reason}`);
-  }
-
-  private wakeIn(delayMs: number): void {
-    if (this.stopped) return;
-    const at = performance.now() + Math.max(0, delayMs);
-    if (at >= this.timerAt) return;
-    clearTimeout(this.timer);
-    this.timerAt = at;
-    this.timer = setTimeout(() => void this.wake(), Math.min(Math.max(0, delayMs), 2 ** 31 - 1));
-  }
-
-  private async wake(): Promise<void> {
-    this.timerAt = Infinity;
-    if (this.passing) {
-      this.again = true;
-      return;
-    }
-    let next = this.settings.tickMs;
-    this.passing = this.pass()
-      .then((pause) => {
-        next = Math.min(next, pause);
-      })
-      .catch((error: unknown) => {
-        next = 1000;
-        this.log.error('a scheduling pass failed', { err: error });
-      });
-    await this.passing;
-    this.passing = undefined;
-    if (this.again) next = 0;
-    this.again = false;
-    this.wakeIn(next);
   }
 
   /** Room that others free is no news here: whoever freed it makes a pass. New tasks are: this gateway may be the one that has room. */
@@ -152,7 +122,7 @@ export class Scheduler {
       const candidates = await this.candidates();
       if (!candidates.some((candidate) => isOpen(candidate) && hasRoom(candidate))) break;
       const classes = await this.queue.classes();
-      if (await this.judgeSome(classes, candidates)) this.again = true;
+      if (await this.judgeSome(classes, candidates)) this.nudge();
       const held = await this.queue.withHolds(classes, candidates);
       const chosen = await this.queue.choose(classes, held, ROUND);
       const won = (await Promise.all(chosen.map(({ task, backend, size }) => this.assign(task, backend, size)))).filter(Boolean).length;
@@ -265,7 +235,7 @@ export class Scheduler {
         ...(health.ok ? {} : { away: `it is away (${health.detail})` }),
       };
     });
-    return [...own, ...this.known.elsewhere().map(candidateElsewhere)];
+    return [...own, ...this.around.known.elsewhere().map(candidateElsewhere)];
   }
 }
 

@@ -12,7 +12,7 @@ const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'retreat
 export interface MetricsParts {
   readonly store: TaskStore;
   readonly backends: BackendRegistry;
-  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors'> & { readonly scheduler: Pick<Engine['scheduler'], 'jobs'> };
+  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors' | 'busy'> & { readonly scheduler: Pick<Engine['scheduler'], 'jobs'> };
   readonly disk: FreeDisk;
   readonly version: string;
 }
@@ -131,6 +131,15 @@ export class GatewayMetrics {
       registers,
       collect() {
         for (const { name } of backends.all) this.set({ backend: name }, engine.monitor.health(name).ok ? 1 : 0);
+      },
+    });
+    new Gauge({
+      name: 'tes_gateway_loop_tasks',
+      help: 'Tasks worked on now, by the kind of work',
+      labelNames: ['loop'],
+      registers,
+      collect() {
+        for (const [loop, tasks] of engine.busy()) this.set({ loop }, tasks);
       },
     });
     new Gauge({

@@ -149,12 +149,10 @@ describe('why a task that a backend has does not go on', () => {
   const seen = new Map([['there', 1000]]);
   const store = { now: () => 2000, seenGateways: () => Promise.resolve(seen) };
   const why = (changes: Partial<TaskRecord>) =>
-    whyUnderWay(
-      queuedTask({ backend: 'north', attempt: 2, state: 'RUNNING', step: 'run', ...changes }),
-      store,
-      'here',
-      (name) => name === 'north',
-    );
+    whyUnderWay(queuedTask({ backend: 'north', attempt: 2, state: 'RUNNING', step: 'run', ...changes }), store, 'here', {
+      known: { all: () => [{ ...published('north'), gateways: ['here'] }], elsewhere: () => [] },
+      fullness: () => undefined,
+    });
   const trouble = { count: 1, since: 1, reason: 'north is away' };
 
   it.each<[string, Partial<TaskRecord>, readonly RegExp[]]>([

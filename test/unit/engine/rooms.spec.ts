@@ -140,6 +140,10 @@ describe('slow transfers hold up', () => {
     const stuck = await createMany(from('slow'));
     for (const id of stuck) await bench.state(id, 'INITIALIZING');
     await bench.state(await bench.create(from('quick')), 'RUNNING');
+    const waits = await bench.create(from('slow'));
+    await bench.until(waits, ({ step, lease }) => step === 'stage-in' && !lease);
+    const { waiting } = await bench.service.explain(AnonymousPrincipal, waits);
+    expect(waiting).toEqual(['waiting: 3 of 3 transfers with slow.example are under way for backend scripted']);
   });
 
   it('no task without inputs, though every transfer is slow', async () => {
@@ -148,6 +152,11 @@ describe('slow transfers hold up', () => {
     for (const id of await createMany(from('slow1'))) await bench.state(id, 'INITIALIZING');
     for (const id of await createMany(from('slow2'))) await bench.state(id, 'INITIALIZING');
     await bench.state(await bench.create(), 'RUNNING');
+    const waits = await bench.create(from('quick'));
+    const why = async () => (await bench.service.explain(AnonymousPrincipal, waits)).waiting?.join();
+    while ((await why()) !== 'waiting: 4 of 4 places for stage-in on backend scripted are taken') {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   });
 
   it('nothing that has its outputs to store', async () => {

@@ -27,7 +27,8 @@ async function start({ minFreeBytes = 0 } = {}) {
     throw error;
   });
   const scheduler = { jobs: async () => new Map([...(await store.used([backend.name]))].map(([name, { slots }]) => [name, slots])) };
-  const metrics = new GatewayMetrics({ store, backends, engine: { events, monitor, loopErrors: 3, scheduler }, disk, version: '1.2.3' });
+  const engine = { events, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler };
+  const metrics = new GatewayMetrics({ store, backends, engine, disk, version: '1.2.3' });
   return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
 }
 
@@ -122,6 +123,7 @@ describe('metrics', () => {
       'tes_gateway_task_state_changes_total{state="INITIALIZING"} 1',
       `tes_gateway_backend_up{backend="${backend.name}"} 1`,
       'tes_gateway_loop_errors 3',
+      'tes_gateway_loop_tasks{loop="stage-in"} 2',
       'tes_gateway_info{version="1.2.3"} 1',
     ])
       expect(text).toContain(`${line}\n`);
