@@ -241,7 +241,7 @@ describe('a stop', () => {
     const socket = connect(Number(port), '127.0.0.1');
     const cut = new Promise((resolve) => socket.once('close', resolve));
     socket.on('error', () => undefined);
-    socket.write('POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{');
+    socket.write('POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{');
     await fetch(`http://127.0.0.1:${port}/healthz`);
     gateway.child.kill('SIGTERM');
     expect(await gateway.ended).toBe(0);
