@@ -1,3 +1,4 @@
+import './node-version';
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './node-version';
 import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { mountPlan } from './backends/shared/mount-plan';

@@ -58,13 +58,13 @@ describeEngine('bubblewrap', 'requests of damaged bytes', (engine) => {
     volumes: ['/v'],
   });
   const requests = (id: string): readonly [string, ...string[]] => [
-    `POST /ga4gh/tes/v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${task.length}\r\n\r\n${task}`,
-    `POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: ${task.length}\r\n\r\n${task}`,
-    `GET /v1/tasks?view=BASIC&page_size=5&page_token=abc&name_prefix=n&state=QUEUED&tag_key=a&tag_value=b HTTP/1.1\r\nHost: x\r\n\r\n`,
-    `GET /ga4gh/tes/v1/tasks/${id}?view=FULL HTTP/1.1\r\nHost: x\r\nAuthorization: Basic Og==\r\n\r\n`,
-    `POST /v1/tasks/${id}%3Acancel HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n`,
-    `GET /service-info HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n\r\n`,
-    `GET /ext/v1/tasks/${id}/logs/0/stdout?offset=3&follow=false HTTP/1.1\r\nHost: x\r\n\r\n`,
+    `POST /ga4gh/tes/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${task.length}\r\n\r\n${task}`,
+    `POST /v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nIdempotency-Key: k\r\nContent-Length: ${task.length}\r\n\r\n${task}`,
+    `GET /v1/tasks?view=BASIC&page_size=5&page_token=abc&name_prefix=n&state=QUEUED&tag_key=a&tag_value=b HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    `GET /ga4gh/tes/v1/tasks/${id}?view=FULL HTTP/1.1\r\nHost: localhost\r\nAuthorization: Basic Og==\r\n\r\n`,
+    `POST /v1/tasks/${id}%3Acancel HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n`,
+    `GET /service-info HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n\r\n`,
+    `GET /ext/v1/tasks/${id}/logs/0/stdout?offset=3&follow=false HTTP/1.1\r\nHost: localhost\r\n\r\n`,
   ];
 
   /** A few bytes changed, taken out, doubled or put in; sometimes a number or a bracket, which get further than noise. */
