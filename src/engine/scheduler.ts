@@ -14,10 +14,10 @@ import type { KnownBackend } from './known-backends';
 import { Pacer } from './pacer';
 import { Peeks } from './peeks';
 import { type JudgedClass, QueueView } from './queue-view';
-import { type Candidate, hasRoom, isOpen, selectBackend, type Size } from './select-backend';
+import { type Candidate, hasRoom, isOpen, type Size } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
-import { type Surroundings, whyUnderWay } from './waiting-reasons';
+import { type Surroundings, WhyWaiting } from './waiting-reasons';
 
 /** Assigned before the sums are read anew. */
 const ROUND = 64;
@@ -25,9 +25,6 @@ const ROUND = 64;
 const MOST_LOST = 5;
 /** Tasks that are judged anew, or that end because they waited too long, in one pass. */
 const BATCH = 64;
-/** So old may be what a reason for waiting is read from, ms: engines ask of a thousand waiting tasks every second. */
-const REASON_AGE_MS = 250;
-
 /**
  * Gives waiting tasks to backends. QUEUED tasks are not polled: a pass is made when a task arrives, room frees, a backend changes,
  * a retry's pause is over, another gateway changed the queue, and on a safety tick. A pass judges the classes that wait, not their tasks,
@@ -41,7 +38,7 @@ export class Scheduler {
   private readonly queue: QueueView;
   /** The queue when others' changes were last looked for. */
   private seen = '';
-  private recent: { readonly view: Promise<RecentView>; readonly at: number } | undefined;
+  private readonly why: WhyWaiting;
 
   constructor(
     private readonly store: TaskStore,
@@ -58,6 +55,7 @@ export class Scheduler {
       settings.tickMs,
       (error) => log.error('a scheduling pass failed', { err: error }),
     );
+    this.why = new WhyWaiting(store, this.queue, () => this.candidates(), settings.instance, around);
     if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
   }
 
@@ -89,20 +87,8 @@ export class Scheduler {
   }
 
   /** Why a task waits, as public sentences; empty when it does not. */
-  async explain(task: TaskRecord): Promise<readonly string[]> {
-    if (task.state !== 'QUEUED') return whyUnderWay(task, this.store, this.settings.instance, this.around);
-    if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
-      return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
-    }
-    const recent = await this.recently();
-    let selection = selectBackend(task.id, task.needs, recent.candidates);
-    // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.
-    if (selection.kind === 'chosen') selection = selectBackend(task.id, task.needs, await recent.withHolds());
-    if (selection.kind === 'chosen') {
-      const isNext = await recent.isNext(task);
-      return [isNext ? 'waiting: about to be given to a backend' : 'waiting: older tasks that can use the free room go first'];
-    }
-    return selection.reasons.map((reason) => `waiting: ${reason}`);
+  explain(task: TaskRecord): Promise<readonly string[]> {
+    return this.why.explain(task);
   }
 
   /** Room that others free is no news here: whoever freed it makes a pass. New tasks are: this gateway may be the one that has room. */
@@ -117,7 +103,7 @@ export class Scheduler {
 
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
-    this.recent = undefined;
+    this.why.forget();
     for (let lost = 0; lost < MOST_LOST && !this.stopped;) {
       const candidates = await this.candidates();
       if (!candidates.some((candidate) => isOpen(candidate) && hasRoom(candidate))) break;
@@ -191,34 +177,6 @@ export class Scheduler {
     return applied.kind === 'changed';
   }
 
-  private async recently(): Promise<RecentView> {
-    const now = performance.now();
-    this.recent = this.recent && now - this.recent.at < REASON_AGE_MS ? this.recent : { view: this.look(), at: now };
-    const { view } = this.recent;
-    try {
-      return await view;
-    } catch (error) {
-      if (this.recent?.view === view) this.recent = undefined;
-      throw error;
-    }
-  }
-
-  private async look(): Promise<RecentView> {
-    const candidates = await this.candidates();
-    let held: Promise<readonly Candidate[]> | undefined;
-    const firsts = new Map<string, Promise<ReadonlySet<string>>>();
-    return {
-      candidates,
-      withHolds: () => (held ??= this.queue.classes().then((classes) => this.queue.withHolds(classes, candidates))),
-      isNext: async (task) => {
-        const key = this.queue.keyOf(task.needs);
-        const first = firsts.get(key) ?? this.queue.firstOf(key, task.needs, candidates);
-        firsts.set(key, first);
-        return (await first).has(task.id);
-      },
-    };
-  }
-
   /** Its cost is that of the backends, whatever is live on them. */
   private async candidates(): Promise<readonly Candidate[]> {
     const keyOf = (backend: ExecutionBackend): string =>
@@ -250,15 +208,6 @@ function candidateElsewhere(backend: KnownBackend): Candidate {
     used: NOTHING,
     ...(isWell ? {} : { away: 'it is away' }),
   };
-}
-
-/** What reasons for waiting are read from. */
-interface RecentView {
-  readonly candidates: readonly Candidate[];
-  /** The same, with what is kept free for big tasks. */
-  withHolds(): Promise<readonly Candidate[]>;
-  /** Whether a task is among the first of its class. */
-  isNext(task: TaskRecord): Promise<boolean>;
 }
 
 function isLess(size: Size, needs: TaskNeeds): boolean {

@@ -104,6 +104,28 @@ describeMongo('room and classes', (url) => {
     expect(await used(store)).toEqual({ cpuCores: 2, ramGb: 2, slots: 2 });
   });
 
+  it('is left as it is where the sum was too high at some of the looks only: that was on the way', async () => {
+    const store = await open();
+    const task = queuedTask();
+    await insertAll(store, [task]);
+    await store.assign(taken(task), 1, {});
+    const own = await MongoConnection.open(options('checker'));
+    opened.push(own);
+    const find = own.collections.rooms.find.bind(own.collections.rooms);
+    let looks = 0;
+    const change = (by: number) => rooms().updateOne({ _id: 'local' }, { $inc: { 'used.cpuCores': by, 'used.slots': by } });
+    await change(1);
+    // Two of them are one look.
+    jest.spyOn(own.collections.rooms, 'find').mockImplementation(((...given: Parameters<typeof find>) => {
+      looks += 1;
+      const cursor = find(...given);
+      if (looks !== 3) return cursor;
+      return { toArray: async () => (await change(-1), find(...given).toArray()) };
+    }) as never);
+    expect(await checkRooms(own, () => Date.now(), new AbortController().signal, 1)).toBe(0);
+    expect([looks, await used(store)]).toEqual([10, ONE]);
+  });
+
   it('does not grow with what is live', async () => {
     const store = await open();
     await insertAll(
