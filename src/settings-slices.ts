@@ -53,7 +53,7 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
   };
 }
 
-export function admissionSettings({ api, limits }: Settings): AdmissionSettings {
+export function admissionSettings({ api, limits, transfers }: Settings): AdmissionSettings {
   return {
     contentBytes: api.content_limit_bytes,
     outputPatterns: limits.max_output_patterns,
@@ -67,6 +67,7 @@ export function admissionSettings({ api, limits }: Settings): AdmissionSettings 
     defaultCpuCores: limits.default_cpu_cores,
     defaultRamGb: limits.default_ram_gb,
     maxRuntimeSeconds: { default: limits.default_runtime_seconds, max: limits.max_runtime_seconds },
+    maxTransferSeconds: transfers.max_seconds,
     overCapacity: limits.over_capacity,
   };
 }

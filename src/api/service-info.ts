@@ -1,7 +1,5 @@
+import { COMMON_PARAMETER_KEYS } from '../task/backend-parameters';
 import type { ServiceInfoSettings } from './api-settings';
-
-/** Keys that every backend understands, whatever else it does. */
-const COMMON_PARAMETER_KEYS = ['backend', 'max_runtime_seconds'];
 
 /** tesServiceInfo (GA4GH service-info 1.0.0 `Service` with the TES additions). */
 export interface ServiceInfo {

@@ -1,6 +1,6 @@
 import { InvalidRequest, InvalidTask } from '../ports/errors';
 import type { StoredTask } from '../ports/task-store';
-import { TASK_STEPS, type TaskRecord } from '../task/task-record';
+import { TASK_STEPS, type TaskNeeds, type TaskRecord } from '../task/task-record';
 import { STEPS_OF_STATE } from '../task/task-state';
 import { TES_STATES } from '../task/tes';
 
@@ -55,6 +55,11 @@ export function parseLine(text: string): StoredTask | number {
 
 /** What is wrong with a value, with its path; `undefined` = nothing. */
 type Check = (value: unknown, path: string) => string | undefined;
+/** A check for each member that is always there, or may be: one that is added to the record has to be added here. */
+type Always<T> = { readonly [K in keyof T as undefined extends T[K] ? never : K]: Check };
+type Sometimes<T> = { readonly [K in keyof T as undefined extends T[K] ? K : never]-?: Check };
+/** What belongs to a store or a process is not written. */
+type Kept = Omit<TaskRecord, 'lease' | 'dueAt'>;
 
 const when = (holds: (value: unknown) => boolean, what: string): Check => {
   return (value, path) => (holds(value) ? undefined : `${path} is not ${what}`);
@@ -97,6 +102,7 @@ const attempt = members(
   },
   { endedAt: number },
 );
+const handle = members({ backend: text, version: count, step: text, data: map(text) });
 const needs = members(
   {
     cpuCores: number,
@@ -107,9 +113,18 @@ const needs = members(
     hasInputs: flag,
     hasOutputs: flag,
     executorCount: count,
-  },
+  } satisfies Always<TaskNeeds>,
   {
-    ...{ diskGb: number, backend: text, folders: list(text), labels: map(text), refusedBy: list(text), reaches: map(flag) },
+    ...({
+      diskGb: number,
+      maxTransferSeconds: number,
+      backend: text,
+      folders: list(text),
+      labels: map(text),
+      refusedBy: list(text),
+      admittedBy: text,
+      reaches: map(flag),
+    } satisfies Sometimes<TaskNeeds>),
     // Written by earlier versions and read by nobody.
     ...{ schemes: list(text), preemptible: flag },
   },
@@ -131,19 +146,21 @@ const RECORD = members(
     attempts: list(attempt),
     systemLogs: list(text),
     overlay: members({}, { inputTypes: types, outputTypes: types, droppedParameters: list(text) }),
-  },
+  } satisfies Always<Kept>,
   {
     name: text,
     backend: text,
     boundTo: text,
-    handle: members({ backend: text, version: count, step: text, data: map(text) }),
+    handle,
+    jobAttempt: count,
+    leftBehind: list(members({ backend: text, attempt: count }, { handle })),
     outcome: oneOf(['succeeded', 'failed']),
     queuedAt: number,
     notBefore: number,
     given: members({ cpuCores: number, ramGb: number }),
     trouble: members({ count, since: number, reason: text }),
     endedAt: number,
-  } satisfies Partial<Record<keyof TaskRecord, Check>>,
+  } satisfies Sometimes<Kept>,
 );
 
 function parsed(json: string): unknown {

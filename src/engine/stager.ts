@@ -99,8 +99,9 @@ export class Stager {
       await claim.release({ type: 'postponed', attempt: claim.task.attempt, delayMs: NO_PLACE_MS });
       return undefined;
     }
-    const { longestTransferMs } = this.settings;
-    const limit = AbortSignal.timeout(Math.min(longestTransferMs, 2 ** 31 - 1));
+    const { maxTransferSeconds } = claim.task.needs;
+    const limitMs = Math.min(this.settings.longestTransferMs, (maxTransferSeconds ?? Infinity) * 1000, 2 ** 31 - 1);
+    const limit = AbortSignal.timeout(limitMs);
     try {
       const result = await move(AbortSignal.any([claim.signal, limit]));
       claim.signal.throwIfAborted();
@@ -108,7 +109,8 @@ export class Stager {
     } catch (error) {
       if (!limit.aborted || claim.signal.aborted) throw error;
       const what = claim.task.step === 'stage-out' ? 'outputs were not stored' : 'inputs were not there';
-      throw new TransferError(`the ${what} after ${longestTransferMs / 1000} s (setting transfers.max_seconds)`, {
+      const whose = maxTransferSeconds === undefined ? 'setting transfers.max_seconds' : 'backend parameter max_transfer_seconds';
+      throw new TransferError(`the ${what} after ${limitMs / 1000} s (${whose})`, {
         retryable: true,
         cause: error,
       });

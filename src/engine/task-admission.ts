@@ -19,6 +19,7 @@ export interface AdmissionSettings extends TaskLimits {
   readonly defaultCpuCores: number;
   readonly defaultRamGb: number;
   readonly maxRuntimeSeconds: { readonly default: number; readonly max: number };
+  readonly maxTransferSeconds: number;
   /** A request above every backend's whole capacity is cut down to it, with a system log line, or refused. */
   readonly overCapacity: 'clamp' | 'refuse';
 }
@@ -61,6 +62,7 @@ export class TaskAdmission {
       cpuCores: settings.defaultCpuCores,
       ramGb: settings.defaultRamGb,
       maxRuntimeSeconds: settings.maxRuntimeSeconds,
+      maxTransferSeconds: settings.maxTransferSeconds,
     });
     problems.push(...needed.problems);
     if (problems.length === 0) problems.push(...checkUrls(request, this.storage));

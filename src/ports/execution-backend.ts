@@ -7,7 +7,7 @@ import type { Capacity } from '../task/room';
 
 /** What a backend can do, as data. Everything the engine, the API and service-info ask about a backend stands here. */
 export interface BackendCapabilities {
-  /** Lower-cased `backend_parameters` keys it understands, besides those every backend has (`backend`, `max_runtime_seconds`). */
+  /** Lower-cased `backend_parameters` keys it understands, besides those every backend has (`COMMON_PARAMETER_KEYS`). */
   readonly parameterKeys: readonly string[];
   /**
    * `gateway`: the Stager moves the data through `workspace`. `worker`: the job moves its own data; `workspace` is not used. Decides what

@@ -2,8 +2,8 @@
 
 export type BackendParameters = Readonly<Record<string, string>>;
 
-/** Keys that every backend understands, besides its own: which backend to use, and the wall-clock limit in whole seconds. */
-export const COMMON_PARAMETER_KEYS = ['backend', 'max_runtime_seconds'] as const;
+/** Keys that every backend understands, besides its own: which backend to use, and how long executors, and one transfer of all inputs or outputs, may take, in whole seconds. */
+export const COMMON_PARAMETER_KEYS = ['backend', 'max_runtime_seconds', 'max_transfer_seconds'] as const;
 
 /** The keys in lower case, without duplicates, in the order they were sent. */
 export function parameterKeys(parameters: BackendParameters | undefined): string[] {

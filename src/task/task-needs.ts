@@ -11,6 +11,8 @@ export interface NeedsDefaults {
   readonly ramGb: number;
   /** Wall-clock limit in seconds: for a task that names none, and the most a task may name. */
   readonly maxRuntimeSeconds: { readonly default: number; readonly max: number };
+  /** The most that a task may name for one transfer of its inputs or outputs, seconds. */
+  readonly maxTransferSeconds: number;
 }
 
 export interface NeedsResult {
@@ -50,12 +52,11 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
       message: `holds ${JSON.stringify(key)} more than once with different values (keys are case-insensitive)`,
     });
   }
-  const maxRuntimeSeconds = runtimeLimit(
-    backendParameter(parameters, 'max_runtime_seconds'),
-    defaults.maxRuntimeSeconds,
-    warnings,
-    problems,
-  );
+  const seconds = (key: string, most: number): number | undefined =>
+    secondsOf(key, backendParameter(parameters, key), most, warnings, problems);
+  const { maxRuntimeSeconds: runtime } = defaults;
+  const maxRuntimeSeconds = seconds('max_runtime_seconds', runtime.max) ?? Math.min(runtime.default, runtime.max);
+  const maxTransferSeconds = seconds('max_transfer_seconds', defaults.maxTransferSeconds);
   const backend = backendParameter(parameters, 'backend');
   const labels = wishedLabels(parameters);
   const folders = urlFolders([...(request.inputs ?? []), ...(request.outputs ?? [])]);
@@ -70,6 +71,7 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
     parameterKeys: parameterKeys(parameters),
     strict: resources.backend_parameters_strict ?? false,
     maxRuntimeSeconds,
+    ...(maxTransferSeconds !== undefined && { maxTransferSeconds }),
     hasInputs: (request.inputs?.length ?? 0) > 0,
     hasOutputs: (request.outputs?.length ?? 0) > 0,
     executorCount: request.executors.length,
@@ -77,19 +79,15 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
   return { needs, warnings, problems };
 }
 
-function runtimeLimit(
-  text: string | undefined,
-  limit: NeedsDefaults['maxRuntimeSeconds'],
-  warnings: string[],
-  problems: Problem[],
-): number {
-  if (text === undefined) return Math.min(limit.default, limit.max);
+/** `undefined` when the task names none. */
+function secondsOf(key: string, text: string | undefined, most: number, warnings: string[], problems: Problem[]): number | undefined {
+  if (text === undefined) return undefined;
   if (!/^[0-9]{1,15}$/.test(text) || Number(text) === 0) {
-    problems.push({ path: `${PARAMETERS}.max_runtime_seconds`, message: 'must be a whole number of seconds greater than 0' });
-    return limit.default;
+    problems.push({ path: `${PARAMETERS}.${key}`, message: 'must be a whole number of seconds greater than 0' });
+    return undefined;
   }
   const seconds = Number(text);
-  if (seconds <= limit.max) return seconds;
-  warnings.push(`max_runtime_seconds ${seconds} is more than this server allows; ${limit.max} is used`);
-  return limit.max;
+  if (seconds <= most) return seconds;
+  warnings.push(`${key} ${seconds} is more than this server allows; ${most} is used`);
+  return most;
 }

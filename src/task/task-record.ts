@@ -77,6 +77,8 @@ export interface TaskNeeds {
   readonly parameterKeys: readonly string[];
   readonly strict: boolean;
   readonly maxRuntimeSeconds: number;
+  /** For one try at all inputs, or at all outputs; absent = what the settings allow. */
+  readonly maxTransferSeconds?: number;
   readonly hasInputs: boolean;
   readonly hasOutputs: boolean;
   readonly executorCount: number;

@@ -57,7 +57,7 @@ describe('service-info', () => {
 
   it('fine print 14: lists every backend parameter that some backend supports', async () => {
     expect((await client.get('/service-info')).json).toMatchObject({
-      tesResources_backend_parameters: ['backend', 'gpus', 'max_runtime_seconds', 'queue', 'vmsize'],
+      tesResources_backend_parameters: ['backend', 'gpus', 'max_runtime_seconds', 'max_transfer_seconds', 'queue', 'vmsize'],
     });
   });
 

@@ -28,6 +28,7 @@ export const ADMISSION: AdmissionSettings = {
   defaultCpuCores: 1,
   defaultRamGb: 1,
   maxRuntimeSeconds: { default: 3600, max: 86_400 },
+  maxTransferSeconds: 86_400,
   overCapacity: 'clamp',
 };
 

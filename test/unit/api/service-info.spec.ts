@@ -9,7 +9,7 @@ describe('serviceInfo', () => {
       ...settings,
       type: { group: 'org.ga4gh', artifact: 'tes', version: '1.1.0' },
       storage: ['file:///data', 'https://'],
-      tesResources_backend_parameters: ['backend', 'gpus', 'max_runtime_seconds', 'vmsize'],
+      tesResources_backend_parameters: ['backend', 'gpus', 'max_runtime_seconds', 'max_transfer_seconds', 'vmsize'],
     });
   });
 });

@@ -184,6 +184,17 @@ describe('slow transfers hold up', () => {
   });
 });
 
+describe('a task that names max_transfer_seconds', () => {
+  it('has its transfers ended after so long', async () => {
+    bench = await EngineBench.start(ROOMY, { retry: { attempts: 1, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 1 } });
+    bench.storage.read = (_url: string, _options?: unknown, signal?: AbortSignal) => hang(signal);
+    const inputs = [{ url: 'mem://in', path: '/in', type: 'FILE' as const }];
+    const id = await bench.create({ ...REQUEST, inputs, resources: { backend_parameters: { max_transfer_seconds: '1' } } });
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect((await bench.full(id)).logs?.[0]?.system_logs?.at(-1)).toContain('backend parameter max_transfer_seconds');
+  });
+});
+
 describe('a running job', () => {
   it('costs one write that may be lost for each look that tells nothing new', async () => {
     bench = await EngineBench.start(ROOMY);

@@ -1,7 +1,7 @@
 import { taskNeeds } from '../../../src/task/task-needs';
 import type { TesResources, TesTaskRequest } from '../../../src/task/tes';
 
-const DEFAULTS = { cpuCores: 1, ramGb: 2, maxRuntimeSeconds: { default: 3600, max: 86400 } };
+const DEFAULTS = { cpuCores: 1, ramGb: 2, maxRuntimeSeconds: { default: 3600, max: 86400 }, maxTransferSeconds: 7200 };
 const of = (request: Partial<TesTaskRequest>) => taskNeeds({ executors: [{ image: 'a', command: ['b'] }], ...request }, DEFAULTS);
 const resources = (members: TesResources) => of({ resources: members });
 
@@ -93,6 +93,22 @@ describe('max_runtime_seconds', () => {
   it('has a default that is never above the maximum', () => {
     const { needs } = taskNeeds({ executors: [] }, { ...DEFAULTS, maxRuntimeSeconds: { default: 10, max: 5 } });
     expect(needs.maxRuntimeSeconds).toBe(5);
+  });
+});
+
+describe('max_transfer_seconds', () => {
+  const limit = (text: string) => resources({ backend_parameters: { max_transfer_seconds: text } });
+  it('is kept where a task names one, lowered to what the server allows', () => {
+    expect(limit('60')).toMatchObject({ needs: { maxTransferSeconds: 60 }, warnings: [] });
+    expect(limit('')).toMatchObject({ problems: [], warnings: [] });
+    expect(limit('').needs).not.toHaveProperty('maxTransferSeconds');
+    expect(limit('7201')).toMatchObject({
+      needs: { maxTransferSeconds: 7200 },
+      warnings: ['max_transfer_seconds 7201 is more than this server allows; 7200 is used'],
+    });
+    expect(limit('-1').problems).toEqual([
+      { path: '$.resources.backend_parameters.max_transfer_seconds', message: 'must be a whole number of seconds greater than 0' },
+    ]);
   });
 });
 
