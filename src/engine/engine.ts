@@ -16,7 +16,7 @@ import { Observer } from './observer';
 import { Probes } from './probes';
 import { Reconciler } from './reconciler';
 import { Scheduler } from './scheduler';
-import { Stager } from './stager';
+import { Stager, type StagerParts } from './stager';
 import { TaskEvents } from './task-events';
 import { FailureHandling } from './task-failure';
 import { TaskWriter } from './task-writer';
@@ -54,7 +54,7 @@ export class Engine {
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
   private readonly loops: readonly DueLoop[];
-  private readonly hosts: HostPlaces;
+  private readonly hosts: StagerParts['hosts'];
   private readonly joined = new Set<string>();
   private readonly stopping = new AbortController();
   private joining: readonly Promise<void>[] = [];
@@ -84,7 +84,7 @@ export class Engine {
       now,
     });
     const { transfers, calls } = settings.places;
-    this.hosts = new HostPlaces(transfers);
+    this.hosts = { in: new HostPlaces(transfers), out: new HostPlaces(transfers) };
     const stager = new Stager({ store, backends, storage, probes, hosts: this.hosts }, failures, settings);
     const reconciler = new Reconciler(backends, probes, failures, settings);
     this.loops = [
@@ -173,8 +173,8 @@ export class Engine {
 
   private fullness(task: TaskRecord): string | undefined {
     const { step, backend = '', needs } = task;
-    const moves = step === 'stage-in' || step === 'stage-out';
-    const host = moves ? this.hosts.fullness(backend, hostsOf((needs.folders ?? []).map((url) => ({ url })))) : undefined;
+    const places = step === 'stage-in' ? this.hosts.in : step === 'stage-out' ? this.hosts.out : undefined;
+    const host = places?.fullness(backend, hostsOf((needs.folders ?? []).map((url) => ({ url }))));
     return this.loops.map((loop) => loop.fullness(task)).find((full) => full !== undefined) ?? host;
   }
 

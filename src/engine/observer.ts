@@ -19,6 +19,8 @@ const MOST_JOBS = 1000;
 const MOST_IN_ALL = 4000;
 /** Nudges kept of one backend; what is over is found when it is due. */
 const MOST_NUDGES = 10_000;
+/** After a look that the store failed, ms: what could not be put off is due at once. */
+const AFTER_FAILURE_MS = 1000;
 /** A nudge for a job that is not known as handed over is remembered so long, ms: a hand-over takes less. */
 const EARLY_MS = 60_000;
 
@@ -149,11 +151,17 @@ export class Observer {
     const names = [...looks.nudged].slice(0, MOST_JOBS);
     for (const name of names) looks.nudged.delete(name);
     const look = this.observeAll(backend, due, names)
-      .catch((error: unknown) => this.owner.failed(error))
-      .finally(() => {
+      .then(
+        () => 0,
+        (error: unknown) => {
+          this.owner.failed(error);
+          return AFTER_FAILURE_MS;
+        },
+      )
+      .then((pauseMs) => {
         looks.busy = false;
         this.underWay.delete(look);
-        this.pacer.wakeIn(0);
+        this.pacer.wakeIn(pauseMs);
       });
     this.underWay.add(look);
   }

@@ -22,7 +22,8 @@ export interface StagerParts {
   readonly backends: BackendRegistry;
   readonly storage: StorageRegistry;
   readonly probes: Probes;
-  readonly hosts: HostPlaces;
+  /** Of each direction, so that slow inputs do not keep what is finished from being stored. */
+  readonly hosts: { readonly in: HostPlaces; readonly out: HostPlaces };
 }
 
 /**
@@ -94,7 +95,8 @@ export class Stager {
     files: readonly { readonly url?: string; readonly content?: string }[],
     move: (signal: AbortSignal) => Promise<Result>,
   ): Promise<Result | undefined> {
-    const giveBack = this.parts.hosts.take(backend.name, hostsOf(files));
+    const { hosts } = this.parts;
+    const giveBack = (claim.task.step === 'stage-out' ? hosts.out : hosts.in).take(backend.name, hostsOf(files));
     if (!giveBack) {
       await claim.release({ type: 'postponed', attempt: claim.task.attempt, delayMs: NO_PLACE_MS });
       return undefined;

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
 import type { Script } from '../../engine/scripted-backend';
-import { BackendError } from '../../../src/ports/errors';
+import { BackendError, StoreError } from '../../../src/ports/errors';
 import type { Job, SubmittedLater } from '../../../src/ports/execution-backend';
 import type { Handle } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
@@ -162,14 +162,14 @@ describe('slow transfers hold up', () => {
   it('nothing that has its outputs to store', async () => {
     bench = await EngineBench.start(ROOMY);
     slowRead('slow');
-    const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://quick/out', path: '/out', type: 'FILE' }] });
+    const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://slow1.example/out', path: '/out', type: 'FILE' }] });
     await bench.state(id, 'RUNNING');
     await createMany(from('slow1'));
     await createMany(from('slow2'));
     bench.world.jobs.get(`tes-${id}-1`)?.files.set('/out', 'output');
     bench.backend.finish(id, 1);
     expect((await bench.done(id)).state).toBe('COMPLETE');
-    expect(bench.storage.objects.get('mem://quick/out')).toBe('output');
+    expect(bench.storage.objects.get('mem://slow1.example/out')).toBe('output');
   });
 
   it('their task no longer than transfers.max_seconds', async () => {
@@ -206,6 +206,22 @@ describe('a running job', () => {
     expect(update).not.toHaveBeenCalled();
     expect(postpone).toHaveBeenCalledTimes(observe.mock.calls.length);
     expect((await bench.task(id)).revision).toBe(revision);
+  });
+});
+
+describe('a store that cannot be written for a while', () => {
+  it('is not asked again and again for what could not be put off', async () => {
+    bench = await EngineBench.start(ROOMY);
+    const id = await bench.create();
+    await bench.state(id, 'RUNNING');
+    const full = new StoreError('the disk is full', { retryable: true, unavailable: true });
+    const postpone = jest.spyOn(bench.store, 'postpone').mockRejectedValue(full);
+    while (postpone.mock.calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (let turn = 0; turn < 1000; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(postpone.mock.calls.length).toBeLessThan(3);
+    postpone.mockRestore();
+    bench.backend.finish(id, 1);
+    expect((await bench.done(id)).state).toBe('COMPLETE');
   });
 });
 
