@@ -1,5 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/task-store';
+import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import type { PageTokens } from './page-token';
 import { readParts } from './request-parts';
@@ -11,8 +12,14 @@ import { wellFormed } from './well-formed';
 type Row = Pick<TaskDocument, '_id' | 'state' | 'place' | 'requestBytes' | 'recordBytes'>;
 export type StoredDocument = RecordDocument & Pick<TaskDocument, 'request' | 'requestParts'>;
 
-const ROW_FIELDS = { state: 1, place: 1 } as const;
-const SIZE_FIELDS = { requestBytes: 1, recordBytes: 1 } as const;
+/** A MINIMAL page as the server gives it: the places of its last two rows. */
+interface MinimalPage {
+  readonly ids: readonly string[];
+  readonly states: readonly TesState[];
+  readonly places: readonly mongo.ObjectId[];
+}
+
+const ROW_FIELDS = { state: 1, place: 1, requestBytes: 1, recordBytes: 1 } as const;
 export const STORED_FIELDS = { ...RECORD_FIELDS, request: 1, requestParts: 1 } as const;
 
 /** Pages of tasks, newest first, along `place`. */
@@ -23,12 +30,22 @@ export class TaskPages {
   ) {}
 
   async minimal(query: ListQuery): Promise<Page<MinimalRow>> {
-    const { rows, more } = await this.rows(query, ROW_FIELDS);
-    return { items: rows.map(({ _id, state }) => [_id, state]), nextPageToken: this.token(query, rows, more) };
+    const walk = await this.walk(query);
+    if (walk === undefined) return { items: [], nextPageToken: '' };
+    const { limit, filter, hint } = walk;
+    const { tasks } = this.connection.collections;
+    const options = { ...(hint !== undefined && { hint }), ...this.connection.limit };
+    const [page] = await this.connection.call(() => tasks.aggregate<MinimalPage>(minimalStages(filter, limit), options).toArray());
+    if (page === undefined) return { items: [], nextPageToken: '' };
+    const { ids, states, places } = page;
+    const more = ids.length === limit;
+    const items = ids.slice(0, query.pageSize).map((id, index) => [id, states[index] as TesState] as const);
+    const [last] = places;
+    return { items, nextPageToken: more && last !== undefined ? this.tokens.encode(query, last) : '' };
   }
 
   async stored(query: ListQuery, maxBytes: number): Promise<Page<StoredTask>> {
-    const { rows, more } = await this.rows(query, { ...ROW_FIELDS, ...SIZE_FIELDS });
+    const { rows, more } = await this.rows(query);
     let bytes = 0;
     let fitting = rows.findIndex(({ requestBytes, recordBytes }) => (bytes += requestBytes + recordBytes) > maxBytes);
     fitting = fitting === -1 ? rows.length : Math.max(1, fitting);
@@ -64,22 +81,28 @@ export class TaskPages {
   }
 
   /** The rows of a page, and whether others follow. */
-  private async rows(query: ListQuery, projection: object): Promise<{ rows: Row[]; more: boolean }> {
+  private async rows(query: ListQuery): Promise<{ rows: Row[]; more: boolean }> {
+    const walk = await this.walk(query);
+    if (walk === undefined) return { rows: [], more: false };
+    const { limit, filter, hint } = walk;
+    const { tasks } = this.connection.collections;
+    const rows = await this.connection.call(() =>
+      tasks.find<Row>(filter, { projection: ROW_FIELDS, ...pageOptions(limit, hint), ...this.connection.limit }).toArray(),
+    );
+    const more = rows.length === limit;
+    if (more) rows.pop();
+    return { rows, more };
+  }
+
+  /** How a page is found; `undefined` = there is none. */
+  private async walk(query: ListQuery): Promise<(PageFilter & { readonly limit: number }) | undefined> {
     const before = this.tokens.decode(query);
     // One more than the page holds tells whether there is another page.
     const limit = query.pageSize + 1;
     const prefix = query.namePrefix ?? '';
     const few = prefix === '' ? undefined : await this.placesOfNames(prefix, 2 * limit);
     const places = few?.filter((place) => before === undefined || place.toHexString() < before.toHexString());
-    if (places?.length === 0) return { rows: [], more: false };
-    const { filter, hint } = pageFilter(query, before, places);
-    const { tasks } = this.connection.collections;
-    const rows = await this.connection.call(() =>
-      tasks.find<Row>(filter, { projection, ...pageOptions(limit, hint), ...this.connection.limit }).toArray(),
-    );
-    const more = rows.length === limit;
-    if (more) rows.pop();
-    return { rows, more };
+    return places?.length === 0 ? undefined : { limit, ...pageFilter(query, before, places) };
   }
 
   /** Where the tasks with such names are, unless there are more than `most`. */
@@ -134,6 +157,17 @@ export function pageFilter(query: ListQuery, before: mongo.ObjectId | undefined,
 function hintFor(byOwner: boolean, byState: boolean, terms: number): PageFilter['hint'] {
   if (terms === 0) return byOwner ? (byState ? HINTS.ownerState : HINTS.owner) : byState ? HINTS.state : HINTS.all;
   return terms === 1 && !byState ? HINTS.terms : undefined;
+}
+
+/** As one document of lists: 257 small documents take the driver four times as long to decode. */
+export function minimalStages(filter: object, limit: number): object[] {
+  return [
+    { $match: filter },
+    { $sort: { place: -1 } },
+    { $limit: limit },
+    { $group: { _id: null, ids: { $push: '$_id' }, states: { $push: '$state' }, places: { $push: '$place' } } },
+    { $project: { _id: 0, ids: 1, states: 1, places: { $slice: ['$places', -2] } } },
+  ];
 }
 
 export function pageOptions(limit: number, hint: PageFilter['hint']) {
