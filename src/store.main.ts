@@ -34,7 +34,7 @@ const MOVING = `
 Moving to another store: stop every gateway, export, set store.type (and store.url) to the new store, import, start the gateways.
 A task that waits goes on waiting. A task under way goes on only when the gateway that began it starts on the new store with the same
 instance name, work_dir and backends: its handle is of no use to another one. No gateway may be started on the old store again:
-it would carry out the same tasks. Live output and Idempotency-Key headers are not moved. Tasks keep ids, owners, times and logs.`;
+it would run the same tasks again. Live output and Idempotency-Key headers are not moved. Tasks keep ids, owners, times and logs.`;
 
 /** What an operator does with the store beside a gateway that may be running. */
 function storeCommand(say: Say): Command {
@@ -53,21 +53,22 @@ function storeCommand(say: Say): Command {
       say(`${file}: ${bytes} bytes`);
     });
 
-  command('gone', 'Say that a gateway or a backend will not come back: what it had is carried out anew, by others')
+  command('gone', 'Declare a gateway or a backend gone for good: its tasks start again elsewhere')
     .argument('[instance]', 'the name of the gateway')
     .option('--backend <name>', 'a backend that no gateway has any more')
-    .option('--force', 'although it was heard of a moment ago, or is set up here')
+    .option('--force', 'even if the gateway was alive less than 30 s ago, or the backend is still in these settings')
     .action(async (instance: string | undefined, options: GoneOptions) => {
       const settings = settingsOf(options);
       const { backend } = options;
       const gone = backend ?? instance;
       if (gone === undefined || (instance !== undefined && backend !== undefined))
         throw refused('name either a gateway, or a backend with --backend');
+      refuseNoStore(settings);
       if (options.force !== true) refuseWhatIsHere(settings, instance, backend);
       const declare = backend === undefined ? declareGone : declareBackendGone;
       const changed = await withStore(settings, say, (store) => declare(store, writerOn(store), gone, options.force === true));
       for (const { id, state } of changed) say(`${id}: ${state}`);
-      say(changed.length === 0 ? `nothing waits for ${gone}` : `${changed.length} tasks do not wait for ${gone} any more`);
+      say(changed.length === 0 ? `no task waits for ${gone}` : `${changed.length} tasks released from ${gone}`);
     });
 
   command('export', 'Write all tasks into FILE, as JSON lines')
@@ -77,8 +78,7 @@ function storeCommand(say: Say): Command {
     .action(async (file: string, options: Options & { readonly finished?: boolean }) => {
       let lines = 0;
       const settings = settingsOf(options);
-      if (settings.store.type === 'sqlite' && !existsSync(storePath(settings)))
-        throw refused(`there is no task store at ${storePath(settings)}`);
+      refuseNoStore(settings);
       await withStore(settings, say, async (store) => {
         const counted = async function* (): AsyncGenerator<string, void> {
           for await (const line of exportTasks(store, options.finished === true ? 'finished' : 'all')) {
@@ -117,6 +117,12 @@ function settingsOf({ config, dataDir }: Options): Settings {
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
   });
+}
+
+/** Other settings mean another store: a new, empty one would answer as if all were well. */
+function refuseNoStore(settings: Settings): void {
+  if (settings.store.type === 'sqlite' && !existsSync(storePath(settings)))
+    throw refused(`there is no task store at ${storePath(settings)}: give the gateway's settings (--config, --data-dir)`);
 }
 
 /** These settings say what will come back. */

@@ -20,7 +20,7 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
     if (header === undefined || header === '') return done();
     const name = nameOf(header);
     if (name !== undefined && (isLoopback(name) || served.has(name) || name === request.socket.localAddress)) return done();
-    done(new HttpException('this server is not reached by that name: the setting server.allowed_hosts lists the names it has', 421));
+    done(new HttpException('this server does not answer to that host name (setting server.allowed_hosts)', 421));
   });
 }
 

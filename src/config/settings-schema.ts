@@ -25,7 +25,7 @@ export const settingsSchema = {
       default: [] as string[],
     },
     allowed_hosts: {
-      doc: "Names by which clients reach this server (`Host` without the port); another one is answered 421. On a loopback address loopback names and `server.host` are served besides; elsewhere, and with `server.trust_proxy`, an empty list serves every name, as `['*']` does",
+      doc: 'Host names that clients use for this server (`Host` without the port); any other is answered 421. Loopback names, `server.host` and the address of the connection are always allowed. An empty list allows only these on a loopback address, and every name elsewhere or with `server.trust_proxy`; `[*]` allows every name',
       format: 'list of texts',
       default: [] as string[],
     },
@@ -83,12 +83,12 @@ export const settingsSchema = {
   transfers: {
     parallel: { doc: 'Files of one task moved at once', format: 'positive count', default: 8 },
     tasks: {
-      doc: 'Tasks of one backend whose inputs are staged at once, and as many whose outputs are stored; three quarters of them with one host',
+      doc: 'Tasks of one backend that stage inputs at once, and as many that store outputs; of each at most three quarters use one storage host (all files count as one host)',
       format: 'positive count',
       default: 16,
     },
     max_seconds: {
-      doc: "One try at staging a task's inputs, or at storing its outputs, may last so long",
+      doc: "Time limit of one try at staging a task's inputs, or at storing its outputs, when the gateway moves them; a task can ask for less (`max_transfer_seconds`)",
       format: 'positive count',
       default: 86_400,
     },
@@ -139,10 +139,10 @@ export const settingsSchema = {
     },
     max_executors: { doc: 'Executors of one task', format: 'positive count', default: 100 },
     max_volumes: { doc: 'Volumes of one task', format: 'positive count', default: 256 },
-    max_tags: { doc: 'Tags of one task; each one is in an index of the store', format: 'positive count', default: 100 },
+    max_tags: { doc: 'Tags of one task; the store indexes each one', format: 'positive count', default: 100 },
     max_backend_parameters: { doc: 'Backend parameters of one task', format: 'positive count', default: 64 },
     max_output_patterns: {
-      doc: "Patterns that the wildcards of a task's outputs stand for, all together (`{a,b}` is two; a long one counts for each begun 128 characters): they are what a create costs most for, and each is held against every file that is found",
+      doc: "Patterns that the wildcards of a task's outputs stand for, all together (`{a,b}` is two; a long one counts for each begun 128 characters): they are the most expensive part of a create, and every file found is matched against each",
       format: 'positive count',
       default: 2048,
     },
@@ -152,7 +152,7 @@ export const settingsSchema = {
       default: 512 * MIB,
     },
     over_capacity: {
-      doc: 'A task that asks for more than any backend has: cut to what there is, with a line in its system logs, or answered 400',
+      doc: 'A task that asks for more than any backend has: `clamp` gives it what the largest one has when it is assigned, with a line in the system logs; `refuse` answers 400',
       format: ['clamp', 'refuse'],
       default: 'clamp' as 'clamp' | 'refuse',
     },
@@ -165,12 +165,12 @@ export const settingsSchema = {
     },
     max_runtime_seconds: { doc: 'Longest wall-clock limit a task may ask for', format: 'positive number', default: 30 * 86_400 },
     max_queued_seconds: {
-      doc: 'A task that has waited so long for a backend ends as SYSTEM_ERROR, with the reason; 0: it waits as long as it takes',
+      doc: 'A task that waits longer than this for a backend ends as SYSTEM_ERROR with the reason; counted anew for each attempt; 0: no limit',
       format: 'number',
       default: 0,
     },
     big_task_wait_seconds: {
-      doc: 'After waiting so long a big task is no longer passed by smaller ones',
+      doc: 'After waiting this long, a task for which no backend has room gets a reservation: one backend that is large enough takes no other tasks until this one starts',
       format: 'number',
       default: 300,
     },
@@ -184,7 +184,7 @@ export const settingsSchema = {
     first_delay_seconds: { doc: 'Pause before the second attempt; doubled for each further one', format: 'number', default: 5 },
     longest_delay_seconds: { doc: 'Longest pause between attempts', format: 'number', default: 300 },
     backend_patience_seconds: {
-      doc: 'A backend that is away (its daemon does not answer) is waited for so long before an attempt on it is given up',
+      doc: 'How long an attempt waits for an unreachable backend before it fails',
       format: 'number',
       default: 3600,
     },

@@ -71,7 +71,7 @@ export class BackendMonitor {
     try {
       return await backend.health(AbortSignal.timeout(this.everyMs));
     } catch (error) {
-      this.log.warn('a backend did not say how it is', { backend: backend.name, err: error });
+      this.log.warn("a backend's health check failed", { backend: backend.name, err: error });
       return { ok: false, detail: 'it did not answer' };
     }
   }

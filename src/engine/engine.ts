@@ -208,7 +208,7 @@ export class Engine {
       }
     } catch (error) {
       // Only a report: a store that has gone away again is no reason not to start.
-      log.warn('tasks of backends that are not set up any more could not be looked for', { err: error });
+      log.warn('cannot list the tasks of removed backends', { err: error });
     }
   }
 }

@@ -74,7 +74,7 @@ export class Housekeeping {
       this.hasSaidSo = false;
     } catch (error) {
       this.inTouchAt = undefined;
-      if (!this.hasSaidSo) this.log.warn('attempts that went on elsewhere could not be looked for, it is tried again', { err: error });
+      if (!this.hasSaidSo) this.log.warn('cannot check for stale jobs, retrying', { err: error });
       this.hasSaidSo = true;
     }
   }
@@ -112,7 +112,7 @@ export class Housekeeping {
 
   private async endStaleOf(backend: ExecutionBackend): Promise<void> {
     const jobs = (await backend.list?.(this.limited())) ?? [];
-    await this.endThose(backend, jobs, isStale, 'a job whose task has gone on without it is ended');
+    await this.endThose(backend, jobs, isStale, 'ending a stale job: its task has moved on');
   }
 
   /** Asks the store in batches and ends a few at a time, however many there are. What fails is thrown once the others have been tried. */
@@ -177,7 +177,7 @@ export class Housekeeping {
       if (!backend.list || this.stopping.signal.aborted) continue;
       try {
         const jobs = (await backend.list(this.limited())).filter(({ ageMs }) => ageMs >= this.settings.sweepMs);
-        await this.endThose(backend, jobs, isOrphan, 'a job that no task knows is ended');
+        await this.endThose(backend, jobs, isOrphan, 'ending an orphaned job');
       } catch (error) {
         this.log.warn('the orphan sweep of a backend could not be finished', { backend: backend.name, err: error });
       }

@@ -57,7 +57,7 @@ export class KnownBackends {
   refresh(): Promise<void> {
     this.underWay ??= this.round()
       .catch((error: unknown) => {
-        this.log.warn('the backends of other gateways could not be read, what was known of them is kept', { err: error });
+        this.log.warn('cannot read the backends of other gateways, keeping the last known ones', { err: error });
       })
       .finally(() => {
         this.underWay = undefined;

@@ -14,7 +14,7 @@ import type { KnownBackend } from './known-backends';
 import { Pacer } from './pacer';
 import { Peeks } from './peeks';
 import { type JudgedClass, QueueView } from './queue-view';
-import { type Candidate, hasRoom, isOpen, type Size } from './select-backend';
+import { type Candidate, hasRoom, isOpen, round, type Size } from './select-backend';
 import type { TaskChange } from './task-events';
 import type { TaskWriter } from './task-writer';
 import { type Surroundings, WhyWaiting } from './waiting-reasons';
@@ -139,8 +139,8 @@ export class Scheduler {
     if (maxQueuedMs === undefined || this.stopped) return false;
     const over = await this.store.queuedBefore(this.store.now() - maxQueuedMs, BATCH);
     for (const task of over) {
-      const why = (await this.explain(task)).join('; ');
-      const reason = `it was queued for more than ${maxQueuedMs / 1000} s (setting limits.max_queued_seconds), ${why}`;
+      const why = (await this.explain(task)).map((line) => line.replace(/^waiting: /, '')).join('; ');
+      const reason = `timed out in the queue after ${maxQueuedMs / 1000} s (setting limits.max_queued_seconds): ${why}`;
       await this.writer.apply(task.id, { type: 'failed', attempt: task.attempt, reason }, { known: task });
     }
     return over.length === BATCH;
@@ -190,7 +190,7 @@ export class Scheduler {
         capabilities: backend.capabilities(),
         placement: this.backends.placement(backend.name),
         used: used.get(keyOf(backend)) ?? NOTHING,
-        ...(health.ok ? {} : { away: `it is away (${health.detail})` }),
+        ...(health.ok ? {} : { away: `it is unreachable (${health.detail})` }),
       };
     });
     return [...own, ...this.around.known.elsewhere().map(candidateElsewhere)];
@@ -206,7 +206,7 @@ function candidateElsewhere(backend: KnownBackend): Candidate {
     elsewhere: gateways,
     placement: { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) },
     used: NOTHING,
-    ...(isWell ? {} : { away: 'it is away' }),
+    ...(isWell ? {} : { away: 'it is unreachable' }),
   };
 }
 
@@ -216,10 +216,7 @@ function isLess(size: Size, needs: TaskNeeds): boolean {
 
 /** Lines for `system_logs`: what a task does not get of what it asked for. */
 function cuts({ cpuCores, ramGb }: TaskNeeds, size: Size): readonly string[] {
-  return [
-    ...(size.cpuCores < cpuCores
-      ? [`${cpuCores} CPU cores were asked for, the largest backend has ${size.cpuCores}: that much is given`]
-      : []),
-    ...(size.ramGb < ramGb ? [`${ramGb} GB of memory were asked for, the largest backend has ${size.ramGb}: that much is given`] : []),
-  ];
+  const line = (asked: number, what: string, given: number): readonly string[] =>
+    given < asked ? [`the task asks for ${round(asked)} ${what} and gets ${round(given)}, the most that any backend has`] : [];
+  return [...line(cpuCores, 'CPU cores', size.cpuCores), ...line(ramGb, 'GB of memory', size.ramGb)];
 }

@@ -54,7 +54,7 @@ export function mismatch(
   const { urlPrefixes } = placement;
   const folder = urlPrefixes === undefined ? undefined : uncovered(needs.folders ?? [], urlPrefixes);
   if (folder !== undefined) return `it does not reach ${folder}`;
-  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return 'it said of itself that it cannot carry the task out';
+  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return 'it refused this task';
   if (!needs.strict) return undefined;
   const unknown = unsupportedParameters(needs.parameterKeys, [...capabilities.parameterKeys, ...labelKeys(placement)]);
   return unknown.length > 0 ? `it does not support backend parameter ${unknown.join(', ')}` : undefined;
@@ -194,8 +194,8 @@ function cannotNow(taskId: string, size: Size, candidate: Candidate): string | u
   if (cores !== undefined) return cores;
   const memory = shortage(size.ramGb, free.ramGb, capacity.ramGb, 'GB of memory');
   if (memory !== undefined) return memory;
-  if (candidate.elsewhere !== undefined) return 'it has not taken the task yet, as it has other work';
-  if (candidate.heldFor !== undefined && candidate.heldFor !== taskId) return 'it is kept free for a big task that has waited longer';
+  if (candidate.elsewhere !== undefined) return 'its gateway has not taken the task yet';
+  if (candidate.heldFor !== undefined && candidate.heldFor !== taskId) return 'it is reserved for a big task that has waited longer';
   return undefined;
 }
 
@@ -205,6 +205,7 @@ function shortage(wanted: number, free: number | undefined, whole: number | unde
   return wanted > free + ROUNDING ? `the task needs ${round(wanted)} ${what}, ${round(free)} of ${round(whole)} are free` : undefined;
 }
 
-function round(value: number): number {
+/** For sentences. */
+export function round(value: number): number {
   return Math.round(value * 100) / 100;
 }

@@ -110,9 +110,9 @@ export class Stager {
       return result;
     } catch (error) {
       if (!limit.aborted || claim.signal.aborted) throw error;
-      const what = claim.task.step === 'stage-out' ? 'outputs were not stored' : 'inputs were not there';
+      const what = claim.task.step === 'stage-out' ? 'storing the outputs' : 'staging the inputs';
       const whose = maxTransferSeconds === undefined ? 'setting transfers.max_seconds' : 'backend parameter max_transfer_seconds';
-      throw new TransferError(`the ${what} after ${limitMs / 1000} s (${whose})`, {
+      throw new TransferError(`${what} timed out after ${limitMs / 1000} s (${whose})`, {
         retryable: true,
         cause: error,
       });

@@ -31,7 +31,7 @@ export type TaskEvent =
       readonly inputTypes: Readonly<Record<number, TesFileType>>;
       readonly systemLogs: readonly string[];
     }
-  /** The Reconciler: what the backend saw. */
+  /** The Observer: what the backend saw. */
   | { readonly type: 'observed'; readonly attempt: number; readonly observation: Observation }
   /** The Stager: every output that exists is stored. */
   | {

@@ -106,16 +106,24 @@ export class GatewayMetrics {
         });
       },
     });
-    const oldest = new Gauge({ name: 'tes_gateway_queue_oldest_seconds', help: 'How long the oldest queued task has waited', registers });
+    new Gauge({
+      name: 'tes_gateway_queue_oldest_seconds',
+      help: 'How long the oldest queued task has waited',
+      registers,
+      async collect() {
+        await ask(this, async () => {
+          const { since } = await store.queueOutlook();
+          this.set(since === undefined ? 0 : Math.max(0, store.now() - since) / 1000);
+        });
+      },
+    });
     new Gauge({
       name: 'tes_gateway_queue_length',
       help: 'Tasks that wait for a backend',
       registers,
       async collect() {
         await ask(this, async () => {
-          const outlook = await store.queueOutlook();
-          this.set(outlook.length);
-          oldest.set(outlook.since === undefined ? 0 : Math.max(0, store.now() - outlook.since) / 1000);
+          this.set((await store.queueOutlook()).length);
         });
       },
     });

@@ -127,7 +127,7 @@ describeComposed("the project's own file", () => {
     for (const id of ids) await balanced.until(id, ['COMPLETE'], 90_000);
     expect((await balanced.get(lost)).state).toBe('RUNNING');
     const store = ['exec', '-T', other, 'node', '/app/dist/store.main.js'];
-    expect(await composed.compose(...store, 'gone', '--force', holder)).toContain(`1 tasks do not wait for ${holder} any more`);
+    expect(await composed.compose(...store, 'gone', '--force', holder)).toContain(`1 tasks released from ${holder}`);
     await balanced.until(lost, ['COMPLETE'], 90_000);
     await composed.compose(...store, 'export', '--finished', '/files/tasks.jsonl');
     expect(await composed.compose('exec', '-T', other, 'cat', '/files/tasks.jsonl')).toContain(lost);

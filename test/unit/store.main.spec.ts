@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
@@ -76,6 +76,12 @@ describe('the store command', () => {
     expect(storeCommand('export', file, ...here).stderr).toMatch(/^there is no task store at .*\n$/);
     expect(storeCommand('import', file, ...here)).toMatchObject({ status: 1, stderr: 'line 1: it is not JSON, or cut off\n' });
     expect(storeCommand('import', join(directory, 'none'), ...here).stderr).toMatch(/^ENOENT.*\n$/);
+    const nowhere = join(directory, 'nowhere');
+    expect(storeCommand('gone', 'a', '--data-dir', nowhere)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('no task store at'),
+    });
+    expect(existsSync(nowhere)).toBe(false);
     expect(storeCommand('gone', ...here).stderr).toMatch(/^name either a gateway, or a backend/);
     expect(storeCommand('gone', 'a', '--backend', 'b', ...here).stderr).toMatch(/^name either a gateway, or a backend/);
     expect(storeCommand('gone', '--backend', 'local', ...here).stderr).toMatch(/^backend local is set up in these settings: .*--force\n$/);

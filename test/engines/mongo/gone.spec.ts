@@ -70,11 +70,11 @@ describeMongo('a gateway that is away', (url) => {
       expect((await explained(other, id)).attempt).toBe(1);
       expect(await front.storeCommand('gone', 'lost')).toEqual({
         code: 0,
-        output: expect.stringContaining('1 tasks do not wait for lost any more') as string,
+        output: expect.stringContaining('1 tasks released from lost') as string,
       });
       expect(await front.storeCommand('gone', 'lost')).toEqual({
         code: 0,
-        output: expect.stringContaining('nothing waits for lost') as string,
+        output: expect.stringContaining('no task waits for lost') as string,
       });
 
       // Whoever is asked, the task never goes back.
@@ -95,7 +95,7 @@ describeMongo('a gateway that is away', (url) => {
       // Ended at once by one that starts; by one that wakes up, as soon as it has noticed.
       if (how === 'killed') expect(lost.processes()).toEqual([]);
       await eventually('the stale job to be ended', () => (lost.processes().length === 0 ? true : undefined));
-      expect(lost.log()).toContain('a job whose task has gone on without it is ended');
+      expect(lost.log()).toContain('ending a stale job: its task has moved on');
       expect((await explained(lost, id)).attempt).toBe(2);
       witness.release(label);
       const ended = await front.client.ended(id);

@@ -77,7 +77,7 @@ describeEngine('bubblewrap', 'two Pulsars, one of which goes away', (engine) => 
     expect(backendOf(await server.client.until(other, ['RUNNING']))).toBe('south');
     for (const id of [...onSouth, other]) await server.client.until(id, ['COMPLETE']);
     const why = await new TesClient(server.url).json('GET', `/ext/v1/tasks/${bound}`);
-    expect(JSON.stringify(why)).toContain('backend north: it is away');
+    expect(JSON.stringify(why)).toContain('backend north: it is unreachable');
     for (const id of onNorth) expect((await server.client.get(id, 'MINIMAL')).state).toBe('RUNNING');
     await north.startAgain();
     for (const id of [...onNorth, bound]) {

@@ -44,7 +44,7 @@ describe('a gateway that finds thousands of stale jobs', () => {
     await new Housekeeping(store, new BackendRegistry([backend]), settings, log, NOBODY).endStale();
     expect([busiest, ended]).toEqual([8, 2999]);
     expect([Math.max(...asked), asked.length]).toEqual([64, 47]);
-    expect(warned.at(-1)).toContain('could not be looked for');
+    expect(warned.at(-1)).toContain('cannot check for stale jobs');
   });
 });
 

@@ -92,7 +92,7 @@ describe('a gateway that does not have the backend itself', () => {
     expect(needs).toMatchObject({ cpuCores: 8, backend: 'south', labels: { gpu: 'a100' } });
     expect(systemLogs).toEqual([]);
     const { waiting } = await bench.service.explain(AnonymousPrincipal, id);
-    expect(waiting).toEqual(['waiting: backend south of gateway b: it has not taken the task yet, as it has other work']);
+    expect(waiting).toEqual(['waiting: backend south of gateway b: its gateway has not taken the task yet']);
     await hear();
     // Reasons are read from what was known a moment ago.
     const says = async (words: string): Promise<void> => {
@@ -101,7 +101,7 @@ describe('a gateway that does not have the backend itself', () => {
     };
     await says('backend south is not set up any more: set it up again, or cancel the task');
     await hear(published('south', { labels: { gpu: 'a100' }, parameterKeys: ['partition'], isWell: false }));
-    await says('backend south of gateway b: it is away');
+    await says('backend south of gateway b: it is unreachable');
   });
 
   it('fits a task to the largest of them all, and refuses what none of them has, by name', async () => {
@@ -109,7 +109,7 @@ describe('a gateway that does not have the backend itself', () => {
     // It is cut when it is assigned: until then the largest of them may have become larger.
     const id = await bench.create(needing(64));
     const waiting = async () => (await bench.service.explain(AnonymousPrincipal, id)).waiting ?? [];
-    expect(await waiting()).toContain('waiting: backend local of gateway b: it has not taken the task yet, as it has other work');
+    expect(await waiting()).toContain('waiting: backend local of gateway b: its gateway has not taken the task yet');
     bench.backend.script.capabilities = { ...bench.backend.script.capabilities, draining: false };
     const tooSmall = 'waiting: backend scripted: the task needs 8 CPU cores, it has 2';
     while (!(await waiting()).includes(tooSmall)) await new Promise((resolve) => setTimeout(resolve, 20));

@@ -130,7 +130,7 @@ describe('a big task', () => {
     const big = await bench.create(asking({ cpu_cores: 2 }));
     await bench.until(big, ({ queuedAt = 0 }) => bench.store.now() > queuedAt);
     const small = await bench.create();
-    expect(await reason(small)).toContain('kept free for a big task');
+    expect(await reason(small)).toContain('reserved for a big task');
     bench.backends[1]?.finish(first, 1);
     expect(await bench.state(big, 'RUNNING')).toMatchObject({ backend: 'scripted1' });
     expect([await bench.task(small), await bench.task(older)]).toMatchObject([{ state: 'QUEUED' }, { state: 'QUEUED' }]);
@@ -149,8 +149,8 @@ describe('a big task', () => {
     expect(task).toMatchObject({ needs: { cpuCores: 4, ramGb: 8 }, given: { cpuCores: 2, ramGb: 6 } });
     expect(needs).toMatchObject({ cpuCores: 2, ramGb: 6 });
     expect(await reason(id)).toBe(
-      '4 CPU cores were asked for, the largest backend has 2: that much is given\n' +
-        '8 GB of memory were asked for, the largest backend has 6: that much is given',
+      'the task asks for 4 CPU cores and gets 2, the most that any backend has\n' +
+        'the task asks for 8 GB of memory and gets 6, the most that any backend has',
     );
     expect((await bench.store.used(['scripted'])).get('scripted')).toEqual({ cpuCores: 2, ramGb: 6, slots: 1 });
   });
@@ -164,7 +164,7 @@ describe('limits.max_queued_seconds', () => {
     const ids = await Promise.all(Array.from({ length: 70 }, () => bench.create(asking({ backend_parameters: { backend: 'scripted' } }))));
     for (const id of ids) await bench.state(id, 'SYSTEM_ERROR');
     expect(await reason(ids[0] ?? '')).toBe(
-      'it was queued for more than 0.1 s (setting limits.max_queued_seconds), waiting: backend scripted: it is draining and takes no new tasks',
+      'timed out in the queue after 0.1 s (setting limits.max_queued_seconds): backend scripted: it is draining and takes no new tasks',
     );
     expect(await bench.task(runs)).toMatchObject({ state: 'RUNNING' });
   });

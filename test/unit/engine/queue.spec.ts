@@ -32,7 +32,7 @@ describe('the queue', () => {
     const big = await bench.create({ ...REQUEST, resources: { cpu_cores: 2 } });
     await bench.until(big, ({ createdAt }) => bench.store.now() > createdAt);
     const small = await bench.create();
-    expect((await bench.full(small)).logs?.[0]?.system_logs?.join()).toContain('kept free for a big task');
+    expect((await bench.full(small)).logs?.[0]?.system_logs?.join()).toContain('reserved for a big task');
     bench.backend.finish(first, 1);
     await bench.state(big, 'RUNNING');
     expect((await bench.task(small)).state).toBe('QUEUED');
@@ -92,7 +92,7 @@ describe('the queue', () => {
     bench.backend.healthy = { ok: false, detail: 'no daemon' };
     await bench.engine.monitor.ask();
     const id = await bench.create();
-    expect((await bench.full(id)).logs?.[0]?.system_logs).toEqual(['waiting: backend scripted: it is away (no daemon)']);
+    expect((await bench.full(id)).logs?.[0]?.system_logs).toEqual(['waiting: backend scripted: it is unreachable (no daemon)']);
     bench.backend.healthy = { ok: true, detail: 'back' };
     await bench.engine.monitor.ask();
     await bench.state(id, 'RUNNING');
@@ -139,7 +139,7 @@ describe('create', () => {
     await start({ capacity: { cpuCores: 2, ramGb: 8 } });
     const id = await bench.create({ ...REQUEST, resources: { cpu_cores: 64, ram_gb: 1 } });
     expect((await bench.state(id, 'RUNNING')).given).toEqual({ cpuCores: 2, ramGb: 1 });
-    expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('64 CPU cores were asked for');
+    expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('asks for 64 CPU cores and gets 2');
   });
 
   it('takes nothing while the gateway is stopping', async () => {

@@ -99,7 +99,7 @@ describe('the choice of a backend', () => {
       candidate('a', { used: taking(1) }),
       'backend a: the task needs 15.5 GB of memory, 15 of 16 are free',
     ],
-    ['kept free', {}, candidate('a', { heldFor: 'big' }), 'backend a: it is kept free for a big task that has waited longer'],
+    ['kept free', {}, candidate('a', { heldFor: 'big' }), 'backend a: it is reserved for a big task that has waited longer'],
   ])('says why a task waits: %s', (_name, needs, one, reason) => {
     expect(select(needs, one)).toEqual({ kind: 'wait', reasons: [reason] });
   });

@@ -127,6 +127,8 @@ describe('metrics', () => {
       'tes_gateway_info{version="1.2.3"} 1',
     ])
       expect(text).toContain(`${line}\n`);
+    // At the first scrape, not at the one after.
+    expect(text).toMatch(/^tes_gateway_queue_oldest_seconds [1-9]/m);
     expect(text).not.toContain('event="submitted"');
     expect(text).toMatch(/tes_gateway_disk_free_bytes{directory="\/"} \d+/);
     await store.close();
