@@ -9,7 +9,11 @@ import type { FastifyInstance } from 'fastify';
 export function inflateBodies(server: FastifyInstance, bodyLimitBytes: number): void {
   server.addHook('preParsing', (request, _reply, payload, done) => {
     const encoding = (request.headers['content-encoding'] ?? '').trim().toLowerCase();
-    if (encoding === '' || encoding === 'identity') return done(null, payload);
+    // A body that is not there has no encoding, whatever a client says of all its requests.
+    const isEmpty =
+      request.headers['content-length'] === '0' ||
+      (request.headers['content-length'] ?? request.headers['transfer-encoding']) === undefined;
+    if (isEmpty || encoding === '' || encoding === 'identity') return done(null, payload);
     if (encoding !== 'gzip' && encoding !== 'x-gzip') {
       return done(new HttpException(`Content-Encoding ${encoding.slice(0, 100)} is not understood, only gzip`, 415));
     }

@@ -19,7 +19,8 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
     // No browser leaves it out; a client of HTTP/1.0 may.
     if (header === undefined || header === '') return done();
     const name = nameOf(header);
-    if (name !== undefined && (isLoopback(name) || served.has(name) || name === request.socket.localAddress)) return done();
+    if (name !== undefined && (isLoopback(name) || served.has(name) || name === nameOf(mappedless(request.socket.localAddress))))
+      return done();
     done(new HttpException('this server does not answer to that host name (setting server.allowed_hosts)', 421));
   });
 }
@@ -28,6 +29,11 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
 function nameOf(host: string): string | undefined {
   const bare = isIP(host) === 6 ? host : /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+?))\.?(?::\d*)?$/i.exec(host)?.slice(1).find(Boolean);
   return bare?.toLowerCase();
+}
+
+/** An IPv4 address of a socket that listens for both versions. */
+function mappedless(address = ''): string {
+  return address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }
 
 function isLoopback(host: string): boolean {

@@ -33,8 +33,13 @@ export class KnownBackends {
     private readonly log: EngineLog,
   ) {}
 
+  /** Another gateway may come and carry out what this one admits. */
+  get isShared(): boolean {
+    return this.store.isShared;
+  }
+
   async start(): Promise<void> {
-    if (!this.store.isShared) return;
+    if (!this.isShared) return;
     await this.refresh();
     this.timer = setInterval(() => void this.refresh(), REFRESH_MS);
   }

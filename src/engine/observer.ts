@@ -17,6 +17,8 @@ import type { TaskWriter } from './task-writer';
 /** Most jobs of one backend in one look, and most of all backends. */
 const MOST_JOBS = 1000;
 const MOST_IN_ALL = 4000;
+/** Most jobs that pushes named, in one look. */
+const MOST_NAMED = 64;
 /** Nudges kept of one backend; what is over is found when it is due. */
 const MOST_NUDGES = 10_000;
 /** After a look that the store failed, ms: what could not be put off is due at once. */
@@ -41,7 +43,11 @@ export interface ObserverOwner {
 
 /** Of one backend. */
 interface Looks {
+  /** A look at what is due is under way, and one at what a push named: each does not wait for the other. */
   busy: boolean;
+  named: boolean;
+  /** Jobs looked at in one call: half as many after one that was not answered in time, twice as many after one that was. */
+  most: number;
   /** Jobs that something may have happened to. */
   readonly nudged: Set<string>;
 }
@@ -113,9 +119,9 @@ export class Observer {
     const byBackend = Map.groupBy(due, ({ backend }) => backend ?? '');
     for (const backend of this.parts.backends.all) {
       const tasks = byBackend.get(backend.name) ?? [];
-      const { busy, nudged } = this.looksOf(backend.name);
-      if (busy || (tasks.length === 0 && nudged.size === 0)) continue;
-      this.begin(backend, tasks);
+      const looks = this.looksOf(backend.name);
+      if (!looks.named && looks.nudged.size > 0) this.lookAtNamed(backend, looks);
+      if (!looks.busy && tasks.length > 0) this.lookAtDue(backend, looks, tasks);
     }
     // What is being looked at is looked for again when the look has ended.
     const left = this.query();
@@ -141,16 +147,37 @@ export class Observer {
     const free = { backends: backends.filter(isFree), boundBackends: boundBackends.filter(isFree) };
     const names = [...free.backends, ...free.boundBackends];
     if (names.length === 0) return undefined;
-    const places = new Map(names.map((name) => [name, MOST_JOBS]));
+    const places = new Map(names.map((name) => [name, this.looksOf(name).most]));
     return { instance: this.settings.instance, ...free, steps: ['run'], limit: MOST_IN_ALL, places };
   }
 
-  private begin(backend: ExecutionBackend, due: readonly TaskRecord[]): void {
-    const looks = this.looksOf(backend.name);
+  private lookAtDue(backend: ExecutionBackend, looks: Looks, due: readonly TaskRecord[]): void {
     looks.busy = true;
-    const names = [...looks.nudged].slice(0, MOST_JOBS);
+    const look = async (): Promise<void> => {
+      await this.postpone(backend, due);
+      const isAnswered = await this.observeAll(backend, due);
+      looks.most = isAnswered ? Math.min(MOST_JOBS, 2 * looks.most) : Math.max(1, Math.floor(due.length / 2));
+    };
+    this.follow(look(), () => (looks.busy = false));
+  }
+
+  /** Of its own, so that an end that is said soon is not seen late because of a look at very many. */
+  private lookAtNamed(backend: ExecutionBackend, looks: Looks): void {
+    looks.named = true;
+    const names = [...looks.nudged].slice(0, MOST_NAMED);
     for (const name of names) looks.nudged.delete(name);
-    const look = this.observeAll(backend, due, names)
+    const look = async (): Promise<void> => {
+      const tasks = await Promise.all(names.map((name) => this.ofName(backend, name)));
+      await this.observeAll(
+        backend,
+        tasks.filter((task) => task !== undefined),
+      );
+    };
+    this.follow(look(), () => (looks.named = false));
+  }
+
+  private follow(look: Promise<void>, ended: () => void): void {
+    const followed = look
       .then(
         () => 0,
         (error: unknown) => {
@@ -159,25 +186,24 @@ export class Observer {
         },
       )
       .then((pauseMs) => {
-        looks.busy = false;
-        this.underWay.delete(look);
+        ended();
+        this.underWay.delete(followed);
         this.pacer.wakeIn(pauseMs);
       });
-    this.underWay.add(look);
+    this.underWay.add(followed);
   }
 
-  private async observeAll(backend: ExecutionBackend, due: readonly TaskRecord[], names: readonly string[]): Promise<void> {
-    await this.postpone(backend, due);
-    const known = new Set(due.map(({ id }) => id));
-    const named = await Promise.all(names.map((name) => this.ofName(backend, name)));
-    const tasks = due.concat(named.filter((task) => task !== undefined && !known.has(task.id)) as TaskRecord[]);
-    if (tasks.length === 0) return;
+  /** False when the backend did not answer in time. */
+  private async observeAll(backend: ExecutionBackend, tasks: readonly TaskRecord[]): Promise<boolean> {
+    if (tasks.length === 0) return true;
+    const limit = AbortSignal.timeout(this.settings.callTimeoutMs);
     try {
-      await this.parts.probes.run(backend.name, () => this.observe(backend, tasks));
+      await this.parts.probes.run(backend.name, () => this.observe(backend, tasks, AbortSignal.any([this.stopping.signal, limit])));
     } catch (error) {
-      if (this.stopping.signal.aborted) return;
+      if (this.stopping.signal.aborted) return true;
       await Promise.all(tasks.map((task) => this.apply(task, this.parts.failures.eventFor(task, error))));
     }
+    return !limit.aborted;
   }
 
   /** The task of a job that a push named, if there is something to look at. */
@@ -205,10 +231,9 @@ export class Observer {
     );
   }
 
-  private async observe(backend: ExecutionBackend, tasks: readonly TaskRecord[]): Promise<void> {
-    const { tailBytes, callTimeoutMs } = this.settings;
+  private async observe(backend: ExecutionBackend, tasks: readonly TaskRecord[], limited: AbortSignal): Promise<void> {
+    const { tailBytes } = this.settings;
     const jobs = tasks.flatMap(({ id, attempt, handle }) => (handle ? [{ name: jobName(id, attempt), handle, tailBytes }] : []));
-    const limited = AbortSignal.any([this.stopping.signal, AbortSignal.timeout(callTimeoutMs)]);
     const seen = new Map((await backend.observe(jobs, limited)).map((observation) => [observation.jobName, observation]));
     await Promise.all(
       tasks.map(async (task) => {
@@ -219,7 +244,12 @@ export class Observer {
   }
 
   private async apply(task: TaskRecord, event: TaskEvent): Promise<void> {
-    await this.parts.writer.apply(task.id, event, { known: task, exact: true });
+    const applied = await this.parts.writer.apply(task.id, event, { known: task, exact: true });
+    // Another gateway was faster with what it saw; an end is looked at again at once, not a whole pause later.
+    const isEnd = event.type === 'observed' && event.observation.phase !== 'running' && event.observation.phase !== 'pending';
+    if (isEnd && applied.kind === 'ignored' && applied.why === 'changed' && applied.task.step === 'run') {
+      this.nudge(task.backend ?? '', jobName(task.id, task.attempt));
+    }
   }
 
   private eventOf(task: TaskRecord, observation: Observation): TaskEvent {
@@ -249,7 +279,7 @@ export class Observer {
 
   private looksOf(backend: string): Looks {
     let looks = this.looks.get(backend);
-    if (!looks) this.looks.set(backend, (looks = { busy: false, nudged: new Set() }));
+    if (!looks) this.looks.set(backend, (looks = { busy: false, named: false, most: MOST_JOBS, nudged: new Set() }));
     return looks;
   }
 
@@ -266,5 +296,5 @@ export class Observer {
 function notSeen(task: TaskRecord, backend: ExecutionBackend): TaskEvent {
   const { longest } = backend.capabilities().pollMs;
   const reason = `backend ${backend.name} could not say anything about the job`;
-  return { type: 'deferred', attempt: task.attempt, reason, delayMs: longest };
+  return { type: 'deferred', attempt: task.attempt, step: task.step, reason, delayMs: longest };
 }

@@ -14,6 +14,8 @@ const HEAD = 64;
 const MOST_HEADS = 16;
 /** Classes whose oldest task is looked at for a backend to be kept free, in one pass. */
 const MOST_HOLDS = 64;
+/** Classes that are read for what was not held against a backend's prefixes yet, in one pass. */
+const MOST_STALE = 64;
 /** Classes whose needs are remembered. */
 const MOST_KNOWN = 10_000;
 
@@ -142,13 +144,18 @@ export class QueueView {
     limit: number,
   ): Promise<readonly { readonly task: TaskRecord; readonly reaches: Readonly<Record<string, boolean>> }[]> {
     const placements = candidates.map(({ placement = ANYWHERE }) => placement);
-    const stale = classes.find(({ needs }) => placements.some((placement) => isUnjudged(needs, placement)));
-    if (stale === undefined) return [];
-    const head = await this.store.queueHead({ queueClass: stale.key, limit });
-    return head.flatMap(({ task }) => {
-      const { reaches } = judged(task.needs, placements);
-      return reaches === undefined ? [] : [{ task, reaches }];
-    });
+    const stale = classes.filter(({ needs }) => placements.some((placement) => isUnjudged(needs, placement)));
+    for (const { key } of stale.slice(0, MOST_STALE)) {
+      const head = await this.store.queueHead({ queueClass: key, limit });
+      const found = head.flatMap(({ task }) => {
+        const { reaches } = judged(task.needs, placements);
+        return reaches === undefined || reaches === task.needs.reaches ? [] : [{ task, reaches }];
+      });
+      if (found.length > 0) return found;
+      // What was known of it is of a task that has left it.
+      this.known.delete(key);
+    }
+    return [];
   }
 
   private async learn(key: string): Promise<TaskNeeds | undefined> {

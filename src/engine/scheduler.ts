@@ -3,7 +3,7 @@ import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys } from '../task/placement';
-import { NOTHING, roomKey } from '../task/room';
+import { NOTHING, roomKey, roomOf } from '../task/room';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import type { BackendMonitor } from './backend-monitor';
@@ -73,7 +73,8 @@ export class Scheduler {
   /** A reader of committed changes: arrivals and freed room. */
   heard({ before, after, event }: TaskChange): void {
     const isOver = before !== undefined && !isTerminal(before.state) && isTerminal(after.state);
-    if (event === 'created' || event === 'retried' || event === 'moved' || isOver) this.nudge();
+    const freed = before && roomOf(before)?.key;
+    if (event === 'created' || after.state === 'QUEUED' || isOver || (freed !== undefined && roomOf(after)?.key !== freed)) this.nudge();
   }
 
   /** Jobs on each backend, by its name: every attempt from its assignment to its end. */
@@ -104,10 +105,12 @@ export class Scheduler {
   /** One pass; returns after how many ms the next is due although nothing happens. */
   private async pass(): Promise<number> {
     this.why.forget();
+    let hasLooked = false;
     for (let lost = 0; lost < MOST_LOST && !this.stopped;) {
       const candidates = await this.candidates();
       if (!candidates.some((candidate) => isOpen(candidate) && hasRoom(candidate))) break;
       const classes = await this.queue.classes();
+      hasLooked = true;
       if (await this.judgeSome(classes, candidates)) this.nudge();
       const held = await this.queue.withHolds(classes, candidates);
       const chosen = await this.queue.choose(classes, held, ROUND);
@@ -119,7 +122,9 @@ export class Scheduler {
     const { since, nextNotBefore } = await this.store.queueOutlook();
     const { maxQueuedMs } = this.settings;
     const overdueAt = since === undefined || maxQueuedMs === undefined ? Infinity : since + maxQueuedMs;
-    return more ? 0 : Math.max(1, Math.min(nextNotBefore ?? Infinity, overdueAt) - this.store.now());
+    // Who has no room ends no pauses: he is woken when he has.
+    const pauseOver = hasLooked && nextNotBefore !== undefined ? nextNotBefore : Infinity;
+    return more ? 0 : Math.max(1, Math.min(pauseOver, overdueAt) - this.store.now());
   }
 
   /** Prefixes of the settings that waiting tasks were not held against yet: a batch of them, and whether there was any. */

@@ -1,7 +1,8 @@
 import type { BackendCapabilities } from '../ports/execution-backend';
+import type { SizeRange } from '../ports/task-store';
 import { unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys, type Placement } from '../task/placement';
-import { leastOf } from '../task/queue-class';
+import { leastOf, mostOf } from '../task/queue-class';
 import { type Amounts, amountsOf, type Capacity, fits, freeOf, loadOf, NOTHING, ROUNDING } from '../task/room';
 import type { TaskNeeds } from '../task/task-record';
 import { uncovered } from '../task/url-folders';
@@ -147,33 +148,66 @@ export function hasRoom(candidate: Candidate): boolean {
 }
 
 /**
- * The sizes that may be taken now out of a class of tasks, by each backend that is open for it: what is free there, and any size where
- * that is as much as a task is ever given. Empty when the class is closed: no task of it, however small, can go on.
+ * The sizes that may be taken now out of a class of tasks: by each backend that is open for it what is free there; and what is more than
+ * each of the backends has in all, where the part that it is given is free. Empty when the class is closed: no task of it can go on.
  */
-export function roomsFor(needs: TaskNeeds, candidates: readonly Candidate[], empty = false): readonly Partial<Size>[] {
-  const most = roomiestOf(capacitiesFor(needs, candidates));
+export function roomsFor(needs: TaskNeeds, candidates: readonly Candidate[], empty = false): readonly SizeRange[] {
+  const capacities = capacitiesFor(needs, candidates);
+  const most = roomiestOf(capacities);
+  const beyond = beyondAll(capacities);
   const [leastCpu, leastRam] = [leastOf(needs.cpuCores), leastOf(needs.ramGb)];
+  const [mostCpu, mostRam] = [mostOf(needs.cpuCores), mostOf(needs.ramGb)];
+  const range = (cpuCores = Infinity, ramGb = Infinity): SizeRange => ({
+    ...(cpuCores < mostCpu && { cpuCores }),
+    ...(ramGb < mostRam && { ramGb }),
+  });
   const rooms = openFor(needs, candidates)
     .filter((candidate) => empty || hasRoom(candidate))
-    .map((candidate) => {
+    .flatMap((candidate): SizeRange[] => {
       const free = freeOf(empty ? NOTHING : candidate.used, capacityOf(candidate));
-      const cpuCores = bound(free.cpuCores, most?.cpuCores);
-      const ramGb = bound(free.ramGb, most?.ramGb);
-      return { ...(cpuCores !== undefined && { cpuCores }), ...(ramGb !== undefined && { ramGb }) };
+      const given = range(bound(free.cpuCores, most?.cpuCores), bound(free.ramGb, most?.ramGb));
+      return [range(bound(free.cpuCores), bound(free.ramGb)), ...beyond.map((above) => ({ ...given, above }))];
     })
-    .filter(({ cpuCores = Infinity, ramGb = Infinity }) => cpuCores >= leastCpu && ramGb >= leastRam);
+    .filter(({ cpuCores = Infinity, ramGb = Infinity }) => cpuCores >= leastCpu && ramGb >= leastRam)
+    .filter(({ cpuCores = mostCpu, ramGb = mostRam, above = {} }) => cpuCores > (above.cpuCores ?? -1) && ramGb > (above.ramGb ?? -1));
   // What goes into one of them goes into a larger one.
   return rooms.filter(
     (room, index) => !rooms.some((other, at) => at !== index && isWithin(room, other) && (at < index || !isWithin(other, room))),
   );
 }
 
-function isWithin({ cpuCores = Infinity, ramGb = Infinity }: Partial<Size>, other: Partial<Size>): boolean {
-  return cpuCores <= (other.cpuCores ?? Infinity) && ramGb <= (other.ramGb ?? Infinity);
+/** The sizes that are more than each of these has, as corners: more cores and more memory than a corner says. */
+function beyondAll(capacities: readonly Capacity[]): readonly Pick<Capacity, 'cpuCores' | 'ramGb'>[] {
+  const boxes = capacities
+    .map(({ cpuCores = Infinity, ramGb = Infinity }) => [cpuCores, ramGb] as const)
+    .sort((one, other) => other[0] - one[0]);
+  const corners: (readonly [number, number])[] = [];
+  let cores = Infinity;
+  let memory = -1;
+  // From the most cores downwards: only those with more memory than any before stand out.
+  for (const [cpu, ram] of boxes) {
+    if (ram <= memory) continue;
+    corners.push([cpu, memory]);
+    [cores, memory] = [cpu, ram];
+  }
+  if (cores < Infinity || memory >= 0) corners.push([-1, memory]);
+  return corners
+    .filter(([cpu, ram]) => cpu < Infinity && ram < Infinity && (cpu >= 0 || ram >= 0))
+    .map(([cpu, ram]) => ({ ...(cpu >= 0 && { cpuCores: cpu + ROUNDING }), ...(ram >= 0 && { ramGb: ram + ROUNDING }) }));
 }
 
-function bound(free: number | undefined, most: number | undefined): number | undefined {
-  return free === undefined || (most !== undefined && free >= most - ROUNDING) ? undefined : free + ROUNDING;
+/** `room` takes nothing that `other` does not take. */
+function isWithin(room: SizeRange, other: SizeRange): boolean {
+  const most = (one: SizeRange, amount: 'cpuCores' | 'ramGb'): number => one[amount] ?? Infinity;
+  const least = (one: SizeRange, amount: 'cpuCores' | 'ramGb'): number => one.above?.[amount] ?? -1;
+  return (['cpuCores', 'ramGb'] as const).every(
+    (amount) => most(room, amount) <= most(other, amount) && least(room, amount) >= least(other, amount),
+  );
+}
+
+/** `most`: of what is more, so much is given. */
+function bound(free: number | undefined, most = Infinity): number | undefined {
+  return free === undefined || free >= most - ROUNDING ? undefined : free + ROUNDING;
 }
 
 function capacityOf({ capabilities }: Candidate): Capacity {

@@ -41,6 +41,7 @@ export class Stager {
     try {
       const backend = this.parts.backends.get(claim.task.backend ?? '');
       if (!backend) return;
+      if (await this.waitsForHost(claim)) return;
       const job = await loadJob(this.parts.store, claim.task, this.settings.tailBytes);
       await this.parts.probes.run(backend.name, async () => {
         if (claim.task.step === 'stage-out') await this.outputs(claim, backend, job);
@@ -65,6 +66,18 @@ export class Stager {
       handle = await this.submitStep(claim, backend, job, handle);
       if (!handle) return;
     }
+  }
+
+  /** By what the record knows of its URLs: a task that has to wait is let go before its request is read. */
+  private async waitsForHost(claim: Claim): Promise<boolean> {
+    const { step, backend = '', attempt, needs } = claim.task;
+    const { hosts } = this.parts;
+    const places = step === 'stage-in' ? hosts.in : step === 'stage-out' ? hosts.out : undefined;
+    // Folders of inputs and outputs are not told apart: only a task all of whose hosts are full is sure to wait.
+    const all = hostsOf((needs.folders ?? []).map((url) => ({ url })));
+    if (!places || all.length === 0 || !all.every((host) => places.fullness(backend, [host]) !== undefined)) return false;
+    await claim.release({ type: 'postponed', attempt, step, delayMs: NO_PLACE_MS });
+    return true;
   }
 
   /** False when the task does not want them any more, or has to wait. */
@@ -98,7 +111,8 @@ export class Stager {
     const { hosts } = this.parts;
     const giveBack = (claim.task.step === 'stage-out' ? hosts.out : hosts.in).take(backend.name, hostsOf(files));
     if (!giveBack) {
-      await claim.release({ type: 'postponed', attempt: claim.task.attempt, delayMs: NO_PLACE_MS });
+      const { attempt, step } = claim.task;
+      await claim.release({ type: 'postponed', attempt, step, delayMs: NO_PLACE_MS });
       return undefined;
     }
     const { maxTransferSeconds } = claim.task.needs;

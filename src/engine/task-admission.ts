@@ -38,7 +38,7 @@ interface Fitting {
   readonly parameterKeys: readonly string[];
 }
 
-const ALONE = { instance: '', elsewhere: () => [] };
+const ALONE = { instance: '', isShared: false, elsewhere: () => [] };
 /** Of one answer: a backend may say something of each variable and each path. */
 const MOST_PROBLEMS = 100;
 const PARAMETERS = '$.resources.backend_parameters';
@@ -50,7 +50,7 @@ export class TaskAdmission {
     private readonly storage: StorageRegistry,
     private readonly settings: AdmissionSettings,
     /** Of other gateways on the store; what only a running backend can say of a request is said there, when one is given to it. */
-    private readonly known: Pick<KnownBackends, 'elsewhere' | 'instance'> = ALONE,
+    private readonly known: Pick<KnownBackends, 'elsewhere' | 'instance' | 'isShared'> = ALONE,
   ) {}
 
   /** Throws `InvalidTask` with every problem found. */
@@ -80,7 +80,7 @@ export class TaskAdmission {
         {
           ...needs,
           ...(refusedBy.length > 0 && { refusedBy }),
-          ...(this.known.elsewhere().length > 0 && { admittedBy: this.known.instance }),
+          ...(this.known.isShared && { admittedBy: this.known.instance }),
           parameterKeys: needed.needs.parameterKeys.filter((key) => !isDropped.has(key)),
         },
         this.backends.all.map(({ name }) => this.backends.placement(name)),

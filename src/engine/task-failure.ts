@@ -55,7 +55,7 @@ export class FailureHandling {
     const withObservation = observation ? { observation } : {};
     switch (decision.kind) {
       case 'defer':
-        return { type: 'deferred', attempt, reason: failure.reason, delayMs: decision.delayMs };
+        return { type: 'deferred', attempt, step: task.step, reason: failure.reason, delayMs: decision.delayMs };
       case 'retreat':
         return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
       case 'move':

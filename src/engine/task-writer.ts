@@ -63,7 +63,7 @@ export class TaskWriter {
         ? ({ kind: 'ignored', why: 'lease' } as const)
         : reduce(before, event, this.contextOf(before, event, claim?.keepMs !== undefined));
       if (reduction.kind === 'ignored') {
-        if (task !== known) return { kind: 'ignored', why: reduction.why, task };
+        if (task !== known || reduction.why === 'news') return { kind: 'ignored', why: reduction.why, task };
         // The caller's copy may be old: what is stored decides whether the event has a meaning.
         const stored = await this.store.getTask(id);
         if (!stored) return { kind: 'gone' };

@@ -107,13 +107,18 @@ export interface QueueClass {
   readonly since: number;
 }
 
+/** Sizes of tasks: no more than this, and more than `above`, where it says anything. */
+export interface SizeRange extends Pick<Capacity, 'cpuCores' | 'ramGb'> {
+  readonly above?: Pick<Capacity, 'cpuCores' | 'ramGb'>;
+}
+
 export interface QueueQuery {
   readonly queueClass: string;
   readonly limit: number;
   /** Only those behind this place. */
   readonly after?: string;
-  /** Only tasks that need at most as much as one of these says, where it says anything; absent = any. */
-  readonly fits?: readonly Pick<Capacity, 'cpuCores' | 'ramGb'>[];
+  /** Only tasks that one of these takes; absent = any. */
+  readonly fits?: readonly SizeRange[];
 }
 
 export interface QueuedTask {

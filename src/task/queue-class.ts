@@ -10,7 +10,7 @@ const MOST_POWER = 12;
  * those that some backend knows, folders are told by `reaches`), so the settings bound how many classes there are. The text is the key in
  * the store's index; members that say nothing are left out of it.
  */
-export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameterKeys, refusedBy, reaches }: TaskNeeds): string {
+export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameterKeys, refusedBy, folders, reaches }: TaskNeeds): string {
   return JSON.stringify({
     cpu: powerOf(cpuCores),
     ram: powerOf(ramGb),
@@ -19,6 +19,8 @@ export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameter
     ...(strict && parameterKeys.length > 0 && { keys: [...parameterKeys].sort() }),
     ...(refusedBy !== undefined && refusedBy.length > 0 && { refusedBy: [...refusedBy].sort() }),
     ...(reaches !== undefined && { reaches: sorted(reaches) }),
+    // Not judged yet, unlike what has no folders and needs no judging.
+    ...(reaches === undefined && folders !== undefined && { folders: true }),
   });
 }
 
@@ -26,6 +28,12 @@ export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameter
 export function leastOf(amount: number): number {
   const power = powerOf(amount);
   return power === LEAST_POWER ? 0 : 2 ** (power - 1);
+}
+
+/** No task of the class needs more than this. */
+export function mostOf(amount: number): number {
+  const power = powerOf(amount);
+  return power === MOST_POWER ? Infinity : 2 ** power;
 }
 
 /** The power of two at or above an amount. */

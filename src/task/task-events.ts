@@ -1,5 +1,5 @@
 import type { Observation } from './observation';
-import type { Handle, OutputFile, TaskNeeds } from './task-record';
+import type { Handle, OutputFile, TaskNeeds, TaskStep } from './task-record';
 import type { TesFileType } from './tes';
 
 /** Everything that can happen to a task. Who may send which is said in `task-state.ts`. */
@@ -23,7 +23,7 @@ export type TaskEvent =
   /** The engine: a step of `submit` is done; the next one is not before `againMs` have passed (absent = at once). */
   | { readonly type: 'submitted'; readonly attempt: number; readonly handle: Handle; readonly againMs?: number }
   /** The Stager: there is no place for its transfers now; look again after `delayMs`. No trouble of the task's. */
-  | { readonly type: 'postponed'; readonly attempt: number; readonly delayMs: number }
+  | { readonly type: 'postponed'; readonly attempt: number; readonly step?: TaskStep; readonly delayMs: number }
   /** The Stager: the inputs are in the workspace; go on with `submit`. */
   | {
       readonly type: 'stagedIn';
@@ -41,8 +41,8 @@ export type TaskEvent =
       readonly outputTypes: Readonly<Record<number, TesFileType>>;
       readonly systemLogs: readonly string[];
     }
-  /** The engine: something did not work, look again after `delayMs`; the task stays where it is. */
-  | { readonly type: 'deferred'; readonly attempt: number; readonly reason: string; readonly delayMs: number }
+  /** The engine: something did not work in `step`, look again after `delayMs`; the task stays where it is. In another step it is let go. */
+  | { readonly type: 'deferred'; readonly attempt: number; readonly step?: TaskStep; readonly reason: string; readonly delayMs: number }
   /** The engine: this attempt has failed and another one is allowed; fence and clean it first. */
   | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
   /** The engine: the failed attempt is fenced and cleaned; back to the queue. */

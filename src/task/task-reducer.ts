@@ -83,9 +83,10 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return deferred(task, event, context);
     case 'postponed':
       if (task.step === 'done' || task.step === 'queued') return IGNORED_STATE;
+      if (event.step !== undefined && event.step !== task.step) return letGo(task, context);
       return changed({ ...task, dueAt: context.storeNow + event.delayMs }, { ...context, keepLease: false });
     case 'yielded':
-      return task.lease ? changed({ ...task, dueAt: context.storeNow }, { ...context, keepLease: false }) : IGNORED_STATE;
+      return letGo(task, context);
     default:
   }
   if (isTerminal(task.state)) return IGNORED_TERMINAL;
@@ -331,8 +332,14 @@ function failed(task: TaskRecord, reason: string, observation: Observation | und
   return ended(withAttemptLine(merge(task, observation), reason), 'SYSTEM_ERROR', context);
 }
 
+/** Whoever holds it lets go of it as it is: what the next step is need not wait. */
+function letGo(task: TaskRecord, context: ReduceContext): Reduction {
+  return task.lease ? changed({ ...task, dueAt: context.storeNow }, { ...context, keepLease: false }) : IGNORED_STATE;
+}
+
 function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred' }>, context: ReduceContext): Reduction {
   if (task.step === 'done' || task.step === 'queued') return IGNORED_STATE;
+  if (event.step !== undefined && event.step !== task.step) return letGo(task, context);
   const trouble = { count: (task.trouble?.count ?? 0) + 1, since: task.trouble?.since ?? context.now, reason: event.reason };
   return changed({ ...task, trouble, dueAt: context.storeNow + event.delayMs }, context);
 }

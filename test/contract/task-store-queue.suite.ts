@@ -93,6 +93,10 @@ export function taskStoreQueueSuite(harness: () => TaskStoreHarness): void {
       // Neither room has place for 3 cores with 7 GB, though both together have.
       expect(await of([{ cpuCores: 2.5 }, { ramGb: 5 }])).toEqual([1, 2, 3]);
       expect(await of([{}])).toEqual([0, 1, 2, 3]);
+      // What is more than a corner says, in each.
+      expect(await of([{ above: { ramGb: 5 } }])).toEqual([0, 2]);
+      expect(await of([{ cpuCores: 3, above: { cpuCores: 2.5, ramGb: 4 } }])).toEqual([0]);
+      expect(await of([{ ramGb: 5 }, { cpuCores: 2.5, above: { ramGb: 7.5 } }])).toEqual([1, 2, 3]);
       expect([await of([]), await of([{ cpuCores: 2 }])]).toEqual([[], []]);
     });
 

@@ -180,7 +180,10 @@ export class PulsarBackend extends ExecutionBackend {
         this.settings.log('warn', 'a job could not be looked at', { backend: this.name, job: job.name, error: String(error) });
       }
     };
-    await Promise.all(jobs.map((job) => this.looks.with(signal, () => observeOne(job))));
+    const all = await Promise.allSettled(jobs.map((job) => this.looks.with(signal, () => observeOne(job))));
+    // What was seen in time counts; the rest is asked about again.
+    const late = all.find((each) => each.status === 'rejected');
+    if (late && observations.length === 0) throw late.reason;
     // The whole server is away: said once, with its reason, rather than of each job that nothing is known.
     if (observations.length === 0 && faults[0]?.unavailable === true && faults.length === jobs.length) throw faults[0];
     return observations;

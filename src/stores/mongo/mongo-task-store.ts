@@ -144,7 +144,7 @@ export class MongoTaskStore extends TaskStore {
   }
 
   async queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }> {
-    const [outlook, { QUEUED = 0 }] = await Promise.all([this.parts.queue.outlook(this.now()), this.parts.taskCounts.counts(undefined)]);
+    const [outlook, { QUEUED = 0 }] = await Promise.all([this.parts.queue.outlook(), this.parts.taskCounts.counts(undefined)]);
     return { ...outlook, length: QUEUED };
   }
 

@@ -1,12 +1,13 @@
 import { mongo } from 'mongoose';
-import type { QueueClass, QueuedTask, QueueQuery } from '../../ports/task-store';
+import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
 import type { TaskDocument } from './schemas';
 import type { TaskCounts } from './task-counts';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
 
-/** Pauses ended at a time. */
+/** Pauses ended at a time, and how often in one go: whoever else ends them may leave none. */
+const MOST_ROUNDS = 100;
 const PAUSES = 500;
 
 /** What waits for a backend, by class, oldest first. What does not fit costs an index entry; what waits for something else, nothing. */
@@ -33,16 +34,21 @@ export class TaskQueue {
 
   /** Several gateways may do so at once: a pause that was ended is none any more. */
   async endPauses(now: number): Promise<void> {
+    for (let rounds = 0; rounds < MOST_ROUNDS && (await this.endSomePauses(now)) === PAUSES;) rounds += 1;
+  }
+
+  private async endSomePauses(now: number): Promise<number> {
     const { tasks } = this.connection.collections;
     const { limit } = this.connection;
     const over = await this.connection.call(() =>
       tasks.find({ readyAt: { $gt: 0, $lte: now } }, { ...pauseOptions(PAUSES), ...limit }).toArray(),
     );
-    if (over.length === 0) return;
+    if (over.length === 0) return 0;
     const operations = over.map(({ _id, revision, readyAt }) => ({
       updateOne: { filter: { _id, revision, readyAt }, update: { $set: { readyAt: 0 }, $unset: { notBefore: true as const } } },
     }));
     await this.connection.call(() => tasks.bulkWrite(operations as Parameters<typeof tasks.bulkWrite>[0], { ordered: false, ...limit }));
+    return over.length;
   }
 
   async head(query: QueueQuery): Promise<QueuedTask[]> {
@@ -56,13 +62,13 @@ export class TaskQueue {
     return found.map((document) => ({ task: decodeRecord(document), place: document.place.toHexString() }));
   }
 
-  async outlook(now: number): Promise<{ readonly since?: number; readonly nextNotBefore?: number }> {
+  async outlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number }> {
     const { tasks } = this.connection.collections;
     const { limit } = this.connection;
     const [longest, next] = await this.connection.call(() =>
       Promise.all([
         tasks.findOne({ queuedAt: { $exists: true } }, { ...longestOptions, ...limit }),
-        tasks.findOne({ readyAt: { $gt: Math.max(0, now) } }, { ...nextReadyOptions, ...limit }),
+        tasks.findOne({ readyAt: { $gt: 0 } }, { ...nextReadyOptions, ...limit }),
       ]),
     );
     return {
@@ -110,13 +116,17 @@ export function queueFilter({ queueClass, after, fits }: QueueQuery): object {
 
 /** The largest of each is held against the index; whether they go together, where there are several rooms, against the task. */
 function sizeFilter(fits: NonNullable<QueueQuery['fits']>): object {
-  const upTo = (cpuCores: number, ramGb: number): object => ({
-    ...(cpuCores < Infinity && { cpu: { $lte: cpuCores } }),
-    ...(ramGb < Infinity && { ram: { $lte: ramGb } }),
-  });
-  const sizes = fits.map(({ cpuCores = Infinity, ramGb = Infinity }) => upTo(cpuCores, ramGb));
-  const largest = upTo(Math.max(...fits.map((one) => one.cpuCores ?? Infinity)), Math.max(...fits.map((one) => one.ramGb ?? Infinity)));
-  return sizes.length === 1 || sizes.some((size) => Object.keys(size).length === 0) ? largest : { ...largest, $or: sizes };
+  const between = (most: number, above: number): object | undefined =>
+    most === Infinity && above < 0 ? undefined : { ...(most < Infinity && { $lte: most }), ...(above >= 0 && { $gt: above }) };
+  const sizeOf = ({ cpuCores = Infinity, ramGb = Infinity, above = {} }: SizeRange): object => {
+    const [cpu, ram] = [between(cpuCores, above.cpuCores ?? -1), between(ramGb, above.ramGb ?? -1)];
+    return { ...(cpu && { cpu }), ...(ram && { ram }) };
+  };
+  const most = (amount: 'cpuCores' | 'ramGb'): number => Math.max(...fits.map((one) => one[amount] ?? Infinity));
+  const largest = sizeOf({ cpuCores: most('cpuCores'), ramGb: most('ramGb') });
+  const [only, ...others] = fits.map(sizeOf);
+  if (only !== undefined && others.length === 0) return only;
+  return fits.map(sizeOf).some((size) => Object.keys(size).length === 0) ? largest : { ...largest, $or: fits.map(sizeOf) };
 }
 
 export function queueOptions(limit: number) {

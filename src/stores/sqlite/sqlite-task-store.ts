@@ -116,8 +116,10 @@ export class SqliteTaskStore extends TaskStore {
   }
 
   async queueClasses(): Promise<readonly QueueClass[]> {
-    const hasEndedPauses = await this.connection.read(() => this.queue.hasEndedPauses(this.now()));
-    if (hasEndedPauses) await this.connection.write(() => this.queue.endPauses(this.now()), 'relaxed');
+    const now = this.now();
+    while (await this.connection.read(() => this.queue.hasEndedPauses(now))) {
+      await this.connection.write(() => this.queue.endPauses(now), 'relaxed');
+    }
     return this.connection.read(() => this.queue.classes());
   }
 
@@ -126,7 +128,7 @@ export class SqliteTaskStore extends TaskStore {
   }
 
   queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }> {
-    return this.connection.read(() => this.queue.outlook(this.now()));
+    return this.connection.read(() => this.queue.outlook());
   }
 
   queuedBefore(time: number, limit: number): Promise<readonly TaskRecord[]> {

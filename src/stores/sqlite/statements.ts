@@ -85,7 +85,7 @@ export const SQL = {
   endPause: 'UPDATE task SET not_before = NULL WHERE seq = ?',
   longestQueued: `SELECT min(queued_at) FROM task INDEXED BY task_queued_at WHERE ${QUEUED}`,
   queuedBefore: `SELECT seq FROM task INDEXED BY task_queued_at WHERE ${QUEUED} AND queued_at < ? ORDER BY queued_at LIMIT ?`,
-  nextNotBefore: `SELECT min(not_before) FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before > ?`,
+  nextNotBefore: `SELECT min(not_before) FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL`,
 
   // What is due; of each backend and step, in one call, when its first task is
   wakes: wakes(''),

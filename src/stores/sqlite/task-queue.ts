@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { QueueClass, QueuedTask, QueueQuery } from '../../ports/task-store';
+import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/task-store';
 import type { TaskRecord } from '../../task/task-record';
 import { QUEUED_CODE } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';
@@ -28,7 +28,7 @@ export class TaskQueue {
     return row(this.statements.pausesOver, now, 1) !== undefined;
   }
 
-  /** Inside a transaction. */
+  /** Inside a transaction: some of them. */
   endPauses(now: number): void {
     for (const [seq] of rows<[number]>(this.statements.pausesOver, now, PAUSES)) this.statements.endPause.run(seq);
   }
@@ -42,7 +42,7 @@ export class TaskQueue {
     for (let from: number | undefined = Number(after ?? 0); from !== undefined;) {
       for (const entry of this.statements.queueHead.iterate(queueClass, from, CHUNK, cpu, ram)) {
         const [seq, needsCpu, needsRam] = entry as unknown as Entry;
-        if (fits?.some(({ cpuCores = Infinity, ramGb = Infinity }) => needsCpu <= cpuCores && needsRam <= ramGb) === false) continue;
+        if (fits?.some((range) => isIn(range, needsCpu, needsRam)) === false) continue;
         const task = this.at(seq);
         if (task !== undefined && found.push({ task, place: placeOf(seq) }) >= limit) return found;
       }
@@ -52,9 +52,9 @@ export class TaskQueue {
     return found;
   }
 
-  outlook(now: number): { readonly since?: number; readonly nextNotBefore?: number; readonly length: number } {
+  outlook(): { readonly since?: number; readonly nextNotBefore?: number; readonly length: number } {
     const since = row<[number | null]>(this.statements.longestQueued)?.[0] ?? undefined;
-    const nextNotBefore = row<[number | null]>(this.statements.nextNotBefore, now)?.[0] ?? undefined;
+    const nextNotBefore = row<[number | null]>(this.statements.nextNotBefore)?.[0] ?? undefined;
     return {
       ...(since !== undefined && { since }),
       ...(nextNotBefore !== undefined && { nextNotBefore }),
@@ -70,6 +70,10 @@ export class TaskQueue {
     const record = row<RecordRow>(this.statements.recordAt, seq);
     return record === undefined ? undefined : decodeRecord(record);
   }
+}
+
+function isIn({ cpuCores = Infinity, ramGb = Infinity, above = {} }: SizeRange, cpu: number, ram: number): boolean {
+  return cpu <= cpuCores && ram <= ramGb && cpu > (above.cpuCores ?? -1) && ram > (above.ramGb ?? -1);
 }
 
 function placeOf(seq: number): string {

@@ -15,6 +15,7 @@ describe('a body with Content-Encoding', () => {
           created.push(task);
           return Promise.resolve(ID);
         },
+        cancel: () => Promise.resolve(),
       },
     },
     { bodyLimitBytes: LIMIT },
@@ -28,6 +29,12 @@ describe('a body with Content-Encoding', () => {
   it.each(['gzip', 'x-gzip', 'GZIP'])('%s is inflated', async (encoding) => {
     expect((await post(encoding, gzipSync(TASK))).status).toBe(200);
     expect(created).toEqual([JSON.parse(TASK)]);
+  });
+
+  it('none has nothing to inflate, whatever a client says of all its requests', async () => {
+    const headers = { 'content-encoding': 'gzip', 'content-type': 'application/json' };
+    const answer = await fetch(`http://127.0.0.1:${api.port()}/v1/tasks/${ID}:cancel`, { method: 'POST', headers });
+    expect([answer.status, await answer.text()]).toEqual([200, '{}']);
   });
 
   it('identity is taken as it is', async () => expect((await post('identity', Buffer.from(TASK))).status).toBe(200));

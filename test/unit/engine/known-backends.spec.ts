@@ -123,6 +123,10 @@ describe('a gateway that does not have the backend itself', () => {
     expect((await bench.task(await bench.create())).needs).toMatchObject({ refusedBy: ['scripted@test'], admittedBy: 'test' });
   });
 
+  it('notes who admitted a task, also while it knows of no other gateway', async () => {
+    expect((await bench.task(await bench.create())).needs).toMatchObject({ admittedBy: 'test' });
+  });
+
   it('asks its own backend about a task that another gateway admitted, before it gets it', async () => {
     const check = jest.spyOn(bench.backend, 'check').mockReturnValue(['its image is not here']);
     const task = queuedTask();

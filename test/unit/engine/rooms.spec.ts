@@ -209,6 +209,84 @@ describe('a running job', () => {
   });
 });
 
+describe('looks', () => {
+  it('at very many jobs of a slow backend get on, with fewer at a time', async () => {
+    const life: Script['life'] = () => ({ looks: 0, ending: { phase: 'succeeded' } });
+    // Late enough for all of them to be handed over before.
+    const pollMs = { first: 800, longest: 800 };
+    bench = await EngineBench.start({ ...ROOMY, life, capabilities: { pollMs } }, { callTimeoutMs: 400 });
+    const observe = bench.backend.observe.bind(bench.backend);
+    const sizes: number[] = [];
+    // 100 ms for ten jobs; nothing is answered of a call that has taken too long.
+    bench.backend.observe = async (jobs, signal?: AbortSignal) => {
+      sizes.push(jobs.length);
+      for (let from = 0; from < jobs.length; from += 10) await new Promise((resolve) => setTimeout(resolve, 100));
+      signal?.throwIfAborted();
+      return observe(jobs);
+    };
+    for (const id of await createMany(REQUEST, 150)) await bench.done(id);
+    expect(Math.max(...sizes)).toBeGreaterThan(40);
+    expect(Math.min(...sizes)).toBeLessThanOrEqual(40);
+  });
+
+  it('at jobs that a push names do not wait for a look at others', async () => {
+    bench = await EngineBench.start(ROOMY);
+    const [stuck, id] = [await bench.create(), await bench.create()];
+    for (const one of [stuck, id]) await bench.state(one, 'RUNNING');
+    const observe = bench.backend.observe.bind(bench.backend);
+    let isStuck = false;
+    bench.backend.observe = (jobs, signal?: AbortSignal) => {
+      if (!jobs.some(({ name }) => name.includes(stuck))) return observe(jobs);
+      isStuck = true;
+      return hang(signal);
+    };
+    while (!isStuck) await new Promise((resolve) => setTimeout(resolve, 5));
+    bench.backend.finish(id, 1);
+    expect((await bench.done(id)).state).toBe('COMPLETE');
+  });
+
+  it('that saw an end while another gateway wrote what it had seen before are made again at once', async () => {
+    const pollMs = { first: NEVER_MS, longest: NEVER_MS };
+    bench = await EngineBench.start({ ...ROOMY, capabilities: { pollMs } }, { tickMs: NEVER_MS });
+    const id = await bench.create();
+    await bench.until(id, ({ step }) => step === 'run');
+    const observe = bench.backend.observe.bind(bench.backend);
+    let isFirst = true;
+    bench.backend.observe = async (jobs) => {
+      const seen = await observe(jobs);
+      if (isFirst) {
+        isFirst = false;
+        const observation = { jobName: `tes-${id}-1`, phase: 'running', executors: [], systemLogs: [] } as const;
+        await bench.engine.writer.apply(id, { type: 'observed', attempt: 1, observation });
+      }
+      return seen;
+    };
+    bench.backend.finish(id, 1);
+    expect((await bench.done(id)).state).toBe('COMPLETE');
+  });
+});
+
+describe('a failure of work that a cancel has overtaken', () => {
+  it('does not put the fence off', async () => {
+    bench = await EngineBench.start(ROOMY, {
+      retry: { attempts: 3, firstDelayMs: NEVER_MS, longestDelayMs: NEVER_MS, patienceMs: NEVER_MS },
+    });
+    const submit = bench.backend.submit.bind(bench.backend);
+    let isFirst = true;
+    bench.backend.submit = async (job, handle) => {
+      if (!isFirst) return submit(job, handle);
+      isFirst = false;
+      // As another gateway does it: nobody here hears of it.
+      const task = await bench.task(job.taskId);
+      const cancelled = { state: 'CANCELING', step: 'cancel', revision: task.revision + 1, dueAt: bench.store.now() } as const;
+      await bench.store.update({ ...task, ...cancelled }, task.revision);
+      throw new BackendError('connection refused', { retryable: true, unavailable: true });
+    };
+    const id = await bench.create();
+    expect((await bench.done(id)).state).toBe('CANCELED');
+  });
+});
+
 describe('a store that cannot be written for a while', () => {
   it('is not asked again and again for what could not be put off', async () => {
     bench = await EngineBench.start(ROOMY);

@@ -128,12 +128,33 @@ describe('the choice of a backend', () => {
   it('judges a class: which sizes could go on now', () => {
     const needs = { ...NEEDS, cpuCores: 3 };
     expect(roomsFor(needs, [candidate('a', { used: taking(1.5) }), candidate('b', { used: taking(2) })])).toEqual([
-      { cpuCores: 2.5 + ROUNDING, ramGb: 15 + ROUNDING },
+      { cpuCores: 2.5 + ROUNDING },
     ]);
     expect(roomsFor(needs, [candidate('a', { used: taking(2.5) })])).toEqual([]);
     expect(roomsFor(needs, [candidate('a')])).toEqual([{}]);
     expect(roomsFor(needs, [candidate('a', { away: 'it is away' }), candidate('b', { heldFor: 'me' })])).toEqual([]);
     expect(roomsFor({ ...needs, backend: 'b' }, [candidate('a')])).toEqual([]);
+  });
+
+  it('judges what is more than each backend has by the part that it would be given', () => {
+    const of = (cpuCores: number, ramGb: number) => ({ ...CAPABILITIES, capacity: { cpuCores, ramGb } });
+    const [cores, memory] = [
+      candidate('a', { capabilities: of(64, 48) }),
+      candidate('b', { capabilities: of(32, 64), away: 'it is away' }),
+    ];
+    const huge = { ...NEEDS, cpuCores: 5000, ramGb: 5000 };
+    // Out of all sizes: what goes into a, and what goes into neither, of which a's cores and memory would be given.
+    expect(roomsFor({ ...huge, cpuCores: 5000 }, [cores, memory])).toEqual([
+      { above: { cpuCores: 64 + ROUNDING } },
+      { above: { cpuCores: 32 + ROUNDING, ramGb: 48 + ROUNDING } },
+      { above: { ramGb: 64 + ROUNDING } },
+    ]);
+    // A task of 60 GB waits for b; one of 40 GB goes on.
+    expect(roomsFor({ ...NEEDS, cpuCores: 1, ramGb: 60 }, [cores, memory])).toEqual([{ ramGb: 48 + ROUNDING }]);
+    expect(selectBackend('me', { ...NEEDS, cpuCores: 40, ramGb: 60 }, [cores, memory])).toMatchObject({
+      kind: 'chosen',
+      size: { cpuCores: 40, ramGb: 48 },
+    });
   });
 
   it('gives a backend that is kept free to the task it is kept for', () => {

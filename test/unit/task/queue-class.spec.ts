@@ -28,9 +28,12 @@ describe('the class of a waiting task', () => {
   });
 
   it('does not hold what decides nothing, and what a client may invent', () => {
-    for (const changes of [{ parameterKeys: ['gpus'] }, { strict: true }, { folders: ['s3://mine/'] }, { refusedBy: [] }, { diskGb: 7 }]) {
+    for (const changes of [{ parameterKeys: ['gpus'] }, { strict: true }, { refusedBy: [] }, { diskGb: 7 }]) {
       expect(of(changes)).toBe(of({}));
     }
+    // Which folders is for the settings to judge; that there are some is not.
+    expect(of({ folders: ['s3://mine/'] })).toBe(of({ folders: ['s3://yours/'] }));
+    expect(of({ folders: ['s3://mine/'] })).not.toBe(of({}));
   });
 
   it('puts sizes together by powers of two, a bounded number of them', () => {
