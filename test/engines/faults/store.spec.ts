@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describeEngine } from '../engines';
 import type { RunningServer } from '../server';
 import { prepareServer, startServer } from '../server';
+import { eventually } from '../tes-client';
 
 describeEngine('bubblewrap', 'the store of a server', (engine) => {
   let server: RunningServer;
@@ -66,8 +67,12 @@ describeEngine('bubblewrap', 'the store of a server', (engine) => {
     expect(failed.length).toBeLessThan(ids.length);
     for (const reason of failed) expect(reason).toMatchObject(unusable);
     await expect(server.client.create(task)).rejects.toMatchObject(unusable);
-    const ready = await fetch(`${server.url}/readyz`);
-    expect([ready.status, await ready.json()]).toMatchObject([503, { status: 'unavailable', store: { ok: false } }]);
+    // It is asked once a second at most.
+    const ready = await eventually('the gateway not to be ready', async () => {
+      const answer = await fetch(`${server.url}/readyz`);
+      return answer.status === 503 ? answer : undefined;
+    });
+    expect(await ready.json()).toMatchObject({ status: 'unavailable', store: { ok: false } });
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
     expect((await fetch(`${server.url}/ga4gh/tes/v1/service-info`)).status).toBe(200);
     expect(server.log()).toMatch(/tasks\.sqlite is damaged .*nothing is written any more, restore a backup/);

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Engine, requireEngine } from '../engines';
 import { OwnPulsar } from '../pulsar/pulsar';
 import { prepareServer, type RunningServer } from '../server';
-import { TesClient } from '../tes-client';
+import { eventually, TesClient } from '../tes-client';
 import { Witness } from '../witness';
 import { describeMongo, freshDatabase, OwnMongo } from './mongo';
 import { TcpProxy } from './tcp-proxy';
@@ -69,7 +69,9 @@ class SlowFiles {
 describeMongo('a gateway that is cut off from the database for longer than a lease', () => {
   let engine: Engine;
   let mongod: OwnMongo;
-  let proxy: TcpProxy;
+  /** One before each gateway. */
+  let proxies: readonly [TcpProxy, TcpProxy];
+  let database: string;
   let pulsar: OwnPulsar;
   let files: SlowFiles;
   let witness: Witness;
@@ -83,13 +85,15 @@ describeMongo('a gateway that is cut off from the database for longer than a lea
       new SlowFiles().start(),
       new Witness().start(),
     ]);
-    proxy = await new TcpProxy(mongod.port).start();
-    const database = freshDatabase();
-    const gateway = async (url: string): Promise<RunningServer> => {
+    proxies = [await new TcpProxy(mongod.port).start(), await new TcpProxy(mongod.port).start()];
+    database = freshDatabase();
+    const gateway = async (instance: string, { port }: TcpProxy): Promise<RunningServer> => {
+      const url = `mongodb://127.0.0.1:${port}/?directConnection=true`;
       const backend = { name: 'pulsar', type: 'pulsar', url: pulsar.url, token: pulsar.token, runtime: 'bubblewrap', network: 'host' };
       const server = await prepareServer({
         engine,
         settings: {
+          instance,
           store: { type: 'mongodb', url, database },
           backends: [{ ...backend, slots: 100, cpus: 100, ram_gb: 100, environment: engine.env }],
           local: { kill_grace_seconds: 1 },
@@ -98,18 +102,24 @@ describeMongo('a gateway that is cut off from the database for longer than a lea
       await server.start();
       return server;
     };
-    gateways = [await gateway(`mongodb://127.0.0.1:${proxy.port}/?directConnection=true`), await gateway(mongod.url)];
+    gateways = [await gateway('one', proxies[0]), await gateway('two', proxies[1])];
   }, 300_000);
   afterAll(async () => {
     await Promise.all(gateways.map((one) => one.remove()));
-    await Promise.all([files.stop(), witness.stop(), proxy.stop(), pulsar.remove()]);
+    await Promise.all([files.stop(), witness.stop(), ...proxies.map((proxy) => proxy.stop()), pulsar.remove()]);
     await mongod.remove();
   }, 120_000);
+
+  const holdersOf = (ids: readonly string[]): Promise<string[]> =>
+    mongod.admin(async (admin) => {
+      const tasks = admin.client.db(database).collection<{ _id: string; step: string; lease?: { holder: string } }>('tasks');
+      const found = await tasks.find({ _id: { $in: [...ids] }, step: 'stage-in' }).toArray();
+      return found.flatMap(({ lease }) => (lease ? [lease.holder] : []));
+    });
 
   it.each(Array.from({ length: CUTS }, (_, cut) => cut + 1))(
     'leaves its work to the other one before that begins, and every task ends in its first attempt (cut %i)',
     async (cut) => {
-      const [cutOff, other] = gateways;
       const labels = Array.from({ length: 2 * TASKS }, (_, number) => `cut-${cut}-${number}`);
       const ids = await Promise.all(
         labels.map((label, number) =>
@@ -125,9 +135,18 @@ describeMongo('a gateway that is cut off from the database for longer than a lea
         ),
       );
       for (const label of labels.slice(TASKS)) await witness.seen('hit', label);
-      proxy.silence();
+      // The one that is at work on more of the transfers.
+      const inputs = ids.slice(0, TASKS);
+      const held = await eventually('every transfer to be held by a gateway', async () => {
+        const holders = await holdersOf(inputs);
+        return holders.length === TASKS ? holders : undefined;
+      });
+      const at = held.filter((holder) => holder.startsWith('one/')).length * 2 >= TASKS ? 0 : 1;
+      const [cutOff, other] = [gateways[at], gateways[1 - at]] as [RunningServer, RunningServer];
+      const before = files.asked;
+      proxies[at]?.silence();
       await pause(CUT_MS);
-      proxy.speak();
+      proxies[at]?.speak();
       const wrong: string[] = [];
       for (const [number, id] of ids.entries()) {
         const label = labels[number] ?? '';
@@ -139,7 +158,7 @@ describeMongo('a gateway that is cut off from the database for longer than a lea
       }
       expect(wrong).toEqual([]);
       // What the one had begun the other began anew.
-      expect(files.asked).toBeGreaterThan(cut * TASKS);
+      expect(files.asked).toBeGreaterThan(before);
       await cutOff.client.until(ids[0] ?? '', ['COMPLETE']);
     },
     600_000,

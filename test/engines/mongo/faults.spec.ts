@@ -170,7 +170,7 @@ describeMongo('faults of the database under a gateway', () => {
     await mongod.hinder({ skip: 2 }, { failCommands: ['find', 'count', 'aggregate'], namespace: 'vanishing.tasks', closeConnection: true });
     try {
       await running.start({ ready: false });
-      await eventually('the failure', () => (running.log().includes('could not be looked for') ? true : undefined), 120_000);
+      await eventually('the failure', () => (/cannot list the tasks|met an error/.test(running.log()) ? true : undefined), 120_000);
       await eventually('the gateway to listen', async () => ((await answers(running, '/healthz')) === 200 ? true : undefined), 120_000);
     } finally {
       await mongod.hinder('off');
