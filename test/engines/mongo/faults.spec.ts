@@ -166,8 +166,8 @@ describeMongo('faults of the database under a gateway', () => {
 
   it('away again in the middle of the start: the gateway goes on and begins when the database is back', async () => {
     const running = (server = await prepareServer({ engine, settings: settings('vanishing') }));
-    // The two that open the store are answered; whatever comes then is cut off.
-    await mongod.hinder({ skip: 2 }, { failCommands: ['find', 'count', 'aggregate'], namespace: 'vanishing.tasks', closeConnection: true });
+    // The seven that open a new store are answered (five of the migration); whatever comes then is cut off.
+    await mongod.hinder({ skip: 7 }, { failCommands: ['find', 'count', 'aggregate'], namespace: 'vanishing.tasks', closeConnection: true });
     try {
       await running.start({ ready: false });
       await eventually('the failure', () => (/cannot list the tasks|met an error/.test(running.log()) ? true : undefined), 120_000);
