@@ -14,13 +14,18 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
   if (allowedHosts.includes('*')) return;
   if (allowedHosts.length === 0 && (trustProxy || !isLoopback(host))) return;
   const served = new Set([host, ...allowedHosts].map(nameOf));
+  // Nearly every request comes with the same header, and taking one apart costs a hundredth of a GET.
+  let lastServed: string | undefined;
   server.addHook('onRequest', (request, _reply, done) => {
     const { host: header } = request.headers;
     // No browser leaves it out; a client of HTTP/1.0 may.
-    if (header === undefined || header === '') return done();
+    if (header === undefined || header === '' || header === lastServed) return done();
     const name = nameOf(header);
-    if (name !== undefined && (isLoopback(name) || served.has(name) || name === nameOf(mappedless(request.socket.localAddress))))
+    if (name !== undefined && (isLoopback(name) || served.has(name))) {
+      lastServed = header;
       return done();
+    }
+    if (name !== undefined && name === nameOf(mappedless(request.socket.localAddress))) return done();
     done(new HttpException('this server does not answer to that host name (setting server.allowed_hosts)', 421));
   });
 }
