@@ -1,47 +1,28 @@
 import { randomBytes } from 'node:crypto';
-import { createConnection, type Connection } from 'mongoose';
 import { InvalidTask, StoreError } from '../../src/ports/errors';
 import { sweepLostParts } from '../../src/stores/mongo/lost-parts';
 import { MongoConnection } from '../../src/stores/mongo/mongo-connection';
-import { MongoTaskStore, type MongoTaskStoreOptions } from '../../src/stores/mongo/mongo-task-store';
 import type { TaskRecord } from '../../src/task/task-record';
-import { describeMongo, freshDatabase } from '../engines/mongo/mongo';
+import { describeMongo } from '../engines/mongo/mongo';
+import { ownDatabase } from './mongo-store.fixture';
 import { eventually } from '../engines/tes-client';
-import { assignedTask, insertAll, MAX_DUE_MS, queuedTask, requestOf } from './task-store.fixture';
+import { assignedTask, insertAll, queuedTask, requestOf } from './task-store.fixture';
 
 /** What only this store does: several at once, limits of a document, counters after a crash, lost answers. */
 describeMongo('the store on its own', (url) => {
-  let database: string;
-  let connection: Connection;
-  let opened: MongoTaskStore[];
-  const optionsFor = (instance: string): MongoTaskStoreOptions => ({ url: url(), database, instance, maxDueMs: MAX_DUE_MS });
-  const open = async (instance = 'one', more: Partial<MongoTaskStoreOptions> = {}): Promise<MongoTaskStore> => {
-    const store = await MongoTaskStore.open({ ...optionsFor(instance), ...more });
-    opened.push(store);
-    return store;
-  };
-  beforeEach(async () => {
-    database = freshDatabase();
-    opened = [];
-    connection = await createConnection(url(), { dbName: database }).asPromise();
-  });
-  afterEach(async () => {
-    await Promise.all(opened.map((store) => store.close()));
-    await connection.dropDatabase();
-    await connection.close();
-  });
+  const own = ownDatabase(url);
   const failCommand = (rest: object) =>
-    connection
+    own.connection
       .getClient()
       .db('admin')
       .command({ configureFailPoint: 'failCommand', ...rest });
   /** Of this database alone: other suites use the server at the same time. */
   const failPoint = (mode: object | 'alwaysOn', data: object) =>
-    failCommand({ mode, data: { ...data, appName: 'tes-gateway', namespace: `${database}.tasks` } });
+    failCommand({ mode, data: { ...data, appName: 'tes-gateway', namespace: `${own.name}.tasks` } });
   const failedAndOff = async (): Promise<void> => expect((await failCommand({ mode: 'off' }))['count']).toBeGreaterThan(0);
 
   it('lets one gateway at a time delete what is past its retention, so that nobody has to count anew', async () => {
-    const [first, second] = [await open('first'), await open('second')];
+    const [first, second] = [await own.open('first'), await own.open('second')];
     await insertAll(
       first,
       Array.from({ length: 300 }, () => queuedTask({ state: 'COMPLETE', step: 'done', endedAt: 1 })),
@@ -54,40 +35,40 @@ describeMongo('the store on its own', (url) => {
 
   describe('schema', () => {
     it('is made once by many gateways that start at the same moment', async () => {
-      const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => open(`gateway-${index}`)));
+      const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => own.open(`gateway-${index}`)));
       const [first, second] = stores;
       const task = queuedTask();
       await first?.insert(requestOf(task), task);
       expect(await second?.getTask(task.id)).toEqual(task);
       const page = await first?.listMinimal({ pageSize: 1 });
       expect(page?.items).toHaveLength(1);
-      const indexes = await connection.collection('tasks').indexes();
+      const indexes = await own.connection.collection('tasks').indexes();
       expect(indexes).toHaveLength(16);
     });
 
     it('waits for an index that takes longer than any answer may', async () => {
       await failPoint({ times: 1 }, { failCommands: ['createIndexes'], blockConnection: true, blockTimeMS: 7000 });
-      await open('patient', { limits: { query: 1500 } });
+      await own.open('patient', { limits: { query: 1500 } });
       await failedAndOff();
-      expect(await connection.collection('tasks').indexes()).toHaveLength(16);
+      expect(await own.connection.collection('tasks').indexes()).toHaveLength(16);
     });
 
     it('that was cut off in the middle is finished by the next', async () => {
-      await connection.collection('tasks').createIndex({ place: -1 });
-      await connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 0, storeId: 'x' } as { _id: string });
-      await open();
-      expect(await connection.collection('tasks').indexes()).toHaveLength(16);
-      expect(await connection.collection<{ _id: string; version: number }>('meta').findOne({ _id: 'schema' })).toMatchObject({
+      await own.connection.collection('tasks').createIndex({ place: -1 });
+      await own.connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 0, storeId: 'x' } as { _id: string });
+      await own.open();
+      expect(await own.connection.collection('tasks').indexes()).toHaveLength(16);
+      expect(await own.connection.collection<{ _id: string; version: number }>('meta').findOne({ _id: 'schema' })).toMatchObject({
         version: 2,
       });
     });
 
     it('of a newer version is refused and left alone', async () => {
-      await connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 99, storeId: 'x' } as { _id: string });
-      const error = await open().catch((reason: unknown) => reason);
+      await own.connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 99, storeId: 'x' } as { _id: string });
+      const error = await own.open().catch((reason: unknown) => reason);
       expect(error).toBeInstanceOf(StoreError);
       expect(error).toMatchObject({ retryable: false, message: expect.stringMatching(/newer version.*schema 99/) as unknown });
-      expect((await connection.db?.listCollections().toArray())?.map(({ name }) => name)).toEqual(['meta']);
+      expect((await own.connection.db?.listCollections().toArray())?.map(({ name }) => name)).toEqual(['meta']);
     });
   });
 
@@ -115,7 +96,7 @@ describeMongo('the store on its own', (url) => {
     };
 
     it('a record of many outputs beyond the limit of a document is kept whole where it can be packed', async () => {
-      const store = await open();
+      const store = await own.open();
       const next = withTails(1000, () => 'line of output\n'.repeat(1000));
       const queued = queuedTask({ id: next.id });
       await store.insert(requestOf(queued), queued);
@@ -125,7 +106,7 @@ describeMongo('the store on its own', (url) => {
     });
 
     it('and loses its oldest outputs, with a line, where it cannot; the end of the task is never lost', async () => {
-      const store = await open();
+      const store = await own.open();
       const next = withTails(200, () => noise(60_000));
       const queued = queuedTask({ id: next.id });
       await store.insert(requestOf(queued), queued);
@@ -142,7 +123,7 @@ describeMongo('the store on its own', (url) => {
     });
 
     it("a task that no document can hold is refused as the client's, not as a fault", async () => {
-      const store = await open();
+      const store = await own.open();
       const tags = Object.fromEntries(Array.from({ length: 10_001 }, (_, index) => [`t${index}`, '']));
       await expect(store.insert('{}', queuedTask({ tags }))).rejects.toBeInstanceOf(InvalidTask);
       await expect(store.insert('{}', queuedTask({ name: noise(20 * 2 ** 20) }))).rejects.toBeInstanceOf(InvalidTask);
@@ -150,25 +131,25 @@ describeMongo('the store on its own', (url) => {
     });
 
     it('pieces of a long request whose task never came are swept, others stay', async () => {
-      const store = await open();
+      const store = await own.open();
       const task = queuedTask();
       const text = JSON.stringify({ content: 'ä'.repeat(9_000_000) });
       await store.insert(text, task);
-      const parts = connection.collection<{ _id: string; text: string; at: Date }>('requests');
+      const parts = own.connection.collection<{ _id: string; text: string; at: Date }>('requests');
       expect(await parts.countDocuments()).toBe(3);
       await parts.insertMany([0, 1].map((index) => ({ _id: `gone/${index}`, text: 'x', at: new Date(5) })));
-      const own = await MongoConnection.open(optionsFor('sweeper'));
-      expect(await sweepLostParts(own, store.now() + 1000, 0)).toBe(2);
-      expect(await sweepLostParts(own, store.now() + 1000, 0)).toBe(0);
-      await own.close();
+      const checker = await MongoConnection.open(own.options('sweeper'));
+      expect(await sweepLostParts(checker, store.now() + 1000, 0)).toBe(2);
+      expect(await sweepLostParts(checker, store.now() + 1000, 0)).toBe(0);
+      await checker.close();
       expect((await store.getStored(task.id))?.requestJson === text).toBe(true);
     });
   });
 
   describe('the gateways that have it open', () => {
     it('are known to each other by name, commands of an operator are not among them, and who closes it goes', async () => {
-      const [one, two] = [await open('one'), await open('two')];
-      const tool = await open('tool', { isTool: true });
+      const [one, two] = [await own.open('one'), await own.open('two')];
+      const tool = await own.open('tool', { isTool: true });
       const names = async (): Promise<string[]> => [...(await tool.seenGateways()).keys()].sort();
       await eventually('both to have said so', async () => ((await names()).length === 2 ? true : undefined));
       const seen = [...(await one.seenGateways())];
@@ -179,7 +160,7 @@ describeMongo('the store on its own', (url) => {
     });
 
     it('tell each other of their backends, as they last said, until they close the store or fall silent', async () => {
-      const [one, two] = [await open('one'), await open('two')];
+      const [one, two] = [await own.open('one'), await own.open('two')];
       const backend = {
         name: 'local',
         draining: false,
@@ -200,43 +181,43 @@ describeMongo('the store on its own', (url) => {
           ['two', []],
         ]),
       );
-      await connection.collection('gateways').updateOne({ instance: 'two' }, { $set: { backends: '{"version":99,"backends":1}' } });
+      await own.connection.collection('gateways').updateOne({ instance: 'two' }, { $set: { backends: '{"version":99,"backends":1}' } });
       expect((await one.published()).get('two')).toEqual([]);
       await one.close();
       expect([...(await two.published()).keys()]).toEqual(['two']);
-      const later = await open('later', { serverAhead: () => 61_000 });
+      const later = await own.open('later', { serverAhead: () => 61_000 });
       expect(await later.published()).toEqual(new Map());
     });
 
     it('have a name each: a second process of one name is refused while the first is alive, in the first moment and later', async () => {
-      const first = await open('twin', { home: 'a' });
+      const first = await own.open('twin', { home: 'a' });
       for (const home of ['b', '']) {
-        const error = await open('twin', { home }).catch((reason: unknown) => reason);
+        const error = await own.open('twin', { home }).catch((reason: unknown) => reason);
         expect(error).toMatchObject({
           retryable: false,
           message: expect.stringMatching(/^process \d+ on .* as gateway twin: .*\(setting instance\)/),
         });
       }
-      const both = await Promise.allSettled([open('pair', { home: 'a' }), open('pair', { home: 'b' })]);
+      const both = await Promise.allSettled([own.open('pair', { home: 'a' }), own.open('pair', { home: 'b' })]);
       expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
       await first.close();
-      await open('twin', { home: 'b' });
+      await own.open('twin', { home: 'b' });
     });
 
     it('leave the leases of the one alone whose name is asked for in vain', async () => {
-      const first = await open('twin', { home: 'a' });
+      const first = await own.open('twin', { home: 'a' });
       const lease = { holder: 'twin/stager', until: first.now() + 60_000 };
       const leased = assignedTask(first.now() + 60_000, { lease });
       await insertAll(first, [leased]);
-      await open('twin', { home: 'b' }).catch(() => undefined);
+      await own.open('twin', { home: 'b' }).catch(() => undefined);
       expect((await first.getTask(leased.id))?.lease).toEqual(lease);
     });
 
     it('come back at once after they were killed, where the lock of the same data directory proves it, or after a minute', async () => {
-      await open('killed', { home: 'a' });
-      await open('killed', { home: 'a' });
-      await expect(open('killed', { home: 'b' })).rejects.toMatchObject({ retryable: false });
-      await open('killed', { home: 'b', serverAhead: () => 61_000 });
+      await own.open('killed', { home: 'a' });
+      await own.open('killed', { home: 'a' });
+      await expect(own.open('killed', { home: 'b' })).rejects.toMatchObject({ retryable: false });
+      await own.open('killed', { home: 'b', serverAhead: () => 61_000 });
     });
 
     it('hear of it when they were silent so long that another process has taken their name, and leave its note alone', async () => {
@@ -245,13 +226,13 @@ describeMongo('the store on its own', (url) => {
       });
       try {
         const taken: string[] = [];
-        const silent = await open('twin', { home: 'a', onTaken: (why) => taken.push(why) });
-        await open('twin', { home: 'b', serverAhead: () => 61_000 });
+        const silent = await own.open('twin', { home: 'a', onTaken: (why) => taken.push(why) });
+        await own.open('twin', { home: 'b', serverAhead: () => 61_000 });
         jest.advanceTimersByTime(10_000);
         await eventually('the first to hear of it', async () => (taken.length > 0 ? true : undefined));
         expect(taken[0]).toMatch(/^gateway twin was silent for too long, and process \d+ on .* has taken its name$/);
         await silent.close();
-        expect(await connection.collection('gateways').countDocuments({ instance: 'twin' })).toBe(1);
+        expect(await own.connection.collection('gateways').countDocuments({ instance: 'twin' })).toBe(1);
       } finally {
         jest.useRealTimers();
       }
@@ -260,24 +241,26 @@ describeMongo('the store on its own', (url) => {
 
   describe('counters', () => {
     const damage = (): Promise<unknown> =>
-      connection.collection<{ _id: string }>('counts').updateOne({ _id: 'all' }, { $inc: { 'states.QUEUED': 7, 'states.RUNNING': -2 } });
+      own.connection
+        .collection<{ _id: string }>('counts')
+        .updateOne({ _id: 'all' }, { $inc: { 'states.QUEUED': 7, 'states.RUNNING': -2 } });
 
     it('are right again after a gateway ended without closing the store', async () => {
-      const [dying, other] = [await open('dying', { home: 'here' }), await open('other')];
+      const [dying, other] = [await own.open('dying', { home: 'here' }), await own.open('other')];
       const tasks = [queuedTask({ owner: 'a' }), queuedTask({ owner: 'b' }), assignedTask(1, { owner: 'b' })];
       await insertAll(dying, tasks);
       await other.counts();
       await dying.counts();
       await damage();
-      await connection.collection('counts').deleteOne({ _id: 'owner b' as never });
-      const again = await open('dying', { home: 'here' });
+      await own.connection.collection('counts').deleteOne({ _id: 'owner b' as never });
+      const again = await own.open('dying', { home: 'here' });
       await eventually('the counters to be right', async () => ((await again.counts()).QUEUED === 2 ? true : undefined));
       expect(await again.counts()).toEqual({ QUEUED: 2, RUNNING: 1 });
       expect(await again.counts('b')).toEqual({ QUEUED: 1, RUNNING: 1 });
     });
 
     it('of several gateways come together', async () => {
-      const stores = [await open('x'), await open('y'), await open('z')];
+      const stores = [await own.open('x'), await own.open('y'), await own.open('z')];
       await Promise.all(
         stores.map((store) =>
           insertAll(
@@ -296,16 +279,16 @@ describeMongo('the store on its own', (url) => {
     afterEach(failedAndOff);
 
     it.each([2, 3, 5])('%i times over does not make a create fail, or happen twice', async (times) => {
-      const store = await open();
+      const store = await own.open();
       await failPoint({ times }, { failCommands: ['insert'], closeConnection: true });
       const tasks = Array.from({ length: 10 }, () => queuedTask());
       await insertAll(store, tasks);
-      expect(await connection.collection('tasks').countDocuments()).toBe(10);
+      expect(await own.connection.collection('tasks').countDocuments()).toBe(10);
       expect(await store.counts()).toEqual({ QUEUED: 10 });
     });
 
     it('after the write had happened does not either', async () => {
-      const store = await open();
+      const store = await own.open();
       const task = queuedTask();
       await failPoint(
         { times: 1 },
@@ -321,7 +304,7 @@ describeMongo('the store on its own', (url) => {
     });
 
     it('tells of many updates which were made', async () => {
-      const store = await open();
+      const store = await own.open();
       const tasks = Array.from({ length: 20 }, () => queuedTask());
       await insertAll(store, tasks);
       await failPoint({ times: 3 }, { failCommands: ['update'], closeConnection: true });
@@ -330,7 +313,7 @@ describeMongo('the store on its own', (url) => {
     });
 
     it('for good is a StoreError, and nothing hangs', async () => {
-      const store = await open();
+      const store = await own.open();
       await failPoint('alwaysOn', { failCommands: ['insert', 'find'], closeConnection: true });
       const task = queuedTask();
       await expect(store.insert(requestOf(task), task)).rejects.toBeInstanceOf(StoreError);
