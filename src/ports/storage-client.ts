@@ -38,7 +38,10 @@ export abstract class StorageClient {
   list?(url: string, signal: AbortSignal): AsyncIterable<StorageEntry>;
   /** `offset` in bytes: how a broken transfer is resumed. */
   abstract read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable>;
-  /** Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable. */
+  /**
+   * Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable.
+   * `mode` is the most that a new object gets: the storage's own rules (umask, default ACL) may leave less.
+   */
   abstract write(
     url: string,
     content: Readable,
@@ -54,7 +57,10 @@ export abstract class StorageClient {
     fill: FillFile,
     signal: AbortSignal,
   ): Promise<{ readonly sizeBytes: number }>;
-  /** Where the storage knows directories: makes one (and its parents), so that empty ones are kept. */
+  /**
+   * Where the storage knows directories: makes one (and its parents), so that empty ones are kept. One that is there stays as it is, with
+   * its mode and owner; a new one gets at most `mode`, as in `write`.
+   */
   mkdir?(url: string, mode: number | undefined, signal: AbortSignal): Promise<void>;
   /** Where the storage knows links. The caller has checked that the target stays inside the tree. */
   symlink?(url: string, target: string, signal: AbortSignal): Promise<void>;

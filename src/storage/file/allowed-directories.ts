@@ -72,10 +72,10 @@ export class AllowedDirectories {
   }
 
   /**
-   * Opens a directory, making it and its missing parents (mode 0777 less the umask). Each one is made inside its opened and
-   * checked parent and made durable there.
+   * Opens a directory, making it and its missing parents inside their opened and checked parents, durably. One that is there keeps its mode
+   * and owner: it is somebody's data. A new one gets what the umask and the directory above it leave of `mode` (parents: of 0777).
    */
-  async makeDirectory(path: string): Promise<Opened> {
+  async makeDirectory(path: string, mode = 0o777): Promise<Opened> {
     try {
       return await this.openDirectory(path);
     } catch (error) {
@@ -85,7 +85,7 @@ export class AllowedDirectories {
     if (this.refusal(parentPath) !== undefined) throw refused(`${path}, allowed by ${ALLOWED_SETTING}, does not exist`);
     const parent = await this.makeDirectory(parentPath);
     try {
-      await mkdir(childOf(parent, posix.basename(path))).catch((error: unknown) => {
+      await mkdir(childOf(parent, posix.basename(path)), { mode: mode & 0o777 }).catch((error: unknown) => {
         if (codeOf(error) !== 'EEXIST') throw error;
       });
       await syncDirectory(parent);

@@ -34,10 +34,10 @@ const inUse = new Set<string>();
 export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSignal): Promise<number> {
   await refuseOdd(file.directory, file.name, file.path);
   return withTemporaryName(file, async (temporary) => {
-    const handle = await openNew(temporary);
+    const handle = await openNew(temporary, (file.mode ?? 0o666) & 0o777);
     try {
-      // Filling may change it: a clone brings its own.
-      const mode = file.mode ?? (await handle.stat()).mode;
+      // What the umask and the directory left of the mode asked for. Filling may change it: a clone brings its own.
+      const { mode } = await handle.stat();
       const target = new FlushedFile(handle);
       const sizeBytes = await target.filled(fill);
       target.throwFailure();
@@ -68,19 +68,19 @@ export async function writeLink(file: NewFile, target: string): Promise<void> {
 }
 
 /** What a killed process left under this name is thrown away: the write that it belonged to is this one. */
-async function openNew(temporary: string): Promise<FileHandle> {
+async function openNew(temporary: string, mode: number): Promise<FileHandle> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   try {
-    return await open(temporary, flags, 0o666);
+    return await open(temporary, flags, mode);
   } catch (error) {
     if (codeOf(error) !== 'EEXIST') throw error;
     await rm(temporary);
-    return open(temporary, flags, 0o666);
+    return open(temporary, flags, mode);
   }
 }
 
-/** Never setuid, setgid or sticky: the bits come from a job. A file system without modes is left as it is. */
-export async function setMode(handle: FileHandle, mode: number): Promise<void> {
+/** A file system without modes is left as it is. */
+async function setMode(handle: FileHandle, mode: number): Promise<void> {
   try {
     await handle.chmod(mode & 0o777);
   } catch (error) {

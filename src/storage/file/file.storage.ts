@@ -12,7 +12,7 @@ import { fileError, refused } from './file-errors';
 import { listTree } from './file-listing';
 import { filePathOf, joinFileUrl } from './file-path';
 import { streamOf } from './file-reading';
-import { setMode, writeLink, writeWhole } from './file-writing';
+import { writeLink, writeWhole } from './file-writing';
 
 export interface FileStorageSettings {
   /** Directories (absolute) that clients may read from and write to: setting `storage.file.allowed`. They need not exist yet. */
@@ -114,12 +114,8 @@ export class FileStorage extends StorageClient {
 
   override async mkdir(url: string, mode: number | undefined, signal: AbortSignal): Promise<void> {
     await this.guarded(url, 'cannot be made', signal, async (path) => {
-      const { handle } = await this.allowed.makeDirectory(path);
-      try {
-        if (mode !== undefined) await setMode(handle, mode);
-      } finally {
-        await handle.close();
-      }
+      const { handle } = await this.allowed.makeDirectory(path, mode);
+      await handle.close();
     });
   }
 

@@ -1,6 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, realpath, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -223,6 +238,35 @@ describe('writing', () => {
     expect((await stat(join(data, 'tool'))).mode & 0o7777).toBe(0o751);
     await storage.mkdir(`${data}/d`, 0o7750, signal);
     expect((await stat(join(data, 'd'))).mode & 0o7777).toBe(0o750);
+  });
+
+  it('gives new files and directories what the umask and the directory above leave of the mode', async () => {
+    const before = process.umask(0o027);
+    try {
+      await mkdir(join(data, 'shared'));
+      await chmod(join(data, 'shared'), 0o2770);
+      await storage.mkdir(`${data}/shared/d`, 0o777, signal);
+      await storage.mkdir(`${data}/shared/closed`, 0o700, signal);
+      await put(`${data}/shared/d/open`, 'x', 0o666);
+      await put(`${data}/shared/d/closed`, 'x', 0o600);
+      await put(`${data}/shared/p/any`, 'x');
+    } finally {
+      process.umask(before);
+    }
+    const modes = ['d', 'closed', 'd/open', 'd/closed', 'p', 'p/any'].map(
+      async (name) => (await stat(join(data, 'shared', name))).mode & 0o7777,
+    );
+    expect(await Promise.all(modes)).toEqual([0o2750, 0o2700, 0o640, 0o600, 0o2750, 0o640]);
+  });
+
+  it('leaves a directory that is there as it is, with its mode and owner', async () => {
+    await mkdir(join(data, 'mine'));
+    await chmod(join(data, 'mine'), 0o1700);
+    const before = await stat(join(data, 'mine'));
+    await storage.mkdir(`${data}/mine`, 0o777, signal);
+    await put(`${data}/mine/sub/f`);
+    const { mode, uid, gid } = await stat(join(data, 'mine'));
+    expect({ mode, uid, gid }).toEqual({ mode: before.mode, uid: before.uid, gid: before.gid });
   });
 
   it('shows readers the old file until the new one is whole', async () => {
