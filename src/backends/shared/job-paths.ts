@@ -13,19 +13,22 @@ export interface JobDirectories {
   readonly rootNames: readonly string[];
 }
 
-/** Every directory that the request speaks of, and what it names directly in `/`. */
+/**
+ * Every directory that has to be there before the program starts, and what the request names directly in `/`. A directory that only
+ * outputs or streams name, and that lies in a shared one, is the program's to make: scripts `mkdir` it and fail when it is there.
+ */
 export function jobDirectories(request: TesTaskRequest): JobDirectories {
   const directories = new Map<string, Segments>();
+  const written = new Map<string, Segments>();
   const rootNames = new Set<string>();
-  const outputDirectories: Segments[] = [];
   let rootEntries = false;
-  const addDirectory = (segments: Segments): void => {
-    directories.set(folderOf(segments), segments);
+  const addDirectory = (segments: Segments, to = directories): void => {
+    to.set(folderOf(segments), segments);
   };
-  const addFile = (path: string): void => {
+  const addFile = (path: string, to = directories): void => {
     const segments = segmentsOf(path);
     const parent = segments.slice(0, -1);
-    if (parent.length > 0) return addDirectory(parent);
+    if (parent.length > 0) return addDirectory(parent, to);
     rootEntries = true;
     rootNames.add(segments[0] ?? '');
   };
@@ -37,24 +40,19 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
     if (output.path_prefix !== undefined && hasWildcard(output.path)) {
       const fixed = fixedSegments(output.path);
       if (fixed.length === 0) rootEntries = true;
-      else addDirectory(fixed);
-    } else if (output.type === 'DIRECTORY') outputDirectories.push(segmentsOf(output.path));
-    else addFile(output.path);
+      else addDirectory(fixed, written);
+    } else if (output.type === 'DIRECTORY') addDirectory(segmentsOf(output.path), written);
+    else addFile(output.path, written);
   }
   for (const executor of request.executors) {
-    for (const stream of [executor.stdout, executor.stderr]) if (stream !== undefined) addFile(stream);
+    for (const stream of [executor.stdout, executor.stderr]) if (stream !== undefined) addFile(stream, written);
     if (executor.workdir !== undefined && segmentsOf(executor.workdir).length > 0) addDirectory(segmentsOf(executor.workdir));
   }
   for (const volume of request.volumes ?? []) addDirectory(segmentsOf(volume));
-  // An output directory that lies in one of these is the program's to make: Nextflow's and Cromwell's scripts `mkdir` it and fail when it is there.
-  if (outputDirectories.length > 0) {
-    const shared = outermost(directories.keys());
-    const own = new Set(outermost(outputDirectories.map(folderOf)));
-    outputDirectories.sort((a, b) => a.length - b.length);
-    for (const segments of outputDirectories) {
-      const folder = folderOf(segments);
-      if (own.has(folder) && holderOf(shared, folder) === undefined) addDirectory(segments);
-    }
+  const shared = outermost([...directories.keys()].filter((folder) => folder !== '/'));
+  for (const folder of outermost(written.keys())) {
+    const segments = written.get(folder);
+    if (segments && holderOf(shared, folder) === undefined) addDirectory(segments);
   }
   return { directories, rootEntries, rootNames: [...rootNames] };
 }

@@ -46,6 +46,27 @@ describe('the mount plan', () => {
     expect(plan.directories.map((segments) => segments.join('/')).sort()).toEqual(['alone', 'work']);
   });
 
+  it.each([
+    ['a FILE', { path: '/work/s1/x', url: 'u', type: 'FILE' }],
+    ['a wildcard', { path: '/work/s1/**', path_prefix: '/work', url: 'u', type: 'FILE' }],
+    ['a DIRECTORY', { path: '/work/s1', url: 'u', type: 'DIRECTORY' }],
+  ] as const)('leaves the directory of %s below a shared one to the program, and makes it where nothing above is shared', (_, output) => {
+    const executors = [{ image: 'i', command: ['c'], stdout: '/work/logs/out' }];
+    const made = (rest: Partial<TesTaskRequest>): readonly string[] =>
+      mountPlan(request({ executors, outputs: [output], ...rest }))
+        .directories.map((segments) => segments.join('/'))
+        .sort();
+    expect(made({ inputs: [{ path: '/work/in', type: 'FILE' }] })).toEqual(['work']);
+    expect(made({ volumes: ['/work'] })).toEqual(['work']);
+    expect(made({})).toEqual(['work/logs', 'work/s1']);
+    expect(made({ inputs: [{ path: '/work/s1/in', type: 'FILE' }] })).toEqual(['work/logs', 'work/s1']);
+  });
+
+  it('makes of several outputs in one another the outermost directory only', () => {
+    const outputs = ['/o/a/x', '/o/y', '/o/b/c/z'].map((path) => ({ path, url: 'u', type: 'FILE' }) as const);
+    expect(mountPlan(request({ outputs })).directories).toEqual([['o']]);
+  });
+
   it('leaves what lies directly in / to a tree of its own', () => {
     const plan = mountPlan(request({ outputs: [{ path: '/x.txt', url: 'u', type: 'FILE' }] }));
     expect(plan).toMatchObject({ rootEntries: true, rootNames: ['x.txt'] });
