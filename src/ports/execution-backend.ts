@@ -66,11 +66,15 @@ export interface WorkspaceEntry {
 export interface Workspace {
   /** Starts a fresh, empty input area; what an earlier try wrote is thrown away. Called once before the first `write`. */
   beginInputs(signal: AbortSignal): Promise<void>;
-  /** Writes a file (parents are made). Twice on one path is an error. */
+  /**
+   * Writes a file (parents are made). Twice on one path is an error. Whatever the image runs as may read and change it, and execute it where
+   * `mode` lets anybody: nobody else gets into a workspace, so that modes would protect from nobody but the task itself.
+   */
   write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }>;
   /** Where the workspace lies on this machine: as `write`, but `fill` writes the bytes. */
   writeFile?(path: string, mode: number, fill: FillFile, signal: AbortSignal): Promise<{ sizeBytes: number }>;
-  mkdir(path: string, mode: number, signal: AbortSignal): Promise<void>;
+  /** Makes a directory (and its parents) that every user of the image may read and change. */
+  mkdir(path: string, signal: AbortSignal): Promise<void>;
   /** Only links that stay inside the input they belong to; the caller has checked. */
   symlink(path: string, target: string, signal: AbortSignal): Promise<void>;
   /** Makes the inputs visible to the job, in one step. */

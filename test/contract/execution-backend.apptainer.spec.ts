@@ -1,4 +1,5 @@
 import { describeEngine } from '../engines/engines';
+import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
 import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
@@ -8,6 +9,7 @@ import { localUnderTest } from './local-backend.fixture';
 describeEngine('apptainer', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('apptainer', underTest);
+  describeFiles('apptainer', underTest);
   describeLife('apptainer', underTest);
   describeLifeHere('apptainer', underTest);
   describeStart('apptainer', underTest);

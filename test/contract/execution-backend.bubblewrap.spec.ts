@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeEngine } from '../engines/engines';
 import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
@@ -14,6 +15,7 @@ const never = new AbortController().signal;
 describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('bubblewrap', underTest);
+  describeFiles('bubblewrap', underTest);
   describeLife('bubblewrap', underTest);
   describeLifeHere('bubblewrap', underTest);
   describeStart('bubblewrap', underTest);

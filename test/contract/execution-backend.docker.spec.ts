@@ -1,4 +1,5 @@
 import { describeEngine } from '../engines/engines';
+import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
 import { describeLife, describeLifeHere } from './execution-backend.life.suite';
@@ -8,6 +9,7 @@ import { localUnderTest } from './local-backend.fixture';
 describeEngine('docker', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('docker', underTest);
+  describeFiles('docker', underTest);
   describeLife('docker', underTest);
   describeLifeHere('docker', underTest);
   describeHostile('docker', underTest);

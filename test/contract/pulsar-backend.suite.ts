@@ -2,6 +2,7 @@ import { describeEngine } from '../engines/engines';
 import type { EngineName } from '../engines/engines';
 import { OwnPulsar } from '../engines/pulsar/pulsar';
 import { OwnRabbit } from '../engines/rabbitmq/rabbitmq';
+import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeExecutors } from './execution-backend.suite';
@@ -43,6 +44,7 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
     });
 
     describeExecutors(name, underTest);
+    describeFiles(name, underTest);
     describeLife(name, underTest);
     if (hostile) describeHostile(name, underTest);
   });

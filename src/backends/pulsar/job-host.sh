@@ -83,6 +83,8 @@ lay_inputs() {
     note input 0
     return 1
   fi
+  # Whatever the image runs as may read and change what was staged.
+  [ ! -d inputs ] || chmod -R a+rw inputs || return 1
   . ./inputs.sh
   rm -rf inputs
   [ -z "$failed" ]
@@ -99,15 +101,13 @@ put() { # FILE MODE NAME TREE SEGMENT...
   name=$3
   shift 3
   if directory "$@" && mv "$file" "$found/$name"; then
-    [ "$mode" = 644 ] || chmod "$mode" "$found/$name" || failed=1
+    [ "$mode" = 666 ] || chmod "$mode" "$found/$name" || failed=1
   else
     failed=1
   fi
 }
-put_directory() { # MODE TREE SEGMENT...
-  mode=$1
-  shift
-  directory "$@" && chmod "$mode" "$found" || failed=1
+put_directory() { # TREE SEGMENT...
+  directory "$@" || failed=1
 }
 put_link() { # TARGET NAME TREE SEGMENT...
   target=$1

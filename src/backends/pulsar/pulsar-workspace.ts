@@ -3,6 +3,7 @@ import { Readable, Transform } from 'node:stream';
 import { BackendError, TransferError } from '../../ports/errors';
 import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
 import { pathOf, segmentsOf } from '../shared/container-path';
+import { openToAll } from '../shared/file-modes';
 import { locate } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
 import { quoteWords } from '../shared/shell-quote';
@@ -10,7 +11,6 @@ import type { PulsarClient, PulsarTransfers } from './pulsar-client';
 import { REPORT, WORKSPACE } from './pulsar.manifest';
 import { RemoteTrees, shown } from './remote-trees';
 
-const PERMISSIONS = 0o777;
 /** A shorter file goes with its length and again when the connection breaks; a longer one as it comes, once. */
 const SMALL_FILE_BYTES = 1 << 20;
 /** The job script takes the sums of such files one by one (SUM_LARGE in job-host.sh). */
@@ -43,7 +43,7 @@ export class PulsarWorkspace implements Workspace {
     const staging = this.stagingArea();
     const broken = new Promise<never>((_resolve, reject) => content.once('error', reject));
     broken.catch(() => undefined);
-    const file = staging.file(path, mode & PERMISSIONS, this.plan);
+    const file = staging.file(path, openToAll(mode), this.plan);
     const counted = new Measure();
     try {
       const start = await firstBytes(content, signal);
@@ -67,9 +67,9 @@ export class PulsarWorkspace implements Workspace {
     }
   }
 
-  async mkdir(path: string, mode: number, signal: AbortSignal): Promise<void> {
+  async mkdir(path: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
-    this.stagingArea().lines.push(`put_directory ${(mode & PERMISSIONS).toString(8)} ${treeWords(this.plan, path)}`);
+    this.stagingArea().lines.push(`put_directory ${treeWords(this.plan, path)}`);
   }
 
   async symlink(path: string, target: string, signal: AbortSignal): Promise<void> {

@@ -56,16 +56,15 @@ export class ScopedTrees {
     }
   }
 
-  /** Makes a directory and its parents. A link or a file on the way is refused. */
-  makeDirectory(segments: Segments, mode = DIRECTORY_MODE): string {
+  /** Makes a directory and its parents, open to every user. A link or a file on the way is refused. */
+  makeDirectory(segments: Segments): string {
     const place = locate(this.plan, segments);
     let hostPath = join(this.directory, place.tree);
-    for (const [index, segment] of place.segments.entries()) {
+    for (const segment of place.segments) {
       hostPath = join(hostPath, segment);
-      const last = index === place.segments.length - 1;
       try {
         mkdirSync(hostPath);
-        chmodSync(hostPath, last ? mode : DIRECTORY_MODE);
+        chmodSync(hostPath, DIRECTORY_MODE);
       } catch (error) {
         if (errorCode(error) !== 'EEXIST') throw error;
         const stats = lstatSync(hostPath);
@@ -74,7 +73,6 @@ export class ScopedTrees {
             retryable: false,
           });
         }
-        if (last && mode !== DIRECTORY_MODE) chmodSync(hostPath, mode);
       }
     }
     return hostPath;

@@ -10,6 +10,7 @@ import { pour, SourceFile, TargetFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
 import { pathOf, segmentsOf } from './container-path';
 import { errorCode, isAbort, transferError } from './file-errors';
+import { openToAll } from './file-modes';
 import type { Layout } from './layout';
 import type { MountPlan } from './mount-plan';
 import { existsNow } from './small-files';
@@ -65,7 +66,7 @@ export class TreeWorkspace implements Workspace {
       const handle = await fs.open(hostPath, 'wx', OWNER_ONLY);
       try {
         const sizeBytes = await fill(new TargetFile(handle));
-        await handle.chmod(mode & PERMISSIONS);
+        await handle.chmod(openToAll(mode));
         return { sizeBytes };
       } catch (error) {
         // Half a large file may be what fills the disk. The first failure is the one to report.
@@ -77,10 +78,10 @@ export class TreeWorkspace implements Workspace {
     });
   }
 
-  async mkdir(path: string, mode: number, signal: AbortSignal): Promise<void> {
+  async mkdir(path: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await attempt(path, 'write', async () => {
-      this.incoming.makeDirectory(segmentsOf(path), mode & PERMISSIONS);
+      this.incoming.makeDirectory(segmentsOf(path));
     });
   }
 

@@ -39,9 +39,6 @@ interface InputFile {
 }
 
 const FILE_MODE = 0o644;
-const DIRECTORY_MODE = 0o755;
-/** Whatever a directory's mode was, its owner must be able to fill it and to remove it. */
-const OWNER_ALL = 0o700;
 
 /**
  * Brings every input into the workspace and makes them visible in one step. Starts from nothing each time, so a repeated call is
@@ -107,22 +104,22 @@ class StageIn {
         continue;
       }
       try {
-        yield* this.directory(path, url, stat.mode, signal);
+        yield* this.directory(path, url, signal);
       } catch (error) {
         throw ofInput(path, error);
       }
     }
   }
 
-  private async *directory(path: string, url: string, mode: number | undefined, signal: AbortSignal): AsyncGenerator<InputFile> {
+  private async *directory(path: string, url: string, signal: AbortSignal): AsyncGenerator<InputFile> {
     const client = this.storage.for(url);
     if (!client.list) throw new TransferError(`${shownUrl(url)} is a directory that cannot be listed`, { retryable: false });
-    await this.workspace.mkdir(path, (mode ?? DIRECTORY_MODE) | OWNER_ALL, signal);
+    await this.workspace.mkdir(path, signal);
     for await (const entry of client.list(url, signal)) {
       const at = joinContainerPath(path, entry.path);
       switch (entry.kind) {
         case 'directory':
-          await this.workspace.mkdir(at, (entry.mode ?? DIRECTORY_MODE) | OWNER_ALL, signal);
+          await this.workspace.mkdir(at, signal);
           break;
         case 'link':
           await this.workspace.symlink(at, entry.linkTarget ?? '', signal);

@@ -51,7 +51,14 @@ before_executor() { # INDEX
   # Fetching an image has a limit of its own; the task's begins with its first executor.
   [ "$1" -gt 0 ] || watch_time 3600
   "image_$1" || return 1
+  # Another image may run as another user; with rootless podman every file has become the gateway's own.
+  if [ "$1" -gt 0 ] && { [ "$image" != "$filled_by" ] || [ "$ENGINE$ROOT" = podman0 ]; }; then open_trees "$1" || return 1; fi
   [ "$image" = "$filled_by" ] || { empty_trees && fill_trees "$1"; }
+}
+
+# What executors wrote may be read and changed by whoever the next one runs as: nobody else gets into the workspace.
+open_trees() { # INDEX
+  find trees -mindepth 1 ! -path trees/root \( -type f -o -type d \) -exec chmod a+rwX {} + 2>"streams/$1.engine" || { fault copy "$1"; return 1; }
 }
 
 ready_executor() { :; }

@@ -21,18 +21,20 @@ describe('a workspace on this machine', () => {
   };
   const tree = (path: string): string => join(directory(), 'trees', PLAN.roots.find((root) => root.path === path)?.tree ?? 'none');
 
-  it('shows inputs only after they were committed, with their modes', async () => {
+  it('shows inputs only after they were committed, open to whoever the image runs as', async () => {
     const workspace = make();
     await workspace.beginInputs(signal);
     expect(await workspace.write('/work/a/b', 0o640, content('hello'), signal)).toEqual({ sizeBytes: 5 });
-    await workspace.mkdir('/work/empty', 0o750, signal);
+    await workspace.write('/work/a/run', 0o700, content('#!'), signal);
+    await workspace.mkdir('/work/empty', signal);
     await workspace.symlink('/work/link', 'a/b', signal);
     expect(await workspace.stat('/work/a/b', signal)).toBeUndefined();
     await workspace.commitInputs(signal);
-    expect(await workspace.stat('/work/a/b', signal)).toEqual({ path: '/work/a/b', kind: 'file', sizeBytes: 5, mode: 0o640 });
-    expect(await workspace.stat('/work/empty', signal)).toMatchObject({ kind: 'directory', mode: 0o750 });
+    expect(await workspace.stat('/work/a/b', signal)).toEqual({ path: '/work/a/b', kind: 'file', sizeBytes: 5, mode: 0o666 });
+    expect(await workspace.stat('/work/a/run', signal)).toMatchObject({ mode: 0o777 });
+    expect(await workspace.stat('/work/empty', signal)).toMatchObject({ kind: 'directory', mode: 0o777 });
     expect(await workspace.stat('/work/link', signal)).toMatchObject({ kind: 'link', linkTarget: 'a/b' });
-    expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/empty', '/work/link']);
+    expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/a/run', '/work/empty', '/work/link']);
   });
 
   it('is there from its start until its directory, its trees or the mark of its start are gone', async () => {
@@ -139,7 +141,7 @@ describe('a workspace on this machine', () => {
     await expect(workspace.writeFile('/work/out/evil', 0o644, write, signal)).rejects.toMatchObject({ retryable: false });
     await expect(workspace.writeFile('/work/a/b', 0o644, write, signal)).rejects.toMatchObject({ retryable: false });
     await workspace.commitInputs(signal);
-    expect(await workspace.stat('/work/a/b', signal)).toMatchObject({ sizeBytes: 4, mode: 0o751 });
+    expect(await workspace.stat('/work/a/b', signal)).toMatchObject({ sizeBytes: 4, mode: 0o777 });
     expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/out']);
   });
 

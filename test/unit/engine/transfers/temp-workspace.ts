@@ -32,9 +32,8 @@ export class TempWorkspace implements Workspace {
     return { sizeBytes: (await stat(at)).size };
   }
 
-  async mkdir(path: string, mode: number): Promise<void> {
+  async mkdir(path: string): Promise<void> {
     await mkdir(join(this.incoming, path), { recursive: true });
-    await chmod(join(this.incoming, path), mode);
   }
 
   async symlink(path: string, target: string): Promise<void> {

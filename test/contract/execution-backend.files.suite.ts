@@ -1,0 +1,107 @@
+import { Readable } from 'node:stream';
+import { exitCodes, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
+import type { BackendUnderTest, Ended, JobDriver } from './execution-backend.fixture';
+import type { Job } from '../../src/ports/execution-backend';
+
+const never = new AbortController().signal;
+
+/** What every ExecutionBackend with `staging: gateway` promises about directories, modes and users of a job's files. */
+export function describeFiles(name: string, underTest: () => BackendUnderTest): void {
+  describe(`${name}: directories, modes and users`, () => {
+    let driver: JobDriver;
+    const errorsOf = (ended: Ended): unknown => [exitCodes(ended), ended.observation.executors.map(({ stderr }) => stderr?.text ?? '')];
+    const sh = (script: string): string[] => ['/bin/sh', '-c', script];
+    /** Runs as 1000 where images are used. */
+    const asWorker = (): { image?: string } => (underTest().usesImages ? { image: underTest().images.filled } : {});
+
+    withDriver(name, underTest, (made) => {
+      ({ driver } = made);
+    });
+
+    async function carryOut(job: Job, files: Readonly<Record<string, { text: string; mode: number }>>): Promise<Ended> {
+      const prepared = await driver.submit(job, undefined);
+      const entry = { job, handle: prepared };
+      driver.jobs.push(entry);
+      const workspace = driver.backend.workspace(job, prepared);
+      await workspace.beginInputs(never);
+      await workspace.mkdir('/in/d', never);
+      for (const [path, { text, mode }] of Object.entries(files)) {
+        await workspace.write(path, mode, Readable.from([Buffer.from(text)]), never);
+      }
+      await workspace.commitInputs(never);
+      return driver.ended(job, await driver.submit(job, prepared));
+    }
+
+    it('leaves what lies below a shared directory to the program to make', async () => {
+      const job = driver.job({
+        outputs: [
+          { path: '/work/s1/**', path_prefix: '/work', url: '/x', type: 'FILE' },
+          { path: '/work/s2/report.html', type: 'FILE', url: '/x' },
+          { path: '/work/s3', type: 'DIRECTORY', url: '/x' },
+          { path: '/results/x.txt', type: 'FILE', url: '/x' },
+        ],
+        executors: [
+          {
+            workdir: '/work',
+            stdout: '/work/s4/out',
+            command: ['/bin/sh', '-ec', 'for d in s1 s2 s3 s4; do mkdir $d; echo $d >$d/f; done; echo done >/results/x.txt; echo said'],
+          },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect(errorsOf(ended)).toEqual([[0], ['']]);
+      const texts = ['/work/s1/f', '/work/s2/f', '/work/s3/f', '/work/s4/out', '/results/x.txt'].map((path) =>
+        textOf(ended.workspace, path),
+      );
+      expect(await Promise.all(texts)).toEqual(['s1\n', 's2\n', 's3\n', 'said\n', 'done\n']);
+    });
+
+    it('lets whoever the image runs as read, change and execute inputs, and write into their directories', async () => {
+      const script = 'cat /in/closed; echo more >>/in/closed; cat /in/closed; /in/tool; echo new >/in/d/new; mv /in/closed /in/d/moved';
+      const job = driver.job({
+        inputs: [
+          { path: '/in', type: 'DIRECTORY' },
+          { path: '/in/closed', type: 'FILE' },
+        ],
+        executors: [{ ...asWorker(), command: sh(script) }],
+      });
+      const files = { '/in/closed': { text: 'secret\n', mode: 0o600 }, '/in/tool': { text: '#!/bin/sh\necho ran\n', mode: 0o700 } };
+      const ended = await carryOut(job, files);
+      expect(errorsOf(ended)).toEqual([[0], ['']]);
+      expect(stdoutOf(ended)).toBe('secret\nsecret\nmore\nran\n');
+      expect(await textOf(ended.workspace, '/in/d/new')).toBe('new\n');
+    });
+
+    it.each([
+      ['mounted', []],
+      ['beside what lies directly in /', [{ path: '/own.txt', type: 'FILE', url: '/x' } as const]],
+    ])('lets an executor read and change what another one wrote as another user: %s', async (_, outputs) => {
+      const job = driver.job({
+        volumes: ['/work'],
+        outputs,
+        executors: [
+          { command: sh('umask 077; mkdir -p /work/d; echo one >/work/d/f; echo tool >/work/d/run; chmod 700 /work/d/run') },
+          {
+            ...asWorker(),
+            command: sh('umask 077; cat /work/d/f; echo two >>/work/d/f; mkdir /work/d/e; echo x >/work/d/e/x; test -x /work/d/run'),
+          },
+          { command: sh('cat /work/d/f /work/d/e/x; echo three >>/work/d/e/x') },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect(errorsOf(ended)).toEqual([
+        [0, 0, 0],
+        ['', '', ''],
+      ]);
+      expect([stdoutOf(ended, 1), stdoutOf(ended, 2)]).toEqual(['one\n', 'one\ntwo\nx\n']);
+    });
+
+    it('leaves the modes of its files to a task whose executors have one image', async () => {
+      const job = driver.job({
+        volumes: ['/work'],
+        executors: [{ command: sh('echo key >/work/key; chmod 600 /work/key') }, { command: ['stat', '-c', '%a', '/work/key'] }],
+      });
+      expect(stdoutOf(await driver.carryOut(job), 1)).toBe('600\n');
+    });
+  });
+}
