@@ -1,15 +1,12 @@
 import { AnonymousPrincipal } from './principals';
 import { MemoryStorage } from './memory-storage';
-import { Mortal } from './mortal';
-import { type Ending, ScriptedBackend, ScriptedWorld, type Verdict } from './scripted-backend';
-import { ADMISSION, ENGINE, SERVICE, SILENT } from './settings';
-import { Engine } from '../../src/engine/engine';
-import { TaskAdmission } from '../../src/engine/task-admission';
-import { TaskService } from '../../src/engine/task.service';
+import type { Ending, RealJob, Verdict } from './scripted-backend';
+import { ScriptedGateway } from './scripted-gateway';
+import { ENGINE } from './settings';
 import { taskId } from '../../src/engine/task-id';
 import { StoreError } from '../../src/ports/errors';
-import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
-import type { AssignResult, Durability, InsertResult, StoredTask, TaskStore } from '../../src/ports/task-store';
+import type { Job } from '../../src/ports/execution-backend';
+import type { AssignResult, Durability, InsertResult, PublishedBackend, StoredTask, TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import { type Amounts, type Capacity, NOTHING, roomKey, roomOf } from '../../src/task/room';
 import type { TaskRecord } from '../../src/task/task-record';
@@ -20,12 +17,14 @@ export type Act =
   | { readonly act: 'create'; readonly looks: number; readonly ending: Ending['phase']; readonly files: boolean }
   | { readonly act: 'cancel'; readonly which: number; readonly ms: number; readonly turns: number }
   | { readonly act: 'wait'; readonly ms: number }
-  | { readonly act: 'crash' }
+  | { readonly act: 'crash'; readonly which: number }
   | { readonly act: 'power' }
-  | { readonly act: 'crashAfter'; readonly calls: number }
+  | { readonly act: 'crashAfter'; readonly which: number; readonly calls: number }
   | { readonly act: 'clock'; readonly ms: number }
-  /** The store cannot be reached; jobs and the clock go on. */
-  | { readonly act: 'cutOff'; readonly ms: number }
+  /** One gateway cannot reach the store; others, jobs and the clock go on. */
+  | { readonly act: 'cutOff'; readonly which: number; readonly ms: number }
+  /** What is opened on the storage from now on moves a byte a minute, or at once again. */
+  | { readonly act: 'storage'; readonly trickles: boolean }
   /** The event loop stands still: what came due meanwhile comes all at once. */
   | { readonly act: 'stall'; readonly ms: number }
   | { readonly act: 'nudge'; readonly which: number };
@@ -37,16 +36,18 @@ async function turns(count: number): Promise<void> {
 
 const HOUR_MS = 3_600_000;
 const CAPACITY = { cpuCores: 3, ramGb: 3 };
+/** Less than what the storage needs for a file while it trickles, and more than a lease. */
+const LONGEST_TRANSFER_MS = 90_000;
 
 /**
- * A gateway that lives and dies as a list of acts says, over a store and a cluster that outlive it.
- *
- * `alone`: it has its store to itself, as SQLite promises. Leases end when the store is opened and otherwise last so long that none is
- * ever over here.
- * Otherwise leases are short and end by time alone, as on a store that several share.
+ * `alone`: one gateway has its store to itself, as SQLite promises. Leases end when the store is opened and otherwise last so long that none
+ * is ever over here. `shared`: leases are short and end by time alone. `two`: two such gateways on one store, each with a backend that the
+ * other does not have.
  */
+export type Setting = 'alone' | 'shared' | 'two';
+
+/** Gateways that live and die as a list of acts says, over a store and clusters that outlive them. */
 export class Life {
-  readonly world = new ScriptedWorld();
   readonly storage = new MemoryStorage();
   readonly ids: string[] = [];
   readonly faults: string[] = [];
@@ -55,14 +56,11 @@ export class Life {
   private readonly terminal = new Map<string, TaskRecord>();
   /** What ended while the present process lived. */
   private readonly endedHere = new Set<string>();
+  private readonly gateways: readonly ScriptedGateway[];
+  private readonly published = new Map<string, readonly PublishedBackend[]>();
   private faulty = true;
-  private isCutOff = false;
   private call = 0;
   private serial = 0;
-  mortal = new Mortal();
-  private engine: Engine | undefined;
-  private service: TaskService | undefined;
-  backend: ScriptedBackend | undefined;
 
   /** What was stored when the last durable write was made, oldest first: all that a power failure leaves. */
   private onDisk: readonly StoredTask[] = [];
@@ -70,41 +68,36 @@ export class Life {
   constructor(
     private store: TaskStore,
     private readonly verdicts: readonly (Verdict | undefined)[],
-    private readonly alone: boolean,
+    private readonly setting: Setting,
   ) {
-    this.storage.objects.set('mem://in', 'input');
+    // So long that it takes longer than all of a life where it trickles.
+    this.storage.objects.set('mem://in', 'input '.repeat(10));
+    const parts = {
+      storage: this.storage,
+      script: {
+        onCall: () => (this.faulty ? this.verdicts[this.call++ % this.verdicts.length] : undefined),
+        life: (job: Job) => {
+          const life = this.lives.get(job.request.name ?? '');
+          return { looks: life?.looks ?? 0, ending: { phase: life?.ending ?? ('succeeded' as const) } };
+        },
+        capacity: CAPACITY,
+        capabilities: { boundToInstance: this.alone },
+      },
+      newId: () => taskId(++this.serial, new Uint8Array(10)),
+      settings: { leaseMs: this.alone ? HOUR_MS : ENGINE.leaseMs, longestTransferMs: LONGEST_TRANSFER_MS },
+    };
+    const names = setting === 'two' ? ['one', 'two'] : [ENGINE.instance];
+    this.gateways = names.map((name) => new ScriptedGateway(name, `backend-of-${name}`, parts));
   }
 
-  /** A new gateway process on the same store and the same cluster. */
-  async boot(): Promise<void> {
-    this.mortal.dead = true;
-    if (this.alone && this.engine) await this.reopen();
-    const mortal = new Mortal();
-    this.mortal = mortal;
-    this.endedHere.clear();
-    const backend = new ScriptedBackend(this.world, {
-      onCall: () => (this.faulty ? this.verdicts[this.call++ % this.verdicts.length] : undefined),
-      life: (job) => {
-        const life = this.lives.get(job.request.name ?? '');
-        return { looks: life?.looks ?? 0, ending: { phase: life?.ending ?? 'succeeded' } };
-      },
-      capacity: CAPACITY,
-      capabilities: { boundToInstance: this.alone },
-    });
-    this.backend = backend;
-    const store = mortal.guard(this.watched());
-    const backends = new BackendRegistry([mortal.guard(backend)]);
-    const storage = new StorageRegistry([this.storage]);
-    const settings = { ...ENGINE, leaseMs: this.leaseMs };
-    const engine = new Engine({ store, backends, storage, settings, log: SILENT, now: () => Date.now(), random: () => 0.5 });
-    this.engine = engine;
-    this.service = new TaskService(store, engine.writer, new TaskAdmission(backends, storage, ADMISSION), engine.scheduler, {
-      settings: SERVICE,
-      now: () => Date.now(),
-      newId: () => taskId(++this.serial, new Uint8Array(10)),
-      diskGuard: () => undefined,
-    });
-    void engine.start();
+  /** Every gateway as a new process, on the same store and the same clusters. */
+  async boot(gateways = this.gateways): Promise<void> {
+    for (const { mortal } of gateways) mortal.dead = true;
+    if (this.alone && gateways[0]?.engine) await this.reopen();
+    for (const gateway of gateways) {
+      gateway.isCutOff = false;
+      gateway.start(this.watched(gateway));
+    }
     await this.settle();
   }
 
@@ -112,9 +105,9 @@ export class Life {
   async settle(): Promise<void> {
     let quiet = 0;
     while (quiet < 3) {
-      const { calls } = this.mortal;
+      const calls = this.calls();
       await turns(4);
-      quiet = calls === this.mortal.calls ? quiet + 1 : 0;
+      quiet = calls === this.calls() ? quiet + 1 : 0;
     }
   }
 
@@ -123,7 +116,7 @@ export class Life {
     for (let gone = 0; gone < ms; gone += step) {
       await jest.advanceTimersByTimeAsync(Math.min(step, ms - gone));
       await this.settle();
-      if (this.mortal.dead) await this.boot();
+      await this.restart();
     }
   }
 
@@ -138,12 +131,9 @@ export class Life {
               outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' as const }],
             }
           : {};
-        const created = this.service?.create(
-          AnonymousPrincipal,
-          { name, executors: [{ image: 'i', command: ['c'] }], ...files },
-          { basePath: '/v1' },
-        );
-        void created?.then(
+        const request = { name, executors: [{ image: 'i', command: ['c'] }], ...files };
+        const { service } = this.gateway(this.lives.size);
+        void service?.create(AnonymousPrincipal, request, { basePath: '/v1' }).then(
           (id) => this.ids.push(id),
           () => undefined,
         );
@@ -154,7 +144,7 @@ export class Life {
         jest.advanceTimersByTime(one.ms);
         await turns(one.turns);
         const id = this.ids[one.which % Math.max(1, this.ids.length)];
-        if (id !== undefined) void this.cancel(id).catch(() => undefined);
+        if (id !== undefined) void this.cancel(id, one.which + one.turns).catch(() => undefined);
         break;
       }
       case 'wait':
@@ -164,29 +154,32 @@ export class Life {
         jest.advanceTimersByTime(one.ms);
         break;
       case 'crash':
-        await this.boot();
+        await this.boot([this.gateway(one.which)]);
         break;
       case 'power':
         await this.powerFailure();
         break;
       case 'crashAfter':
-        this.mortal.callsLeft = one.calls / 2;
+        this.gateway(one.which).mortal.callsLeft = one.calls / 2;
         break;
       case 'clock':
         jest.setSystemTime(Date.now() + one.ms);
         break;
-      case 'cutOff':
+      case 'cutOff': {
+        const gateway = this.gateway(one.which);
         // Alone, a lease that could not be given back would last for the whole life.
-        this.isCutOff = !this.alone;
-        try {
-          await this.advance(one.ms);
-        } finally {
-          this.isCutOff = false;
-        }
+        gateway.isCutOff = !this.alone;
+        await this.advance(one.ms);
+        gateway.isCutOff = false;
+        break;
+      }
+      case 'storage':
+        this.storage.trickleMs = one.trickles ? 60_000 : 0;
         break;
       case 'nudge': {
-        const name = [...this.world.jobs.keys()][one.which % Math.max(1, this.world.jobs.size)];
-        if (name !== undefined && this.backend) this.engine?.observer.nudge(this.backend.name, name);
+        const { world, engine, backendName } = this.gateway(one.which);
+        const name = [...world.jobs.keys()][one.which % Math.max(1, world.jobs.size)];
+        if (name !== undefined) engine?.observer.nudge(backendName, name);
         break;
       }
       default: {
@@ -195,13 +188,30 @@ export class Life {
       }
     }
     await this.settle();
-    if (this.mortal.dead) await this.boot();
+    await this.restart();
     await this.lookAtRoom();
   }
 
+  private gateway(which: number): ScriptedGateway {
+    const gateway = this.gateways[which % this.gateways.length];
+    if (!gateway) throw new Error('a life has a gateway');
+    return gateway;
+  }
+  private calls(): number {
+    return this.gateways.reduce((sum, { mortal }) => sum + mortal.calls, 0);
+  }
+  /** Who has died comes back. */
+  private async restart(): Promise<void> {
+    const dead = this.gateways.filter(({ mortal }) => mortal.dead);
+    if (dead.length > 0) await this.boot(dead);
+  }
+  private get jobs(): readonly RealJob[] {
+    return this.gateways.flatMap(({ world }) => [...world.jobs.values()]);
+  }
+
   /** A cancel that was acknowledged holds, unless the task had ended before. */
-  private async cancel(id: string): Promise<void> {
-    await this.service?.cancel(AnonymousPrincipal, id);
+  private async cancel(id: string, which: number): Promise<void> {
+    await this.gateway(which).service?.cancel(AnonymousPrincipal, id);
     const state = await this.store.getState(id);
     if (state === 'CANCELING') this.cancelled.add(id);
     else if (state === undefined || !isTerminal(state)) this.faults.push(`${id} is ${String(state)} after its cancel was acknowledged`);
@@ -210,7 +220,8 @@ export class Life {
   /** Faults stop; whatever can end must now. */
   async peace(): Promise<void> {
     this.faulty = false;
-    this.mortal.callsLeft = Infinity;
+    this.storage.trickleMs = 0;
+    for (const { mortal } of this.gateways) mortal.callsLeft = Infinity;
     // Alone, the same process must bring all to an end: the next one would find every lease over.
     if (!this.alone) await this.boot();
     for (let round = 0; round < 60; round += 1) {
@@ -231,21 +242,22 @@ export class Life {
       if (task?.state === 'COMPLETE') expect(task.attempts.at(-1)?.executors).toHaveLength(1);
     }
     // A job that no task knows has been swept, and none began twice.
-    await this.engine?.housekeeping.once();
-    expect([...this.world.jobs.keys()]).toEqual([]);
-    expect(this.world.started).toEqual([...new Set(this.world.started)]);
-    expect(await this.used()).toEqual(NOTHING);
+    for (const { engine } of this.gateways) await engine?.housekeeping.once();
+    expect(this.jobs.map(({ name }) => name)).toEqual([]);
+    const started = this.gateways.flatMap(({ world }) => world.started);
+    expect(started).toEqual([...new Set(started)]);
+    for (const gateway of this.gateways) expect(await this.used(gateway)).toEqual(NOTHING);
   }
 
   async end(): Promise<void> {
-    this.mortal.dead = true;
+    for (const { mortal } of this.gateways) mortal.dead = true;
     jest.clearAllTimers();
     await this.store.close();
   }
 
-  /** The gateway dies and its store is as it was after the last durable write; the jobs, on another machine, go on. */
+  /** All gateways die and the store is as it was after the last durable write; the jobs, on other machines, go on. */
   private async powerFailure(): Promise<void> {
-    this.mortal.dead = true;
+    for (const { mortal } of this.gateways) mortal.dead = true;
     await turns(4);
     await this.refill(this.onDisk);
     await this.boot();
@@ -272,24 +284,26 @@ export class Life {
     return (await store.listStored({ pageSize: 2047 }, 1e9)).items.toReversed();
   }
 
-  private get leaseMs(): number {
-    return this.alone ? HOUR_MS : ENGINE.leaseMs;
+  private get alone(): boolean {
+    return this.setting === 'alone';
   }
-  private get roomKey(): string {
-    if (!this.backend) throw new Error('this life has not begun');
-    return roomKey(this.backend.name, this.alone ? ENGINE.instance : undefined);
+  private roomKey({ instance, backendName }: ScriptedGateway): string {
+    return roomKey(backendName, this.alone ? instance : undefined);
   }
-  private async used(): Promise<Amounts> {
-    return (await this.store.used([this.roomKey])).get(this.roomKey) ?? NOTHING;
+  private async used(gateway: ScriptedGateway): Promise<Amounts> {
+    const key = this.roomKey(gateway);
+    return (await this.store.used([key])).get(key) ?? NOTHING;
   }
 
   /** Never more room is used than there is, and as much as the tasks that use some say. */
   private async lookAtRoom(): Promise<void> {
-    const used = await this.used();
-    if (used.cpuCores > CAPACITY.cpuCores) this.faults.push(`${used.cpuCores} cores are used`);
     const tasks = await this.contents(this.store);
-    const using = tasks.filter(({ task }) => roomOf(task)?.key === this.roomKey).length;
-    if (using !== used.slots) this.faults.push(`${used.slots} tasks are counted, ${using} use room`);
+    for (const gateway of this.gateways) {
+      const used = await this.used(gateway);
+      if (used.cpuCores > CAPACITY.cpuCores) this.faults.push(`${used.cpuCores} cores are used`);
+      const using = tasks.filter(({ task }) => roomOf(task)?.key === this.roomKey(gateway)).length;
+      if (using !== used.slots) this.faults.push(`${used.slots} tasks are counted, ${using} use room`);
+    }
   }
 
   private async allDone(): Promise<boolean> {
@@ -302,12 +316,19 @@ export class Life {
     return (await this.store.listMinimal({ pageSize: 2047 })).items.map(([id]) => id);
   }
 
-  /** The real store, with every committed change looked at. */
-  private watched(): TaskStore {
+  /** The real store as one gateway sees it, with every committed change looked at. */
+  private watched(gateway: ScriptedGateway): TaskStore {
     return new Proxy(this.store, {
       get: (store, key) => {
         const member: unknown = Reflect.get(store, key, store);
-        if (this.isCutOff && typeof member === 'function' && key !== 'now') return () => Promise.reject(unreachable());
+        if (gateway.isCutOff && typeof member === 'function' && key !== 'now') return () => Promise.reject(unreachable());
+        if (this.setting === 'two') {
+          if (key === 'isShared') return true;
+          if (key === 'published') return () => Promise.resolve(this.published);
+          if (key === 'publish') {
+            return (backends: readonly PublishedBackend[]) => Promise.resolve(void this.published.set(gateway.instance, backends));
+          }
+        }
         if (key === 'update') {
           return async (next: TaskRecord, revision: number, durability: Durability): Promise<boolean> => {
             const done = await store.update(next, revision, durability);
@@ -346,7 +367,7 @@ export class Life {
     if (!isTerminal(next.state)) return;
     if (!before) this.endedHere.add(next.id);
     if (!before && next.state === 'CANCELED') {
-      const running = [...this.world.jobs.values()].filter((job) => job.name.includes(next.id) && job.state === 'running');
+      const running = this.jobs.filter((job) => job.name.includes(next.id) && job.state === 'running');
       if (running.length > 0) this.faults.push(`${next.id} is CANCELED while ${running.map(({ name }) => name).join()} runs`);
     }
     this.terminal.set(next.id, next);

@@ -9,6 +9,8 @@ export class MemoryStorage extends StorageClient {
   readonly objects = new Map<string, string>();
   /** May throw, to play a fault. */
   onCall: (verb: string, url: string) => void = () => undefined;
+  /** Pause before each byte of what is opened from now on, ms. */
+  trickleMs = 0;
 
   refusal(): string | undefined {
     return undefined;
@@ -25,17 +27,37 @@ export class MemoryStorage extends StorageClient {
   async read(url: string): Promise<Readable> {
     await this.stat(url);
     this.onCall('read', url);
-    return Readable.from([Buffer.from(this.objects.get(url) ?? '')]);
+    const bytes = Buffer.from(this.objects.get(url) ?? '');
+    return Readable.from(this.trickleMs === 0 ? [bytes] : trickle(bytes, this.trickleMs));
   }
-  async write(url: string, content: Readable): Promise<{ sizeBytes: number }> {
+  async write(url: string, content: Readable, _options: unknown, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     this.onCall('write', url);
     const chunks: Buffer[] = [];
     for await (const chunk of content) chunks.push(Buffer.from(chunk as Uint8Array));
     const bytes = Buffer.concat(chunks);
+    if (this.trickleMs !== 0) for (let sent = 0; sent < bytes.length; sent += 1) await pause(this.trickleMs, signal);
     this.objects.set(url, bytes.toString());
     return { sizeBytes: bytes.length };
   }
   join(url: string, relative: string): string {
     return `${url.replace(/\/$/, '')}/${relative}`;
   }
+}
+
+async function* trickle(bytes: Buffer, pauseMs: number): AsyncIterable<Buffer> {
+  for (let at = 0; at < bytes.length; at += 1) {
+    await pause(pauseMs);
+    yield bytes.subarray(at, at + 1);
+  }
+}
+
+/** Throws what the signal says as soon as it says it. */
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    });
+  });
 }

@@ -32,13 +32,15 @@ export interface RealJob {
 
 /**
  * the backend is `away`, whatever it is asked · `before` the effect it fails · it says `after` the effect that it failed · the effect is at once, the answer comes `late` or very
- * late (`stale`), when much has changed · a look finds every job `gone`, which an earlier look, whose answer may be late, found at work or at its end.
+ * late (`stale`), when much has changed, or not at all until the caller gives up (`hangs`) · a look finds every job `gone`, which an earlier look, whose answer may be late,
+ * found at work or at its end.
  */
-export type Verdict = 'before' | 'after' | 'late' | 'stale' | 'gone' | 'away';
+export type Verdict = 'before' | 'after' | 'late' | 'stale' | 'hangs' | 'gone' | 'away';
 /** Longer than it takes to lose a job and start the next. */
 const LATE_MS = 2_000;
 /** Longer than any lease. */
 const STALE_MS = 40_000;
+const NEVER = new AbortController().signal;
 
 export interface Script {
   /** Called at the door of every verb: how it goes wrong, if it does. */
@@ -101,7 +103,7 @@ export class ScriptedBackend extends ExecutionBackend {
     return Promise.resolve();
   }
 
-  async submit(job: Job, handle: Handle | undefined): Promise<Handle> {
+  async submit(job: Job, handle: Handle | undefined, signal = NEVER): Promise<Handle> {
     const fail = await this.door('submit', job.name);
     if (this.world.marks.has(job.name)) throw new BackendError('the job was cancelled', { retryable: false });
     let real = this.world.jobs.get(job.name);
@@ -118,7 +120,7 @@ export class ScriptedBackend extends ExecutionBackend {
         this.script.onStart?.(job.name);
       }
     }
-    await this.leave(fail, false);
+    await this.leave(fail, signal, false);
     return {
       backend: this.name,
       version: 1,
@@ -127,13 +129,13 @@ export class ScriptedBackend extends ExecutionBackend {
     };
   }
 
-  async observe(jobs: readonly { readonly name: string; readonly handle: Handle }[]): Promise<readonly Observation[]> {
+  async observe(jobs: readonly { readonly name: string; readonly handle: Handle }[], signal = NEVER): Promise<readonly Observation[]> {
     const fail = await this.door('observe', jobs[0]?.name ?? '');
     const seen = jobs.map(({ name, handle }) => {
       if (fail === 'gone') this.world.jobs.delete(name);
       return this.look(name, Number(handle.data['executors'] ?? 1));
     });
-    await this.leave(fail);
+    await this.leave(fail, signal);
     return seen;
   }
 
@@ -141,36 +143,37 @@ export class ScriptedBackend extends ExecutionBackend {
     return new MemoryWorkspace(() => this.world.jobs.get(job.name)?.files);
   }
 
-  async cancel(name: string): Promise<Observation | undefined> {
+  async cancel(name: string, _handle?: Handle, signal = NEVER): Promise<Observation | undefined> {
     const fail = await this.door('cancel', name);
     this.world.marks.add(name);
     this.world.fenced.add(name);
     const real = this.world.jobs.get(name);
     if (real) real.state = 'ended';
-    await this.leave(fail);
+    await this.leave(fail, signal);
     return undefined;
   }
 
-  async cleanup(name: string): Promise<void> {
+  async cleanup(name: string, _handle?: Handle, _options?: unknown, signal = NEVER): Promise<void> {
     const fail = await this.door('cleanup', name);
     const real = this.world.jobs.get(name);
     if (real?.state === 'running' && real.looksLeft > 0) throw new Error(`cleanup of ${name} while it runs`);
     this.world.jobs.delete(name);
     this.world.marks.delete(name);
-    await this.leave(fail);
+    await this.leave(fail, signal);
   }
 
-  health(): Promise<BackendHealth> {
-    if (this.script.onCall?.('health', '') === 'away') return Promise.resolve({ ok: false, detail: 'away' });
-    return Promise.resolve(this.healthy);
+  health(signal = NEVER): Promise<BackendHealth> {
+    const verdict = this.script.onCall?.('health', '');
+    if (verdict === 'away') return Promise.resolve({ ok: false, detail: 'away' });
+    return verdict === 'hangs' ? aborted(signal) : Promise.resolve(this.healthy);
   }
 
   override watch(nudge: (jobName: string) => void): void {
     this.nudge = nudge;
   }
 
-  override async list(): Promise<readonly { name: string; ageMs: number }[]> {
-    await this.door('list', '');
+  override async list(signal = NEVER): Promise<readonly { name: string; ageMs: number }[]> {
+    await this.leave(await this.door('list', ''), signal);
     return [...this.world.jobs.keys()].map((name) => ({ name, ageMs: Infinity }));
   }
 
@@ -225,11 +228,20 @@ export class ScriptedBackend extends ExecutionBackend {
     return verdict;
   }
 
-  private async leave(verdict: Verdict | undefined, unavailable = true): Promise<void> {
+  private async leave(verdict: Verdict | undefined, signal: AbortSignal, unavailable = true): Promise<void> {
     if (verdict === 'after') throw new BackendError('connection reset', { retryable: true, unavailable });
+    if (verdict === 'hangs') await aborted(signal);
     if (verdict === 'late' || verdict === 'stale')
       await new Promise((resolve) => setTimeout(resolve, verdict === 'late' ? LATE_MS : STALE_MS));
   }
+}
+
+/** Never resolves; throws as soon as the signal says so. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    else signal.addEventListener('abort', () => reject(signal.reason as Error));
+  });
 }
 
 function executorRecord(exitCode: number): ExecutorRecord {

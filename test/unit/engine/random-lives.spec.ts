@@ -1,8 +1,9 @@
 import fc from '../../property';
-import { type Act, Life, newStore } from '../../engine/life';
+import { type Act, Life, newStore, type Setting } from '../../engine/life';
 import type { Ending, Verdict } from '../../engine/scripted-backend';
 
 const ENDINGS: readonly Ending['phase'][] = ['succeeded', 'failed', 'lost', 'preempted', 'system-error'];
+const which = fc.nat(1);
 const act: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 4,
@@ -18,24 +19,32 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     arbitrary: fc.record({ act: fc.constant('cancel' as const), which: fc.nat(5), ms: fc.constantFrom(0, 100, 1_000), turns: fc.nat(8) }),
   },
   { weight: 5, arbitrary: fc.record({ act: fc.constant('wait' as const), ms: fc.constantFrom(1, 50, 400, 3_000, 20_000) }) },
-  { weight: 1, arbitrary: fc.record({ act: fc.constant('crash' as const) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('crash' as const), which }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('power' as const) }) },
-  { weight: 3, arbitrary: fc.record({ act: fc.constant('crashAfter' as const), calls: fc.nat(40) }) },
+  { weight: 3, arbitrary: fc.record({ act: fc.constant('crashAfter' as const), which, calls: fc.nat(40) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('clock' as const), ms: fc.constantFrom(-3_600_000, -500, 500, 86_400_000) }) },
-  { weight: 1, arbitrary: fc.record({ act: fc.constant('cutOff' as const), ms: fc.constantFrom(1_000, 20_000, 60_000) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('cutOff' as const), which, ms: fc.constantFrom(1_000, 20_000, 60_000) }) },
   { weight: 2, arbitrary: fc.record({ act: fc.constant('nudge' as const), which: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant('storage' as const), trickles: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('stall' as const), ms: fc.constantFrom(5_000, 40_000) }) },
 );
 const verdict = fc.oneof(
   { weight: 6, arbitrary: fc.constant(undefined) },
-  fc.constantFrom<Verdict>('before', 'after', 'late', 'stale', 'gone'),
+  fc.constantFrom<Verdict>('before', 'after', 'late', 'stale', 'hangs', 'gone'),
 );
 
 describe('random lives', () => {
   beforeEach(() => {
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] });
+    // The limits of calls, too, are to come by the imaginary clock.
+    jest.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new DOMException('timed out', 'TimeoutError')), ms);
+      return controller.signal;
+    });
   });
   afterEach(() => {
+    jest.restoreAllMocks();
     jest.useRealTimers();
   });
 
@@ -44,9 +53,9 @@ describe('random lives', () => {
       fc.asyncProperty(
         fc.array(act, { minLength: 1, maxLength: 25 }),
         fc.array(verdict, { minLength: 1, maxLength: 40 }),
-        fc.boolean(),
-        async (acts, verdicts, alone) => {
-          const life = new Life(await newStore(), verdicts, alone);
+        fc.constantFrom<Setting>('alone', 'shared', 'two'),
+        async (acts, verdicts, setting) => {
+          const life = new Life(await newStore(), verdicts, setting);
           try {
             await life.boot();
             for (const one of acts) await life.play(one);

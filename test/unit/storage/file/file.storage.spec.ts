@@ -151,7 +151,8 @@ describe('links', () => {
       }
     })();
     const seen = new Set<string>();
-    for (let count = 0; count < 100; count += 1) {
+    // Until both sides were met, which takes longer on a busy machine.
+    for (let count = 0; count < 100 || !seen.has('of data'); count += 1) {
       seen.add(await get(`${data}/d/secret`).catch((error: unknown) => (error instanceof TransferError ? 'refused' : String(error))));
       await put(`${data}/d/new`).catch((error: unknown) => {
         expect(error).toBeInstanceOf(TransferError);
