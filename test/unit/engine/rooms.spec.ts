@@ -212,13 +212,14 @@ describe('a running job', () => {
 describe('looks', () => {
   it('at very many jobs of a slow backend get on, with fewer at a time', async () => {
     const life: Script['life'] = () => ({ looks: 0, ending: { phase: 'succeeded' } });
-    // Late enough for all of them to be handed over before.
-    const pollMs = { first: 800, longest: 800 };
+    const pollMs = { first: 100, longest: 100 };
     bench = await EngineBench.start({ ...ROOMY, life, capabilities: { pollMs } }, { callTimeoutMs: 400 });
     const observe = bench.backend.observe.bind(bench.backend);
     const sizes: number[] = [];
     // 100 ms for ten jobs; nothing is answered of a call that has taken too long.
     bench.backend.observe = async (jobs, signal?: AbortSignal) => {
+      // On a busy machine the last one is handed over late.
+      if (bench.world.started.length < 150) return [];
       sizes.push(jobs.length);
       for (let from = 0; from < jobs.length; from += 10) await new Promise((resolve) => setTimeout(resolve, 100));
       signal?.throwIfAborted();
