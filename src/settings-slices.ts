@@ -35,6 +35,8 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
       firstDelayMs: retry.first_delay_seconds * SECOND,
       longestDelayMs: retry.longest_delay_seconds * SECOND,
       patienceMs: retry.backend_patience_seconds * SECOND,
+      storagePatienceMs: retry.storage_patience_seconds * SECOND,
+      outputPatienceMs: retry.output_patience_seconds * SECOND,
     },
     leaseMs: 30 * SECOND,
     tickMs: 30 * SECOND,

@@ -67,15 +67,15 @@ async function attend({ request, transfers, retry, storage: settings }: StagerPl
   let moved: TransferProgress = { files: 0, bytes: 0 };
   const options: TransferOptions = { ...transfers, onProgress: (progress) => (moved = progress) };
 
-  // Another attempt is the engine's to decide, as in the gateway; only a storage that is away is waited for here.
-  const fetch = (): ReturnType<typeof stageIn> => stageIn(request, workspace, storage, options, signal);
-  const ins = await timed(() => patiently(fetch, { ...retry, attempts: 1 }, signal));
+  // Another attempt, and the wait for a storage that is away, are the engine's to decide, as in the gateway: nothing is kept here meanwhile.
+  const ins = await timed(() => stageIn(request, workspace, storage, options, signal));
   const hasOutputs = (request.outputs ?? []).length > 0;
   if (!hasOutputs) tell<StagerOut>('out', { outputs: [], outputTypes: {}, systemLogs: [], files: 0, bytes: 0, ms: 0 });
   tell<StagerIn>('in', { ...ins, ...moved });
   if (!hasOutputs) return;
 
   await asked(signal);
+  // Where nothing of the job is kept afterwards, outputs wait here.
   moved = { files: 0, bytes: 0 };
   const store = (): ReturnType<typeof stageOut> => stageOut(request, workspace, storage, options, signal);
   const outs = await timed(() => patiently(store, retry, signal).catch(asFinal));
@@ -121,7 +121,8 @@ function asFinal(error: unknown): never {
 }
 
 function failureOf(error: unknown): StagerFailure {
-  if (error instanceof TransferError) return { message: error.publicMessage, retryable: error.retryable };
+  if (error instanceof TransferError)
+    return { message: error.publicMessage, retryable: error.retryable, ...(error.away && { away: error.away }) };
   if (error instanceof GatewayError) return { message: error.publicMessage, retryable: false };
   // A bug's message may hold anything; its place in the code cannot.
   const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')) : [];

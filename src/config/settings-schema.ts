@@ -188,6 +188,16 @@ export const settingsSchema = {
       format: 'number',
       default: 3600,
     },
+    storage_patience_seconds: {
+      doc: 'How long inputs wait for an unreachable storage before the task fails; outputs, too, for one that answers 500',
+      format: 'number',
+      default: 3600,
+    },
+    output_patience_seconds: {
+      doc: 'How long the outputs of a task that has ended wait for an unreachable or full storage before the task fails',
+      format: 'number',
+      default: 86_400,
+    },
   },
   retention: {
     finished: { doc: 'Finished tasks are deleted after this long (`30d`, `12h`); `off` keeps them', format: 'span', default: 'off' },

@@ -3,6 +3,7 @@ import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import type { TaskRecord, TaskStep } from '../task/task-record';
+import { isStoring, STORING_STEPS } from '../task/task-state';
 import { AwayRules } from './away';
 import { BackendMonitor } from './backend-monitor';
 import type { Claim } from './claim';
@@ -90,7 +91,7 @@ export class Engine {
     this.loops = [
       this.loop('stage-in', ['stage-in'], transfers, (claim) => stager.work(claim)),
       this.loop('hand-over', ['submit'], calls, (claim) => stager.work(claim)),
-      this.loop('stage-out', ['stage-out'], transfers, (claim) => stager.work(claim)),
+      this.loop('stage-out', STORING_STEPS, transfers, (claim) => stager.work(claim)),
       this.loop('cancel', ['cancel'], calls, (claim) => reconciler.work(claim)),
       this.loop('clean-up', ['retreat', 'cleanup'], calls, (claim) => reconciler.work(claim)),
     ];
@@ -173,7 +174,7 @@ export class Engine {
 
   private fullness(task: TaskRecord): string | undefined {
     const { step, backend = '', needs } = task;
-    const places = step === 'stage-in' ? this.hosts.in : step === 'stage-out' ? this.hosts.out : undefined;
+    const places = step === 'stage-in' ? this.hosts.in : isStoring(step) ? this.hosts.out : undefined;
     const host = places?.fullness(backend, hostsOf((needs.folders ?? []).map((url) => ({ url }))));
     return this.loops.map((loop) => loop.fullness(task)).find((full) => full !== undefined) ?? host;
   }

@@ -159,6 +159,8 @@ const RECORD = members(
     notBefore: number,
     given: members({ cpuCores: number, ramGb: number }),
     trouble: members({ count, since: number, reason: text }),
+    storageWait: members({ of: oneOf(['inputs', 'outputs']), since: number, count, reason: text, pauseMs: number }),
+    waitedAttempts: count,
     endedAt: number,
   } satisfies Sometimes<Kept>,
 );

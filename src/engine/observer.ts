@@ -261,8 +261,8 @@ export class Observer {
         return failures.eventForJob(task, 'the job was preempted by the system', true, observation);
       case 'failed':
         if (observation.systemError) {
-          const { message, retryable } = observation.systemError;
-          return failures.eventForJob(task, message, retryable, observation);
+          const { message, retryable, storage } = observation.systemError;
+          return failures.eventForJob(task, message, retryable, observation, storage);
         }
         break;
       case 'pending':

@@ -42,6 +42,7 @@ export class Reconciler {
     if (!task.jobEnded) await backend.cancel(name, handle, limited);
     const failed = task.step === 'retreat' || task.state !== 'COMPLETE';
     await backend.cleanup(name, handle, { failed }, limited);
-    return task.step === 'retreat' ? { type: 'retried', attempt, delayMs: this.failures.retryDelay(task) } : { type: 'cleaned', attempt };
+    if (task.step !== 'retreat') return { type: 'cleaned', attempt };
+    return { type: 'retried', attempt, delayMs: task.storageWait?.pauseMs ?? this.failures.retryDelay(task) };
   }
 }

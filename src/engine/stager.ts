@@ -3,7 +3,7 @@ import type { ExecutionBackend, Job } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import type { Handle } from '../task/task-record';
-import { isTerminal } from '../task/task-state';
+import { isStoring, isTerminal } from '../task/task-state';
 import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
 import { type HostPlaces, hostsOf } from './host-places';
@@ -44,7 +44,7 @@ export class Stager {
       if (await this.waitsForHost(claim)) return;
       const job = await loadJob(this.parts.store, claim.task, this.settings.tailBytes);
       await this.parts.probes.run(backend.name, async () => {
-        if (claim.task.step === 'stage-out') await this.outputs(claim, backend, job);
+        if (isStoring(claim.task.step)) await this.outputs(claim, backend, job);
         else await this.handOver(claim, backend, job);
       });
     } catch (error) {
@@ -72,7 +72,7 @@ export class Stager {
   private async waitsForHost(claim: Claim): Promise<boolean> {
     const { step, backend = '', attempt, needs } = claim.task;
     const { hosts } = this.parts;
-    const places = step === 'stage-in' ? hosts.in : step === 'stage-out' ? hosts.out : undefined;
+    const places = step === 'stage-in' ? hosts.in : isStoring(step) ? hosts.out : undefined;
     // Folders of inputs and outputs are not told apart: only a task all of whose hosts are full is sure to wait.
     const all = hostsOf((needs.folders ?? []).map((url) => ({ url })));
     if (!places || all.length === 0 || !all.every((host) => places.fullness(backend, [host]) !== undefined)) return false;
@@ -109,7 +109,7 @@ export class Stager {
     move: (signal: AbortSignal) => Promise<Result>,
   ): Promise<Result | undefined> {
     const { hosts } = this.parts;
-    const giveBack = (claim.task.step === 'stage-out' ? hosts.out : hosts.in).take(backend.name, hostsOf(files));
+    const giveBack = (isStoring(claim.task.step) ? hosts.out : hosts.in).take(backend.name, hostsOf(files));
     if (!giveBack) {
       const { attempt, step } = claim.task;
       await claim.release({ type: 'postponed', attempt, step, delayMs: NO_PLACE_MS });
@@ -124,7 +124,7 @@ export class Stager {
       return result;
     } catch (error) {
       if (!limit.aborted || claim.signal.aborted) throw error;
-      const what = claim.task.step === 'stage-out' ? 'storing the outputs' : 'staging the inputs';
+      const what = isStoring(claim.task.step) ? 'storing the outputs' : 'staging the inputs';
       const whose = maxTransferSeconds === undefined ? 'setting transfers.max_seconds' : 'backend parameter max_transfer_seconds';
       throw new TransferError(`${what} timed out after ${limitMs / 1000} s (${whose})`, {
         retryable: true,

@@ -1,15 +1,25 @@
 import { RunError, TransferError } from '../ports/errors';
 import type { Observation } from '../task/observation';
-import { type AwayRule, backOff, decideFailure, type Failure, type RetryPolicy } from '../task/failure-policy';
+import {
+  type AwayRule,
+  type AwayStorage,
+  backOff,
+  decideFailure,
+  type Failure,
+  type FailureDecision,
+  type RetryPolicy,
+} from '../task/failure-policy';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
+import { isStoring } from '../task/task-state';
 import type { EngineLog } from './engine-log';
 
 /** Turns what an adapter threw into what the failure table reads. Anything unexpected is a bug of ours: the task is due again. */
 export function failureOf(error: unknown): Failure & { readonly bug: boolean } {
   if (error instanceof RunError) {
     const { publicMessage: reason, retryable, unavailable } = error;
-    return { reason, retryable, unavailable, bug: false, ...(error instanceof TransferError && error.lost && { lost: true }) };
+    const { lost = false, away = undefined } = error instanceof TransferError ? error : {};
+    return { reason, retryable, unavailable, bug: false, ...(lost && { lost }), ...(away && { storage: away }) };
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') {
     return { reason: 'the backend did not answer in time', retryable: true, unavailable: true, bug: false };
@@ -32,16 +42,25 @@ export class FailureHandling {
     const failure = failureOf(error);
     const fields = { task: task.id, attempt: task.attempt, step: task.step, backend: task.backend, err: error };
     if (failure.bug) this.log.error('unexpected failure while carrying out a task', fields);
-    else this.log.warn(failure.reason, { ...fields, err: undefined, detail: error instanceof Error ? error.message : undefined });
+    else this.say(task, failure, { ...fields, err: undefined, detail: error instanceof Error ? error.message : undefined });
+    if (failure.storage) return this.decide(task, failure);
     if (failure.unavailable) return this.decide(task, failure, undefined, this.awayRule(task, error));
     // A look that failed says nothing against the job, which goes on: it is looked at again while patience lasts.
     return this.decide(task, { ...failure, unavailable: task.step === 'run' && failure.retryable });
   }
 
   /** What to do after a job that ended without its executors' fault: lost, preempted, or failed under them. */
-  eventForJob(task: TaskRecord, reason: string, retryable: boolean, observation: Observation): TaskEvent {
-    this.log.warn(reason, { task: task.id, attempt: task.attempt, backend: task.backend });
-    return this.decide(task, { reason, retryable, unavailable: false }, observation);
+  eventForJob(task: TaskRecord, reason: string, retryable: boolean, observation: Observation, storage?: AwayStorage): TaskEvent {
+    const failure = { reason, retryable, unavailable: false, ...(storage && { storage }) };
+    this.say(task, failure, { task: task.id, attempt: task.attempt, backend: task.backend });
+    return this.decide(task, failure, observation);
+  }
+
+  /** A wait may last a day, of many tasks: its beginning is a warning. */
+  private say(task: TaskRecord, { reason, storage }: Failure, fields: object): void {
+    const { storageWait: wait } = task;
+    if (storage && wait) this.log.info(reason, { ...fields, waits_since: new Date(wait.since).toISOString(), tries: wait.count + 1 });
+    else this.log.warn(reason, { ...fields });
   }
 
   /** The pause before the next attempt. */
@@ -56,6 +75,8 @@ export class FailureHandling {
     switch (decision.kind) {
       case 'defer':
         return { type: 'deferred', attempt, step: task.step, reason: failure.reason, delayMs: decision.delayMs };
+      case 'await':
+        return { type: 'awaitsStorage', attempt, step: task.step, reason: failure.reason, delayMs: decision.delayMs };
       case 'retreat':
         return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
       case 'move':
@@ -65,12 +86,14 @@ export class FailureHandling {
           reason: `${failure.reason}: ${movedWords(away)}`,
           ...(away?.kind === 'move' && !away.mayHaveStarted && { neverStarted: true }),
         };
+      case 'give-up':
       case 'fail': {
+        const reason = decision.kind === 'fail' ? failure.reason : `${failure.reason}: ${givenUpWords(decision)}`;
         // The executors' own failure is the result; that their outputs could not all be stored is said beside it.
-        if (task.step === 'stage-out' && task.outcome === 'failed') {
-          return { type: 'stagedOut', attempt, outputs: [], outputTypes: {}, systemLogs: [failure.reason] };
+        if (isStoring(task.step) && task.outcome === 'failed') {
+          return { type: 'stagedOut', attempt, outputs: [], outputTypes: {}, systemLogs: [reason] };
         }
-        return { type: 'failed', attempt, reason: failure.reason, ...withObservation };
+        return { type: 'failed', attempt, reason, ...withObservation };
       }
       default: {
         const never: never = decision;
@@ -78,6 +101,10 @@ export class FailureHandling {
       }
     }
   }
+}
+
+function givenUpWords({ waitedMs, patience }: Extract<FailureDecision, { kind: 'give-up' }>): string {
+  return `the storage was waited for ${Math.round(waitedMs / 1000)} s (setting retry.${patience}_patience_seconds)`;
 }
 
 function movedWords(away: AwayRule | undefined): string {

@@ -8,6 +8,7 @@ import { isTerminal } from '../task/task-state';
 import { renderList, renderMinimal, renderTask, statesShownAs, type ViewOptions } from '../task/task-view';
 import type { TesState, TesTaskRequest, TesView } from '../task/tes';
 import type { Scheduler } from './scheduler';
+import { explainStorageWait, type StorageWaitExplanation } from './storage-wait';
 import type { TaskAdmission } from './task-admission';
 import { isTaskId } from './task-id';
 import type { TaskWriter } from './task-writer';
@@ -39,6 +40,7 @@ export interface TaskExplanation {
   readonly waiting?: readonly string[];
   readonly due_at?: string;
   readonly trouble?: { readonly count: number; readonly reason: string };
+  readonly storage_wait?: StorageWaitExplanation;
 }
 
 export interface TaskServiceSettings {
@@ -159,6 +161,7 @@ export class TaskService {
   async explain(principal: Principal, id: string): Promise<TaskExplanation> {
     const task = await this.owned(principal, id);
     const waiting = isTerminal(task.state) ? [] : await this.scheduler.explain(task);
+    const storageWait = explainStorageWait(task);
     return {
       id,
       state: task.state,
@@ -167,6 +170,7 @@ export class TaskService {
       ...(task.backend === undefined ? {} : { backend: task.backend }),
       ...(waiting.length > 0 ? { waiting } : {}),
       ...(task.dueAt === undefined ? {} : { due_at: new Date(task.dueAt).toISOString() }),
+      ...(storageWait && { storage_wait: storageWait }),
       ...(task.trouble ? { trouble: { count: task.trouble.count, reason: task.trouble.reason } } : {}),
     };
   }

@@ -5,6 +5,7 @@ import { awayInstance } from './instance-gone';
 import type { KnownBackends } from './known-backends';
 import type { QueueView } from './queue-view';
 import { type Candidate, selectBackend } from './select-backend';
+import { storageWaitWords } from './storage-wait';
 
 /** So old may be what a reason for waiting is read from, ms: engines ask of a thousand waiting tasks every second. */
 const REASON_AGE_MS = 250;
@@ -40,6 +41,8 @@ export async function whyUnderWay(
   } else if (trouble) {
     reasons.push(trouble.reason);
   }
+  const storage = storageWaitWords(task);
+  if (storage !== undefined) reasons.push(storage);
   const full = task.lease ? undefined : fullness(task);
   if (full !== undefined) reasons.push(`waiting: ${full}`);
   return reasons;
@@ -66,6 +69,8 @@ export class WhyWaiting {
   async explain(task: TaskRecord): Promise<readonly string[]> {
     if (task.state !== 'QUEUED') return whyUnderWay(task, this.store, this.instance, this.around);
     if (task.notBefore !== undefined && task.notBefore > this.store.now()) {
+      const storage = storageWaitWords(task);
+      if (storage !== undefined) return [storage];
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
     const recent = await this.recently();

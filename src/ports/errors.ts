@@ -94,6 +94,14 @@ export abstract class RunError extends GatewayError {
 export class BackendError extends RunError {
   readonly code = 'BACKEND_ERROR';
 }
+/** A storage that is away: whatever is to be read from it or stored there waits. */
+export interface StorageAway {
+  /** It answers, with a fault of its own that may be for good (500): it is waited for the shorter time, also by outputs. */
+  readonly brief?: boolean;
+  /** It asked not to be tried again before (`Retry-After`), ms. */
+  readonly retryAfterMs?: number;
+}
+
 /** Thrown by a StorageClient or a Workspace. The message names the URL without its userinfo. */
 export class TransferError extends RunError {
   readonly code = 'TRANSFER_ERROR';
@@ -101,15 +109,31 @@ export class TransferError extends RunError {
   readonly notFound: boolean;
   /** The workspace has gone, and the attempt with it: no repetition of the transfer helps, only another attempt. */
   readonly lost: boolean;
-  constructor(
-    publicMessage: string,
-    options: { retryable: boolean; unavailable?: boolean; notFound?: boolean; lost?: boolean; internal?: string; cause?: unknown },
-  ) {
-    super(publicMessage, options);
+  /** The storage is away, which is no matter of the backend: makes the error `unavailable`. */
+  readonly away: StorageAway | undefined;
+  constructor(publicMessage: string, options: TransferErrorOptions) {
+    super(publicMessage, { ...options, unavailable: options.unavailable ?? options.away !== undefined });
     this.notFound = options.notFound ?? false;
     this.lost = options.lost ?? false;
+    this.away = options.away;
+  }
+
+  /** The same failure in other words; of the members only those given change. */
+  reworded(publicMessage: string, changes: Partial<TransferErrorOptions> = {}): TransferError {
+    const { retryable, unavailable, notFound, lost, away } = this;
+    return new TransferError(publicMessage, { retryable, unavailable, notFound, lost, ...(away && { away }), cause: this, ...changes });
   }
 }
+interface TransferErrorOptions {
+  readonly retryable: boolean;
+  readonly unavailable?: boolean;
+  readonly notFound?: boolean;
+  readonly lost?: boolean;
+  readonly away?: StorageAway;
+  readonly internal?: string;
+  readonly cause?: unknown;
+}
+
 /** The store cannot answer or cannot write (locked, full, away, corrupt). The API turns it into 503 with Retry-After. */
 export class StoreError extends RunError {
   readonly code = 'STORE_ERROR';

@@ -15,6 +15,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'rebound':
     case 'stagedIn':
     case 'retreated':
+    case 'awaitsStorage':
     case 'moved':
       return true;
     case 'submitted':

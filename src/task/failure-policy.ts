@@ -1,4 +1,5 @@
-import type { TaskRecord } from './task-record';
+import type { TaskRecord, TaskStep } from './task-record';
+import { isStoring } from './task-state';
 
 /** How often and how patiently failures of the system are tried again (settings `retry.*`). Executor failures never are. */
 export interface RetryPolicy {
@@ -8,6 +9,16 @@ export interface RetryPolicy {
   readonly longestDelayMs: number;
   /** How long a backend may be away before an attempt on it is given up, ms. */
   readonly patienceMs: number;
+  /** How long inputs wait for a storage that is away, and outputs for one that answers with a fault of its own, ms. */
+  readonly storagePatienceMs: number;
+  /** How long outputs, which took computing, wait for a storage that is away, ms. */
+  readonly outputPatienceMs: number;
+}
+
+/** How a storage is away (ports' `StorageAway`). */
+export interface AwayStorage {
+  readonly brief?: boolean;
+  readonly retryAfterMs?: number;
 }
 
 /** What went wrong, as data: the members of ports' `RunError` that decide. */
@@ -17,6 +28,8 @@ export interface Failure {
   readonly unavailable: boolean;
   /** The data of the attempt has gone: nothing that is tried again in this attempt helps. */
   readonly lost?: boolean;
+  /** A storage is away, and no backend. */
+  readonly storage?: AwayStorage;
 }
 
 /** What a task does whose backend did not answer. */
@@ -28,6 +41,10 @@ export type AwayRule =
 export type FailureDecision =
   /** Stay in the step and look again. */
   | { readonly kind: 'defer'; readonly delayMs: number }
+  /** Wait for a storage without using room of the backend, and without using up an attempt. */
+  | { readonly kind: 'await'; readonly delayMs: number }
+  /** It waited as long as the settings allow. */
+  | { readonly kind: 'give-up'; readonly waitedMs: number; readonly patience: 'storage' | 'output' }
   /** Give this attempt up and start another one. */
   | { readonly kind: 'retreat' }
   /** Give this attempt up without a fence, because nobody can reach its job, and start another one. */
@@ -43,7 +60,8 @@ export type FailureDecision =
  * | not retryable (401, 403, 404, unknown image, bad reference) | elsewhere | fail |
  * | the backend is away, `wait` | elsewhere | defer, for ever: the job may be at its end when the backend is back |
  * | the backend is away, `move` | also `retreat` | defer for so long, then move; with a job that may have started only while attempts are left |
- * | the other side is away, or a look at a running job failed | elsewhere | defer while patience lasts, then as retryable |
+ * | a storage is away | elsewhere | wait for it while its patience lasts, then fail: neither the backend nor an attempt is kept meanwhile |
+ * | the backend is away, or a look at a running job failed | elsewhere | defer while patience lasts, then as retryable |
  * | the workspace has gone | elsewhere | another attempt while there are some left, else fail; fail if a program had failed: that is the result |
  * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
  * | retryable | elsewhere | another attempt while there are some left, else fail |
@@ -58,11 +76,12 @@ export function decideFailure(
   random: number,
   away: AwayRule = { kind: 'patience' },
 ): FailureDecision {
+  if (failure.storage && !FENCED.has(task.step)) return decideAway(task, failure.storage, now, policy, random);
   const tries = task.trouble?.count ?? 0;
   const awayMs = now - (task.trouble?.since ?? now);
   const delayMs = backOff(tries, policy, random);
   if (failure.unavailable && away.kind === 'move' && task.step !== 'cancel' && task.step !== 'cleanup') {
-    const isAllowed = !away.mayHaveStarted || task.attempt < policy.attempts;
+    const isAllowed = !away.mayHaveStarted || hasAttempts(task, policy);
     if (isAllowed && awayMs >= away.afterMs) return { kind: 'move' };
     // Looked at again when it may move, not long after.
     return { kind: 'defer', delayMs: isAllowed ? Math.max(policy.firstDelayMs, Math.min(delayMs, away.afterMs - awayMs)) : delayMs };
@@ -75,13 +94,13 @@ export function decideFailure(
     case 'stage-in':
     case 'submit':
     case 'run':
-    case 'stage-out': {
-      if (failure.lost === true)
-        return task.attempt < policy.attempts && task.outcome !== 'failed' ? { kind: 'retreat' } : { kind: 'fail' };
+    case 'stage-out':
+    case 'await-storage': {
+      if (failure.lost === true) return hasAttempts(task, policy) && task.outcome !== 'failed' ? { kind: 'retreat' } : { kind: 'fail' };
       if (failure.unavailable && (away.kind === 'wait' || awayMs < policy.patienceMs)) return { kind: 'defer', delayMs };
       if (!failure.retryable && !failure.unavailable) return { kind: 'fail' };
-      if (task.step === 'stage-out') return tries + 1 < policy.attempts ? { kind: 'defer', delayMs } : { kind: 'fail' };
-      return task.attempt < policy.attempts ? { kind: 'retreat' } : { kind: 'fail' };
+      if (isStoring(task.step)) return tries + 1 < policy.attempts ? { kind: 'defer', delayMs } : { kind: 'fail' };
+      return hasAttempts(task, policy) ? { kind: 'retreat' } : { kind: 'fail' };
     }
     case 'queued':
     case 'done':
@@ -91,6 +110,26 @@ export function decideFailure(
       return never;
     }
   }
+}
+
+/** What must be confirmed, however long that takes. */
+const FENCED: ReadonlySet<TaskStep> = new Set(['cancel', 'retreat', 'cleanup']);
+
+function decideAway(task: TaskRecord, away: AwayStorage, now: number, policy: RetryPolicy, random: number): FailureDecision {
+  const of = isStoring(task.step) ? 'outputs' : 'inputs';
+  const wait = task.storageWait?.of === of ? task.storageWait : undefined;
+  const waitedMs = now - (wait?.since ?? now);
+  const patience = of === 'outputs' && away.brief !== true ? 'output' : 'storage';
+  const leftMs = (patience === 'output' ? policy.outputPatienceMs : policy.storagePatienceMs) - waitedMs;
+  if (leftMs <= 0) return { kind: 'give-up', waitedMs, patience };
+  const delayMs = Math.max(backOff(wait?.count ?? 0, policy, random), away.retryAfterMs ?? 0);
+  // Tried once more when the time is up, not long after.
+  return { kind: 'await', delayMs: Math.min(delayMs, Math.max(leftMs, LEAST_DELAY_MS)) };
+}
+
+/** Another attempt is allowed. Those that ended because an input's storage was away do not count. */
+function hasAttempts({ attempt, waitedAttempts = 0 }: TaskRecord, policy: RetryPolicy): boolean {
+  return attempt - waitedAttempts < policy.attempts;
 }
 
 /** However the settings say it: a task that is deferred without a pause would spin, with a write each time. */

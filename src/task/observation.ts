@@ -1,3 +1,4 @@
+import type { AwayStorage } from './failure-policy';
 import type { ExecutorRecord, LogTail, OutputFile } from './task-record';
 import type { TesFileType } from './tes';
 
@@ -30,6 +31,6 @@ export interface Observation {
   /** Types that the job found, by index of `inputs` and of `outputs`, only where they differ from the request (staging `worker`). */
   readonly inputTypes?: Readonly<Record<number, TesFileType>>;
   readonly outputTypes?: Readonly<Record<number, TesFileType>>;
-  /** With phase `failed`: the system's fault, not an executor's. */
-  readonly systemError?: { readonly message: string; readonly retryable: boolean };
+  /** With phase `failed`: the system's fault, not an executor's. `storage`: before any executor, an input's storage was away. */
+  readonly systemError?: { readonly message: string; readonly retryable: boolean; readonly storage?: AwayStorage };
 }

@@ -1,4 +1,4 @@
-import type { TaskNeeds, TaskRecord } from './task-record';
+import type { TaskNeeds, TaskRecord, TaskStep } from './task-record';
 
 /** What a task takes of a backend, by name. A slot is one task, whatever its size. */
 export const AMOUNTS = ['cpuCores', 'ramGb', 'slots'] as const;
@@ -14,6 +14,8 @@ export const ROUNDING = 1e-6;
 /** States in which an assigned task uses room: what has ended does not, though its remains may still be there. */
 export const ROOM_STATES = ['INITIALIZING', 'RUNNING', 'CANCELING'] as const;
 const USES_ROOM: ReadonlySet<string> = new Set(ROOM_STATES);
+/** Nothing runs, and it may take a day. */
+export const ROOMLESS_STEP = 'await-storage' satisfies TaskStep;
 
 /** Under which key room is counted: a backend's name, with the instance where each has its own. */
 export function roomKey(backend: string, boundTo: string | undefined): string {
@@ -22,7 +24,7 @@ export function roomKey(backend: string, boundTo: string | undefined): string {
 
 /** The room that a task uses now, if it uses any. */
 export function roomOf(task: TaskRecord): { readonly key: string; readonly amounts: Amounts } | undefined {
-  if (task.backend === undefined || !USES_ROOM.has(task.state)) return undefined;
+  if (task.backend === undefined || !USES_ROOM.has(task.state) || task.step === ROOMLESS_STEP) return undefined;
   return { key: roomKey(task.backend, task.boundTo), amounts: amountsOf(task.given ?? task.needs) };
 }
 

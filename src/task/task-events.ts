@@ -43,6 +43,11 @@ export type TaskEvent =
     }
   /** The engine: something did not work in `step`, look again after `delayMs`; the task stays where it is. In another step it is let go. */
   | { readonly type: 'deferred'; readonly attempt: number; readonly step?: TaskStep; readonly reason: string; readonly delayMs: number }
+  /**
+   * The engine: a storage is away. Inputs go back to the queue, once the attempt is fenced and cleaned; outputs stay where they are. Looked
+   * at again after `delayMs`, and no room of the backend is used until then.
+   */
+  | { readonly type: 'awaitsStorage'; readonly attempt: number; readonly step: TaskStep; readonly reason: string; readonly delayMs: number }
   /** The engine: this attempt has failed and another one is allowed; fence and clean it first. */
   | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
   /** The engine: the failed attempt is fenced and cleaned; back to the queue. */

@@ -3,10 +3,21 @@ import type { TesFileType, TesState } from './tes';
 /**
  * Where an attempt is, inside its state (see `task-state.ts` for the picture):
  * `queued` waits for a backend · `stage-in` workspace and inputs · `submit` handing the job over · `run` executors ·
- * `stage-out` outputs · `retreat` an attempt that failed is fenced and cleaned before the next one ·
+ * `stage-out` outputs · `await-storage` outputs whose storage is away: the workspace stays, the backend's room is free · `retreat` an attempt that failed is fenced and cleaned before the next one ·
  * `cancel` the fence of a cancelled task · `cleanup` terminal, the job's remains are being removed · `done` nothing left to do.
  */
-export const TASK_STEPS = ['queued', 'stage-in', 'submit', 'run', 'stage-out', 'retreat', 'cancel', 'cleanup', 'done'] as const;
+export const TASK_STEPS = [
+  'queued',
+  'stage-in',
+  'submit',
+  'run',
+  'stage-out',
+  'retreat',
+  'cancel',
+  'cleanup',
+  'done',
+  'await-storage',
+] as const;
 export type TaskStep = (typeof TASK_STEPS)[number];
 
 /**
@@ -100,6 +111,19 @@ export interface LeftJob {
   readonly handle?: Handle;
 }
 
+/** What a task waits for whose storage is away. */
+export interface StorageWait {
+  readonly of: 'inputs' | 'outputs';
+  /** Wall time, ms. */
+  readonly since: number;
+  /** Tries so far. */
+  readonly count: number;
+  /** What the last one met; public. */
+  readonly reason: string;
+  /** From it to the next one, ms. */
+  readonly pauseMs: number;
+}
+
 export interface Lease {
   /** Names one claim and no other: instance, loop, and a token of the process. What is done under a claim is refused once this is another. */
   readonly holder: string;
@@ -149,6 +173,10 @@ export interface TaskRecord {
   readonly given?: Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
   /** Consecutive failures in the current step, since when (wall time), and the last public reason. Reset by every success. */
   readonly trouble?: { readonly count: number; readonly since: number; readonly reason: string };
+  /** A storage that is away. Outlives attempts, and the process, until everything has been read or stored. */
+  readonly storageWait?: StorageWait;
+  /** How many attempts ended because the storage of an input was away. They are not counted. */
+  readonly waitedAttempts?: number;
   readonly needs: TaskNeeds;
   readonly attempts: readonly AttemptRecord[];
   /** Lines not (yet) belonging to an attempt: warnings at create, cancellation, reasons of earlier attempts without executors. */

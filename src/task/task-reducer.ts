@@ -2,10 +2,10 @@ import { leftJob } from './left-behind';
 import type { Observation } from './observation';
 import { addLines } from './system-logs';
 import type { TaskEvent } from './task-events';
-import type { AttemptRecord, LeftJob, TaskRecord } from './task-record';
+import type { AttemptRecord, LeftJob, StorageWait, TaskRecord } from './task-record';
 import { endAttempt, isNews, merge, overlayTypes, withAttempt, withAttemptLine, withLastLine } from './attempt-changes';
 import { pollPauseMs } from './poll-pause';
-import { isTerminal } from './task-state';
+import { isStoring, isTerminal } from './task-state';
 import type { TesState } from './tes';
 
 /** What the reducer may not find out by itself. */
@@ -50,6 +50,7 @@ type Clearable =
   | 'given'
   | 'outcome'
   | 'jobAttempt'
+  | 'storageWait'
   | 'leftBehind';
 
 function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
@@ -81,6 +82,8 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
         : IGNORED_STATE;
     case 'deferred':
       return deferred(task, event, context);
+    case 'awaitsStorage':
+      return awaitsStorage(task, event, context);
     case 'postponed':
       if (task.step === 'done' || task.step === 'queued') return IGNORED_STATE;
       if (event.step !== undefined && event.step !== task.step) return letGo(task, context);
@@ -96,28 +99,37 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
     case 'stagedIn':
       if (task.step !== 'stage-in') return IGNORED_STATE;
       return progressed(
-        withAttempt({ ...task, step: 'submit', overlay: overlayTypes(task.overlay, event.inputTypes, undefined) }, (attempt) => ({
-          ...attempt,
-          systemLogs: addLines(attempt.systemLogs, event.systemLogs),
-        })),
+        waitOver(
+          withAttempt({ ...task, step: 'submit', overlay: overlayTypes(task.overlay, event.inputTypes, undefined) }, (attempt) => ({
+            ...attempt,
+            systemLogs: addLines(attempt.systemLogs, event.systemLogs),
+          })),
+          context,
+        ),
         context,
       );
     case 'observed':
       return observed(task, event.observation, context);
     case 'stagedOut':
-      if (task.step !== 'stage-out') return IGNORED_STATE;
+      if (!isStoring(task.step)) return IGNORED_STATE;
       return ended(
-        withAttempt({ ...task, overlay: overlayTypes(task.overlay, undefined, event.outputTypes) }, (attempt) => ({
-          ...attempt,
-          outputs: event.outputs,
-          systemLogs: addLines(attempt.systemLogs, event.systemLogs),
-        })),
+        waitOver(
+          withAttempt({ ...task, overlay: overlayTypes(task.overlay, undefined, event.outputTypes) }, (attempt) => ({
+            ...attempt,
+            outputs: event.outputs,
+            systemLogs: addLines(attempt.systemLogs, event.systemLogs),
+          })),
+          context,
+        ),
         task.outcome === 'failed' ? 'EXECUTOR_ERROR' : 'COMPLETE',
         context,
       );
     case 'retreated':
       if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
-      return progressed(endAttempt({ ...merge(task, event.observation), step: 'retreat' }, context.now, event.reason), context);
+      return progressed(
+        without(endAttempt({ ...merge(task, event.observation), step: 'retreat' }, context.now, event.reason), 'storageWait'),
+        context,
+      );
     case 'moved':
       if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
       return loose(
@@ -163,15 +175,19 @@ function cancelRequested(task: TaskRecord, context: ReduceContext): Reduction {
         'notBefore',
         'queuedAt',
         'trouble',
+        'storageWait',
       ),
       context,
     );
   }
   // A lease stays: its holder is told to stop and lets go, so that the fence never overlaps with work on the same job.
-  return changed(without({ ...withAttemptLine(task, line), state: 'CANCELING', step: 'cancel', dueAt: context.storeNow }, 'trouble'), {
-    ...context,
-    keepLease: true,
-  });
+  return changed(
+    without({ ...withAttemptLine(task, line), state: 'CANCELING', step: 'cancel', dueAt: context.storeNow }, 'trouble', 'storageWait'),
+    {
+      ...context,
+      keepLease: true,
+    },
+  );
 }
 
 function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned' }>, context: ReduceContext): Reduction {
@@ -198,12 +214,17 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
       ...(event.boundTo === undefined ? {} : { boundTo: event.boundTo }),
       ...(event.given === undefined ? {} : { given: event.given }),
       jobEnded: false,
-      attempts: [...task.attempts, attempt],
+      attempts: [...withoutWaited(task), attempt],
       overlay: { ...overlay, ...dropped },
       dueAt: context.storeNow,
     },
     context,
   );
+}
+
+/** An attempt that found the storage of an input away has nothing to say but that, which `storageWait` does. */
+function withoutWaited({ attempts, storageWait }: TaskRecord): readonly AttemptRecord[] {
+  return storageWait?.of === 'inputs' && attempts.at(-1)?.executors.length === 0 ? attempts.slice(0, -1) : attempts;
 }
 
 function refused(task: TaskRecord, event: Extract<TaskEvent, { type: 'refused' }>, context: ReduceContext): Reduction {
@@ -344,11 +365,37 @@ function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred'
   return changed({ ...task, trouble, dueAt: context.storeNow + event.delayMs }, context);
 }
 
+function awaitsStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awaitsStorage' }>, context: ReduceContext): Reduction {
+  if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
+  if (event.step !== task.step) return letGo(task, context);
+  const of = isStoring(task.step) ? 'outputs' : 'inputs';
+  const before = task.storageWait?.of === of ? task.storageWait : undefined;
+  const storageWait: StorageWait = {
+    of,
+    since: before?.since ?? context.now,
+    count: (before?.count ?? 0) + 1,
+    reason: event.reason,
+    pauseMs: event.delayMs,
+  };
+  if (of === 'outputs') return progressed({ ...task, step: 'await-storage', storageWait }, context, event.delayMs);
+  const waitedAttempts = (task.waitedAttempts ?? 0) + 1;
+  return progressed(endAttempt({ ...task, step: 'retreat', storageWait, waitedAttempts }, context.now, undefined), context);
+}
+
+/** Everything was read, or stored. */
+function waitOver(task: TaskRecord, { now }: ReduceContext): TaskRecord {
+  const { storageWait } = task;
+  if (!storageWait) return task;
+  const { of, since, reason } = storageWait;
+  const line = `the ${of} waited ${Math.max(1, Math.round((now - since) / 1000))} s for a storage that was away (${reason})`;
+  return without(withAttemptLine(task, line), 'storageWait');
+}
+
 /** Terminal: state, end, exit codes and logs in one write, which also asks for the clean-up. */
 function ended(task: TaskRecord, state: TesState, context: ReduceContext): Reduction {
   return changed(
     {
-      ...without(endAttempt(task, context.now, undefined), 'trouble'),
+      ...without(endAttempt(task, context.now, undefined), 'trouble', 'storageWait'),
       state,
       step: 'cleanup',
       endedAt: context.now,

@@ -8,7 +8,7 @@ import type { TesState } from './tes';
 export const STEPS_OF_STATE: Readonly<Record<TesState, readonly TaskStep[]>> = {
   QUEUED: ['queued'],
   INITIALIZING: ['stage-in', 'submit', 'run', 'retreat'],
-  RUNNING: ['run', 'stage-out', 'retreat'],
+  RUNNING: ['run', 'stage-out', 'await-storage', 'retreat'],
   CANCELING: ['cancel'],
   COMPLETE: ['cleanup', 'done'],
   EXECUTOR_ERROR: ['cleanup', 'done'],
@@ -19,6 +19,14 @@ export const STEPS_OF_STATE: Readonly<Record<TesState, readonly TaskStep[]>> = {
   PAUSED: [],
   UNKNOWN: [],
 };
+
+/** The steps in which the Stager stores outputs. */
+export const STORING_STEPS = ['stage-out', 'await-storage'] as const satisfies readonly TaskStep[];
+const STORING: ReadonlySet<TaskStep> = new Set(STORING_STEPS);
+
+export function isStoring(step: TaskStep): boolean {
+  return STORING.has(step);
+}
 
 const TERMINAL: ReadonlySet<TesState> = new Set(['COMPLETE', 'EXECUTOR_ERROR', 'SYSTEM_ERROR', 'CANCELED']);
 

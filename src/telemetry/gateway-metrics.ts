@@ -7,7 +7,7 @@ import { TES_STATES } from '../task/tes';
 import type { FreeDisk } from './free-disk';
 
 /** Of tasks that an operator's command gives away no gateway hears. */
-const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'retreated', 'moved', 'failed']);
+const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'awaitsStorage', 'retreated', 'moved', 'failed']);
 
 export interface MetricsParts {
   readonly store: TaskStore;
@@ -60,11 +60,20 @@ export class GatewayMetrics {
     });
     const troubles = new Counter({
       name: 'tes_gateway_attempt_troubles_total',
-      help: 'Attempts that did not go on, by no fault of their executors: deferred are looked at again, after retreated and moved comes another, failed ended the task',
+      help: 'Attempts that did not go on, by no fault of their executors: deferred are looked at again, awaitsStorage use no room until then, after retreated and moved comes another, failed ended the task',
       labelNames: ['backend', 'event'],
       registers: [this.registry],
     });
+    const waits = new Counter({
+      name: 'tes_gateway_storage_waits_total',
+      help: 'Waits of tasks for a storage that is away, begun and ended, by this process: the difference over all gateways is how many wait',
+      labelNames: ['of', 'what'],
+      registers: [this.registry],
+    });
     this.parts.engine.events.listen(({ before, after, event }) => {
+      const [was, is] = [before?.storageWait?.of, after.storageWait?.of];
+      if (was !== is && was !== undefined) waits.inc({ of: was, what: 'ended' });
+      if (was !== is && is !== undefined) waits.inc({ of: is, what: 'begun' });
       if (before?.state !== after.state) changes.inc({ state: after.state });
       if (TROUBLES.has(event)) troubles.inc({ backend: before?.backend ?? '', event });
     });

@@ -39,7 +39,7 @@ export async function startFileServer(directory: string): Promise<FileServer> {
     fault: () => false,
     async close() {
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      if (server.listening) await new Promise((resolve) => server.close(resolve));
       await rm(parts, { recursive: true, force: true });
     },
   };

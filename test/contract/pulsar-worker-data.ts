@@ -27,7 +27,7 @@ export async function stagerHere(): Promise<StagerSettings> {
     command: [process.execPath, program],
     files: [shared],
     transfers: { parallel: 2, tries: 1 },
-    retry: { attempts: 1, firstDelayMs: 100, longestDelayMs: 1000, patienceMs: 1000 },
+    retry: { attempts: 1, firstDelayMs: 100, longestDelayMs: 1000, patienceMs: 1000, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
     storage: [{ name: 'file', schemes: ['file'], settings: { allowed: [shared] } }],
   };
 }

@@ -33,6 +33,7 @@ async function open(): Promise<StorageUnderTest> {
       (await readdir(directory, { recursive: true, withFileTypes: true }))
         .filter((entry) => !entry.isDirectory())
         .map((entry) => relative(join(directory, 'base'), join(entry.parentPath, entry.name))),
+    stopServer: () => server.close(),
     close: async () => {
       client.close();
       strict.close();

@@ -31,6 +31,12 @@ export function localFilesSuite(name: string, open: () => Promise<StorageUnderTe
       await storage.close();
     });
 
+    it.each(['ENOSPC', 'EDQUOT', 'EIO', 'ESTALE', 'ETIMEDOUT'])('is unavailable while its disk says %s', async (code) => {
+      const work = client.writeFile(url('file'), {}, () => Promise.reject(Object.assign(new Error('write'), { code })), signal);
+      await expect(work).rejects.toMatchObject({ unavailable: true, retryable: true, away: {} });
+      expect(await storage.names()).toEqual([]);
+    });
+
     it('lends a file, which stays what it was when its name is given to another', async () => {
       await put('file', 'the first');
       const file = await client.openFile(url('file'), signal);

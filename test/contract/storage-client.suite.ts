@@ -15,6 +15,8 @@ export interface StorageUnderTest {
   /** Names of everything that is really there below `base`, temporary files included. */
   names(): Promise<readonly string[]>;
   close(): Promise<void>;
+  /** Ends the server, so that it refuses connections; absent where there is none. */
+  stopServer?(): Promise<void>;
 }
 
 /** What every `StorageClient` promises. `directories`: whether this storage knows them, with modes and links. */
@@ -220,6 +222,19 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       expect(await get('many/17')).toBe('text 17');
       expect(await get('same')).toBe('the same text');
       expect(await storage.names()).toHaveLength(31);
+    });
+
+    it('is unavailable while its server refuses connections, whatever is asked of it', async () => {
+      await put('there', 'text');
+      if (!storage.stopServer) {
+        // What is on this machine is as available as the machine; its full disk is in the suite of local files.
+        expect(storage.client.openFile).toBeDefined();
+        return;
+      }
+      await storage.stopServer();
+      for (const work of [() => storage.client.stat(url('there'), signal), () => get('there'), () => put('new', 'text')]) {
+        expect(await failureOf(work())).toMatchObject({ unavailable: true, retryable: true, notFound: false, away: {} });
+      }
     });
 
     if (!knows.directories) {

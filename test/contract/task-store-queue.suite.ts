@@ -148,6 +148,19 @@ export function taskStoreQueueSuite(harness: () => TaskStoreHarness): void {
       expect(await store.getTask(refused?.id ?? '')).toEqual(refused);
     });
 
+    it('is free while outputs wait for their storage, and is used again by the fence of a cancelled task', async () => {
+      const task = await made(3);
+      expect(await assign(task)).toBe('assigned');
+      const waiting = on(task, 'local', { state: 'RUNNING', step: 'await-storage', revision: 3 });
+      expect(await store.update(waiting, 2)).toBe(true);
+      expect(await used()).toEqual(NOTHING);
+      expect(await assign(await made(4))).toBe('assigned');
+      expect(await store.update({ ...waiting, state: 'CANCELING', step: 'cancel', revision: 4 }, 3)).toBe(true);
+      expect(await used()).toEqual({ cpuCores: 7, ramGb: 2, slots: 2 });
+      expect(await store.update({ ...waiting, state: 'CANCELED', step: 'done', revision: 5 }, 4)).toBe(true);
+      expect(await used()).toEqual({ cpuCores: 4, ramGb: 1, slots: 1 });
+    });
+
     it('counts every amount and the slots; what is absent is unlimited', async () => {
       expect(await assign(await made(1, 8))).toBe('assigned');
       expect(await assign(await made(1, 0.5))).toBe('full');

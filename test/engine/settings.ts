@@ -7,7 +7,7 @@ import type { TaskServiceSettings } from '../../src/engine/task.service';
 /** Settings of the engine for tests without a clock to wait for: short pauses, small numbers. */
 export const ENGINE: EngineSettings = {
   instance: 'test',
-  retry: { attempts: 3, firstDelayMs: 100, longestDelayMs: 2_000, patienceMs: 60_000 },
+  retry: { attempts: 3, firstDelayMs: 100, longestDelayMs: 2_000, patienceMs: 60_000, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
   leaseMs: 15_000,
   tickMs: 5_000,
   peekMs: 1_000,

@@ -10,6 +10,27 @@ export class TroubleDto {
   reason: string;
 }
 
+@ApiSchema({
+  name: 'storageWait',
+  description: 'A storage that is away, for which inputs or outputs wait. No room of the backend is used.',
+})
+export class StorageWaitDto {
+  @ApiProperty({ enum: ['inputs', 'outputs'] })
+  of: 'inputs' | 'outputs';
+
+  @ApiProperty({ description: 'RFC 3339.' })
+  since: string;
+
+  @ApiProperty({ type: 'integer', description: 'How often it was tried.' })
+  tries: number;
+
+  @ApiProperty()
+  reason: string;
+
+  @ApiPropertyOptional({ description: 'RFC 3339; absent while it is being tried.' })
+  next_try_at?: string;
+}
+
 @ApiSchema({ name: 'taskExplanation', description: 'Where the engine is with a task.' })
 export class TaskExplanationDto {
   @ApiProperty()
@@ -35,6 +56,9 @@ export class TaskExplanationDto {
 
   @ApiPropertyOptional({ type: TroubleDto })
   trouble?: TroubleDto;
+
+  @ApiPropertyOptional({ type: StorageWaitDto })
+  storage_wait?: StorageWaitDto;
 }
 
 @ApiSchema({ name: 'backend' })

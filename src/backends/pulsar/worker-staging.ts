@@ -113,7 +113,8 @@ export function withStaging(observation: Observation, report: JobReport, directo
   const failure = said<StagerFailure>(report, 'failed') ?? gone(report, directory);
   if (!ins) {
     if (!observation.systemError) return observation;
-    return { ...observation, systemError: { message: failure.message, retryable: failure.retryable } };
+    const { message, retryable, away } = failure;
+    return { ...observation, systemError: { message, retryable, ...(away && { storage: away }) } };
   }
   const staged: Observation = {
     ...observation,

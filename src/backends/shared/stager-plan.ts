@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '../../task/failure-policy';
+import type { AwayStorage, RetryPolicy } from '../../task/failure-policy';
 import type { OutputFile } from '../../task/task-record';
 import type { TesFileType, TesTaskRequest } from '../../task/tes';
 import { layoutOf } from './layout';
@@ -61,6 +61,8 @@ export interface StagerFailure {
   readonly message: string;
   /** Another attempt may succeed. */
   readonly retryable: boolean;
+  /** The storage of an input is away. */
+  readonly away?: AwayStorage;
 }
 
 /** The part of a request that decides what is moved where. */

@@ -214,10 +214,5 @@ function sized(sizeBytes: number | undefined): { readonly sizeBytes?: number } {
 /** The same failure, with the input named in front. */
 function ofInput(path: string, error: unknown): unknown {
   if (!(error instanceof TransferError)) return error;
-  return new TransferError(`input ${path}: ${error.publicMessage}`, {
-    retryable: error.retryable,
-    unavailable: error.unavailable,
-    notFound: error.notFound,
-    cause: error,
-  });
+  return error.reworded(`input ${path}: ${error.publicMessage}`);
 }

@@ -160,8 +160,7 @@ class StageOut {
     const path = file?.path ?? output.path;
     const url = shownUrl(file?.url ?? output.url);
     const text = `output ${path} could not be stored at ${url}: ${error.publicMessage}`;
-    const { retryable, unavailable } = error;
-    this.failures.set(index, new TransferError(text, { retryable, unavailable, cause: error }));
+    this.failures.set(index, error.reworded(text, { lost: false }));
   }
 }
 

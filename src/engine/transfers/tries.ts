@@ -24,6 +24,10 @@ export class Tries {
     this.bytes = 0;
     if (!(error instanceof TransferError) || !error.retryable || this.failures >= (this.options.tries ?? 3)) throw error;
     const { firstDelayMs = 500, longestDelayMs = 10_000, random = Math.random } = this.options;
-    await pause(backOff(this.failures - 1, { firstDelayMs, longestDelayMs }, random()), undefined, { signal });
+    const { retryAfterMs = 0 } = error.away ?? {};
+    // Whoever waits for a task may wait so long; a file holds a place.
+    if (retryAfterMs > longestDelayMs) throw error;
+    const delayMs = backOff(this.failures - 1, { firstDelayMs, longestDelayMs }, random());
+    await pause(Math.max(delayMs, retryAfterMs), undefined, { signal });
   }
 }

@@ -4,6 +4,8 @@ interface Meaning {
   readonly reason: string;
   readonly retryable: boolean;
   readonly notFound?: boolean;
+  /** The disk or its server cannot be used now: waited for. */
+  readonly away?: true;
 }
 
 /** What the file system's error codes mean for a transfer. A code that is not here may pass with time: tried again. */
@@ -20,13 +22,16 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   ENAMETOOLONG: { reason: 'the name is too long', retryable: false },
   EINVAL: { reason: 'the file system does not take this name', retryable: false },
   EFBIG: { reason: 'the file is too large for the file system', retryable: false },
-  ENOSPC: { reason: 'no space left on the device', retryable: true },
-  EDQUOT: { reason: 'the disk quota is used up', retryable: true },
+  ENOSPC: { reason: 'no space left on the device', retryable: true, away: true },
+  EDQUOT: { reason: 'the disk quota is used up', retryable: true, away: true },
   EMFILE: { reason: 'too many open files', retryable: true },
   ENFILE: { reason: 'too many open files on the machine', retryable: true },
-  EIO: { reason: 'input/output error', retryable: true },
-  ESTALE: { reason: 'stale file handle', retryable: true },
-  ETIMEDOUT: { reason: 'the file server did not answer in time', retryable: true },
+  EIO: { reason: 'input/output error', retryable: true, away: true },
+  EREMOTEIO: { reason: 'input/output error of the file server', retryable: true, away: true },
+  ESTALE: { reason: 'stale file handle', retryable: true, away: true },
+  ETIMEDOUT: { reason: 'the file server did not answer in time', retryable: true, away: true },
+  EHOSTDOWN: { reason: 'the file server cannot be reached', retryable: true, away: true },
+  ENOTCONN: { reason: 'the file system is not connected', retryable: true, away: true },
 };
 
 /** Translates by code. `subject` says what failed, for example `/data/x cannot be read`. A stop by signal passes through. */
@@ -34,10 +39,11 @@ export function fileError(error: unknown, subject: string): unknown {
   if (error instanceof TransferError) return error;
   const code = codeOf(error);
   if (code === undefined || code === 'ABORT_ERR') return error;
-  const meaning = MEANINGS[code] ?? { reason: code, retryable: true };
+  const meaning: Meaning = MEANINGS[code] ?? { reason: code, retryable: true };
   return new TransferError(`${subject}: ${meaning.reason}`, {
     retryable: meaning.retryable,
     notFound: meaning.notFound ?? false,
+    ...(meaning.away && { away: {} }),
     cause: error,
   });
 }

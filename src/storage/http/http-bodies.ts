@@ -37,7 +37,9 @@ async function* received({ body, idle }: Answer, expected: ExpectedBody, signal:
       next = await chunks.next();
     } catch (error) {
       signal.throwIfAborted();
-      throw idle.expired ? idleError(expected.subject, expected.idleTimeoutMs) : networkError(error, expected.subject);
+      throw idle.expired
+        ? idleError(expected.subject, expected.idleTimeoutMs)
+        : networkError(error, { subject: expected.subject, during: 'answer' });
     } finally {
       idle.rest();
     }

@@ -123,7 +123,7 @@ export class HttpExchange {
     } catch (error) {
       signal.throwIfAborted();
       if (idle.expired) throw idleError(request.subject, this.settings.idleTimeoutMs);
-      throw networkError(error, request.subject);
+      throw networkError(error, { subject: request.subject, during: request.method === 'PUT' ? 'write' : 'read' });
     } finally {
       idle.rest();
     }
@@ -140,7 +140,7 @@ interface OneRequest {
 }
 
 export function idleError(subject: string, limitMs: number): TransferError {
-  return new TransferError(`${subject}: nothing moved for ${limitMs / 1000} s`, { retryable: true });
+  return new TransferError(`${subject}: nothing moved for ${limitMs / 1000} s`, { retryable: true, away: {} });
 }
 
 /** Lets go of an answer whose body is not wanted, keeping the connection where that is cheap and quick. */

@@ -41,12 +41,12 @@ export class HttpStorage extends StorageClient {
     const head = await this.exchange.fetch('HEAD', url, {}, signal);
     discard(head);
     if (isSuccess(head.status)) return fileOf(contentLength(head.headers));
-    if (!HEAD_UNKNOWN.has(head.status)) throw statusError(head.status, `${shownUrl(url)} cannot be read`);
+    if (!HEAD_UNKNOWN.has(head.status)) throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
     const first = await this.exchange.fetch('GET', url, { Range: 'bytes=0-0' }, signal);
     first.body.destroy();
     if (first.status === 206 || first.status === 416) return fileOf(contentRange(first.headers)?.totalBytes);
     if (isSuccess(first.status)) return fileOf(contentLength(first.headers));
-    throw statusError(first.status, `${shownUrl(url)} cannot be read`);
+    throw statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
   }
 
   async read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable> {
@@ -98,7 +98,7 @@ export class HttpStorage extends StorageClient {
           retryable: false,
         });
       }
-      if (!isSuccess(answer.status)) throw statusError(answer.status, subject);
+      if (!isSuccess(answer.status)) throw statusError(answer.status, subject, answer.headers);
       if (sizeBytes !== undefined && sentBytes !== sizeBytes) {
         throw new TransferError(`${subject}: the server answered after ${sentBytes} of ${sizeBytes} bytes`, { retryable: true });
       }
@@ -138,7 +138,7 @@ function bytesToSkip({ status, headers }: Answer, offset: number, subject: strin
     throw new TransferError(`${subject}: the server sent another part than the one asked for`, { retryable: false });
   }
   if (status < 400) throw new TransferError(`${subject}: the server answered ${status} where a file was asked for`, { retryable: false });
-  throw statusError(status, subject);
+  throw statusError(status, subject, headers);
 }
 
 function isSuccess(status: number): boolean {

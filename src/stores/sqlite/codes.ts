@@ -26,6 +26,7 @@ const STEP_CODES: Readonly<Record<TaskStep, number>> = {
   cancel: 6,
   cleanup: 7,
   done: 8,
+  'await-storage': 9,
 };
 
 /** Used in the conditions of partial indexes (`schema.ts`), which know only literals. */

@@ -11,6 +11,16 @@ const LEAVE = `UPDATE class_count SET n = n - 1 WHERE class = old.waits;
 const JOIN = 'INSERT INTO class_count (class, n) VALUES (new.waits, 1) ON CONFLICT DO UPDATE SET n = n + 1';
 const IS_MOVED = 'old.room IS NOT new.room OR old.cpu <> new.cpu OR old.ram <> new.ram';
 
+/** Keep the sums of room. `of`: the columns that decide what room a task uses. */
+export const ROOM_TRIGGERS = (
+  of: string,
+): string => `CREATE TRIGGER room_at_insert AFTER INSERT ON task WHEN new.room IS NOT NULL BEGIN ${TAKE}; END;
+CREATE TRIGGER room_given AFTER UPDATE OF ${of} ON task
+  WHEN old.room IS NOT NULL AND (${IS_MOVED}) BEGIN ${GIVE}; END;
+CREATE TRIGGER room_taken AFTER UPDATE OF ${of} ON task
+  WHEN new.room IS NOT NULL AND (${IS_MOVED}) BEGIN ${TAKE}; END;
+CREATE TRIGGER room_at_delete AFTER DELETE ON task WHEN old.room IS NOT NULL BEGIN ${GIVE}; END;`;
+
 /**
  * The queue by class, and sums of the room in use in the place of one row for each task that uses some. `waits` is the class of a task
  * that waits for a backend and for nothing else, `room` the key of the room that it uses. Needs the function `queue_class` (`open-database.ts`).
@@ -35,12 +45,7 @@ INSERT INTO room SELECT room, sum(cpu), sum(ram), count(*) FROM task WHERE state
 CREATE TABLE class_count (class TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO class_count SELECT class, count(*) FROM task WHERE state = ${QUEUED_CODE} AND not_before IS NULL GROUP BY class;
 
-CREATE TRIGGER room_at_insert AFTER INSERT ON task WHEN new.room IS NOT NULL BEGIN ${TAKE}; END;
-CREATE TRIGGER room_given AFTER UPDATE OF state, backend, bound_to, cpu, ram ON task
-  WHEN old.room IS NOT NULL AND (${IS_MOVED}) BEGIN ${GIVE}; END;
-CREATE TRIGGER room_taken AFTER UPDATE OF state, backend, bound_to, cpu, ram ON task
-  WHEN new.room IS NOT NULL AND (${IS_MOVED}) BEGIN ${TAKE}; END;
-CREATE TRIGGER room_at_delete AFTER DELETE ON task WHEN old.room IS NOT NULL BEGIN ${GIVE}; END;
+${ROOM_TRIGGERS('state, backend, bound_to, cpu, ram')}
 
 CREATE TRIGGER class_at_insert AFTER INSERT ON task WHEN new.waits IS NOT NULL BEGIN ${JOIN}; END;
 CREATE TRIGGER class_left AFTER UPDATE OF state, not_before, class ON task

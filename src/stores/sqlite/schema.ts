@@ -1,5 +1,6 @@
 import { DONE_CODE, QUEUED_CODE } from './codes';
 import { CLASSES_AND_SUMS } from './schema-2';
+import { ROOM_BY_STEP } from './schema-4';
 
 /** "TESG": marks the file as ours (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54455347;
@@ -125,4 +126,9 @@ const KEYS_BY_TASK: Migration = {
 };
 
 /** Index n takes a file from version n to n + 1. */
-export const MIGRATIONS: readonly Migration[] = [INITIAL, { about: 'queue by class, room as sums', sql: CLASSES_AND_SUMS }, KEYS_BY_TASK];
+export const MIGRATIONS: readonly Migration[] = [
+  INITIAL,
+  { about: 'queue by class, room as sums', sql: CLASSES_AND_SUMS },
+  KEYS_BY_TASK,
+  { about: 'no room for tasks that wait for a storage', sql: ROOM_BY_STEP },
+];

@@ -14,7 +14,14 @@ import { NOTHING } from '../../../src/task/room';
 
 const MOVE: WhenAway = { kind: 'move', afterMs: 80 };
 const WAIT: WhenAway = { kind: 'wait' };
-const RETRY: EngineSettings['retry'] = { attempts: 3, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 50 };
+const RETRY: EngineSettings['retry'] = {
+  attempts: 3,
+  firstDelayMs: 10,
+  longestDelayMs: 20,
+  patienceMs: 50,
+  storagePatienceMs: 60_000,
+  outputPatienceMs: 60_000,
+};
 const QUICK: Partial<EngineSettings> = { healthMs: 20, retry: RETRY };
 const ONCE: Partial<EngineSettings> = { retry: { ...RETRY, attempts: 1 } };
 const ON_NORTH: TesTaskRequest = { ...REQUEST, resources: { backend_parameters: { 'label.site': 'north' } } };

@@ -141,7 +141,16 @@ describe('the engine', () => {
     });
 
     it('is SYSTEM_ERROR with the reason when no attempt is left', async () => {
-      const id = await vanish({ retry: { attempts: 1, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 60_000 } });
+      const id = await vanish({
+        retry: {
+          attempts: 1,
+          firstDelayMs: 10,
+          longestDelayMs: 20,
+          patienceMs: 60_000,
+          storagePatienceMs: 60_000,
+          outputPatienceMs: 60_000,
+        },
+      });
       expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
       expect((await bench.full(id)).logs?.[0]?.system_logs?.at(-1)).toContain('the workspace of the job is gone');
     });

@@ -78,7 +78,11 @@ describe('a task that could go on', () => {
         { ...ROOMY, world: north, onCall: () => (isCut ? 'away' : undefined), capabilities: { pollMs } },
         { world: south, capacity: { cpuCores: 1, ramGb: 8 }, capabilities: { pollMs } },
       ],
-      { tickMs: NEVER_MS, healthMs: 20, retry: { attempts: 3, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 50 } },
+      {
+        tickMs: NEVER_MS,
+        healthMs: 20,
+        retry: { attempts: 3, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 50, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
+      },
       {},
       undefined,
       {

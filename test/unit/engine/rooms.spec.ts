@@ -175,7 +175,7 @@ describe('slow transfers hold up', () => {
   it('their task no longer than transfers.max_seconds', async () => {
     bench = await EngineBench.start(ROOMY, {
       longestTransferMs: 20,
-      retry: { attempts: 1, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 1 },
+      retry: { attempts: 1, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 1, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
     });
     slowRead('slow');
     const id = await bench.create(from('slow'));
@@ -186,7 +186,9 @@ describe('slow transfers hold up', () => {
 
 describe('a task that names max_transfer_seconds', () => {
   it('has its transfers ended after so long', async () => {
-    bench = await EngineBench.start(ROOMY, { retry: { attempts: 1, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 1 } });
+    bench = await EngineBench.start(ROOMY, {
+      retry: { attempts: 1, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 1, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
+    });
     bench.storage.read = (_url: string, _options?: unknown, signal?: AbortSignal) => hang(signal);
     const inputs = [{ url: 'mem://in', path: '/in', type: 'FILE' as const }];
     const id = await bench.create({ ...REQUEST, inputs, resources: { backend_parameters: { max_transfer_seconds: '1' } } });
@@ -270,7 +272,14 @@ describe('looks', () => {
 describe('a failure of work that a cancel has overtaken', () => {
   it('does not put the fence off', async () => {
     bench = await EngineBench.start(ROOMY, {
-      retry: { attempts: 3, firstDelayMs: NEVER_MS, longestDelayMs: NEVER_MS, patienceMs: NEVER_MS },
+      retry: {
+        attempts: 3,
+        firstDelayMs: NEVER_MS,
+        longestDelayMs: NEVER_MS,
+        patienceMs: NEVER_MS,
+        storagePatienceMs: NEVER_MS,
+        outputPatienceMs: NEVER_MS,
+      },
     });
     const submit = bench.backend.submit.bind(bench.backend);
     let isFirst = true;

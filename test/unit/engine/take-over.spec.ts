@@ -43,7 +43,9 @@ describe('the embedded store under another name of its gateway', () => {
     await start('old', new ScriptedWorld());
     const { id } = await running();
     await bench.engine.stop(0);
-    await start('new', new ScriptedWorld(), { retry: { attempts: 1, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 50 } });
+    await start('new', new ScriptedWorld(), {
+      retry: { attempts: 1, firstDelayMs: 10, longestDelayMs: 20, patienceMs: 50, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
+    });
     expect(await bench.until(id, ({ step, attempt }) => step === 'run' && attempt === 2)).toMatchObject({ boundTo: 'new' });
     expect(bench.world.started).toEqual([jobName(id, 2)]);
     expect((await bench.full(id)).logs?.[0]?.system_logs?.[0]).toContain('gateway old, which had begun the job, is gone');

@@ -2,11 +2,19 @@ import { type AwayRule, backOff, decideFailure, type Failure, type RetryPolicy }
 import type { TaskRecord, TaskStep } from '../../../src/task/task-record';
 import { queuedTask } from '../../engine/records';
 
-const POLICY: RetryPolicy = { attempts: 3, firstDelayMs: 1_000, longestDelayMs: 60_000, patienceMs: 600_000 };
+const POLICY: RetryPolicy = {
+  attempts: 3,
+  firstDelayMs: 1_000,
+  longestDelayMs: 60_000,
+  patienceMs: 600_000,
+  storagePatienceMs: 60_000,
+  outputPatienceMs: 240_000,
+};
 const NOW = 10_000_000;
 const RESET: Failure = { reason: 'connection reset', retryable: true, unavailable: false };
 const AWAY: Failure = { reason: 'connection refused', retryable: true, unavailable: true };
 const LOST: Failure = { reason: 'the workspace is gone', retryable: true, unavailable: false, lost: true };
+const AWAY_STORAGE: Failure = { reason: 'connection refused', retryable: true, unavailable: true, storage: {} };
 const NOT_FOUND: Failure = { reason: 'not found', retryable: false, unavailable: false };
 
 function at(step: TaskStep, changes: Partial<TaskRecord> = {}): TaskRecord {
@@ -34,6 +42,42 @@ describe('what is retried', () => {
     ['cancel', LOST, 'defer'],
   ])('in %s, %j: %s', (step, failure, kind) => {
     expect(decide(at(step), failure)).toBe(kind);
+  });
+
+  it.each<[TaskStep, string]>([
+    ['stage-in', 'await'],
+    ['run', 'await'],
+    ['stage-out', 'await'],
+    ['await-storage', 'await'],
+    ['cancel', 'defer'],
+    ['retreat', 'defer'],
+    ['cleanup', 'defer'],
+  ])('waits in %s for a storage that is away: %s, whatever the attempts', (step, kind) => {
+    expect(decide(at(step, { attempt: 3 }), AWAY_STORAGE)).toBe(kind);
+  });
+
+  it.each<[TaskStep, 'inputs' | 'outputs', Failure, number, string]>([
+    ['stage-in', 'inputs', AWAY_STORAGE, 59_999, 'await'],
+    ['stage-in', 'inputs', AWAY_STORAGE, 60_000, 'give-up'],
+    ['await-storage', 'outputs', AWAY_STORAGE, 239_999, 'await'],
+    ['await-storage', 'outputs', AWAY_STORAGE, 240_000, 'give-up'],
+    ['await-storage', 'outputs', { ...AWAY_STORAGE, storage: { brief: true } }, 60_000, 'give-up'],
+    // The wait of the inputs was another one.
+    ['stage-out', 'inputs', AWAY_STORAGE, 240_000, 'await'],
+  ])('in %s, after %s waited, %j, %d ms: %s', (step, of, failure, waitedMs, kind) => {
+    const storageWait = { of, since: NOW - waitedMs, count: 1, reason: 'away', pauseMs: 1 };
+    expect(decide(at(step, { storageWait }), failure)).toBe(kind);
+  });
+
+  it('tries a storage again when it wants to be, and once more when patience is over', () => {
+    const busy = (retryAfterMs: number): Failure => ({ ...AWAY_STORAGE, storage: { retryAfterMs } });
+    expect(decideFailure(at('stage-in'), busy(30_000), NOW, POLICY, 0.5)).toEqual({ kind: 'await', delayMs: 30_000 });
+    expect(decideFailure(at('stage-in'), busy(1e9), NOW, POLICY, 0.5)).toEqual({ kind: 'await', delayMs: 60_000 });
+  });
+
+  it('does not count attempts that ended because the storage of an input was away', () => {
+    expect(decide(at('submit', { attempt: 9, waitedAttempts: 7 }), RESET)).toBe('retreat');
+    expect(decide(at('submit', { attempt: 9, waitedAttempts: 6 }), RESET)).toBe('fail');
   });
 
   it('gives up with the last attempt', () => {

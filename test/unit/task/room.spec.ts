@@ -7,6 +7,7 @@ describe('room', () => {
     const using = TES_STATES.filter((state) => roomOf(queuedTask({ state, backend: 'b' })) !== undefined);
     expect(using.toSorted()).toEqual(['CANCELING', 'INITIALIZING', 'RUNNING']);
     expect(roomOf(queuedTask({ state: 'RUNNING' }))).toBeUndefined();
+    expect(roomOf(queuedTask({ state: 'RUNNING', step: 'await-storage', backend: 'b' }))).toBeUndefined();
   });
 
   it('is counted for each instance that has its own, by what the task was given', () => {

@@ -11,7 +11,7 @@ const stager: StagerSettings = {
   command: ['tes-gateway-stager'],
   files: ['/shared'],
   transfers: { parallel: 8, tries: 3 },
-  retry: { attempts: 2, firstDelayMs: 1, longestDelayMs: 1, patienceMs: 1 },
+  retry: { attempts: 2, firstDelayMs: 1, longestDelayMs: 1, patienceMs: 1, storagePatienceMs: 60_000, outputPatienceMs: 60_000 },
   storage: [
     { name: 'http', schemes: ['http', 'https'], settings: { token: 'of-http' } },
     { name: 'file', schemes: ['file'], settings: { allowed: ['/shared'] } },
@@ -127,6 +127,16 @@ describe("what a stager's account makes of an ended job", () => {
     expect(withStaging(unprepared, says({ log: 'x\nsh: /w/x: not found\n' }), '/w').systemError?.message).toBe(
       'the stager on the worker ended before the inputs were there: sh: (workspace)/x: not found',
     );
+  });
+
+  it('passes on that the storage of an input is away, for which the engine waits', () => {
+    const unprepared: Observation = { ...ended, phase: 'failed', systemError: { message: 'not prepared', retryable: true } };
+    const failed = { message: 'input /in: 503', retryable: true, away: { retryAfterMs: 5000 } };
+    expect(withStaging(unprepared, says({ failed }), '/w').systemError).toEqual({
+      message: 'input /in: 503',
+      retryable: true,
+      storage: { retryAfterMs: 5000 },
+    });
   });
 
   it('is nothing where no stager was', () => {

@@ -2,9 +2,10 @@ import { patiently } from '../../../../src/engine/transfers/patience';
 import { TransferError } from '../../../../src/ports/errors';
 
 const never = new AbortController().signal;
-const policy = { attempts: 3, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 60_000 };
+const policy = { attempts: 3, firstDelayMs: 1, longestDelayMs: 2, patienceMs: 60_000, storagePatienceMs: 60_000, outputPatienceMs: 60_000 };
 const broken = new TransferError('reset', { retryable: true });
-const away = new TransferError('away', { retryable: true, unavailable: true });
+const away = new TransferError('away', { retryable: true, away: {} });
+const faulty = new TransferError('500', { retryable: true, away: { brief: true } });
 const lost = new TransferError('the workspace is gone', { retryable: true, lost: true });
 const refused = new TransferError('403', { retryable: false });
 
@@ -31,8 +32,13 @@ describe('patiently', () => {
     const long = failing(away, away, away, away, away);
     expect(await patiently(long.work, policy, never)).toBe('done');
     const short = failing(away, away, away, away);
-    await expect(patiently(short.work, { ...policy, patienceMs: 0 }, never)).rejects.toBe(away);
-    expect(short.calls()).toBe(3);
+    await expect(patiently(short.work, { ...policy, outputPatienceMs: 0 }, never)).rejects.toBe(away);
+    expect(short.calls()).toBe(1);
+  });
+
+  it('waits the shorter time for a storage that answers with a fault of its own', async () => {
+    await expect(patiently(failing(faulty).work, { ...policy, storagePatienceMs: 0 }, never)).rejects.toBe(faulty);
+    expect(await patiently(failing(away, faulty).work, policy, never)).toBe('done');
   });
 
   it('repeats neither a refusal, nor a transfer without its data, nor a bug, and stops when it is told to', async () => {

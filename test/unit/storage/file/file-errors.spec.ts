@@ -20,6 +20,14 @@ describe('fileError', () => {
     expect((error as TransferError).publicMessage).toMatch(/^\/data\/x cannot be read: /);
   });
 
+  it.each(['ENOSPC', 'EDQUOT', 'EIO', 'ESTALE', 'ETIMEDOUT', 'ENOTCONN', 'EHOSTDOWN'])('waits for what says %s', (code) => {
+    expect(fileError(failing(code), 'x')).toMatchObject({ retryable: true, unavailable: true, away: {} });
+  });
+
+  it.each(['ENOENT', 'EACCES', 'EROFS', 'EMFILE', 'ESOMETHING'])('waits not for what says %s', (code) => {
+    expect(fileError(failing(code), 'x')).toMatchObject({ unavailable: false, away: undefined });
+  });
+
   it('leaves a stop, a bug and what is translated already as they are', () => {
     for (const error of [failing('ABORT_ERR'), new TypeError('bug'), new TransferError('known', { retryable: true })]) {
       expect(fileError(error, 'x')).toBe(error);

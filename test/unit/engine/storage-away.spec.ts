@@ -1,0 +1,203 @@
+import { EngineBench, REQUEST } from '../../engine/engine-bench';
+import { AnonymousPrincipal } from '../../engine/principals';
+import type { Script } from '../../engine/scripted-backend';
+import { ENGINE } from '../../engine/settings';
+import type { EngineSettings } from '../../../src/engine/engine-settings';
+import { type StorageAway, TransferError } from '../../../src/ports/errors';
+import { NOTHING } from '../../../src/task/room';
+import { jobName, type TaskRecord } from '../../../src/task/task-record';
+import type { TesTaskRequest } from '../../../src/task/tes';
+
+const INPUT: TesTaskRequest = { ...REQUEST, inputs: [{ url: 'mem://in', path: '/in', type: 'FILE' }] };
+const OUTPUT: TesTaskRequest = { ...REQUEST, outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }] };
+/** Jobs that end at the first look. */
+const QUICK: Script = { life: () => ({ looks: 0, ending: { phase: 'succeeded' } }) };
+
+let bench: EngineBench;
+let away: StorageAway | undefined;
+/** `mem:` is away as `away` says. */
+const cut = (on: EngineBench, verbs: readonly string[]): void => {
+  on.storage.onCall = (verb, url) => {
+    if (away && verbs.includes(verb)) throw new TransferError(`${url}: the connection was refused`, { retryable: true, away });
+  };
+};
+const retry = (changes: Partial<EngineSettings['retry']>): Partial<EngineSettings> => ({ retry: { ...ENGINE.retry, ...changes } });
+const waits = (count: number) => (task: TaskRecord) => (task.storageWait?.count ?? 0) >= count;
+const lines = async (id: string): Promise<string> => (await bench.full(id)).logs?.flatMap((log) => log.system_logs ?? []).join('\n') ?? '';
+const used = async (): Promise<unknown> => (await bench.store.used(['scripted'])).get('scripted') ?? NOTHING;
+
+/** A task that has ended, with something to store. */
+async function ended(settings: Partial<EngineSettings> = {}): Promise<string> {
+  bench = await EngineBench.start({}, settings);
+  cut(bench, ['write']);
+  const id = await bench.create(OUTPUT);
+  await bench.state(id, 'RUNNING');
+  bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'output');
+  bench.backend.finish(id, 1);
+  return id;
+}
+
+beforeEach(() => {
+  away = {};
+});
+afterEach(() => bench.stop());
+
+describe('a task whose outputs find their storage away', () => {
+  it('waits without room of its backend, whatever the attempts, and is COMPLETE when the storage is back', async () => {
+    const id = await ended(retry({ attempts: 1, longestDelayMs: 100 }));
+    const waiting = await bench.until(id, waits(5));
+    expect(waiting).toMatchObject({ state: 'RUNNING', step: 'await-storage', attempt: 1, storageWait: { of: 'outputs' } });
+    expect(await used()).toEqual(NOTHING);
+    away = undefined;
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
+    expect(bench.storage.objects.get('mem://out')).toBe('output');
+    expect(await lines(id)).toMatch(/the outputs waited \d+ s for a storage that was away \(.*connection was refused/);
+    expect(await used()).toEqual(NOTHING);
+  });
+
+  it('lets others have its place meanwhile', async () => {
+    bench = await EngineBench.start({ capacity: { cpuCores: 1, ramGb: 1, slots: 1 } }, retry({ longestDelayMs: 100 }));
+    cut(bench, ['write']);
+    const id = await bench.create(OUTPUT);
+    await bench.state(id, 'RUNNING');
+    bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'output');
+    bench.backend.finish(id, 1);
+    await bench.until(id, waits(1));
+    const other = await bench.create();
+    await bench.state(other, 'RUNNING');
+    bench.backend.finish(other, 1);
+    expect(await bench.done(other)).toMatchObject({ state: 'COMPLETE' });
+    expect(await bench.task(id)).toMatchObject({ step: 'await-storage' });
+  });
+
+  it('says why, since when and when it is tried next', async () => {
+    const id = await ended(retry({ firstDelayMs: 60_000, longestDelayMs: 60_000 }));
+    const { storageWait, dueAt = 0 } = await bench.until(id, (task) => waits(1)(task) && !task.lease);
+    const told = await bench.service.explain(AnonymousPrincipal, id);
+    expect(told.storage_wait).toEqual({
+      of: 'outputs',
+      since: new Date(storageWait?.since ?? 0).toISOString(),
+      tries: 1,
+      reason: storageWait?.reason,
+      next_try_at: new Date(dueAt).toISOString(),
+    });
+    expect(told.waiting?.join()).toMatch(/the storage of the outputs has been away since .*, next try at .*connection was refused/);
+  });
+
+  it('is not tried before the storage wants to be', async () => {
+    away = { retryAfterMs: 50_000 };
+    const id = await ended();
+    expect((await bench.until(id, waits(1))).storageWait?.pauseMs).toBe(50_000);
+  });
+
+  it('is SYSTEM_ERROR when patience is over, naming the setting', async () => {
+    const id = await ended(retry({ outputPatienceMs: 300 }));
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
+    expect((await lines(id)).split('\n').at(-1)).toMatch(/connection was refused.*retry\.output_patience_seconds/);
+  });
+
+  it('waits the shorter time for a storage that answers with a fault of its own', async () => {
+    away = { brief: true };
+    const id = await ended(retry({ storagePatienceMs: 300 }));
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect(await lines(id)).toContain('retry.storage_patience_seconds');
+  });
+
+  it('can be cancelled', async () => {
+    const id = await ended();
+    await bench.until(id, waits(1));
+    await bench.service.cancel(AnonymousPrincipal, id);
+    expect(await bench.done(id)).toMatchObject({ state: 'CANCELED' });
+    expect(bench.storage.objects.has('mem://out')).toBe(false);
+    expect(await used()).toEqual(NOTHING);
+  });
+
+  it('goes on waiting after the gateway was killed, by the same clock', async () => {
+    const id = await ended(retry({ longestDelayMs: 100 }));
+    const { storageWait } = await bench.until(id, waits(2));
+    await bench.engine.stop(0);
+    const { store, world } = bench;
+    bench = await EngineBench.on(store, {}, retry({ longestDelayMs: 100 }), {}, world, {}, () => undefined);
+    away = undefined;
+    const over = bench.until(id, ({ state }) => state === 'COMPLETE');
+    expect((await bench.task(id)).storageWait?.since ?? storageWait?.since).toBe(storageWait?.since);
+    await over;
+    expect(bench.storage.objects.get('mem://out')).toBe('output');
+  });
+});
+
+describe('a task whose input finds its storage away', () => {
+  it('goes back to the queue, uses no room there and no attempt, and is COMPLETE when the storage is back', async () => {
+    bench = await EngineBench.start(QUICK, retry({ attempts: 2, longestDelayMs: 100 }));
+    cut(bench, ['stat', 'read']);
+    const id = await bench.create(INPUT);
+    await bench.until(id, waits(4));
+    const waiting = await bench.until(id, ({ state }) => state === 'QUEUED');
+    expect(waiting).toMatchObject({ storageWait: { of: 'inputs' } });
+    expect(await used()).toEqual(NOTHING);
+    expect(bench.world.jobs.size).toBe(0);
+    away = undefined;
+    const done = await bench.done(id);
+    expect(done).toMatchObject({ state: 'COMPLETE' });
+    expect(done.attempts).toHaveLength(1);
+    expect(done.storageWait).toBeUndefined();
+    expect(bench.world.started).toHaveLength(1);
+    expect(await lines(id)).toMatch(/the inputs waited \d+ s for a storage that was away/);
+  });
+
+  it('has all its attempts left after it waited', async () => {
+    bench = await EngineBench.start({ life: () => ({ looks: 0, ending: { phase: 'lost' } }) }, retry({ attempts: 2, longestDelayMs: 100 }));
+    cut(bench, ['stat']);
+    const id = await bench.create(INPUT);
+    await bench.until(id, waits(3));
+    away = undefined;
+    const done = await bench.done(id);
+    expect(done).toMatchObject({ state: 'SYSTEM_ERROR', waitedAttempts: expect.any(Number) as number });
+    expect(bench.world.started).toHaveLength(2);
+  });
+
+  it('says in the queue what it waits for', async () => {
+    bench = await EngineBench.start(QUICK, retry({ firstDelayMs: 60_000, longestDelayMs: 60_000 }));
+    cut(bench, ['stat']);
+    const id = await bench.create(INPUT);
+    await bench.until(id, ({ state, notBefore }) => state === 'QUEUED' && notBefore !== undefined);
+    const told = await bench.service.explain(AnonymousPrincipal, id);
+    expect(told).toMatchObject({ state: 'QUEUED', storage_wait: { of: 'inputs', tries: 1 } });
+    expect(told.storage_wait?.next_try_at).toBeDefined();
+    expect(told.waiting?.join()).toContain('the storage of the inputs has been away since');
+    expect(await lines(id)).toContain('the connection was refused');
+  });
+
+  it('is SYSTEM_ERROR when patience is over, naming the setting', async () => {
+    bench = await EngineBench.start(QUICK, retry({ storagePatienceMs: 500, longestDelayMs: 100 }));
+    cut(bench, ['stat']);
+    const id = await bench.create(INPUT);
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect((await lines(id)).split('\n').at(-1)).toMatch(/connection was refused.*retry\.storage_patience_seconds/);
+    expect(bench.world.started).toEqual([]);
+  });
+
+  it('can be cancelled while it waits', async () => {
+    bench = await EngineBench.start(QUICK, retry({ firstDelayMs: 60_000, longestDelayMs: 60_000 }));
+    cut(bench, ['stat']);
+    const id = await bench.create(INPUT);
+    await bench.until(id, ({ state, storageWait }) => state === 'QUEUED' && storageWait !== undefined);
+    await bench.service.cancel(AnonymousPrincipal, id);
+    expect(await bench.done(id)).toMatchObject({ state: 'CANCELED' });
+  });
+
+  it('that its job brings itself is waited for in the same way', async () => {
+    bench = await EngineBench.start({ ...QUICK, capabilities: { staging: 'worker' } }, retry({ attempts: 1, longestDelayMs: 100 }));
+    const observe = bench.backend.observe.bind(bench.backend);
+    bench.backend.observe = async (jobs) => {
+      const seen = await observe(jobs);
+      if (!away) return seen.map((observation) => ({ ...observation, outputs: [] }));
+      const systemError = { message: 'input /in: the connection was refused', retryable: true, storage: away };
+      return seen.map(({ jobName: name }) => ({ jobName: name, phase: 'failed' as const, executors: [], systemLogs: [], systemError }));
+    };
+    const id = await bench.create(INPUT);
+    await bench.until(id, waits(3));
+    away = undefined;
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+  });
+});
