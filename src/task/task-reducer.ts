@@ -1,8 +1,9 @@
 import { leftJob } from './left-behind';
 import type { Observation } from './observation';
+import { awaitingStorage, waitOver, withoutWaited } from './storage-wait';
 import { addLines } from './system-logs';
 import type { TaskEvent } from './task-events';
-import type { AttemptRecord, LeftJob, StorageWait, TaskRecord } from './task-record';
+import type { AttemptRecord, LeftJob, TaskRecord } from './task-record';
 import { endAttempt, isNews, merge, overlayTypes, withAttempt, withAttemptLine, withLastLine } from './attempt-changes';
 import { pollPauseMs } from './poll-pause';
 import { isStoring, isTerminal } from './task-state';
@@ -104,7 +105,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
             ...attempt,
             systemLogs: addLines(attempt.systemLogs, event.systemLogs),
           })),
-          context,
+          context.now,
         ),
         context,
       );
@@ -119,7 +120,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
             outputs: event.outputs,
             systemLogs: addLines(attempt.systemLogs, event.systemLogs),
           })),
-          context,
+          context.now,
         ),
         task.outcome === 'failed' ? 'EXECUTOR_ERROR' : 'COMPLETE',
         context,
@@ -220,11 +221,6 @@ function assigned(task: TaskRecord, event: Extract<TaskEvent, { type: 'assigned'
     },
     context,
   );
-}
-
-/** An attempt that found the storage of an input away has nothing to say but that, which `storageWait` does. */
-function withoutWaited({ attempts, storageWait }: TaskRecord): readonly AttemptRecord[] {
-  return storageWait?.of === 'inputs' && attempts.at(-1)?.executors.length === 0 ? attempts.slice(0, -1) : attempts;
 }
 
 function refused(task: TaskRecord, event: Extract<TaskEvent, { type: 'refused' }>, context: ReduceContext): Reduction {
@@ -368,27 +364,7 @@ function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred'
 function awaitsStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awaitsStorage' }>, context: ReduceContext): Reduction {
   if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
   if (event.step !== task.step) return letGo(task, context);
-  const of = isStoring(task.step) ? 'outputs' : 'inputs';
-  const before = task.storageWait?.of === of ? task.storageWait : undefined;
-  const storageWait: StorageWait = {
-    of,
-    since: before?.since ?? context.now,
-    count: (before?.count ?? 0) + 1,
-    reason: event.reason,
-    pauseMs: event.delayMs,
-  };
-  if (of === 'outputs') return progressed({ ...task, step: 'await-storage', storageWait }, context, event.delayMs);
-  const waitedAttempts = (task.waitedAttempts ?? 0) + 1;
-  return progressed(endAttempt({ ...task, step: 'retreat', storageWait, waitedAttempts }, context.now, undefined), context);
-}
-
-/** Everything was read, or stored. */
-function waitOver(task: TaskRecord, { now }: ReduceContext): TaskRecord {
-  const { storageWait } = task;
-  if (!storageWait) return task;
-  const { of, since, reason } = storageWait;
-  const line = `the ${of} waited ${Math.max(1, Math.round((now - since) / 1000))} s for a storage that was away (${reason})`;
-  return without(withAttemptLine(task, line), 'storageWait');
+  return progressed(awaitingStorage(task, event, context.now), context, isStoring(task.step) ? event.delayMs : 0);
 }
 
 /** Terminal: state, end, exit codes and logs in one write, which also asks for the clean-up. */

@@ -8,7 +8,6 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { TransferError } from '../../../../src/ports/errors';
-import { networkError } from '../../../../src/storage/http/http-errors';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { HttpStorageSettings } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/http-file-server';
@@ -51,7 +50,6 @@ const get = async (url: string, offset?: number, from = storage): Promise<string
   (await buffer(await from.read(url, offset === undefined ? {} : { offset }, signal))).toString();
 const put = (url: string, text: string): Promise<{ sizeBytes: number }> =>
   storage.write(url, Readable.from([Buffer.from(text)], { objectMode: false }), { sizeBytes: Buffer.byteLength(text) }, signal);
-const dns = (code: string): Error => Object.assign(new Error('getaddrinfo'), { code });
 const redirect = (response: ServerResponse, location: string, status = 302): true => {
   response.writeHead(status, { Location: location }).end('a page that says "moved"');
   return true;
@@ -143,53 +141,6 @@ describe('answers', () => {
     for (const error of await Promise.all([get(url), put(url, 'x'), storage.stat(url, signal)].map(failureOf))) {
       expect(error).toMatchObject({ retryable, notFound, away, unavailable: away !== undefined });
     }
-  });
-
-  it.each([
-    ['120', 120_000],
-    ['Wed, 21 Oct 2015 07:28:00 GMT', undefined],
-    ['soon', undefined],
-  ])('is not tried again before Retry-After: %s', async (header, retryAfterMs) => {
-    server.fault = (_request, response) => {
-      response.writeHead(503, { 'Retry-After': header }).end();
-      return true;
-    };
-    for (const error of await Promise.all([get(`${server.url}/x`), put(`${server.url}/x`, 'x')].map(failureOf))) {
-      expect(error.away?.retryAfterMs).toBe(retryAfterMs);
-    }
-  });
-
-  it('waits for a Retry-After that is a date', async () => {
-    server.fault = (_request, response) => {
-      response.writeHead(429, { 'Retry-After': new Date(Date.now() + 60_000).toUTCString() }).end();
-      return true;
-    };
-    const { away } = await failureOf(get(`${server.url}/x`));
-    expect(away?.retryAfterMs).toBeGreaterThan(50_000);
-    expect(away?.retryAfterMs).toBeLessThanOrEqual(60_000);
-  });
-
-  it('is away when it resets the connection before it answers, and not when it breaks off in an answer', async () => {
-    server.fault = (_request, response) => {
-      response.socket?.resetAndDestroy();
-      return true;
-    };
-    for (const error of await Promise.all([get(`${server.url}/ten`), put(`${server.url}/up`, 'x')].map(failureOf))) {
-      expect(error).toMatchObject({ unavailable: true, away: {} });
-    }
-    server.fault = (_request, response) =>
-      response.writeHead(200, { 'Content-Length': 10 }).write('some', () => response.socket?.resetAndDestroy());
-    expect(await failureOf(get(`${server.url}/ten`))).toMatchObject({ unavailable: false, retryable: true });
-  });
-
-  it('waits with outputs for a host whose name is not known, and not with inputs', async () => {
-    const url = 'http://no-such-host.invalid/x';
-    const failures = [
-      networkError(dns('ENOTFOUND'), { subject: url, during: 'read' }),
-      networkError(dns('ENOTFOUND'), { subject: url, during: 'write' }),
-    ];
-    expect(failures).toMatchObject([{ retryable: false }, { retryable: true, away: { brief: true } }]);
-    expect(networkError(dns('EAI_AGAIN'), { subject: url, during: 'read' })).toMatchObject({ away: {} });
   });
 
   it('never takes an answer without a file for the file', async () => {

@@ -1,0 +1,35 @@
+import { endAttempt, withAttemptLine } from './attempt-changes';
+import type { TaskEvent } from './task-events';
+import type { AttemptRecord, StorageWait, TaskRecord } from './task-record';
+import { isStoring } from './task-state';
+
+/** What is written into the record of a task that waits for a storage. Its clock goes on for as long as it waits for the same. */
+
+/** Outputs stay where they are; inputs give the attempt back, which is not counted. */
+export function awaitingStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awaitsStorage' }>, now: number): TaskRecord {
+  const of = isStoring(task.step) ? 'outputs' : 'inputs';
+  const before = task.storageWait?.of === of ? task.storageWait : undefined;
+  const storageWait: StorageWait = {
+    of,
+    since: before?.since ?? now,
+    count: (before?.count ?? 0) + 1,
+    reason: event.reason,
+    pauseMs: event.delayMs,
+  };
+  if (of === 'outputs') return { ...task, step: 'await-storage', storageWait };
+  return endAttempt({ ...task, step: 'retreat', storageWait, waitedAttempts: (task.waitedAttempts ?? 0) + 1 }, now, undefined);
+}
+
+/** Everything was read, or stored. */
+export function waitOver(task: TaskRecord, now: number): TaskRecord {
+  const { storageWait, ...rest } = task;
+  if (!storageWait) return task;
+  const { of, since, reason } = storageWait;
+  const seconds = Math.max(1, Math.round((now - since) / 1000));
+  return withAttemptLine(rest, `the ${of} waited ${seconds} s for a storage that was away (${reason})`);
+}
+
+/** An attempt that found the storage of an input away has nothing to say but that, which `storageWait` does. */
+export function withoutWaited({ attempts, storageWait }: TaskRecord): readonly AttemptRecord[] {
+  return storageWait?.of === 'inputs' && attempts.at(-1)?.executors.length === 0 ? attempts.slice(0, -1) : attempts;
+}
