@@ -111,17 +111,29 @@ export class TransferError extends RunError {
   readonly lost: boolean;
   /** The storage is away, which is no matter of the backend: makes the error `unavailable`. */
   readonly away: StorageAway | undefined;
+  /** What is there now is another version than the one that was begun: only a read from the beginning helps. */
+  readonly changed: boolean;
   constructor(publicMessage: string, options: TransferErrorOptions) {
     super(publicMessage, { ...options, unavailable: options.unavailable ?? options.away !== undefined });
     this.notFound = options.notFound ?? false;
     this.lost = options.lost ?? false;
     this.away = options.away;
+    this.changed = options.changed ?? false;
   }
 
   /** The same failure in other words; of the members only those given change. */
   reworded(publicMessage: string, changes: Partial<TransferErrorOptions> = {}): TransferError {
-    const { retryable, unavailable, notFound, lost, away } = this;
-    return new TransferError(publicMessage, { retryable, unavailable, notFound, lost, ...(away && { away }), cause: this, ...changes });
+    const { retryable, unavailable, notFound, lost, away, changed } = this;
+    return new TransferError(publicMessage, {
+      retryable,
+      unavailable,
+      notFound,
+      lost,
+      changed,
+      ...(away && { away }),
+      cause: this,
+      ...changes,
+    });
   }
 }
 interface TransferErrorOptions {
@@ -130,6 +142,7 @@ interface TransferErrorOptions {
   readonly notFound?: boolean;
   readonly lost?: boolean;
   readonly away?: StorageAway;
+  readonly changed?: boolean;
   readonly internal?: string;
   readonly cause?: unknown;
 }

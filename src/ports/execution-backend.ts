@@ -67,7 +67,7 @@ export interface Workspace {
   /** Starts a fresh, empty input area; what an earlier try wrote is thrown away. Called once before the first `write`. */
   beginInputs(signal: AbortSignal): Promise<void>;
   /**
-   * Writes a file (parents are made). Twice on one path is an error. Whatever the image runs as may read and change it, and execute it where
+   * Writes a file (parents are made). Twice on one path is an error; a write that failed may be repeated. Whatever the image runs as may read and change it, and execute it where
    * `mode` lets anybody: nobody else gets into a workspace, so that modes would protect from nobody but the task itself.
    */
   write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }>;

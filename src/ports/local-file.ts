@@ -20,6 +20,8 @@ export class SourceFile {
   readonly hasHoles: boolean;
   /** Setuid, setgid or sticky is set. */
   readonly hasSpecialMode: boolean;
+  /** As `StorageStat.version`, when it was opened. */
+  readonly version: string;
 
   /** `told` puts an error of the file system into the words of the adapter. */
   constructor(
@@ -30,6 +32,7 @@ export class SourceFile {
     this.fd = handle.fd;
     this.sizeBytes = stats.size;
     this.hasHoles = stats.blocks * BLOCK_BYTES < stats.size;
+    this.version = localVersion(stats);
     this.hasSpecialMode = (stats.mode & SPECIAL_MODE) !== 0;
   }
 
@@ -42,10 +45,24 @@ export class SourceFile {
     }
   }
 
+  /** It is still as it was when it was opened: nobody wrote into it meanwhile. */
+  async isUnchanged(): Promise<boolean> {
+    try {
+      return localVersion(await this.handle.stat()) === this.version;
+    } catch (error) {
+      throw this.told(error);
+    }
+  }
+
   /** The end of the loan; waits for a read that is under way. */
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+/** Another file under the name, or another content by size or time. */
+export function localVersion({ dev, ino, size, mtimeMs }: Pick<Stats, 'dev' | 'ino' | 'size' | 'mtimeMs'>): string {
+  return `${dev}-${ino}-${size}-${mtimeMs}`;
 }
 
 /** A new, empty file that nobody else sees yet, lent to whoever fills it. The adapter sets its mode afterwards, and closes it. */

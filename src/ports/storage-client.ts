@@ -7,6 +7,17 @@ export interface StorageStat {
   readonly sizeBytes?: number;
   /** Permission bits, where the storage has them. */
   readonly mode?: number;
+  /** Tells this version of the object from another one; opaque. Absent when the storage cannot tell them apart. */
+  readonly version?: string;
+}
+
+export interface ReadOptions {
+  /** First byte, from 0: how a broken transfer is resumed. */
+  readonly offset?: number;
+  /** Bytes at most; absent = all that follow. */
+  readonly length?: number;
+  /** From `stat`: only bytes of this version are given, else the read fails with `TransferError.changed`. */
+  readonly version?: string;
 }
 
 /** One thing below a directory. `path` is relative to it, `/` between segments, never `..`, never absolute. */
@@ -17,6 +28,8 @@ export interface StorageEntry {
   readonly mode?: number;
   /** Of a link, as written. Only links that stay inside the listed directory are given; one that leaves it throws. */
   readonly linkTarget?: string;
+  /** As in `StorageStat`. */
+  readonly version?: string;
 }
 
 /**
@@ -36,9 +49,9 @@ export abstract class StorageClient {
   abstract stat(url: string, signal: AbortSignal): Promise<StorageStat>;
   /** Where the storage can tell what a directory holds: everything below it, recursively, a directory before what it holds. */
   list?(url: string, signal: AbortSignal): AsyncIterable<StorageEntry>;
-  /** `offset` in bytes: how a broken transfer is resumed. */
-  abstract read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable>;
-  /**
+  /** One version of the object, or a failure: an object that changes while it is read is never given as a mixture. */
+  abstract read(url: string, options: ReadOptions, signal: AbortSignal): Promise<Readable>;
+  /** Replaces  /**
    * Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable.
    * `mode` is the most that a new object gets: the storage's own rules (umask, default ACL) may leave less.
    */

@@ -1,6 +1,7 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { HttpStorage } from '../../src/storage/http/http.storage';
 import { startFileServer } from './http-file-server';
 import { storageClientSuite } from './storage-client.suite';
@@ -33,6 +34,17 @@ async function open(): Promise<StorageUnderTest> {
       (await readdir(directory, { recursive: true, withFileTypes: true }))
         .filter((entry) => !entry.isDirectory())
         .map((entry) => relative(join(directory, 'base'), join(entry.parentPath, entry.name))),
+    storeHalf: () => {
+      server.fault = (request, response) => {
+        if (request.method !== 'PUT') return false;
+        void (async () => {
+          const bytes = await buffer(request);
+          await writeFile(join(directory, decodeURIComponent(request.url ?? '')), bytes.subarray(0, bytes.length / 2));
+          response.writeHead(200).end();
+        })();
+        return true;
+      };
+    },
     stopServer: () => server.close(),
     close: async () => {
       client.close();

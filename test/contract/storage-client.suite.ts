@@ -17,6 +17,8 @@ export interface StorageUnderTest {
   close(): Promise<void>;
   /** Ends the server, so that it refuses connections; absent where there is none. */
   stopServer?(): Promise<void>;
+  /** From now on the server stores half of what it gets and says that all is well; absent where there is none. */
+  storeHalf?(): void;
 }
 
 /** What every `StorageClient` promises. `directories`: whether this storage knows them, with modes and links. */
@@ -222,6 +224,40 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       expect(await get('many/17')).toBe('text 17');
       expect(await get('same')).toBe('the same text');
       expect(await storage.names()).toHaveLength(31);
+    });
+
+    it('reads a part', async () => {
+      await put('r', '0123456789');
+      const part = async (offset: number, length: number): Promise<string> =>
+        (await buffer(await storage.client.read(url('r'), { offset, length }, signal))).toString();
+      expect(await Promise.all([part(0, 4), part(4, 4), part(8, 4), part(3, 0)])).toEqual(['0123', '4567', '89', '']);
+    });
+
+    it('reads one version only, from whatever offset', async () => {
+      await put('v', 'first');
+      const { version } = await storage.client.stat(url('v'), signal);
+      expect(version).toEqual(expect.any(String));
+      const read = async (offset: number, wanted = version): Promise<string> =>
+        (await buffer(await storage.client.read(url('v'), { offset, version: wanted ?? '' }, signal))).toString();
+      expect([await read(0), await read(2)]).toEqual(['first', 'rst']);
+      await put('v', 'other');
+      for (const offset of [0, 2]) expect(await failureOf(read(offset))).toMatchObject({ changed: true, retryable: true });
+      const now = (await storage.client.stat(url('v'), signal)).version;
+      expect(now).not.toBe(version);
+      expect(await read(2, now)).toBe('her');
+    });
+
+    it('does not believe a server that stores half and says that all is well', async () => {
+      if (!storage.storeHalf) {
+        // What is on this machine is counted as it is written, in the tests above.
+        expect(storage.client.writeFile).toBeDefined();
+        return;
+      }
+      await put('whole', '0123456789');
+      storage.storeHalf();
+      const error = await failureOf(put('half', '0123456789'));
+      expect(error).toMatchObject({ retryable: true, away: undefined });
+      expect(error.publicMessage).toContain('stored 5 of 10 bytes');
     });
 
     it('is unavailable while its server refuses connections, whatever is asked of it', async () => {

@@ -17,6 +17,8 @@ export interface LentSource {
   open(): Promise<SourceFile>;
   /** At least this many bytes are expected, where it is known. */
   readonly sizeBytes?: number;
+  /** Only this one; absent = the one that is there at the first opening. */
+  readonly version?: string;
   /** As messages name it. */
   readonly name: string;
   /** What reading it may cost; without, the first failure is the last. */
@@ -26,7 +28,8 @@ export interface LentSource {
 /**
  * Fills `target` with a file of this machine and resolves to its size. A file system that lets files share blocks (Btrfs, XFS)
  * clones it. Else the bytes pass through two buffers, one read into while the other is written from: no stream, no garbage. Holes
- * stay holes. What breaks is read on from where it broke; the signal is looked at between two chunks.
+ * stay holes. What breaks is read on from where it broke, if it is the same version still, and what somebody wrote into meanwhile is
+ * refused (`TransferError.changed`); the signal is looked at between two chunks.
  */
 export async function copyFile(
   source: LentSource,
@@ -38,9 +41,10 @@ export async function copyFile(
   try {
     const file = await reader.open();
     const clonedBytes = await clone(file, target);
-    if (clonedBytes === undefined) return await copyChunks(reader, file, target, moved, signal);
-    moved(clonedBytes);
-    return clonedBytes;
+    if (clonedBytes !== undefined) moved(clonedBytes);
+    const bytes = clonedBytes ?? (await copyChunks(reader, file, target, moved, signal));
+    await reader.confirm();
+    return bytes;
   } finally {
     await reader.close();
   }
@@ -101,11 +105,14 @@ function bufferFor(sizeBytes: number): Buffer {
 /** Reads on where a file broke, within its tries. Ending early, by what was known of the size, is breaking. */
 class Reader {
   private file: SourceFile | undefined;
+  private version: string | undefined;
 
   constructor(
     private readonly source: LentSource,
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    this.version = source.version;
+  }
 
   async open(): Promise<SourceFile> {
     return this.trying(async (file) => Promise.resolve(file));
@@ -123,6 +130,11 @@ class Reader {
     });
   }
 
+  /** What was read is one version. */
+  async confirm(): Promise<void> {
+    if (this.file && !(await this.file.isUnchanged())) throw this.changed();
+  }
+
   async close(): Promise<void> {
     const { file } = this;
     this.file = undefined;
@@ -133,12 +145,18 @@ class Reader {
     for (;;) {
       try {
         this.file ??= await this.source.open();
+        this.version ??= this.file.version;
+        if (this.file.version !== this.version) throw this.changed();
         return await work(this.file);
       } catch (error) {
         await this.close();
-        if (!this.source.tries) throw error;
+        if (!this.source.tries || (error instanceof TransferError && error.changed)) throw error;
         await this.source.tries.again(error, this.signal);
       }
     }
+  }
+
+  private changed(): TransferError {
+    return new TransferError(`${this.source.name} has changed while it was being read`, { retryable: true, changed: true });
   }
 }

@@ -13,7 +13,7 @@ export interface ResumableSource {
 
 /**
  * One stream out of as many as it takes: when the source breaks, it is opened again where it stopped, within `tries`. The reader
- * sees the bytes once and in order, or an error. Ending early, by what the storage had said of the size, is breaking.
+ * sees the bytes of one version once and in order, or an error. Ending early, by what the storage had said of the size, is breaking.
  */
 export function resumedStream(source: ResumableSource, tries: Tries, moved: (bytes: number) => void, signal: AbortSignal): Readable {
   const stream = Readable.from(chunksOf(source, tries, moved, signal), { objectMode: false, highWaterMark: 1024 * 1024, signal });
@@ -41,6 +41,7 @@ async function* chunksOf(
       } catch (error) {
         part?.close();
         part = undefined;
+        if (error instanceof TransferError && error.changed) throw error;
         await tries.again(error, signal);
         continue;
       }

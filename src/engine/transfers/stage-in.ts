@@ -36,6 +36,7 @@ interface InputFile {
   readonly url: string;
   readonly mode: number;
   readonly sizeBytes?: number;
+  readonly version?: string;
 }
 
 const FILE_MODE = 0o644;
@@ -100,7 +101,7 @@ class StageIn {
   private async *files(located: readonly Located[], signal: AbortSignal): AsyncGenerator<InputFile> {
     for (const { path, url, stat } of located) {
       if (stat.kind === 'file') {
-        yield { inputPath: path, path, url, mode: stat.mode ?? FILE_MODE, ...sized(stat.sizeBytes) };
+        yield { inputPath: path, path, url, mode: stat.mode ?? FILE_MODE, ...versioned(stat) };
         continue;
       }
       try {
@@ -130,7 +131,7 @@ class StageIn {
             path: at,
             url: client.join(url, entry.path),
             mode: entry.mode ?? FILE_MODE,
-            ...sized(entry.sizeBytes),
+            ...versioned(entry),
           };
           break;
         default: {
@@ -141,13 +142,22 @@ class StageIn {
     }
   }
 
-  /** The source is tried again where it breaks; what the workspace cannot take is the attempt's trouble, and the next one starts anew. */
+  /** The source is tried again where it breaks, from the beginning when it is another version then; what the workspace cannot take is the attempt's trouble, and the next one starts anew. */
   private async copy(file: InputFile, signal: AbortSignal): Promise<void> {
-    try {
-      await (this.copyLocal(file, signal) ?? this.stream(file, signal));
-      this.progress.arrived();
-    } catch (error) {
-      throw ofInput(file.inputPath, error);
+    const restarts = new Tries(this.options);
+    let current = file;
+    for (;;) {
+      try {
+        await (this.copyLocal(current, signal) ?? this.stream(current, signal));
+        this.progress.arrived();
+        return;
+      } catch (error) {
+        const failure = ofInput(file.inputPath, error);
+        if (!(failure instanceof TransferError) || !failure.changed) throw failure;
+        await restarts.again(failure, signal);
+        const { sizeBytes: _size, version: _version, ...same } = file;
+        current = { ...same, ...versioned(await this.stat(file.inputPath, file.url, signal)) };
+      }
     }
   }
 
@@ -157,7 +167,7 @@ class StageIn {
     const client = this.storage.for(file.url);
     if (!client.openFile || !workspace.writeFile) return undefined;
     const open = client.openFile.bind(client, file.url, signal);
-    const source = { open, name: shownUrl(file.url), ...sized(file.sizeBytes), tries: new Tries(this.options) };
+    const source = { open, name: shownUrl(file.url), ...versioned(file), tries: new Tries(this.options) };
     const moved = this.progress.moved.bind(this.progress);
     return workspace.writeFile(file.path, file.mode, (target) => copyFile(source, target, moved, signal), signal);
   }
@@ -166,7 +176,11 @@ class StageIn {
     const client = this.storage.for(file.url);
     let came = 0;
     const source = resumedStream(
-      { open: (offset) => client.read(file.url, { offset }, signal), name: shownUrl(file.url), ...sized(file.sizeBytes) },
+      {
+        open: (offset) => client.read(file.url, { offset, ...(file.version !== undefined && { version: file.version }) }, signal),
+        name: shownUrl(file.url),
+        ...versioned(file),
+      },
       new Tries(this.options),
       (bytes) => {
         came += bytes;
@@ -207,8 +221,8 @@ function foundTypes(inputs: readonly TesInput[], located: readonly Located[]): F
   return types;
 }
 
-function sized(sizeBytes: number | undefined): { readonly sizeBytes?: number } {
-  return sizeBytes === undefined ? {} : { sizeBytes };
+function versioned({ sizeBytes, version }: Pick<InputFile, 'sizeBytes' | 'version'>): Pick<InputFile, 'sizeBytes' | 'version'> {
+  return { ...(sizeBytes !== undefined && { sizeBytes }), ...(version !== undefined && { version }) };
 }
 
 /** The same failure, with the input named in front. */

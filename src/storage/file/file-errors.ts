@@ -54,6 +54,11 @@ export function codeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** What is there is not the version that was begun. */
+export function changedFile(subject: string): TransferError {
+  return new TransferError(`${subject}: it has changed while it was being read`, { retryable: true, changed: true });
+}
+
 /** A refusal that no second try can change. */
 export function refused(text: string): TransferError {
   return new TransferError(text, { retryable: false });

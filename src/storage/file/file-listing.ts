@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { Stats } from 'node:fs';
 import { lstat, opendir, readlink, realpath } from 'node:fs/promises';
 import { posix } from 'node:path';
+import { localVersion } from '../../ports/local-file';
 import type { StorageEntry } from '../../ports/storage-client';
 import { isSameOrBelow, relativeTo } from '../../task/container-path';
 import { linkStays } from '../../task/transfer-plan';
@@ -49,7 +50,7 @@ async function entryOf(directory: Opened, place: Place): Promise<StorageEntry | 
   if (!stats) return undefined;
   const path = posix.join(place.below, place.name);
   const mode = stats.mode & 0o777;
-  if (stats.isFile()) return { path, kind: 'file', sizeBytes: stats.size, mode };
+  if (stats.isFile()) return { path, kind: 'file', sizeBytes: stats.size, mode, version: localVersion(stats) };
   if (stats.isDirectory()) return { path, kind: 'directory', mode };
   if (stats.isSymbolicLink()) return { path, kind: 'link', linkTarget: await targetOf(directory, place, path) };
   throw refused(`${posix.join(place.root, path)} is ${kindOf(stats)}, which cannot be copied`);

@@ -3,12 +3,12 @@ import { hostname } from 'node:os';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import { StorageClient } from '../../ports/storage-client';
-import { pour, SourceFile } from '../../ports/local-file';
+import { localVersion, pour, SourceFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
-import type { StorageEntry, StorageStat } from '../../ports/storage-client';
+import type { ReadOptions, StorageEntry, StorageStat } from '../../ports/storage-client';
 import { AllowedDirectories, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
-import { fileError, refused } from './file-errors';
+import { changedFile, fileError, refused } from './file-errors';
 import { listTree } from './file-listing';
 import { filePathOf, joinFileUrl } from './file-path';
 import { streamOf } from './file-reading';
@@ -52,7 +52,7 @@ export class FileStorage extends StorageClient {
       await handle.close();
       const mode = stats.mode & 0o777;
       if (stats.isDirectory()) return { kind: 'directory', mode };
-      if (stats.isFile()) return { kind: 'file', sizeBytes: stats.size, mode };
+      if (stats.isFile()) return { kind: 'file', sizeBytes: stats.size, mode, version: localVersion(stats) };
       throw refused(`${path} is ${kindOf(stats)}, not a file or directory`);
     });
   }
@@ -67,10 +67,15 @@ export class FileStorage extends StorageClient {
     }
   }
 
-  async read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable> {
-    return this.guarded(url, 'cannot be read', signal, async (path) =>
-      streamOf(await this.openRegular(path), options.offset ?? 0, `${path} cannot be read`, signal),
-    );
+  async read(url: string, options: ReadOptions, signal: AbortSignal): Promise<Readable> {
+    return this.guarded(url, 'cannot be read', signal, async (path) => {
+      const opened = await this.openRegular(path);
+      const subject = `${path} cannot be read`;
+      if (options.version === undefined || options.version === localVersion(opened.stats))
+        return streamOf(opened, options, subject, signal);
+      await opened.handle.close();
+      throw changedFile(subject);
+    });
   }
 
   override async openFile(url: string, signal: AbortSignal): Promise<SourceFile> {

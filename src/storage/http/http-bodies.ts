@@ -10,6 +10,8 @@ export interface ExpectedBody {
   readonly idleTimeoutMs: number;
   /** Bytes at the start that are not wanted. */
   readonly skipBytes?: number;
+  /** Bytes after those, at most; absent = all. */
+  readonly length?: number;
 }
 
 /**
@@ -30,7 +32,8 @@ export function receivedBody(answer: Answer, expected: ExpectedBody, signal: Abo
 async function* received({ body, idle }: Answer, expected: ExpectedBody, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
   let bytes = 0;
-  for (;;) {
+  const end = (expected.skipBytes ?? 0) + (expected.length ?? Infinity);
+  while (bytes < end) {
     let next: IteratorResult<Buffer>;
     idle.arm();
     try {
@@ -45,8 +48,9 @@ async function* received({ body, idle }: Answer, expected: ExpectedBody, signal:
     }
     if (next.done === true) break;
     const skip = Math.min(next.value.length, Math.max(0, (expected.skipBytes ?? 0) - bytes));
+    const wanted = next.value.subarray(skip, end - bytes);
     bytes += next.value.length;
-    if (skip < next.value.length) yield next.value.subarray(skip);
+    if (wanted.length > 0) yield wanted;
   }
   if (bytes < (expected.skipBytes ?? 0)) {
     throw new TransferError(`${expected.subject}: it has become shorter while it was being read`, { retryable: true });
@@ -58,7 +62,7 @@ export function sentBody(
   content: Readable,
   idle: IdleWatch,
   expected: { readonly subject: string; readonly sizeBytes?: number },
-  count: (bytes: number) => void,
+  count: (bytes: Uint8Array) => void,
 ): Readable {
   // The one who sends it looks at `errored`.
   return Readable.from(sent(content, idle, expected, count), { objectMode: false }).on('error', () => undefined);
@@ -68,7 +72,7 @@ async function* sent(
   content: Readable,
   idle: IdleWatch,
   expected: { readonly subject: string; readonly sizeBytes?: number },
-  count: (bytes: number) => void,
+  count: (bytes: Uint8Array) => void,
 ): AsyncGenerator<Uint8Array> {
   const { sizeBytes } = expected;
   const wrong = (bytes: string): TransferError =>
@@ -78,7 +82,7 @@ async function* sent(
     if (!(chunk instanceof Uint8Array)) throw new TypeError('a stream of bytes is needed');
     bytes += chunk.length;
     if (sizeBytes !== undefined && bytes > sizeBytes) throw wrong(`at least ${bytes}`);
-    count(chunk.length);
+    count(chunk);
     idle.arm();
     yield chunk;
     idle.rest();

@@ -1,14 +1,15 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { StorageClient } from '../../ports/storage-client';
-import type { StorageStat } from '../../ports/storage-client';
+import type { ReadOptions, StorageStat } from '../../ports/storage-client';
 import { shownUrl } from '../../task/transfer-plan';
 import { receivedBody, sentBody } from './http-bodies';
 import { statusError } from './http-errors';
 import { discard, HttpExchange, idleError } from './http-exchange';
 import type { Answer, HttpSettings } from './http-exchange';
 import { IdleWatch } from './idle-watch';
-import { changedSince, contentLength, contentRange, ifRange, Validators } from './validators';
+import { changedSince, contentLength, contentRange, givenSha256, ifRange, versionOf } from './http-versions';
 
 export type HttpStorageSettings = HttpSettings;
 
@@ -22,7 +23,6 @@ const HEAD_UNKNOWN: ReadonlySet<number> = new Set([400, 403, 404, 405, 501]);
 export class HttpStorage extends StorageClient {
   readonly schemes = ['http', 'https'] as const;
   private readonly exchange: HttpExchange;
-  private readonly validators = new Validators();
 
   constructor(private readonly settings: HttpStorageSettings) {
     super();
@@ -40,33 +40,33 @@ export class HttpStorage extends StorageClient {
   async stat(url: string, signal: AbortSignal): Promise<StorageStat> {
     const head = await this.exchange.fetch('HEAD', url, {}, signal);
     discard(head);
-    if (isSuccess(head.status)) return fileOf(contentLength(head.headers));
+    if (isSuccess(head.status)) return fileOf(head, contentLength(head.headers));
     if (!HEAD_UNKNOWN.has(head.status)) throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
     const first = await this.exchange.fetch('GET', url, { Range: 'bytes=0-0' }, signal);
     first.body.destroy();
-    if (first.status === 206 || first.status === 416) return fileOf(contentRange(first.headers)?.totalBytes);
-    if (isSuccess(first.status)) return fileOf(contentLength(first.headers));
+    if (first.status === 206 || first.status === 416) return fileOf(first, contentRange(first.headers)?.totalBytes);
+    if (isSuccess(first.status)) return fileOf(first, contentLength(first.headers));
     throw statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
   }
 
-  async read(url: string, options: { readonly offset?: number }, signal: AbortSignal): Promise<Readable> {
-    const offset = options.offset ?? 0;
-    const known = offset > 0 ? this.validators.get(url) : undefined;
-    const headers = offset > 0 ? { Range: `bytes=${offset}-`, ...ifRange(known) } : {};
+  async read(url: string, { offset = 0, length, version }: ReadOptions, signal: AbortSignal): Promise<Readable> {
+    if (length === 0) return Readable.from([], { objectMode: false });
+    const last = length === undefined ? '' : String(offset + length - 1);
+    const headers = offset > 0 || length !== undefined ? { Range: `bytes=${offset}-${last}`, ...ifRange(version) } : {};
     const answer = await this.exchange.fetch('GET', url, headers, signal);
     const subject = `${shownUrl(url)} cannot be read`;
     try {
-      if (offset === 0) this.validators.keep(url, answer.headers);
-      else if (known && changedSince(known, answer)) {
-        throw new TransferError(`${subject}: it has changed while it was being read`, { retryable: true });
+      if (version !== undefined && changedSince(version, answer)) {
+        throw new TransferError(`${subject}: it has changed while it was being read`, { retryable: true, changed: true });
       }
       // Asked for what lies behind the end of what is there: nothing is left to read.
       if (answer.status === 416 && contentRange(answer.headers)?.totalBytes === offset) {
         discard(answer);
         return Readable.from([], { objectMode: false });
       }
-      const skipBytes = bytesToSkip(answer, offset, subject);
-      return receivedBody(answer, { subject, idleTimeoutMs: this.settings.idleTimeoutMs, skipBytes }, signal);
+      const skipBytes = bytesToSkip(answer, 'Range' in headers ? offset : undefined, subject);
+      const expected = { subject, idleTimeoutMs: this.settings.idleTimeoutMs, skipBytes, ...(length !== undefined && { length }) };
+      return receivedBody(answer, expected, signal);
     } catch (error) {
       discard(answer);
       throw error;
@@ -85,7 +85,11 @@ export class HttpStorage extends StorageClient {
     content.on('error', () => undefined);
     const idle = new IdleWatch(this.settings.idleTimeoutMs);
     let sentBytes = 0;
-    const body = sentBody(content, idle, { subject, ...(sizeBytes === undefined ? {} : { sizeBytes }) }, (bytes) => (sentBytes += bytes));
+    const sum = createHash('sha256');
+    const body = sentBody(content, idle, { subject, ...(sizeBytes === undefined ? {} : { sizeBytes }) }, (bytes) => {
+      sentBytes += bytes.length;
+      sum.update(bytes);
+    });
     const headers = {
       'Content-Type': 'application/octet-stream',
       ...(sizeBytes === undefined ? {} : { 'Content-Length': String(sizeBytes) }),
@@ -102,6 +106,7 @@ export class HttpStorage extends StorageClient {
       if (sizeBytes !== undefined && sentBytes !== sizeBytes) {
         throw new TransferError(`${subject}: the server answered after ${sentBytes} of ${sizeBytes} bytes`, { retryable: true });
       }
+      await this.checkStored(url, { sizeBytes: sentBytes, sha256: sum.digest('base64') }, signal);
       return { sizeBytes: sentBytes };
     } catch (error) {
       signal.throwIfAborted();
@@ -114,6 +119,42 @@ export class HttpStorage extends StorageClient {
       body.destroy();
       content.destroy();
     }
+  }
+
+  /**
+   * A server may store half of what it got and say 200, for want of disk or because something between cut it. What it says of the object
+   * is held against what was sent; one that says nothing, or lets nobody read there, is believed.
+   */
+  private async checkStored(
+    url: string,
+    sent: { readonly sizeBytes: number; readonly sha256: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const ask = async (method: 'HEAD' | 'GET', headers: Readonly<Record<string, string>>): Promise<Answer | undefined> => {
+      try {
+        const answer = await this.exchange.fetch(method, url, { 'Cache-Control': 'no-cache', ...headers }, signal);
+        if (method === 'HEAD') discard(answer);
+        else answer.body.destroy();
+        return answer;
+      } catch (error) {
+        if (error instanceof TransferError) return undefined;
+        throw error;
+      }
+    };
+    const head = await ask('HEAD', { 'Want-Repr-Digest': 'sha-256=1' });
+    if (head?.status !== 200) return;
+    const subject = `${shownUrl(url)} cannot be written`;
+    const sum = givenSha256(head.headers);
+    if (sum !== undefined && sum !== sent.sha256) {
+      throw new TransferError(`${subject}: what the server stored has another checksum than what was sent`, { retryable: true });
+    }
+    const said = contentLength(head.headers);
+    if (said === undefined || said === sent.sizeBytes) return;
+    // Some servers know no HEAD and answer it with a length of their own.
+    const first = await ask('GET', { Range: 'bytes=0-0' });
+    const stored = first?.status === 200 ? contentLength(first.headers) : first && contentRange(first.headers)?.totalBytes;
+    if (stored === undefined || stored === sent.sizeBytes) return;
+    throw new TransferError(`${subject}: the server stored ${stored} of ${sent.sizeBytes} bytes`, { retryable: true });
   }
 
   /** Before the query, each segment percent-encoded. */
@@ -130,10 +171,10 @@ export class HttpStorage extends StorageClient {
 }
 
 /** How many bytes at the start of an answer to GET are there already; throws when the answer is not usable. */
-function bytesToSkip({ status, headers }: Answer, offset: number, subject: string): number {
+function bytesToSkip({ status, headers }: Answer, offset: number | undefined, subject: string): number {
   // A server without ranges sends everything again.
-  if (status === 200) return offset;
-  if (status === 206 && offset > 0) {
+  if (status === 200) return offset ?? 0;
+  if (status === 206 && offset !== undefined) {
     if (contentRange(headers)?.firstByte === offset) return 0;
     throw new TransferError(`${subject}: the server sent another part than the one asked for`, { retryable: false });
   }
@@ -145,6 +186,7 @@ function isSuccess(status: number): boolean {
   return status >= 200 && status < 300;
 }
 
-function fileOf(sizeBytes: number | undefined): StorageStat {
-  return sizeBytes === undefined ? { kind: 'file' } : { kind: 'file', sizeBytes };
+function fileOf({ headers }: Answer, sizeBytes: number | undefined): StorageStat {
+  const version = versionOf(headers, sizeBytes);
+  return { kind: 'file', ...(sizeBytes !== undefined && { sizeBytes }), ...(version !== undefined && { version }) };
 }

@@ -1,4 +1,4 @@
-import { rmSync, truncateSync } from 'node:fs';
+import { renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { chmod, link, lstat, mkdir, readFile, readdir, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { layoutOf } from '../../../../src/backends/shared/layout';
@@ -134,12 +134,30 @@ describe('transfers between a file storage and a workspace of the same machine',
     expect(left.filter((entry) => entry.isFile()).map(({ name }) => name)).toEqual(['started']);
   });
 
+  it('begin again with an input that somebody replaces or writes into while it is copied', async () => {
+    for (const replace of [false, true]) {
+      await writeFile(data('from'), '1'.repeat(1_000_000));
+      const second = '2'.repeat(1_000_000);
+      let isDone = false;
+      const onProgress = (): void => {
+        if (isDone) return;
+        isDone = true;
+        if (replace) writeFileSync(data('next'), second);
+        if (replace) renameSync(data('next'), data('from'));
+        else writeFileSync(data('from'), second);
+      };
+      await bring('from', { ...QUICK, onProgress });
+      // One version or the other: what was replaced by name stays what it was for whoever has it open.
+      expect(new Set(await readFile(inside('in'), 'utf8')).size).toBe(1);
+    }
+  });
+
   it('notice an input that shrinks, and name it', async () => {
     await writeFile(data('from'), LONG);
     const work = bring('from', { ...QUICK, onProgress: () => truncateSync(data('from'), 10) });
     await expect(work).rejects.toMatchObject({
       retryable: true,
-      publicMessage: expect.stringMatching(/^input \/work\/in: .*from ended after/),
+      publicMessage: expect.stringMatching(/^input \/work\/in: .*from has changed while it was being read/),
     });
   });
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -134,6 +134,33 @@ describe('stageIn', () => {
     expect(asked).toHaveBeenCalledTimes(1);
     expect(error).toMatchObject({ retryable: false, notFound: true });
     expect(error.publicMessage).toBe(`input /f: ${data}/missing cannot be read: no such file or directory`);
+  });
+
+  it('begins again with a file that is replaced while it is read, also where its line breaks', async () => {
+    const [first, second] = ['1', '2'].map((digit) => digit.repeat(4 * 2 ** 20));
+    await writeFile(join(data, 'big'), first ?? '');
+    storage.readBreaks.push(2 ** 20);
+    let isReplaced = false;
+    const onProgress = ({ bytes }: TransferProgress): void => {
+      if (isReplaced || bytes < 2 ** 20) return;
+      isReplaced = true;
+      writeFileSync(join(data, 'next'), second ?? '');
+      renameSync(join(data, 'next'), join(data, 'big'));
+    };
+    await stage([{ path: '/in/big', type: 'FILE', url: `${data}/big` }], { ...QUICK, onProgress });
+    expect(await staged('/in/big')).toBe(second);
+  });
+
+  it('begins again with a file that somebody writes into while it is read', async () => {
+    await writeFile(join(data, 'big'), '1'.repeat(4 * 2 ** 20));
+    const second = '2'.repeat(4 * 2 ** 20);
+    let isWritten = false;
+    const onProgress = (): void => {
+      if (!isWritten) writeFileSync(join(data, 'big'), second);
+      isWritten = true;
+    };
+    await stage([{ path: '/in/big', type: 'FILE', url: `${data}/big` }], { ...QUICK, onProgress });
+    expect(await staged('/in/big')).toBe(second);
   });
 
   it('does not take a file that ends early for the whole', async () => {

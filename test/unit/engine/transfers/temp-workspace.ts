@@ -27,7 +27,12 @@ export class TempWorkspace implements Workspace {
   async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     const at = join(this.incoming, path);
     await mkdir(dirname(at), { recursive: true });
-    await pipeline(content, createWriteStream(at, { flags: 'wx' }), { signal });
+    try {
+      await pipeline(content, createWriteStream(at, { flags: 'wx' }), { signal });
+    } catch (error) {
+      await rm(at, { force: true });
+      throw error;
+    }
     await chmod(at, mode);
     return { sizeBytes: (await stat(at)).size };
   }

@@ -3,32 +3,19 @@ import type { IncomingMessage } from 'node:http';
 type Headers = IncomingMessage['headers'];
 
 /** What tells one version of a resource from another (RFC 9110, section 8.8), and how long that version is. */
-export interface Validator {
+interface Validators {
   readonly etag?: string;
   readonly lastModified?: string;
   readonly totalBytes?: number;
 }
 
-/** Most URLs remembered; the oldest is forgotten first, and is then resumed on its length alone. */
-const MAX_KEPT = 1000;
-
-/** The versions whose download has begun, so that a resumed one is never glued to another version. */
-export class Validators {
-  private readonly kept = new Map<string, Validator>();
-
-  get(url: string): Validator | undefined {
-    return this.kept.get(url);
-  }
-
-  keep(url: string, headers: Headers): void {
-    this.kept.delete(url);
-    this.kept.set(url, validatorOf(headers, contentLength(headers)));
-    const oldest = this.kept.size > MAX_KEPT ? this.kept.keys().next().value : undefined;
-    if (oldest !== undefined) this.kept.delete(oldest);
-  }
+/** As `StorageStat.version`; `undefined` when the answer says nothing of its version. */
+export function versionOf(headers: Headers, totalBytes: number | undefined): string | undefined {
+  const validators = validatorsOf(headers, totalBytes);
+  return Object.keys(validators).length === 0 ? undefined : JSON.stringify(validators);
 }
 
-function validatorOf(headers: Headers, totalBytes: number | undefined): Validator {
+function validatorsOf(headers: Headers, totalBytes: number | undefined): Validators {
   return {
     ...(headers.etag === undefined ? {} : { etag: headers.etag }),
     ...(headers['last-modified'] === undefined ? {} : { lastModified: headers['last-modified'] }),
@@ -37,19 +24,24 @@ function validatorOf(headers: Headers, totalBytes: number | undefined): Validato
 }
 
 /** RFC 9110, section 13.1.5: only a strong tag may stand there. */
-export function ifRange(known: Validator | undefined): { readonly 'If-Range'?: string } {
-  if (known?.etag !== undefined && !known.etag.startsWith('W/')) return { 'If-Range': known.etag };
-  return {};
+export function ifRange(version: string | undefined): { readonly 'If-Range'?: string } {
+  const { etag } = parsed(version);
+  return etag !== undefined && !etag.startsWith('W/') ? { 'If-Range': etag } : {};
 }
 
 /** True when a successful answer is about another version than the one known. */
-export function changedSince(known: Validator, answer: { readonly status: number; readonly headers: Headers }): boolean {
+export function changedSince(version: string, answer: { readonly status: number; readonly headers: Headers }): boolean {
   if (answer.status !== 200 && answer.status !== 206 && answer.status !== 416) return false;
+  const known = parsed(version);
   const total = answer.status === 200 ? contentLength(answer.headers) : contentRange(answer.headers)?.totalBytes;
-  const now = validatorOf(answer.headers, total);
+  const now = validatorsOf(answer.headers, total);
   const differs = <T>(before: T | undefined, after: T | undefined): boolean =>
     before !== undefined && after !== undefined && before !== after;
   return differs(known.etag, now.etag) || differs(known.lastModified, now.lastModified) || differs(known.totalBytes, now.totalBytes);
+}
+
+function parsed(version: string | undefined): Validators {
+  return version === undefined ? {} : (JSON.parse(version) as Validators);
 }
 
 export function contentLength(headers: Headers): number | undefined {
@@ -65,4 +57,10 @@ export function contentRange(headers: Headers): { readonly firstByte?: number; r
     ...(match[1] === undefined ? {} : { firstByte: Number(match[1]) }),
     ...(match[2] === undefined || match[2] === '*' ? {} : { totalBytes: Number(match[2]) }),
   };
+}
+
+/** The SHA-256 that the server gives of the whole (RFC 9530, or RFC 3230 before it), in base64. */
+export function givenSha256(headers: Headers): string | undefined {
+  const written = [headers['repr-digest'], headers['digest']].flat().join(',');
+  return /(?:^|[,\s])sha-256=:?([A-Za-z0-9+/]{43}=)/i.exec(written)?.[1];
 }
