@@ -3,6 +3,7 @@ import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
 import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
+import { describeLimits } from './execution-backend.limits.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -13,6 +14,7 @@ describeEngine('apptainer', 'ExecutionBackend', (engine) => {
   describeLife('apptainer', underTest);
   describeLifeHere('apptainer', underTest);
   describeStart('apptainer', underTest);
+  describeLimits('apptainer', underTest);
   describeHostile('apptainer', underTest);
   describeImages('apptainer', engine);
 });

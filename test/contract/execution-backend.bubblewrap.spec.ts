@@ -7,6 +7,7 @@ import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './exe
 import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
+import { describeLimits } from './execution-backend.limits.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -19,6 +20,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   describeLife('bubblewrap', underTest);
   describeLifeHere('bubblewrap', underTest);
   describeStart('bubblewrap', underTest);
+  describeLimits('bubblewrap', underTest);
   describeHostile('bubblewrap', underTest);
 
   describe('bubblewrap: its own', () => {

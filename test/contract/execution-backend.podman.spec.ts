@@ -3,6 +3,7 @@ import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
 import { describeLife, describeLifeHere } from './execution-backend.life.suite';
+import { describeLimits } from './execution-backend.limits.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -12,6 +13,7 @@ describeEngine('podman', 'ExecutionBackend', (engine) => {
   describeFiles('podman', underTest);
   describeLife('podman', underTest);
   describeLifeHere('podman', underTest);
+  describeLimits('podman', underTest);
   describeHostile('podman', underTest);
   describeImages('podman', engine);
 });

@@ -23,7 +23,8 @@ export function localSettings(engine: Engine, workDir: string, changes: Partial<
     workDir,
     instance: 'contract',
     killGraceSeconds: 1,
-    pidsLimit: 200,
+    // Room for a crowd.
+    pidsLimit: 4000,
     keepWorkspace: 'never',
     images: { allowed: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory], map: {}, pull: 'missing' },
     environment: { PATH, HOME, HTTPS_PROXY: `http://user:${GATEWAY_SECRET}@127.0.0.1:9`, ...engine.env },

@@ -23,7 +23,8 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
     drain: false,
     instance: 'contract',
     killGraceSeconds: 1,
-    pidsLimit: 200,
+    // Room for a crowd.
+    pidsLimit: 4000,
     pull: 'missing',
     imageDirectories: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory],
     environment: { HTTPS_PROXY: `http://user:${WORKER_SECRET}@127.0.0.1:9`, ...engine.env },

@@ -5,6 +5,7 @@ import { OwnRabbit } from '../engines/rabbitmq/rabbitmq';
 import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife } from './execution-backend.life.suite';
+import { describeLimits } from './execution-backend.limits.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { closeAll, pulsarUnderTest } from './pulsar-backend.fixture';
 import { removeWorkerData, stagerHere } from './pulsar-worker-data';
@@ -16,7 +17,7 @@ export type Reached = keyof typeof REACHED;
 
 /**
  * The whole ExecutionBackend contract on a real Pulsar. One runtime and one way in a file, so that they can be carried out beside each other.
- * Without `hostile` the suite of strings and files is left out, where another runtime takes them through the same script and the same plan.
+ * Without `hostile` the suites of limits, and of strings and files, are left out, where another runtime takes them through the same script and the same plan.
  */
 export function describePulsar(runtime: EngineName, reached: Reached, { hostile = true } = {}): void {
   describeEngine(runtime, `ExecutionBackend on a real Pulsar ${REACHED[reached]}`, (engine) => {
@@ -46,6 +47,7 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
     describeExecutors(name, underTest);
     describeFiles(name, underTest);
     describeLife(name, underTest);
+    if (hostile) describeLimits(name, underTest);
     if (hostile) describeHostile(name, underTest);
   });
 }

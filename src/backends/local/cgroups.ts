@@ -2,7 +2,9 @@ import { promises as fs, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/file-errors';
-import { readTextOrNothing } from '../shared/small-files';
+import { cgroupRules, memoryRules, parentGroup } from '../shared/cgroup-rules';
+import type { CgroupLayout, CgroupRule } from '../shared/cgroup-rules';
+import { existsNow, readTextOrNothing } from '../shared/small-files';
 import type { Limits } from '../shared/runtimes/runtime';
 
 /** A hard limit that an executor ran into, as the kernel counted it. */
@@ -11,58 +13,89 @@ export interface LimitEvents {
   readonly processRefusals: number;
 }
 
-const CPU_PERIOD_US = 100_000;
+const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 const BUSY_TRIES = 200;
 const BUSY_PAUSE_MS = 50;
+/** What statfs calls the file systems of cgroups (linux/magic.h). */
+const MAGIC = { v1: 0x27e0eb, v2: 0x63677270 } as const;
+/** All of it is a whole number of pages, and so is read back as it was written. */
+const PROBE_LIMITS: Limits = { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 };
 
 /**
  * Limits for a runtime that has none of its own (bubblewrap): one cgroup per job, made before it starts, joined by the script,
  * removed at clean-up. Version 2, or 1 with a hierarchy per controller; needs root and writable cgroups, which `probe` finds out.
  */
 export class JobCgroups {
-  private layout: 'none' | 'v1' | 'v2' = 'none';
   private readonly parent: string;
 
   constructor(
     instance: string,
     private readonly root = '/sys/fs/cgroup',
+    private layout: 'none' | CgroupLayout = 'none',
   ) {
-    this.parent = `tes-gateway-${instance.replaceAll(/[^A-Za-z0-9_-]/g, '_')}`;
+    this.parent = parentGroup(instance);
   }
 
   get enforced(): boolean {
     return this.layout !== 'none';
   }
 
-  /** Tries it out with a group of its own. */
+  /** Tries it out with a group of its own, and leaves nothing behind: real groups, whose limits say what was written to them. */
   async probe(): Promise<boolean> {
     for (const layout of ['v2', 'v1'] as const) {
       this.layout = layout;
+      if (!(await this.isMounted(layout))) continue;
       try {
-        if (layout === 'v2') {
-          await fs.access(join(this.root, 'cgroup.controllers'));
-          await fs.mkdir(join(this.root, this.parent), { recursive: true });
-          await fs.writeFile(join(this.root, this.parent, 'cgroup.subtree_control'), '+memory +pids +cpu');
-        }
-        await this.create('probe', { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 });
-        await this.remove('probe', false);
-        return true;
+        await this.create('probe', PROBE_LIMITS);
+        if (this.holds('probe', PROBE_LIMITS)) return true;
       } catch {
+        // Not this one: a controller that is not there, or no right to it.
+      } finally {
         await this.remove('probe', false).catch(() => undefined);
+        for (const directory of this.directories('')) await fs.rmdir(directory).catch(() => undefined);
       }
     }
     this.layout = 'none';
     return false;
   }
 
+  private async isMounted(layout: CgroupLayout): Promise<boolean> {
+    const places = layout === 'v2' ? [this.root] : CONTROLLERS.map((controller) => join(this.root, controller));
+    const types = await Promise.all(places.map((place) => fs.statfs(place).catch(() => undefined)));
+    return types.every((found) => found?.type === MAGIC[layout]);
+  }
+
+  private holds(jobName: string, limits: Limits): boolean {
+    return this.rules(limits).every(({ controller, file, value, ifThere }) => {
+      const found = readTextOrNothing(join(this.directory(jobName, controller), file));
+      return found === undefined ? ifThere === true : found.trim() === value;
+    });
+  }
+
   /** Directories to join, one per hierarchy. The kernel takes a millisecond to make or remove one: nothing waits for it meanwhile. */
   async create(jobName: string, limits: Limits): Promise<readonly string[]> {
     if (this.layout === 'none') return [];
+    await Promise.all(this.directories('').map((directory) => fs.mkdir(directory, { recursive: true })));
+    if (this.layout === 'v2') this.write(join(this.directory('', 'memory'), 'cgroup.subtree_control'), '+memory +pids +cpu');
     await Promise.all(this.directories(jobName).map((directory) => fs.mkdir(directory, { recursive: true })));
-    for (const [controller, file, value] of this.rules(limits)) {
-      writeFileSync(join(this.directory(jobName, controller), file), value);
-    }
+    this.limit(jobName, this.rules(limits));
     return this.directories(jobName);
+  }
+
+  private rules(limits: Limits): readonly CgroupRule[] {
+    return this.layout === 'none' ? [] : cgroupRules(this.layout, limits);
+  }
+
+  private limit(jobName: string, rules: readonly CgroupRule[]): void {
+    for (const { controller, file, value, ifThere } of rules) {
+      const path = join(this.directory(jobName, controller), file);
+      if (ifThere !== true || existsNow(path)) this.write(path, value);
+    }
+  }
+
+  /** Never makes a file: what is not there already is no limit. */
+  private write(path: string, value: string): void {
+    writeFileSync(path, value, { flag: 'r+' });
   }
 
   events(jobName: string): LimitEvents {
@@ -81,7 +114,7 @@ export class JobCgroups {
   createParent(jobName: string, limits: Limits): string | undefined {
     if (this.layout !== 'v1') return undefined;
     mkdirSync(this.directory(jobName, 'memory'), { recursive: true });
-    writeFileSync(join(this.directory(jobName, 'memory'), 'memory.limit_in_bytes'), String(limits.memoryBytes));
+    this.limit(jobName, memoryRules('v1', limits.memoryBytes));
     return `/${this.parent}/${jobName}`;
   }
 
@@ -115,24 +148,9 @@ export class JobCgroups {
     }
   }
 
-  private rules(limits: Limits): readonly (readonly [string, string, string])[] {
-    const quota = String(Math.max(1000, Math.round(limits.cpuCores * CPU_PERIOD_US)));
-    const memory = String(limits.memoryBytes);
-    const pids: [string, string, string] = ['pids', 'pids.max', String(limits.pids)];
-    if (this.layout === 'v2') {
-      return [['memory', 'memory.max', memory], ['cpu', 'cpu.max', `${quota} ${CPU_PERIOD_US}`], pids];
-    }
-    return [
-      ['memory', 'memory.limit_in_bytes', memory],
-      ['cpu', 'cpu.cfs_period_us', String(CPU_PERIOD_US)],
-      ['cpu', 'cpu.cfs_quota_us', quota],
-      pids,
-    ];
-  }
-
   private directories(jobName: string): readonly string[] {
     if (this.layout === 'v2') return [this.directory(jobName, 'memory')];
-    return ['memory', 'cpu', 'pids'].map((controller) => this.directory(jobName, controller));
+    return CONTROLLERS.map((controller) => this.directory(jobName, controller));
   }
 
   private directory(jobName: string, controller: string): string {

@@ -10,6 +10,7 @@ const REPORTER = 'conmon';
  * changes its exit code, and lose it, or end with a code of their own, where no program runs yet.
  */
 const NOT_ASKED = new Set(['bwrap', 'starter', 'starter-suid', 'appinit', REPORTER]);
+const SCRIPT_NAMES = new Set(['sh', 'sleep', 'cat']);
 const LOOK_EVERY_MS = 50;
 /** The script has this long to write down how an executor ended that was forced. */
 const LAST_WORDS_MS = 2000;
@@ -88,7 +89,7 @@ export class JobFence {
   }
 }
 
-/** The script itself, with its watch of the time, is left to see the mark and to write down how its executor ended. */
+/** The script itself, with its watch of the time and the readers of streams, is left to see the mark and to write down how its executor ended. */
 function isScript(entry: JobProcess): boolean {
-  return entry.isOurs && (entry.name === 'sh' || entry.name === 'sleep');
+  return entry.isOurs && SCRIPT_NAMES.has(entry.name);
 }

@@ -5,6 +5,8 @@ import type { ShellIdentity } from '../shared/job-progress';
 /** The environment variable by which every process of a job is known, also one that left the session. */
 export const JOB_VARIABLE = 'TES_GATEWAY_JOB';
 
+const TOGETHER = 64;
+
 export interface ProcessEntry {
   readonly pid: number;
   readonly parentPid: number;
@@ -49,17 +51,11 @@ export class ProcessTable {
 
   /** Every process that carries the job's name in its environment, and everything below those. */
   async membersOf(jobName: string): Promise<readonly JobProcess[]> {
-    const entries: ProcessEntry[] = [];
     const ours = new Set<number>();
-    const names = (await fs.readdir(this.proc)).filter((name) => /^\d+$/.test(name));
-    for (const name of names) {
-      const pid = Number(name);
-      const entry = await this.entry(pid);
-      if (!entry) continue;
-      entries.push(entry);
-      const environment = await this.readOrNothing(`${name}/environ`);
+    const entries = await this.entries(async ({ pid }) => {
+      const environment = await this.readOrNothing(`${pid}/environ`);
       if (environment?.split('\0').includes(`${JOB_VARIABLE}=${jobName}`)) ours.add(pid);
-    }
+    });
     return withDescendants(entries, ours)
       .filter((entry) => entry.pid !== process.pid)
       .map((entry) => ({ ...entry, isOurs: ours.has(entry.pid) }));
@@ -70,18 +66,27 @@ export class ProcessTable {
    * container was left by a podman that was killed after it had started it and before it had written that down.
    */
   async watchersOf(jobName: string): Promise<readonly ProcessEntry[]> {
-    const entries: ProcessEntry[] = [];
     const watchers = new Set<number>();
-    for (const name of await fs.readdir(this.proc)) {
-      if (!/^\d+$/.test(name)) continue;
-      const entry = await this.entry(Number(name));
-      if (!entry) continue;
-      entries.push(entry);
-      if (entry.name !== 'conmon') continue;
-      const argv = (await this.readOrNothing(`${name}/cmdline`))?.split('\0') ?? [];
-      if (argv[argv.indexOf('-n') + 1]?.startsWith(`${jobName}-`)) watchers.add(entry.pid);
-    }
+    const entries = await this.entries(async ({ pid, name }) => {
+      if (name !== 'conmon') return;
+      const argv = (await this.readOrNothing(`${pid}/cmdline`))?.split('\0') ?? [];
+      if (argv[argv.indexOf('-n') + 1]?.startsWith(`${jobName}-`)) watchers.add(pid);
+    });
     return watchers.size === 0 ? [] : withDescendants(entries, watchers);
+  }
+
+  /** Everything that lives, after `look` was asked about each. Several are looked at together: there may be thousands. */
+  private async entries(look: (entry: ProcessEntry) => Promise<void>): Promise<readonly ProcessEntry[]> {
+    const entries: ProcessEntry[] = [];
+    const pids = (await fs.readdir(this.proc)).filter((name) => /^\d+$/.test(name)).map(Number);
+    const one = async (pid: number): Promise<void> => {
+      const entry = await this.entry(pid);
+      if (!entry) return;
+      await look(entry);
+      entries.push(entry);
+    };
+    for (let from = 0; from < pids.length; from += TOGETHER) await Promise.all(pids.slice(from, from + TOGETHER).map(one));
+    return entries;
   }
 
   /** Sends a signal to exactly this process, not to a later one with its number. */
@@ -107,15 +112,16 @@ export class ProcessTable {
 }
 
 function withDescendants(entries: readonly ProcessEntry[], roots: ReadonlySet<number>): readonly ProcessEntry[] {
+  const children = Map.groupBy(entries, (entry) => entry.parentPid);
+  const found = entries.filter((entry) => roots.has(entry.pid));
   const marked = new Set(roots);
-  for (let grown = true; grown;) {
-    grown = false;
-    for (const entry of entries) {
-      if (marked.has(entry.parentPid) && !marked.has(entry.pid)) {
-        marked.add(entry.pid);
-        grown = true;
-      }
+  // It grows while it is gone through.
+  for (const { pid } of found) {
+    for (const child of children.get(pid) ?? []) {
+      if (marked.has(child.pid)) continue;
+      marked.add(child.pid);
+      found.push(child);
     }
   }
-  return entries.filter((entry) => marked.has(entry.pid));
+  return found;
 }

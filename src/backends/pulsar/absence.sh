@@ -1,5 +1,5 @@
 # What both the job script and the errands of a Pulsar worker know: whether a process lives, which processes and containers are a job's, and how
-# to end them. ENGINE is docker, podman or unset. Needs Linux, grep -z and awk.
+# to end them. ENGINE is docker, podman or unset. Needs processes.sh, Linux, grep -z and awk.
 
 # Exactly this process, not a later one with its number; one that has ended and waits for its parent has gone. Its environment would not tell:
 # that of a process which is just becoming another program is empty.
@@ -24,24 +24,8 @@ members_of() { # JOB
     done
   fi
   grouped=$(cat /sys/fs/cgroup/*/tes-gateway*/"$1"/cgroup.procs /sys/fs/cgroup/tes-gateway*/"$1"/cgroup.procs 2>/dev/null)
-  cat /proc/[0-9]*/status 2>/dev/null | awk -v self=$$ -v roots="$marked $watchers $grouped" '
-    /^State:/ { state = $2 }
-    /^Pid:/ { pid = $2 }
-    /^PPid:/ { if (state != "Z" && state != "X") parent[pid] = $2 }
-    END {
-      count = split(roots, names, /[ \n]+/)
-      for (i = 1; i <= count; i++) { gsub(/[^0-9]/, "", names[i]); if (names[i] in parent) member[names[i]] = 1 }
-      own[self] = 1
-      do {
-        grown = 0
-        for (pid in parent) {
-          if (!(pid in own) && (parent[pid] in own)) { own[pid] = 1; grown = 1 }
-          else if (!(pid in member) && !(pid in own) && (parent[pid] in member) && !(parent[pid] in own)) { member[pid] = 1; grown = 1 }
-        }
-      } while (grown)
-      for (pid in member) if (!(pid in own)) print pid
-    }'
   set -f
+  offspring members "$marked $watchers $grouped" $$
 }
 
 # Ends everything of a job; fails when that cannot be confirmed by so many empty listings in a row: processes first, then containers.

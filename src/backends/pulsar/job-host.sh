@@ -248,6 +248,12 @@ tell() { # AS
   mv "report.$1" report
 }
 
+# Called in the subshell that watches for the mark.
+end_cancelled() { # OWN_PID
+  if [ -n "$STAGER" ] && stager_lives; then kill -TERM "$stager_pid"; fi 2>/dev/null
+  end_executor "$1"
+}
+
 # Looks for the mark twice a second; tells every second at first, then every fifth. Ends with the script, however that ends.
 watch_job() {
   (

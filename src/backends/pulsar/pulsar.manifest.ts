@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Job } from '../../ports/execution-backend';
+import { cgroupRules, memoryRules, parentGroup } from '../shared/cgroup-rules';
+import type { CgroupRule } from '../shared/cgroup-rules';
 import { fixedSegments, segmentsOf } from '../shared/container-path';
 import { limitsOf, manifest } from '../shared/job-manifest';
-import { scriptFor } from '../shared/job-script';
+import { part as sharedPart, scriptFor } from '../shared/job-script';
 import { layoutOf } from '../shared/layout';
 import { locate, mountPlan, ROOT_TREE } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
@@ -60,17 +62,12 @@ function exportLines(environment: Readonly<Record<string, string>>): string {
 }
 
 export function jobScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
-  return scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('cancel.sh')}\n${part('job-host.sh')}`);
+  return scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('job-host.sh')}`);
 }
 
 export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
   const engine = runtime === 'docker' || runtime === 'podman' ? `${assignment('ENGINE', runtime)}\n` : '';
-  return `#!/bin/sh\n${exportLines(environment)}${engine}${part('absence.sh')}\n${part('errand.sh')}`;
-}
-
-/** Parent of the job's groups on the worker. */
-export function groupOf(instance: string): string {
-  return `tes-gateway-${instance.replaceAll(/[^A-Za-z0-9_-]/g, '_')}`;
+  return `#!/bin/sh\n${exportLines(environment)}${engine}${sharedPart('processes.sh')}\n${part('absence.sh')}\n${part('errand.sh')}`;
 }
 
 /** Every file of `plan/`. Pure: the same job and context give the same bytes. */
@@ -80,7 +77,7 @@ export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
   const layout = layoutOf(`${jobDirectory}/metadata/${WORKSPACE}`);
   const limitContext = { pidsLimit: settings.pidsLimit, machineCores: worker.cores };
   const limits = limitsOf(job, limitContext);
-  const groups = limitGroups(runtime, worker, groupOf(settings.instance), job.name, limits);
+  const groups = limitGroups(runtime, worker, parentGroup(settings.instance), job.name, limits);
   const files = new Map(
     manifest(job, plan, {
       ...limitContext,
@@ -115,36 +112,32 @@ interface LimitGroups {
   readonly lines: readonly string[];
 }
 
-const CPU_PERIOD_US = 100_000;
-
 /** The script makes the groups: nobody else is on that machine. */
 function limitGroups(runtime: RuntimeName, worker: WorkerFacts, group: string, jobName: string, limits: Limits): LimitGroups {
-  const below = `${group}/${jobName}`;
+  const { groups: layout, needsMemoryGroup } = worker;
+  const ownLimits = runtime === 'bubblewrap' || runtime === 'apptainer';
+  if (layout === 'none' || (!needsMemoryGroup && !ownLimits)) return { joined: [], lines: groupLines([], [], {}) };
   const root = '/sys/fs/cgroup';
-  const at = (controller: string): string => (worker.groups === 'v2' ? `${root}/${below}` : `${root}/${controller}/${below}`);
-  if (worker.needsMemoryGroup) {
-    const rules = [`echo ${limits.memoryBytes} >${quoteWord(`${at('memory')}/memory.limit_in_bytes`)}`];
-    return { joined: [], parent: `/${below}`, lines: groupLines([at('memory')], rules, { refusals: `${at('memory')}/memory.failcnt` }) };
+  const below = `${group}/${jobName}`;
+  const at = (controller: string): string => (layout === 'v2' ? `${root}/${below}` : `${root}/${controller}/${below}`);
+  const commands = (rules: readonly CgroupRule[]): readonly string[] =>
+    rules.map(({ controller, file, value, ifThere }) => {
+      const path = quoteWord(`${at(controller)}/${file}`);
+      const write = `echo ${quoteWord(value)} >${path}`;
+      return ifThere === true ? `{ [ ! -e ${path} ] || ${write}; }` : write;
+    });
+  if (needsMemoryGroup) {
+    const rules = commands(memoryRules(layout, limits.memoryBytes));
+    return {
+      joined: [],
+      parent: `/${below}`,
+      lines: groupLines([at('memory')], rules, { refusals: `${at('memory')}/memory.failcnt` }),
+    };
   }
-  if (worker.groups === 'none' || (runtime !== 'bubblewrap' && runtime !== 'apptainer'))
-    return { joined: [], lines: groupLines([], [], {}) };
-  const quota = Math.max(1000, Math.round(limits.cpuCores * CPU_PERIOD_US));
-  const rule = (controller: string, file: string, value: string): string =>
-    `echo ${quoteWord(value)} >${quoteWord(`${at(controller)}/${file}`)}`;
-  const pids = rule('pids', 'pids.max', String(limits.pids));
-  if (worker.groups === 'v2') {
-    const rules = [rule('memory', 'memory.max', String(limits.memoryBytes)), rule('cpu', 'cpu.max', `${quota} ${CPU_PERIOD_US}`), pids];
-    const joined = [at('memory')];
-    return { joined, lines: groupLines(joined, rules, { memory: `${at('memory')}/memory.events`, pids: `${at('pids')}/pids.events` }) };
-  }
-  const rules = [
-    rule('memory', 'memory.limit_in_bytes', String(limits.memoryBytes)),
-    rule('cpu', 'cpu.cfs_period_us', String(CPU_PERIOD_US)),
-    rule('cpu', 'cpu.cfs_quota_us', String(quota)),
-    pids,
-  ];
-  const joined = [at('memory'), at('cpu'), at('pids')];
-  return { joined, lines: groupLines(joined, rules, { memory: `${at('memory')}/memory.oom_control`, pids: `${at('pids')}/pids.events` }) };
+  const enable = layout === 'v2' ? [`echo '+memory +pids +cpu' >${quoteWord(`${root}/${group}/cgroup.subtree_control`)}`] : [];
+  const joined = layout === 'v2' ? [at('memory')] : [at('memory'), at('cpu'), at('pids')];
+  const events = { memory: `${at('memory')}/memory.${layout === 'v2' ? 'events' : 'oom_control'}`, pids: `${at('pids')}/pids.events` };
+  return { joined, lines: groupLines(joined, [...enable, ...commands(cgroupRules(layout, limits))], events) };
 }
 
 function groupLines(

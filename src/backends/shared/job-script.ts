@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeName } from './runtimes/runtime';
 
+/** Text of one of the script's files in this folder. */
+export const part = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
+
 const RUNTIME_PARTS: Readonly<Record<RuntimeName, string>> = {
   docker: 'containers.sh',
   podman: 'containers.sh',
@@ -13,10 +16,10 @@ const RUNTIME_PARTS: Readonly<Record<RuntimeName, string>> = {
 const GATEWAY_IS_HERE = 'open_job() { :; }\nclose_job() { :; }\ntell_result() { :; }\n';
 
 /**
- * The text of the job script for a runtime: the part of the host, the runtime's own, then what all share.
+ * The text of the job script for a runtime: what ends an executor, the part of the host, the runtime's own, then what all share.
  * `host` defines `open_job` (after the plan was read; a failure ends the job), `close_job` (before the result, with its word) and `tell_result`.
  */
 export function scriptFor(runtime: RuntimeName, host = GATEWAY_IS_HERE): string {
-  const part = readFileSync(join(__dirname, 'runtimes', RUNTIME_PARTS[runtime]), 'utf8');
-  return `#!/bin/sh\n${host}\n${part}\n${readFileSync(join(__dirname, 'job.sh'), 'utf8')}`;
+  const parts = [part('processes.sh'), part('ending.sh'), host, part(`runtimes/${RUNTIME_PARTS[runtime]}`), part('job.sh')];
+  return `#!/bin/sh\n${parts.join('\n')}`;
 }

@@ -33,51 +33,6 @@ finish() { # WORD
   exit 0
 }
 
-# All processes below one, without the tree of another.
-descendants() { # PID SKIP
-  set +f
-  for file in /proc/[0-9]*/stat; do
-    { read -r line <"$file"; } 2>/dev/null || continue
-    pid=${line%% *}
-    line=${line##*) }
-    line=${line#* }
-    if [ "${line%% *}" = "$1" ] && [ "$pid" != "$2" ]; then
-      echo "$pid"
-      (descendants "$pid" "$2")
-    fi
-  done
-  set -f
-}
-
-# TERM to the programs of an executor; false when none has begun, for which nobody needs to wait. bwrap and conmon never get it: the one takes
-# its tree with it at once, the other reports how a container ended. apptainer's own processes hand it on to the program, for which a second TERM
-# changes the exit code; where no program runs yet they lose it, or end with a code of their own.
-ask() { # PID...
-  programs=
-  for pid; do
-    program=
-    { read -r program <"/proc/$pid/comm"; } 2>/dev/null
-    case $program in
-      bwrap | conmon | starter | starter-suid | appinit) ;;
-      *) programs="$programs $pid" ;;
-    esac
-  done
-  [ -n "$programs" ] || return 1
-  kill -TERM $programs 2>/dev/null || :
-}
-
-# Called in a watching subshell: asks, waits, forces.
-end_executor() { # OWN_PID
-  stop_runtime
-  left=0
-  if ask $(descendants $$ "$1"); then left=$GRACE; fi
-  while [ "$left" -gt 0 ] && [ -n "$(descendants $$ "$1")" ]; do
-    sleep 1
-    left=$((left - 1))
-  done
-  kill -KILL $(descendants $$ "$1") 2>/dev/null
-}
-
 # `sleep` is killed with the subshell: `$!` is set before the trap can see anything else. By KILL: a TERM that comes before the new
 # process has let go of the trap it inherits would be lost. Who cancels may end the `sleep` alone: then no time is over.
 watch_time() { # SECONDS
@@ -137,6 +92,61 @@ make_workdir() { # INDEX TREE SEGMENT...
   directory "$@" || { note workdir "$number"; return 1; }
 }
 
+# Starts an executor and waits for it and its streams. Leaves its code in `code`; `unwritten` says that not all it wrote is there.
+run_executor() { # INDEX
+  out=streams/$1.stdout err=streams/$1.stderr readers= unwritten=
+  { true >"$out" >"$err"; } 2>/dev/null || { unwritten=1 && return; }
+  if [ "$PIPED" = 0 ]; then
+    exec 5>"$out" 6>"$err"
+  else
+    pipe_to "$out" || { unwritten=1 && return; }
+    exec 5>&9 9>&-
+    if ! "merged_$1"; then
+      pipe_to "$err" || { unwritten=1 && return; }
+      exec 6>&9 9>&-
+    fi
+    echo "$readers" >readers
+  fi
+  if "merged_$1"; then exec 6>&5; fi
+  ("launch_$1") <"$stdin" >&5 2>&6 5>&- 6>&-
+  code=$?
+  exec 5>&- 6>&-
+  for reader in $readers; do await_reader "$reader"; done
+}
+
+# A program whose stream is a file cuts it short when it opens /dev/stderr anew, as scripts do. Through a pipe each line is added. Leaves the end to
+# write to as descriptor 9. A here-document of most shells is a pipe, which costs no process; of the others it is a file.
+pipe_to() { # FILE
+  exec 8<<X
+X
+  if [ -p /proc/self/fd/8 ]; then
+    exec 9>/proc/self/fd/8
+  else
+    mkfifo -m 600 "$1.pipe" || return 1
+    # Opened both ways first: an end alone would wait for the other.
+    exec 7<>"$1.pipe"
+    exec 8<"$1.pipe" 9>"$1.pipe" 7>&-
+  fi
+  cat <&8 >>"$1" 5>&- 8<&- 9>&- &
+  readers="$readers $!"
+  exec 8<&-
+}
+
+# A reader ends when nobody can write any more, which is a moment after the executor. Whoever has been handed the pipe by an executor must not
+# keep it from ending: a reader that has nothing to do for two seconds has read all that the executor wrote. `wait` alone would have no limit.
+await_reader() { # PID
+  turns=0 idle=
+  while { read -r line <"/proc/$1/stat"; } 2>/dev/null; do
+    case ${line##*) } in
+      Z*) break ;;
+      S*) [ "$turns" -lt 220 ] || { idle=1 && kill -KILL "$1"; } ;;
+    esac
+    turns=$((turns + 1))
+    [ "$turns" -lt 20 ] || sleep 0.01
+  done
+  wait "$1" || [ -n "$idle" ] || unwritten=1
+}
+
 join_cgroups() {
   for group in $cgroups; do echo 0 >"$group/cgroup.procs" || return 1; done
 }
@@ -163,13 +173,10 @@ while [ "$index" -lt "$EXECUTORS" ]; do
   [ ! -e "$MARK" ] || finish cancelled
   [ "$index" -gt 0 ] || watch_time "$LIMIT"
   note begin "$index"
-  if "merged_$index"; then
-    ("launch_$index") <"$stdin" >"streams/$index.stdout" 2>&1
-    code=$?
-    : >"streams/$index.stderr"
-  else
-    ("launch_$index") <"$stdin" >"streams/$index.stdout" 2>"streams/$index.stderr"
-    code=$?
+  run_executor "$index"
+  if [ -n "$unwritten" ]; then
+    note disk "$index"
+    finish prepare
   fi
   after_executor "$index" "$code" || { note broken "$index $code"; finish broken; }
   "after_$index"

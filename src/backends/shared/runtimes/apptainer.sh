@@ -1,6 +1,6 @@
 # Runtime part: apptainer. IMAGES holds SIF files made from registries and archives; OVERLAY=1 where a writable layer over the
 # image works: then trees lie in that layer, so that what the image has in the same directory stays visible.
-stop_runtime() { :; }
+PIPED=1
 
 before_executor() { # INDEX
   # Fetching an image has a limit of its own; the task's begins with its first executor.

@@ -1,10 +1,9 @@
 # Runtime part: docker and podman, through their command. ENGINE is `docker` or `podman`; IMAGES a directory for what was learnt of
 # images; COPY=1 where the gateway cannot own what a container writes (docker, not root): then trees are volumes, filled and emptied
 # by the engine's own copy. Containers are named JOB-INDEX and carry labels; whoever cleans up removes them.
+PIPED=0
 name=
 filled_by=
-
-stop_runtime() { [ -z "$name" ] || $ENGINE stop -t "$GRACE" "$name" >/dev/null 2>&1; }
 
 fault() { # WORD INDEX
   # An engine that does not answer is another matter than one that says no.

@@ -1,0 +1,70 @@
+import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
+import type { Handle } from '../../src/task/task-record';
+import { eventually, exitCodes, stdoutOf, withDriver } from './execution-backend.fixture';
+import type { BackendUnderTest, JobDriver } from './execution-backend.fixture';
+
+const never = new AbortController().signal;
+
+/** 2,000 processes that do nothing and take no notice of TERM: each waits for somebody to open a pipe. */
+const CROWD = 'trap "" TERM; mkfifo /tmp/pipe; n=0; while [ $n -lt 2000 ]; do read line </tmp/pipe & n=$((n + 1)); done; echo ready; wait';
+
+/** What every ExecutionBackend promises about the end of an executor, whatever it does, and about what it says meanwhile. */
+export function describeLimits(name: string, underTest: () => BackendUnderTest): void {
+  describe(`${name}: limits and ends`, () => {
+    let backend: ExecutionBackend;
+    let driver: JobDriver;
+    withDriver(name, underTest, (made) => {
+      ({ backend, driver } = made);
+    });
+
+    /** A container that has ended is there until the clean-up; what watched the time may be about to end itself. */
+    const untilGone = async (job: Job, handle: Handle): Promise<void> => {
+      await backend.cleanup(job.name, handle, { failed: true }, never);
+      await eventually(`nothing left of ${job.name}`, async () => (await underTest().leftovers(job.name)).length === 0 || undefined);
+    };
+    const crowd = async (maxRuntimeSeconds: number): Promise<{ job: Job; handle: Handle }> => {
+      const job = driver.job({ executors: [{ command: ['/bin/sh', '-c', CROWD] }] }, { ramGb: 2, maxRuntimeSeconds });
+      const handle = await driver.start(job);
+      await driver.untilPrinted(job, handle, 'ready');
+      return { job, handle };
+    };
+
+    it('ends 2,000 processes at the time limit', async () => {
+      const { job, handle } = await crowd(15);
+      const ended = await driver.ended(job, handle);
+      expect([ended.observation.phase, exitCodes(ended)]).toEqual(['failed', [137]]);
+      expect(ended.observation.systemLogs).toContain('time limit of 15 s reached');
+      await untilGone(job, handle);
+    });
+
+    it('ends 2,000 processes that are cancelled', async () => {
+      const { job, handle } = await crowd(600);
+      const observation = await backend.cancel(job.name, handle, never);
+      expect(observation?.executors).toMatchObject([{ exitCode: 137, stdout: { text: 'ready\n' } }]);
+      expect(await underTest().leftovers(job.name)).toEqual([]);
+    });
+
+    it('keeps every line of a program that opens /dev/stdout and /dev/stderr again and again', async () => {
+      const script = 'echo a1; echo a2; echo b >/dev/stdout; echo c; for n in 1 2 3; do echo e$n >/dev/stderr; done; echo e4 >&2';
+      const ended = await driver.shell(script);
+      expect(ended.observation.executors[0]).toMatchObject({ stdout: { text: 'a1\na2\nb\nc\n' }, stderr: { text: 'e1\ne2\ne3\ne4\n' } });
+    });
+
+    it('has the whole of both streams when an executor ends, however fast they came', async () => {
+      const ended = await driver.shell(
+        'dd if=/dev/zero bs=1000 count=3000 2>/dev/null; dd if=/dev/zero bs=1000 count=2000 >&2 2>/dev/null; exit 3',
+      );
+      expect(ended.observation.executors[0]).toMatchObject({
+        exitCode: 3,
+        stdout: { totalBytes: 3_000_000 },
+        stderr: { totalBytes: 2_000_000 },
+      });
+    });
+
+    it('does not wait for what a program leaves behind with its streams open', async () => {
+      const ended = await driver.shell('(setsid sleep 600 &); echo over');
+      expect([stdoutOf(ended), exitCodes(ended)]).toEqual(['over\n', [0]]);
+      await untilGone(ended.job, ended.handle);
+    });
+  });
+}
