@@ -17,6 +17,7 @@ import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { Engine } from './engine/engine';
 import { KnownBackends } from './engine/known-backends';
+import { EndWaits } from './engine/end-waits';
 import { LogReader } from './engine/log-reader';
 import { TaskAdmission } from './engine/task-admission';
 import { taskId } from './engine/task-id';
@@ -135,6 +136,7 @@ export class Gateway {
         now: Date.now,
         newId: (nowMs) => taskId(nowMs, randomBytes(10)),
         diskGuard: () => disk.shortage(),
+        ends: new EndWaits(engine.events, store, slices.END_WAITS),
       },
     );
     const logs = new LogReader(tasks, store, backends, engine.events, slices.logReaderSettings(settings));

@@ -7,6 +7,7 @@ import { spanMs } from './config/setting-formats';
 import type { BackendSettings, LocalBackendEntry, PulsarBackendEntry } from './config/backend-settings';
 import type { Settings } from './config/settings';
 import type { EngineSettings } from './engine/engine-settings';
+import type { EndWaitSettings } from './engine/end-waits';
 import type { LogReaderSettings } from './engine/log-reader';
 import type { AdmissionSettings } from './engine/task-admission';
 import type { TaskServiceSettings } from './engine/task.service';
@@ -85,6 +86,9 @@ export function taskServiceSettings({ api, limits }: Settings): TaskServiceSetti
     pageBytes: 8 * 2 ** 20,
   };
 }
+
+/** TES 1.0 clients know no CANCELING: most jobs end within this time, and then their next look reads CANCELED. */
+export const END_WAITS: EndWaitSettings = { waitMs: 2 * SECOND, lookMs: SECOND / 2, most: 256 };
 
 export function logReaderSettings({ logs }: Settings): LogReaderSettings {
   return { pollMs: SECOND / 2, mostFollowers: logs.followers };

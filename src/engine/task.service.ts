@@ -7,6 +7,7 @@ import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import { renderList, renderMinimal, renderTask, statesShownAs, type ViewOptions } from '../task/task-view';
 import type { TesState, TesTaskRequest, TesView } from '../task/tes';
+import type { EndWaits } from './end-waits';
 import type { Scheduler } from './scheduler';
 import { explainStorageWait, type StorageWaitExplanation } from './storage-wait';
 import type { TaskAdmission } from './task-admission';
@@ -72,12 +73,15 @@ export class TaskService {
       readonly now: () => number;
       readonly newId: (nowMs: number) => string;
       readonly diskGuard: DiskGuard;
+      /** Absent: a cancel is answered as soon as it is stored. */
+      readonly ends?: EndWaits;
     },
   ) {}
 
   /** From now on creates answer `Unavailable`; everything else goes on. */
   stopTaking(): void {
     this.stopping = true;
+    this.context.ends?.release();
   }
 
   /** Resolves with the id when the task is durable. Throws InvalidTask, Conflict, Unavailable (stopping, queue full), InsufficientStorage. */
@@ -150,11 +154,19 @@ export class TaskService {
     );
   }
 
-  /** Idempotent; a no-op on a terminal task. Throws TaskNotFound. */
+  /**
+   * Idempotent; a no-op on a terminal task. Resolves when the end is confirmed, so that the next look finds it, or a moment later (`EndWaits`)
+   * while it is not: then the task is CANCELING. Throws TaskNotFound.
+   */
   async cancel(principal: Principal, id: string): Promise<void> {
     const task = await this.owned(principal, id);
     if (isTerminal(task.state)) return;
-    await this.writer.apply(id, { type: 'cancelRequested' }, { known: task });
+    const request = async (): Promise<{ readonly mayEndSoon: boolean }> => {
+      const applied = await this.writer.apply(id, { type: 'cancelRequested' }, { known: task });
+      return { mayEndSoon: !this.stopping && 'task' in applied && applied.task.state === 'CANCELING' };
+    };
+    const { ends } = this.context;
+    await (ends ? ends.after(id, request) : request());
   }
 
   /** Throws TaskNotFound. */
