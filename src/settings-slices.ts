@@ -29,6 +29,7 @@ const HOUR = 60 * MINUTE;
 export function engineSettings(settings: Settings, instance: string): EngineSettings {
   const { retry, transfers, limits } = settings;
   const retentionMs = spanMs(settings.retention.finished);
+  const keepOutputsMs = spanMs(settings.retention.unstored_outputs);
   return {
     instance,
     retry: {
@@ -53,6 +54,7 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     healthMs: 10 * SECOND,
     sweepMs: 5 * MINUTE,
     ...(retentionMs === undefined ? {} : { retentionMs }),
+    ...(keepOutputsMs === undefined ? {} : { keepOutputsMs }),
   };
 }
 

@@ -71,6 +71,20 @@ function storeCommand(say: Say): Command {
       say(changed.length === 0 ? `no task waits for ${gone}` : `${changed.length} tasks released from ${gone}`);
     });
 
+  command('restore-outputs', 'Have the outputs of SYSTEM_ERROR tasks stored that could not be, by the gateway that has their workspaces')
+    .argument('<ids...>', 'the tasks')
+    .action(async (ids: string[], options: Options) => {
+      const settings = settingsOf(options);
+      refuseNoStore(settings);
+      await withStore(settings, say, async (store) => {
+        const writer = writerOn(store);
+        for (const id of ids) {
+          const applied = await writer.apply(id, { type: 'restoreRequested' });
+          say(`${id}: ${applied.kind === 'changed' ? 'its outputs are stored when its gateway runs' : 'no workspace of it is kept'}`);
+        }
+      });
+    });
+
   command('export', 'Write all tasks into FILE, as JSON lines')
     .argument('<file>', 'must not exist yet')
     .option('--finished', 'only tasks that have ended; gateways on a shared store may then go on')

@@ -22,8 +22,9 @@ export class AllowedMethods {
 function patternOf(path: string): RegExp {
   const segments = path.split('/').map((segment) => {
     if (segment === '*') return '.*';
+    if (segment === ':idRestore') return '[^/]+(?::|%3[Aa])restore-outputs';
     if (segment === ':idAction') return '[^/]+(?::|%3[Aa])cancel';
-    if (segment.startsWith(':')) return '(?:(?!(?::|%3[Aa])cancel)[^/])+';
+    if (segment.startsWith(':')) return '(?:(?!(?::|%3[Aa])(?:cancel|restore-outputs))[^/])+';
     return segment.replaceAll(/[^\w-]/g, '\\$&');
   });
   return new RegExp(`^${segments.join('/')}/?$`);

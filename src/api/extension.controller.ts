@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Controller, Get, Header, HttpCode, type OnModuleDestroy, Req, Res, StreamableFile, UseGuards } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, type OnModuleDestroy, Post, Req, Res, StreamableFile, UseGuards } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { KnownBackends } from '../engine/known-backends';
@@ -9,9 +9,9 @@ import type { Principal } from '../ports/authenticator';
 import { AuthGuard } from './auth.guard';
 import { describeBackend } from './backend-description';
 import { CurrentPrincipal } from './current-principal.decorator';
-import { ApiBackends, ApiExplainTask, ApiReadLog } from './extension.openapi';
+import { ApiBackends, ApiExplainTask, ApiReadLog, ApiRestoreOutputs } from './extension.openapi';
 import { JsonAnswer } from './json-answer.decorator';
-import { LogQuery, TaskId } from './request-parts.decorator';
+import { LogQuery, RestoredTaskId, TaskId } from './request-parts.decorator';
 
 /** What TES has no words for: why a task waits, its logs as they are written, the backends. */
 @ApiTags('Extensions')
@@ -31,6 +31,15 @@ export class ExtensionController implements OnModuleDestroy {
   @ApiExplainTask()
   async explainTask(@CurrentPrincipal() caller: Principal, @TaskId() id: string) {
     return JSON.stringify(await this.tasks.explain(caller, id));
+  }
+
+  @Post('tasks/:idRestore')
+  @HttpCode(202)
+  @JsonAnswer()
+  @ApiRestoreOutputs()
+  async restoreOutputs(@CurrentPrincipal() caller: Principal, @RestoredTaskId() id: string) {
+    await this.tasks.restoreOutputs(caller, id);
+    return '{}';
   }
 
   @Get('tasks/:id/logs/:executor/:stream')

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiOkResponse, ApiOperation, ApiParam, ApiQuery } from '@nestjs/swagger';
+import { ApiOkResponse, ApiOperation, ApiParam, ApiQuery, ApiResponse } from '@nestjs/swagger';
 import { ApiErrors } from './dto/error.dto';
 import { BackendListDto, TaskExplanationDto } from './dto/extension.dto';
 
@@ -11,6 +11,20 @@ export const ApiExplainTask = (): MethodDecorator =>
     Id(),
     ApiOkResponse({ type: TaskExplanationDto, description: '' }),
     ApiErrors(404),
+  );
+
+export const ApiRestoreOutputs = (): MethodDecorator =>
+  applyDecorators(
+    ApiOperation({
+      operationId: 'RestoreOutputs',
+      summary: 'Have the outputs stored of a SYSTEM_ERROR task that could not be stored, from its kept workspace.',
+      description:
+        'For administrators. Answered when it is begun. The task is COMPLETE when all outputs are stored: the one case in which a final ' +
+        'state changes. When they cannot be stored again it stays as it is, with a line in `system_logs`, and may be asked for again.',
+    }),
+    ApiParam({ name: 'id', type: String, description: 'Task id.' }),
+    ApiResponse({ status: 202, description: 'Begun.' }),
+    ApiErrors(403, 404, 409),
   );
 
 export const ApiReadLog = (): MethodDecorator =>

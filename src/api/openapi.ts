@@ -34,7 +34,8 @@ function asClientsCallThem(paths: OpenAPIObject['paths']): OpenAPIObject['paths'
   const shown: OpenAPIObject['paths'] = {};
   for (const [path, item] of Object.entries(paths)) {
     if (path.startsWith(`${TES_BASE}/`)) shown[path.slice(TES_BASE.length).replace('{idAction}', '{id}:cancel')] = item;
-    else if (!path.startsWith('/v1/') && path !== '/service-info') shown[path] = { ...item, servers: [{ url: '/' }] };
+    else if (!path.startsWith('/v1/') && path !== '/service-info')
+      shown[path.replace('{idRestore}', '{id}:restore-outputs')] = { ...item, servers: [{ url: '/' }] };
   }
   return shown;
 }

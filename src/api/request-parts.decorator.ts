@@ -7,13 +7,13 @@ import { createOptionsOf } from './idempotency-key';
 import { listRequestOf, type Query, viewOf } from './list-query';
 import { type LogPath, logRequestOf } from './log-request';
 import { readTask } from './task-document';
-import { cancelledTaskId, taskId } from './task-path';
+import { cancelledTaskId, restoredTaskId, taskId } from './task-path';
 
 /**
  * Each takes one checked thing out of a request, or throws what the error filter answers. Decorators rather than pipes: a pipe
  * costs a promise per parameter, and GET is the hot path of every client that polls.
  */
-type TaskRequest = FastifyRequest<{ Params: { id: string; idAction: string } & LogPath; Querystring: Query }>;
+type TaskRequest = FastifyRequest<{ Params: { id: string; idAction: string; idRestore: string } & LogPath; Querystring: Query }>;
 
 function part<T>(read: (request: TaskRequest) => T): () => ParameterDecorator {
   const decorator = createParamDecorator((_data: undefined, context: ExecutionContext): T =>
@@ -26,6 +26,7 @@ export const TaskDocument = part<TesTaskRequest>((request) => readTask(request.b
 export const CreateContext = part<CreateOptions>(createOptionsOf);
 export const TaskId = part<string>((request) => taskId(request.params.id));
 export const CancelledTaskId = part<string>((request) => cancelledTaskId(request.params.idAction));
+export const RestoredTaskId = part<string>((request) => restoredTaskId(request.params.idRestore));
 export const ViewQuery = part<TesView>((request) => viewOf(request.query));
 export const ListTasksQuery = part<ListRequest>((request) => listRequestOf(request.query));
 export const LogQuery = part<LogRequest>((request) => logRequestOf(request.params, request.query));

@@ -201,6 +201,11 @@ export const settingsSchema = {
   },
   retention: {
     finished: { doc: 'Finished tasks are deleted after this long (`30d`, `12h`); `off` keeps them', format: 'span', default: 'off' },
+    unstored_outputs: {
+      doc: 'How long the workspace of a task stays whose outputs could not be stored, for `:restore-outputs`; `off` removes it at once',
+      format: 'span',
+      default: '7d',
+    },
   },
   api: {
     content_limit_bytes: {

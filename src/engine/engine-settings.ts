@@ -10,6 +10,8 @@ export interface EngineSettings {
   readonly leaseMs: number;
   /** Every loop looks at least this often, ms. */
   readonly tickMs: number;
+  /** How long the workspace of a task stays whose outputs could not be stored, ms; absent = it is removed at once. */
+  readonly keepOutputsMs?: number;
   /** On a store that others share: pause between two small questions about what they did, ms. */
   readonly peekMs: number;
   /** Tasks of one backend at once: whose inputs are brought, or whose outputs are stored (so many of each); and in one kind of call. */

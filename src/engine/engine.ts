@@ -76,7 +76,7 @@ export class Engine {
       fullness: (task) => this.fullness(task),
     });
     const away = new AwayRules(backends, this.monitor);
-    const failures = new FailureHandling(settings.retry, log, now, random, (task, error) => away.ruleFor(task, error));
+    const failures = new FailureHandling(settings, log, now, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
     this.housekeeping = new Housekeeping(store, backends, settings, log, this.writer);
     this.observer = new Observer({ store, backends, writer: this.writer, probes, failures }, settings, () => this.gatherMs(), {
@@ -93,7 +93,7 @@ export class Engine {
       this.loop('hand-over', ['submit'], calls, (claim) => stager.work(claim)),
       this.loop('stage-out', STORING_STEPS, transfers, (claim) => stager.work(claim)),
       this.loop('cancel', ['cancel'], calls, (claim) => reconciler.work(claim)),
-      this.loop('clean-up', ['retreat', 'cleanup'], calls, (claim) => reconciler.work(claim)),
+      this.loop('clean-up', ['retreat', 'cleanup', 'kept'], calls, (claim) => reconciler.work(claim)),
     ];
   }
 

@@ -161,6 +161,7 @@ const RECORD = members(
     trouble: members({ count, since: number, reason: text }),
     storageWait: members({ of: oneOf(['inputs', 'outputs']), since: number, count, reason: text, pauseMs: number }),
     waitedAttempts: count,
+    keptUntil: number,
     endedAt: number,
   } satisfies Sometimes<Kept>,
 );

@@ -8,6 +8,9 @@ import type { EngineSettings } from './engine-settings';
 import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
 
+/** A kept workspace is looked at so often, ms: a store makes what is due much later due at its start. */
+const LOOK_AT_KEPT_MS = 30 * 60_000;
+
 /** Fences cancelled and failed jobs, and removes what ended ones left: repeated until the backend confirms it, whatever it takes. */
 export class Reconciler {
   constructor(
@@ -21,6 +24,12 @@ export class Reconciler {
     const { task } = claim;
     const backend = this.backends.get(task.backend ?? '');
     if (!backend) return;
+    const keptMs = task.step === 'kept' ? this.failures.keptMs(task) : 0;
+    if (keptMs > 0) {
+      const delayMs = Math.min(keptMs, LOOK_AT_KEPT_MS);
+      await claim.release({ type: 'postponed', attempt: task.attempt, step: task.step, delayMs });
+      return;
+    }
     try {
       await claim.release(await this.probes.run(backend.name, () => this.settle(task, backend, claim.signal)));
     } catch (error) {

@@ -30,7 +30,7 @@ export function failureOf(error: unknown): Failure & { readonly bug: boolean } {
 /** Decides what a failure means for a task and says it as an event. */
 export class FailureHandling {
   constructor(
-    private readonly policy: RetryPolicy,
+    private readonly settings: { readonly retry: RetryPolicy; readonly keepOutputsMs?: number },
     private readonly log: EngineLog,
     private readonly now: () => number,
     private readonly random: () => number,
@@ -63,13 +63,18 @@ export class FailureHandling {
     else this.log.warn(reason, { ...fields });
   }
 
+  /** For how much longer the workspace of a task is kept whose outputs could not be stored, ms. */
+  keptMs({ keptUntil }: TaskRecord): number {
+    return Math.max(0, (keptUntil ?? 0) - this.now());
+  }
+
   /** The pause before the next attempt. */
   retryDelay(task: TaskRecord): number {
-    return backOff(task.attempt - 1, this.policy, this.random());
+    return backOff(task.attempt - 1, this.settings.retry, this.random());
   }
 
   private decide(task: TaskRecord, failure: Failure, observation?: Observation, away?: AwayRule): TaskEvent {
-    const decision = decideFailure(task, failure, this.now(), this.policy, this.random(), away);
+    const decision = decideFailure(task, failure, this.now(), this.settings.retry, this.random(), away);
     const attempt = task.attempt;
     const withObservation = observation ? { observation } : {};
     switch (decision.kind) {
@@ -93,7 +98,16 @@ export class FailureHandling {
         if (isStoring(task.step) && task.outcome === 'failed') {
           return { type: 'stagedOut', attempt, outputs: [], outputTypes: {}, systemLogs: [reason] };
         }
-        return { type: 'failed', attempt, reason, ...withObservation };
+        const { keepOutputsMs: keepMs } = this.settings;
+        const isKept = isStoring(task.step) && task.step !== 'restore' && failure.lost !== true && keepMs !== undefined;
+        if (!isKept) return { type: 'failed', attempt, reason, ...withObservation };
+        const until = new Date(this.now() + keepMs).toISOString();
+        return {
+          type: 'failed',
+          attempt,
+          reason: `${reason}; the workspace is kept until ${until}, an operator can have the outputs stored`,
+          keepMs,
+        };
       }
       default: {
         const never: never = decision;

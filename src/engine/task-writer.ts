@@ -5,7 +5,8 @@ import { isBinding } from '../task/binding';
 import type { TaskEvent } from '../task/task-events';
 import type { Capacity } from '../task/room';
 import type { TaskRecord } from '../task/task-record';
-import { reduce, type Reduction } from '../task/task-reducer';
+import type { Reduction } from '../task/reduction';
+import { reduce } from '../task/task-reducer';
 import type { TaskEvents } from './task-events';
 
 /** Lost races in a row after which something else is wrong; each means that somebody else made progress. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { InsufficientStorage, Conflict, InvalidRequest, TaskNotFound, Unavailable } from '../ports/errors';
+import { Conflict, Forbidden, InsufficientStorage, InvalidRequest, TaskNotFound, Unavailable } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
 import type { IdempotencyKey, ListQuery, TaskStore } from '../ports/task-store';
 import { canonicalJson } from '../task/canonical-json';
@@ -42,6 +42,7 @@ export interface TaskExplanation {
   readonly due_at?: string;
   readonly trouble?: { readonly count: number; readonly reason: string };
   readonly storage_wait?: StorageWaitExplanation;
+  readonly outputs_kept_until?: string;
 }
 
 export interface TaskServiceSettings {
@@ -169,6 +170,18 @@ export class TaskService {
     await (ends ? ends.after(id, request) : request());
   }
 
+  /**
+   * Has the outputs of a SYSTEM_ERROR task stored that could not be; it becomes what it would have been once they are. Resolves when that
+   * is begun. Throws TaskNotFound, Forbidden for who is no administrator, Conflict when no workspace of it is kept.
+   */
+  async restoreOutputs(principal: Principal, id: string): Promise<void> {
+    const task = await this.owned(principal, id);
+    if (!principal.admin) throw new Forbidden('only an administrator may have outputs stored again');
+    const applied = await this.writer.apply(id, { type: 'restoreRequested' }, { known: task });
+    if (applied.kind === 'changed' || (applied.kind === 'ignored' && applied.task.step === 'restore')) return;
+    throw new Conflict('no workspace of this task is kept whose outputs could not be stored');
+  }
+
   /** Throws TaskNotFound. */
   async explain(principal: Principal, id: string): Promise<TaskExplanation> {
     const task = await this.owned(principal, id);
@@ -183,6 +196,7 @@ export class TaskService {
       ...(waiting.length > 0 ? { waiting } : {}),
       ...(task.dueAt === undefined ? {} : { due_at: new Date(task.dueAt).toISOString() }),
       ...(storageWait && { storage_wait: storageWait }),
+      ...(task.keptUntil !== undefined && { outputs_kept_until: new Date(task.keptUntil).toISOString() }),
       ...(task.trouble ? { trouble: { count: task.trouble.count, reason: task.trouble.reason } } : {}),
     };
   }

@@ -13,6 +13,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'cancelRequested':
     case 'abandoned':
     case 'rebound':
+    case 'restoreRequested':
     case 'stagedIn':
     case 'retreated':
     case 'awaitsStorage':

@@ -57,6 +57,7 @@ export type FailureDecision =
  * | what | where | decision |
  * |---|---|---|
  * | anything | fence or clean-up (`cancel`, `retreat`, `cleanup`) | defer, for ever: it must be confirmed |
+ * | anything | outputs that an operator has stored again (`restore`) | fail: the workspace is still kept, and may be asked for again |
  * | not retryable (401, 403, 404, unknown image, bad reference) | elsewhere | fail |
  * | the backend is away, `wait` | elsewhere | defer, for ever: the job may be at its end when the backend is back |
  * | the backend is away, `move` | also `retreat` | defer for so long, then move; with a job that may have started only while attempts are left |
@@ -76,11 +77,12 @@ export function decideFailure(
   random: number,
   away: AwayRule = { kind: 'patience' },
 ): FailureDecision {
+  if (task.step === 'restore') return { kind: 'fail' };
   if (failure.storage && !FENCED.has(task.step)) return decideAway(task, failure.storage, now, policy, random);
   const tries = task.trouble?.count ?? 0;
   const awayMs = now - (task.trouble?.since ?? now);
   const delayMs = backOff(tries, policy, random);
-  if (failure.unavailable && away.kind === 'move' && task.step !== 'cancel' && task.step !== 'cleanup') {
+  if (failure.unavailable && away.kind === 'move' && task.step !== 'cancel' && task.step !== 'cleanup' && task.step !== 'kept') {
     const isAllowed = !away.mayHaveStarted || hasAttempts(task, policy);
     if (isAllowed && awayMs >= away.afterMs) return { kind: 'move' };
     // Looked at again when it may move, not long after.
@@ -90,6 +92,7 @@ export function decideFailure(
     case 'cancel':
     case 'retreat':
     case 'cleanup':
+    case 'kept':
       return { kind: 'defer', delayMs };
     case 'stage-in':
     case 'submit':
@@ -113,7 +116,7 @@ export function decideFailure(
 }
 
 /** What must be confirmed, however long that takes. */
-const FENCED: ReadonlySet<TaskStep> = new Set(['cancel', 'retreat', 'cleanup']);
+const FENCED: ReadonlySet<TaskStep> = new Set(['cancel', 'retreat', 'cleanup', 'kept']);
 
 function decideAway(task: TaskRecord, away: AwayStorage, now: number, policy: RetryPolicy, random: number): FailureDecision {
   const of = isStoring(task.step) ? 'outputs' : 'inputs';

@@ -64,8 +64,16 @@ export type TaskEvent =
   | { readonly type: 'leftBehindEnded'; readonly backend: string; readonly leftAttempt: number }
   /** The Reconciler: the backend confirms that nothing of a cancelled task runs any more. */
   | { readonly type: 'released'; readonly attempt: number; readonly observation?: Observation }
-  /** The engine: the system failed for good. */
-  | { readonly type: 'failed'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
+  /** The engine: the system failed for good. `keepMs`: all that is missing are the outputs, and the workspace is kept for so long. */
+  | {
+      readonly type: 'failed';
+      readonly attempt: number;
+      readonly reason: string;
+      readonly observation?: Observation;
+      readonly keepMs?: number;
+    }
+  /** An operator: the outputs of a task that could not store them are to be stored again, from the kept workspace. */
+  | { readonly type: 'restoreRequested' }
   /** The engine: whoever held the lease lets go of it unchanged (aborted work, shutdown); due at once. */
   | { readonly type: 'yielded'; readonly attempt: number }
   /** An operator: the instance that the job is bound to is gone for good, and nothing of the attempt can be reached any more. */

@@ -4,7 +4,8 @@ import type { TesFileType, TesState } from './tes';
  * Where an attempt is, inside its state (see `task-state.ts` for the picture):
  * `queued` waits for a backend · `stage-in` workspace and inputs · `submit` handing the job over · `run` executors ·
  * `stage-out` outputs · `await-storage` outputs whose storage is away: the workspace stays, the backend's room is free · `retreat` an attempt that failed is fenced and cleaned before the next one ·
- * `cancel` the fence of a cancelled task · `cleanup` terminal, the job's remains are being removed · `done` nothing left to do.
+ * `cancel` the fence of a cancelled task · `cleanup` terminal, the job's remains are being removed ·
+ * `kept` terminal, but the outputs were not stored: the workspace stays for a time · `restore` an operator has them stored again · `done` nothing left to do.
  */
 export const TASK_STEPS = [
   'queued',
@@ -17,6 +18,8 @@ export const TASK_STEPS = [
   'cleanup',
   'done',
   'await-storage',
+  'kept',
+  'restore',
 ] as const;
 export type TaskStep = (typeof TASK_STEPS)[number];
 
@@ -177,6 +180,8 @@ export interface TaskRecord {
   readonly storageWait?: StorageWait;
   /** How many attempts ended because the storage of an input was away. They are not counted. */
   readonly waitedAttempts?: number;
+  /** In `kept` and `restore`: when the workspace is removed, wall time, ms. */
+  readonly keptUntil?: number;
   readonly needs: TaskNeeds;
   readonly attempts: readonly AttemptRecord[];
   /** Lines not (yet) belonging to an attempt: warnings at create, cancellation, reasons of earlier attempts without executors. */

@@ -1,5 +1,18 @@
 import { leftJob } from './left-behind';
 import type { Observation } from './observation';
+import {
+  changed,
+  IGNORED_STALE,
+  IGNORED_STATE,
+  IGNORED_TERMINAL,
+  letGo,
+  loose,
+  NO_NEWS,
+  progressed,
+  type ReduceContext,
+  type Reduction,
+  without,
+} from './reduction';
 import { awaitingStorage, waitOver, withoutWaited } from './storage-wait';
 import { addLines } from './system-logs';
 import type { TaskEvent } from './task-events';
@@ -9,57 +22,6 @@ import { pollPauseMs } from './poll-pause';
 import { isStoring, isTerminal } from './task-state';
 import type { TesState } from './tes';
 
-/** What the reducer may not find out by itself. */
-export interface ReduceContext {
-  /** Wall time, ms since the epoch: for times that clients see. */
-  readonly now: number;
-  /** The store's time: for `dueAt` and `notBefore`. */
-  readonly storeNow: number;
-  /** First and longest pause between two looks at a running job, ms. */
-  readonly pollMs: { readonly first: number; readonly longest: number };
-  /** The task has inputs that the gateway's Stager brings before the job is handed over. */
-  readonly stagesIn: boolean;
-  /** The task has outputs: unless the job itself has stored them, the gateway's Stager does so, and the task is not at its end before. */
-  readonly stagesOut: boolean;
-  /** The sender goes on working on the task under its lease. */
-  readonly keepLease: boolean;
-}
-
-export type Reduction =
-  | { readonly kind: 'changed'; readonly task: TaskRecord }
-  /**
-   * `terminal`: the task has ended · `stale`: the event speaks of another attempt · `state`: it has no meaning where the task is now ·
-   * `news`: nothing that was not known.
-   */
-  | { readonly kind: 'ignored'; readonly why: 'terminal' | 'stale' | 'state' | 'news' };
-
-const IGNORED_TERMINAL: Reduction = { kind: 'ignored', why: 'terminal' };
-const IGNORED_STALE: Reduction = { kind: 'ignored', why: 'stale' };
-const NO_NEWS: Reduction = { kind: 'ignored', why: 'news' };
-const IGNORED_STATE: Reduction = { kind: 'ignored', why: 'state' };
-
-/** Members that a transition takes away; with exact optional types they are left out, never set to undefined. */
-type Clearable =
-  | 'dueAt'
-  | 'lease'
-  | 'trouble'
-  | 'handle'
-  | 'backend'
-  | 'boundTo'
-  | 'notBefore'
-  | 'queuedAt'
-  | 'given'
-  | 'outcome'
-  | 'jobAttempt'
-  | 'storageWait'
-  | 'leftBehind';
-
-function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
-  const copy: { -readonly [K in keyof TaskRecord]?: TaskRecord[K] } = { ...task };
-  for (const key of keys) delete copy[key];
-  return copy as TaskRecord;
-}
-
 /**
  * The only place that knows what an event does to a task (architecture, "Life of a task"). Pure: the same task, event and context
  * give the same answer. The revision grows by one with every change.
@@ -67,6 +29,7 @@ function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {
 export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContext): Reduction {
   if (event.type === 'cancelRequested') return cancelRequested(task, context);
   if (event.type === 'assigned') return assigned(task, event, context);
+  if (event.type === 'restoreRequested') return restoreRequested(task, { ...context, keepLease: false });
   if (event.type === 'refused') return refused(task, event, context);
   if (event.type === 'abandoned') return abandoned(task, event, { ...context, keepLease: false });
   if (event.type === 'rebound') {
@@ -78,8 +41,11 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
     case 'cleaned':
-      return task.step === 'cleanup'
-        ? changed(without({ ...task, step: 'done' }, 'dueAt', 'lease', 'trouble', 'handle', 'jobAttempt'), { ...context, keepLease: true })
+      return task.step === 'cleanup' || task.step === 'kept'
+        ? changed(without({ ...task, step: 'done' }, 'dueAt', 'lease', 'trouble', 'handle', 'jobAttempt', 'keptUntil'), {
+            ...context,
+            keepLease: true,
+          })
         : IGNORED_STATE;
     case 'deferred':
       return deferred(task, event, context);
@@ -93,7 +59,8 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return letGo(task, context);
     default:
   }
-  if (isTerminal(task.state)) return IGNORED_TERMINAL;
+  if (task.step === 'restore' && event.type === 'failed') return keptAgain(task, event.reason, context);
+  if (isTerminal(task.state) && (task.step !== 'restore' || event.type !== 'stagedOut')) return IGNORED_TERMINAL;
   switch (event.type) {
     case 'submitted':
       return submitted(task, event, context);
@@ -154,7 +121,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
       return released(task.jobAttempt === undefined ? merge(task, event.observation) : task, context);
     case 'failed':
       if (task.state === 'CANCELING') return IGNORED_STATE;
-      return failed(task, event.reason, event.observation, context);
+      return failed(task, event, context);
     default: {
       const never: never = event;
       return never;
@@ -274,7 +241,8 @@ function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandone
   const known = withLeft(task, rest);
   if (isTerminal(task.state)) {
     if (!isThere) return IGNORED_STALE;
-    return task.step === 'cleanup' ? loose({ ...without(known, 'jobAttempt'), step: 'done' }, context) : IGNORED_STATE;
+    if (task.step !== 'cleanup' && task.step !== 'kept' && task.step !== 'restore') return IGNORED_STATE;
+    return loose({ ...without(known, 'jobAttempt', 'keptUntil'), step: 'done' }, context);
   }
   if (!isThere) return rest?.length === task.leftBehind?.length ? IGNORED_STALE : changed(known, { ...context, keepLease: true });
   const what = isBackend ? `backend ${event.backend}` : `gateway ${event.instance}`;
@@ -283,11 +251,6 @@ function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandone
   if (task.state !== 'CANCELING') return loose(backInQueue(over, context), context);
   if (rest && rest.length > 0) return endNextLeft(over, rest, context);
   return loose({ ...without(over, 'jobAttempt'), state: 'CANCELED', step: 'done', endedAt: context.now }, context);
-}
-
-/** Nothing of the attempt is due any more. */
-function loose(task: TaskRecord, context: ReduceContext): Reduction {
-  return changed(without(task, 'dueAt', 'lease', 'trouble', 'handle'), context);
 }
 
 function backInQueue(task: TaskRecord, { storeNow }: ReduceContext): TaskRecord {
@@ -334,7 +297,22 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
   }
 }
 
-function failed(task: TaskRecord, reason: string, observation: Observation | undefined, context: ReduceContext): Reduction {
+/** The one exception to "a terminal state never changes" begins here, at the word of an operator; the state itself waits for the end. */
+function restoreRequested(task: TaskRecord, context: ReduceContext): Reduction {
+  if (task.step !== 'kept') return isTerminal(task.state) ? IGNORED_TERMINAL : IGNORED_STATE;
+  return changed(without({ ...task, step: 'restore', dueAt: context.storeNow }, 'trouble'), context);
+}
+
+function keptAgain(task: TaskRecord, reason: string, context: ReduceContext): Reduction {
+  const line = `the outputs could not be stored again: ${reason}`;
+  return changed({ ...withAttemptLine(task, line), step: 'kept', dueAt: context.storeNow }, { ...context, keepLease: false });
+}
+
+function failed(
+  task: TaskRecord,
+  { reason, observation, keepMs }: Extract<TaskEvent, { type: 'failed' }>,
+  context: ReduceContext,
+): Reduction {
   if (task.state === 'QUEUED') {
     return changed(
       without(
@@ -346,12 +324,9 @@ function failed(task: TaskRecord, reason: string, observation: Observation | und
       context,
     );
   }
-  return ended(withAttemptLine(merge(task, observation), reason), 'SYSTEM_ERROR', context);
-}
-
-/** Whoever holds it lets go of it as it is: what the next step is need not wait. */
-function letGo(task: TaskRecord, context: ReduceContext): Reduction {
-  return task.lease ? changed({ ...task, dueAt: context.storeNow }, { ...context, keepLease: false }) : IGNORED_STATE;
+  const over = ended(withAttemptLine(merge(task, observation), reason), 'SYSTEM_ERROR', context);
+  if (keepMs === undefined || over.kind !== 'changed') return over;
+  return { kind: 'changed', task: { ...over.task, step: 'kept', keptUntil: context.now + keepMs } };
 }
 
 function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred' }>, context: ReduceContext): Reduction {
@@ -371,23 +346,12 @@ function awaitsStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awai
 function ended(task: TaskRecord, state: TesState, context: ReduceContext): Reduction {
   return changed(
     {
-      ...without(endAttempt(task, context.now, undefined), 'trouble', 'storageWait'),
+      ...without(endAttempt(task, context.now, undefined), 'trouble', 'storageWait', 'keptUntil'),
       state,
       step: 'cleanup',
-      endedAt: context.now,
+      endedAt: task.endedAt ?? context.now,
       dueAt: context.storeNow,
     },
     { ...context, keepLease: false },
   );
-}
-
-function progressed(task: TaskRecord, context: ReduceContext, pauseMs = 0): Reduction {
-  return changed({ ...without(task, 'trouble'), dueAt: context.storeNow + pauseMs }, context);
-}
-
-function changed(task: TaskRecord, context: ReduceContext): Reduction {
-  const next = context.keepLease ? task : without(task, 'lease');
-  // Under a lease the holder works on: nobody else should find it due before the lease is over.
-  const dueAt = context.keepLease && next.lease && next.step !== 'cancel' ? { dueAt: next.lease.until } : {};
-  return { kind: 'changed', task: { ...next, ...dueAt, revision: task.revision + 1 } };
 }

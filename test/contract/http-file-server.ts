@@ -21,7 +21,7 @@ export interface FileServer {
 }
 
 /** A plain web server over a directory: GET with ranges and ETags, HEAD, and PUT that replaces as a whole. */
-export async function startFileServer(directory: string): Promise<FileServer> {
+export async function startFileServer(directory: string, wantedPort = 0): Promise<FileServer> {
   const requests: IncomingMessage[] = [];
   const parts = await partsDirectory(directory);
   const server: Server = createServer((request, response) => {
@@ -29,7 +29,7 @@ export async function startFileServer(directory: string): Promise<FileServer> {
     if (state.fault(request, response)) return;
     answer(directory, parts, request, response).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(wantedPort, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;
   const state: FileServer = {

@@ -8,6 +8,7 @@ import { configureHttp, fastifyAdapterOptions } from '../../src/api/http-server'
 import { serveDocumentation } from '../../src/api/openapi';
 import { AnonymousAuthenticator } from '../../src/auth/none/anonymous.authenticator';
 import { Engine } from '../../src/engine/engine';
+import type { EngineSettings } from '../../src/engine/engine-settings';
 import { KnownBackends } from '../../src/engine/known-backends';
 import { LogReader } from '../../src/engine/log-reader';
 import { type AdmissionSettings, TaskAdmission } from '../../src/engine/task-admission';
@@ -35,6 +36,7 @@ export interface GatewayOptions {
   readonly api?: Partial<ApiSettings>;
   readonly service?: Partial<TaskServiceSettings>;
   readonly admission?: Partial<AdmissionSettings>;
+  readonly engine?: Partial<EngineSettings>;
   readonly authenticators?: readonly Authenticator[];
   /** Instead of the scripted one. */
   readonly backends?: readonly ExecutionBackend[];
@@ -73,7 +75,15 @@ export class TestGateway {
     const memory = new MemoryStorage();
     const backends = new BackendRegistry(options.backends ?? [backend], new Map(Object.entries(options.placements ?? {})));
     const storage = new StorageRegistry([memory, ...(options.storage ?? [])]);
-    const engine = new Engine({ store, backends, storage, settings: ENGINE, log: SILENT, now: Date.now, random: Math.random });
+    const engine = new Engine({
+      store,
+      backends,
+      storage,
+      settings: { ...ENGINE, ...options.engine },
+      log: SILENT,
+      now: Date.now,
+      random: Math.random,
+    });
     const admission = new TaskAdmission(backends, storage, { ...ADMISSION, ...options.admission }, engine.known);
     const tasks = new TaskService(store, engine.writer, admission, engine.scheduler, {
       settings: { ...SERVICE, ...options.service },

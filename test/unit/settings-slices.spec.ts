@@ -52,7 +52,7 @@ function another({ format, default: value }: SettingDefinition): string {
     case 'map of texts':
       return '{a: /another/text}';
     case 'span':
-      return '7d';
+      return '9d';
     case 'backends':
       return '[{name: other, runtime: podman, network: none, cpus: 1, ram_gb: 2, drain: true}]';
     default:

@@ -51,6 +51,30 @@ describe('the store command', () => {
     expect(stderr).toContain('none.yaml');
   });
 
+  it('has the outputs of a task stored again whose workspace is kept, and of no other', async () => {
+    const path = join(directory, 'tasks.sqlite');
+    const store = await SqliteTaskStore.open({ path, maxDueMs: 60_000 });
+    const kept = queuedTask({
+      state: 'SYSTEM_ERROR',
+      step: 'kept',
+      backend: 'local',
+      attempt: 1,
+      keptUntil: Date.now() + 60_000,
+      dueAt: 1,
+    });
+    const other = queuedTask();
+    for (const task of [kept, other]) await store.insert(requestOf(task), task);
+    await store.close();
+    const { status, stdout, stderr } = storeCommand('restore-outputs', kept.id, other.id, 'nobody', '--data-dir', directory);
+    expect([stderr, status]).toEqual(['', 0]);
+    expect(stdout).toBe(
+      `${kept.id}: its outputs are stored when its gateway runs\n${other.id}: no workspace of it is kept\nnobody: no workspace of it is kept\n`,
+    );
+    const after = await SqliteTaskStore.open({ path, maxDueMs: 60_000 });
+    expect(await after.getTask(kept.id)).toMatchObject({ state: 'SYSTEM_ERROR', step: 'restore' });
+    await after.close();
+  });
+
   it('moves tasks from one data directory to another, in their order, and says how many', async () => {
     const other = join(directory, 'other');
     const store = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 60_000 });

@@ -59,6 +59,9 @@ export class TaskExplanationDto {
 
   @ApiPropertyOptional({ type: StorageWaitDto })
   storage_wait?: StorageWaitDto;
+
+  @ApiPropertyOptional({ description: 'The outputs could not be stored, and can be until then (`:restore-outputs`), RFC 3339.' })
+  outputs_kept_until?: string;
 }
 
 @ApiSchema({ name: 'backend' })

@@ -27,6 +27,8 @@ const STEP_CODES: Readonly<Record<TaskStep, number>> = {
   cleanup: 7,
   done: 8,
   'await-storage': 9,
+  kept: 10,
+  restore: 11,
 };
 
 /** Used in the conditions of partial indexes (`schema.ts`), which know only literals. */

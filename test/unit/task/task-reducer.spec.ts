@@ -2,7 +2,8 @@ import fc from '../../property';
 import type { Observation } from '../../../src/task/observation';
 import type { TaskEvent } from '../../../src/task/task-events';
 import type { Handle, TaskRecord } from '../../../src/task/task-record';
-import { reduce, type ReduceContext } from '../../../src/task/task-reducer';
+import type { ReduceContext } from '../../../src/task/reduction';
+import { reduce } from '../../../src/task/task-reducer';
 import { isTerminal, STEPS_OF_STATE } from '../../../src/task/task-state';
 import { NEEDS, queuedTask } from '../../engine/records';
 

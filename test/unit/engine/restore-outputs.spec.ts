@@ -1,0 +1,125 @@
+import { EngineBench, REQUEST } from '../../engine/engine-bench';
+import { AnonymousPrincipal } from '../../engine/principals';
+import { ENGINE } from '../../engine/settings';
+import type { EngineSettings } from '../../../src/engine/engine-settings';
+import { Conflict, Forbidden, TransferError } from '../../../src/ports/errors';
+import { NOTHING } from '../../../src/task/room';
+import { jobName, type TaskRecord } from '../../../src/task/task-record';
+
+const OPERATOR = { ...AnonymousPrincipal, admin: true };
+const KEPT_MS = 3_600_000;
+let bench: EngineBench;
+let refuses: boolean;
+
+/** A task that has ended, and whose output its storage refuses. */
+async function unstored(settings: Partial<EngineSettings> = {}, phase: 'succeeded' | 'failed' = 'succeeded'): Promise<string> {
+  refuses = true;
+  bench = await EngineBench.start({}, { keepOutputsMs: KEPT_MS, ...settings });
+  refuseOn(bench);
+  const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }] });
+  await bench.state(id, 'RUNNING');
+  bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'output');
+  bench.backend.finish(id, 1, { phase });
+  return id;
+}
+function refuseOn(on: EngineBench): void {
+  on.storage.onCall = (verb) => {
+    if (verb === 'write' && refuses) throw new TransferError('mem://out cannot be written: 403', { retryable: false });
+  };
+}
+const kept = (id: string, lines = 1): Promise<TaskRecord> =>
+  bench.until(id, (task) => task.step === 'kept' && !task.lease && (task.attempts.at(-1)?.systemLogs.length ?? 0) >= lines);
+const lines = async (id: string): Promise<string> => (await bench.full(id)).logs?.flatMap((log) => log.system_logs ?? []).join('\n') ?? '';
+
+afterEach(() => bench.stop());
+
+describe('a task whose outputs could not be stored', () => {
+  it('is SYSTEM_ERROR with its workspace kept, and says until when', async () => {
+    const id = await unstored();
+    const task = await kept(id);
+    expect(task).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
+    expect(await lines(id)).toMatch(/403; the workspace is kept until .*, an operator can have the outputs stored$/);
+    const { outputs_kept_until: until } = await bench.service.explain(AnonymousPrincipal, id);
+    expect(until).toBe(new Date(task.keptUntil ?? 0).toISOString());
+    expect(bench.world.jobs.has(jobName(id, 1))).toBe(true);
+    expect((await bench.store.used(['scripted'])).get('scripted') ?? NOTHING).toEqual(NOTHING);
+  });
+
+  it('is COMPLETE once an operator had them stored, and nothing of it is left then', async () => {
+    const id = await unstored();
+    const { endedAt } = await kept(id);
+    refuses = false;
+    await bench.service.restoreOutputs(OPERATOR, id);
+    const done = await bench.done(id);
+    expect(done).toMatchObject({ state: 'COMPLETE', attempt: 1, endedAt });
+    expect(done).not.toHaveProperty('keptUntil');
+    expect(done.attempts[0]?.outputs).toEqual([{ url: 'mem://out', path: '/out', sizeBytes: 6 }]);
+    expect(bench.storage.objects.get('mem://out')).toBe('output');
+    expect(bench.world.jobs.size).toBe(0);
+    expect(bench.world.started).toHaveLength(1);
+    const { COMPLETE, SYSTEM_ERROR = 0 } = await bench.store.counts();
+    expect([COMPLETE, SYSTEM_ERROR]).toEqual([1, 0]);
+  });
+
+  it('stays SYSTEM_ERROR when they cannot be stored again, and may be asked for again', async () => {
+    const id = await unstored();
+    await kept(id);
+    await bench.service.restoreOutputs(OPERATOR, id);
+    expect(await kept(id, 2)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect(await lines(id)).toContain('the outputs could not be stored again: output /out could not be stored');
+    refuses = false;
+    await bench.service.restoreOutputs(OPERATOR, id);
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+  });
+
+  it('goes on being stored again after the gateway was killed in the middle', async () => {
+    const id = await unstored();
+    await kept(id);
+    await bench.engine.stop(0);
+    await bench.service.restoreOutputs(OPERATOR, id);
+    expect(await bench.task(id)).toMatchObject({ state: 'SYSTEM_ERROR', step: 'restore' });
+    const { store, world } = bench;
+    bench = await EngineBench.on(store, {}, { keepOutputsMs: KEPT_MS }, {}, world);
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+    expect(bench.storage.objects.get('mem://out')).toBe('output');
+  });
+
+  it('has its workspace removed when its time is over', async () => {
+    const id = await unstored({ keepOutputsMs: 200 });
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect(bench.world.jobs.size).toBe(0);
+    await expect(bench.service.restoreOutputs(OPERATOR, id)).rejects.toBeInstanceOf(Conflict);
+  });
+
+  it('has its workspace removed at once where none is to be kept', async () => {
+    refuses = true;
+    bench = await EngineBench.start();
+    refuseOn(bench);
+    const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }] });
+    await bench.state(id, 'RUNNING');
+    bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'output');
+    bench.backend.finish(id, 1);
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect(bench.world.jobs.size).toBe(0);
+  });
+
+  it('keeps EXECUTOR_ERROR, whose result is the exit code', async () => {
+    const id = await unstored({}, 'failed');
+    expect(await bench.done(id)).toMatchObject({ state: 'EXECUTOR_ERROR' });
+  });
+
+  it('is stored again by nobody but an administrator', async () => {
+    const id = await unstored();
+    await kept(id);
+    await expect(bench.service.restoreOutputs({ ...OPERATOR, admin: false }, id)).rejects.toBeInstanceOf(Forbidden);
+    expect(await bench.task(id)).toMatchObject({ step: 'kept' });
+  });
+
+  it('is kept when patience with a storage that is away is over', async () => {
+    const id = await unstored({ retry: { ...ENGINE.retry, outputPatienceMs: 200 } });
+    bench.storage.onCall = (verb) => {
+      if (verb === 'write' && refuses) throw new TransferError('503', { retryable: true, away: {} });
+    };
+    expect(await kept(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+  });
+});
