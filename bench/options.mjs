@@ -3,7 +3,8 @@ import { parseArgs } from 'node:util';
 const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
-                      start, many-stored, largest, one-bubblewrap, many-bubblewrap, one-podman, many-podman, idle, queue, files,
+                      start, many-stored, largest, one-bubblewrap, many-bubblewrap, cancel-bubblewrap, one-podman,
+                      many-podman, cancel-podman, idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
                       page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'

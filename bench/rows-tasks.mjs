@@ -2,9 +2,10 @@
 import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { root } from '../scripts/steps.mjs';
-import { round } from './figures.mjs';
+import { median, round } from './figures.mjs';
 import { prepareGateway } from './gateway.mjs';
 import { e2e, e2e1 } from './scenarios.mjs';
 import { pool } from './tes-server.mjs';
@@ -28,7 +29,7 @@ const endsOf = (states) => (Object.keys(states).every((state) => state === 'COMP
 const allComplete = (states) => Object.keys(states).every((state) => state === 'COMPLETE');
 
 export async function bubblewrapTasks(bench) {
-  if (!bench.wants('one-bubblewrap', 'many-bubblewrap')) return;
+  if (!bench.wants('one-bubblewrap', 'many-bubblewrap', 'cancel-bubblewrap')) return;
   const { gateway, width } = await startGateway(bench, 'bubblewrap');
   try {
     if (bench.wants('one-bubblewrap')) {
@@ -56,10 +57,38 @@ export async function bubblewrapTasks(bench) {
         figures,
       });
     }
+    if (bench.wants('cancel-bubblewrap')) await cancelOfSleep(bench, gateway, 'bubblewrap');
     bench.memory('bubblewrap tasks', gateway);
   } finally {
     await gateway.remove();
   }
+}
+
+/** From the cancel of a program that has no handler for TERM to CANCELED; and how many were CANCELED when the request was answered. */
+async function cancelOfSleep(bench, gateway, runtime) {
+  const [times, count] = [[], 7];
+  let confirmed = 0;
+  for (let number = 0; number < count; number += 1) {
+    const id = await gateway.create({ executors: [{ image: IMAGE, command: ['sleep', '600'] }] });
+    while ((await gateway.state(id)) !== 'RUNNING') await pause(5);
+    // Until its program runs, which the state does not say.
+    await pause(1000);
+    const from = performance.now();
+    await gateway.call('POST', `/tasks/${id}:cancel`, {});
+    let state = await gateway.state(id);
+    if (state === 'CANCELED') confirmed += 1;
+    for (; state !== 'CANCELED'; state = await gateway.state(id)) await pause(5);
+    times.push(performance.now() - from);
+  }
+  const longest = Math.max(...times);
+  bench.row({
+    row: `cancel-${runtime}`,
+    what: `cancel of a running \`sleep 600\` to CANCELED, ${runtime}, the longest of ${count} (median ${round(median(times), 0)} ms)`,
+    target: '<= 1.5 s, CANCELED at the next look',
+    shown: `${round(longest / 1000)} s, ${confirmed} of ${count}`,
+    pass: longest <= 1500 && confirmed === count,
+    figures: { times, confirmed },
+  });
 }
 
 /** A podman of the engine tests' own, and the image in it. */
@@ -77,7 +106,7 @@ async function podmanEnvironment(bench) {
 }
 
 export async function podmanTasks(bench) {
-  if (!bench.wants('one-podman', 'many-podman')) return;
+  if (!bench.wants('one-podman', 'many-podman', 'cancel-podman')) return;
   const env = await podmanEnvironment(bench);
   const run = () => runFile('podman', ['run', '--rm', IMAGE, '/bin/sh', '-c', 'true'], { env: { ...process.env, ...env } });
   await run();
@@ -85,6 +114,7 @@ export async function podmanTasks(bench) {
   try {
     if (bench.wants('one-podman')) await onePodman(bench, gateway, run);
     if (bench.wants('many-podman')) await manyPodman(bench, gateway, run, width);
+    if (bench.wants('cancel-podman')) await cancelOfSleep(bench, gateway, 'podman');
     bench.memory('podman tasks', gateway);
   } finally {
     await gateway.remove();

@@ -1,7 +1,7 @@
 import type { ExecutionBackend, Job } from '../../src/ports/execution-backend';
 import type { Handle } from '../../src/task/task-record';
-import { eventually, exitCodes, stdoutOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest, JobDriver } from './execution-backend.fixture';
+import { eventually, exitCodes, JobDriver, stdoutOf, withDriver } from './execution-backend.fixture';
+import type { BackendUnderTest } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 
@@ -13,8 +13,9 @@ export function describeLimits(name: string, underTest: () => BackendUnderTest):
   describe(`${name}: limits and ends`, () => {
     let backend: ExecutionBackend;
     let driver: JobDriver;
+    let workDir: string;
     withDriver(name, underTest, (made) => {
-      ({ backend, driver } = made);
+      ({ backend, driver, workDir } = made);
     });
 
     /** A container that has ended is there until the clean-up; what watched the time may be about to end itself. */
@@ -66,5 +67,37 @@ export function describeLimits(name: string, underTest: () => BackendUnderTest):
       expect([stdoutOf(ended), exitCodes(ended)]).toEqual(['over\n', [0]]);
       await untilGone(ended.job, ended.handle);
     });
+
+    it('lets a program end itself by a signal', async () => {
+      const ended = await driver.shell('kill $$; sleep 1; echo still here');
+      expect([ended.observation.phase, exitCodes(ended), stdoutOf(ended)]).toEqual(['failed', [143], '']);
+    });
+
+    it('reaps what a program forked and left', async () => {
+      // What waits for nobody's end is the first process where there is no init.
+      const script = '(sleep 1; cat /proc/[0-9]*/status 2>/dev/null | grep -c "^State:.Z") & (sleep 0.1 &); exec sleep 3';
+      expect(stdoutOf(await driver.shell(script))).toBe('0\n');
+    });
+
+    it('hands over exact arguments, and says 127, also where the words look like options of an init', async () => {
+      const job = driver.job({ executors: [{ command: ['/bin/sh', '-c', 'printf "%s|" "$0" "$@"', '--', '-s', '', '-h'] }] });
+      const ended = await driver.carryOut(job);
+      expect(ended.observation.executors[0]).toMatchObject({ exitCode: 0, stdout: { text: '--|-s||-h|' } });
+      expect(ended.observation.executors[0]?.stderr).toBeUndefined();
+      expect(exitCodes(await driver.carryOut(driver.job({ executors: [{ command: ['-h'] }] })))).toEqual([127]);
+    });
+
+    it('does not wait for a program that has no handler for TERM', async () => {
+      // A grace of a minute, more than the test may last.
+      const patient = new JobDriver(underTest().makePatient(workDir), underTest().images);
+      await patient.backend.start(never);
+      const job = patient.job({ executors: [{ command: ['/bin/sh', '-c', 'echo ready; exec sleep 600'] }] });
+      const handle = await patient.start(job);
+      await patient.untilPrinted(job, handle, 'ready');
+      expect((await patient.backend.cancel(job.name, handle, never))?.executors).toMatchObject([
+        { exitCode: expect.any(Number) as number },
+      ]);
+      await patient.cleanAll();
+    }, 30_000);
   });
 }

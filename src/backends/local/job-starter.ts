@@ -67,10 +67,11 @@ export class JobStarter {
     const { settings, directories, cgroups, machineCores, runtimes } = this.parts;
     const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
     const limits = limitsOf(job, limitContext);
-    const [images, groups, etcCopy] = await Promise.all([
+    const [images, groups, etcCopy, init] = await Promise.all([
       Promise.all(job.request.executors.map(({ image }) => runtimes.images.source(runtime, image))),
       runtime === 'bubblewrap' || runtime === 'apptainer' ? cgroups.create(job.name, limits) : [],
       runtime === 'bubblewrap' ? this.parts.hostEtc.current() : undefined,
+      runtimes.initOf(runtime),
     ]);
     // Another start of the same job was faster while this one waited.
     if (existsNow(layout.plan)) return;
@@ -89,6 +90,7 @@ export class JobStarter {
       cgroups: groups,
       overlay: runtimes.overlay,
       ...(memoryCgroup !== undefined && { memoryCgroup }),
+      ...(init !== undefined && { init }),
       imagesDirectory: directories.images(runtime),
       knownImages: runtimes.knownImages.current(),
       images,

@@ -5,6 +5,8 @@ import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
 import { scriptFor } from '../shared/job-script';
+import { INIT_OF_DOCKER, INIT_PATHS, initOfDocker, initOfPodman } from '../shared/runtimes/init';
+import type { Init } from '../shared/runtimes/init';
 import { RUNTIME_NAMES } from '../shared/runtimes/runtime';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { ContainerEngine } from './container-engine';
@@ -17,7 +19,9 @@ import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 import { RuntimeProbe } from './runtime-probe';
 
-const PODMAN_INFO_MS = 30_000;
+const ENGINE_MS = 30_000;
+const NO_INIT =
+  'containers have no init: a program that gets or sends itself a signal may not hear it, and a cancel waits for the grace (install catatonit, or docker-init)';
 
 /** The runtime in use, the engines behind jobs that another one started, and the scripts. */
 export class Runtimes {
@@ -25,6 +29,7 @@ export class Runtimes {
   readonly knownImages = new KnownImages();
   private readonly engines = new Map<RuntimeName, ContainerEngine>();
   private readonly probe: RuntimeProbe;
+  private readonly inits = new Map<RuntimeName, Init | undefined>();
   private readonly scripts = new Map<RuntimeName, string>();
   /** podman with cgroups version 1 and no systemd: see `JobCgroups.createParent`. */
   needsMemoryGroup = false;
@@ -90,7 +95,7 @@ export class Runtimes {
       join(directory, 'image'),
       '/none',
     ];
-    const answer = await this.client.command(argv, PODMAN_INFO_MS, signal).catch(() => undefined);
+    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
     await fs.rm(directory, { recursive: true, force: true });
     return answer !== undefined && /\/none/.test(answer.stderr) && !/overlay/i.test(answer.stderr);
   }
@@ -98,8 +103,28 @@ export class Runtimes {
   private async lookAtPodman(signal: AbortSignal): Promise<void> {
     if (this.chosen !== 'podman' || process.getuid?.() !== 0) return;
     const argv = ['podman', 'info', '--format', '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}'];
-    const answer = await this.client.command(argv, PODMAN_INFO_MS, signal).catch(() => undefined);
+    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
     this.needsMemoryGroup = answer?.stdout.trim() === 'cgroupfs v1';
+  }
+
+  /** For its containers; looked for once an engine answers. `undefined` where there is none, or where the engine does not say. */
+  async initOf(runtime: RuntimeName): Promise<Init | undefined> {
+    if (runtime !== 'docker' && runtime !== 'podman') return undefined;
+    if (this.inits.has(runtime)) return this.inits.get(runtime);
+    const init = runtime === 'podman' ? initOfPodman(INIT_PATHS.find(existsNow) ?? '') : await this.askDocker();
+    if (init === 'unknown') return undefined;
+    this.inits.set(runtime, init);
+    if (init === undefined) this.settings.log('warn', NO_INIT, { backend: this.settings.name, runtime });
+    return init;
+  }
+
+  private async askDocker(): Promise<Init | undefined | 'unknown'> {
+    const signal = AbortSignal.timeout(ENGINE_MS);
+    const argv = ['docker', 'info', '--format', `{{.ServerVersion}} ${INIT_OF_DOCKER}`];
+    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
+    // Of a daemon that is away some clients say nothing, and end with 0.
+    const [, version, init] = /^(\S+) (.*)$/.exec(answer?.exitCode === 0 ? answer.stdout.trimEnd() + ' ' : '') ?? [];
+    return version === undefined ? 'unknown' : initOfDocker(init ?? '');
   }
 
   /** Path of the script for a runtime. */

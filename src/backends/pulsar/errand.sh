@@ -4,7 +4,7 @@ set -u
 answer=../metadata/answer
 
 # What this worker is and has. Lines of WORD TEXT.
-probe() { # RUNTIME GROUP
+probe() { # RUNTIME GROUP DOCKERS_INIT INIT...
   echo "uid $(id -u)"
   echo "cores $(getconf _NPROCESSORS_ONLN)"
   while read -r key count rest; do [ "$key" != MemTotal: ] || echo "memory $count"; done </proc/meminfo
@@ -24,6 +24,11 @@ probe() { # RUNTIME GROUP
   echo
   echo "groups $(try_groups "$2")"
   [ "$1" != apptainer ] || echo "overlay $(try_overlay)"
+  [ "$1" != docker ] || { init=$(docker info --format "$3" 2>/dev/null) && echo "init $init"; }
+  if [ "$1" = podman ]; then
+    shift 3
+    for init; do [ ! -x "$init" ] || { echo "init $init" && break; }; done
+  fi
 }
 
 # With an empty image: the program is missing in any case, what counts is whether the layer is the complaint.

@@ -1,6 +1,7 @@
 import { BackendError } from '../../ports/errors';
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
 import { parentGroup } from '../shared/cgroup-rules';
+import { INIT_OF_DOCKER, INIT_PATHS } from '../shared/runtimes/init';
 import type { Errands } from './pulsar-client';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
@@ -32,7 +33,10 @@ export class PulsarWorker {
 
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
     const { runtime, instance, name } = this.settings;
-    const facts = parseProbe((await this.errands.run('probe', [runtime, parentGroup(instance)], signal)).toString(), runtime);
+    const facts = parseProbe(
+      (await this.errands.run('probe', [runtime, parentGroup(instance), INIT_OF_DOCKER, ...INIT_PATHS], signal)).toString(),
+      runtime,
+    );
     const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
     if (faults.length > 0) {
       throw new BackendError(`no job can run on the worker of ${name}: ${faults.join('; ')}`, { retryable: true, unavailable: true });

@@ -1,4 +1,6 @@
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
+import { initOfDocker, initOfPodman } from '../shared/runtimes/init';
+import type { Init } from '../shared/runtimes/init';
 import { HOST_DIRECTORIES } from '../shared/runtimes/host-root';
 import { pathOf, segmentsOf } from '../shared/container-path';
 import type { Segments } from '../shared/container-path';
@@ -16,6 +18,8 @@ export interface WorkerFacts {
   readonly needsMemoryGroup: boolean;
   /** apptainer: a writable layer over an image works there. */
   readonly overlay: boolean;
+  /** For containers. */
+  readonly init?: Init;
   readonly version: string;
   /** Why no job can run there, in public words; empty = all is well. */
   readonly faults: readonly string[];
@@ -32,6 +36,8 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
   if (version === undefined) faults.push(`${runtime} does not work on the worker: ${(of('fault') ?? 'no answer').slice(0, 300)}`);
   const groups = of('groups');
   const isRoot = of('uid') === '0';
+  const said = of('init');
+  const init = said === undefined ? undefined : runtime === 'docker' ? initOfDocker(said) : initOfPodman(said);
   return {
     asRoot: isRoot,
     cores: Math.max(1, Number(of('cores') ?? 1) || 1),
@@ -39,6 +45,7 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
     groups: isRoot && (groups === 'v1' || groups === 'v2') ? groups : 'none',
     needsMemoryGroup: isRoot && groups === 'v1' && runtime === 'podman' && /cgroupfs v1/.test(version ?? ''),
     overlay: of('overlay') === 'yes',
+    ...(init !== undefined && { init }),
     version: (version ?? '').slice(0, 100),
     faults,
   };

@@ -50,10 +50,12 @@ first_process() { # CONTAINER
 }
 
 # The kernel keeps TERM from the first process of a pid namespace that has no handler for it: nobody needs to wait for such a one. An init has
-# none either; it blocks the signal and fetches it.
+# none either, and fetches the signal; engines mount it under names of their own.
 hears_term() { # PID
+  { read -r program <"/proc/$1/comm"; } 2>/dev/null
+  case ${program-} in docker-init | podman-init | init) return 0 ;; esac
   while read -r key value; do
-    case $key$value in SigCgt:*[4567cdef]??? | SigBlk:*[4567cdef]???) return 0 ;; esac
+    case $key$value in SigCgt:*[4567cdef]???) return 0 ;; esac
   done 2>/dev/null <"/proc/$1/status"
   return 1
 }

@@ -12,6 +12,7 @@ import { DOCKER } from './runtimes/docker';
 import { gpusOf } from './runtimes/gpus';
 import { hostRoot } from './runtimes/host-root';
 import type { ReadDirectory } from './runtimes/host-root';
+import type { Init } from './runtimes/init';
 import { PODMAN } from './runtimes/podman';
 import type { ExecutorContext, ImageSource, Launch, Limits, RuntimeName } from './runtimes/runtime';
 
@@ -31,6 +32,8 @@ export interface ManifestContext {
   readonly asRoot: boolean;
   readonly cgroups: readonly string[];
   readonly memoryCgroup?: string;
+  /** docker and podman. */
+  readonly init?: Init;
   /** apptainer: a writable layer over an image works here. */
   readonly overlay: boolean;
   readonly imagesDirectory: string;

@@ -161,7 +161,7 @@ copy_back_root() {
     entry=${path#/}
     case $entry in */* | '') continue ;; esac
     if is_mounted "$entry"; then continue; fi
-    case $entry in proc | sys | dev | run | etc | .dockerenv) kind=C ;; esac
+    case $entry in proc | sys | dev | run | etc | sbin | .dockerenv) kind=C ;; esac
     if [ "$kind" = A ] || is_named "$entry"; then
       rm -rf "trees/root/$entry"
       $ENGINE cp "$name:/$entry" trees/root/ >/dev/null 2>&1 </dev/null
@@ -169,8 +169,18 @@ copy_back_root() {
   done <changes
 }
 
+# It ends with 1 when there is no program to start, and says this alone.
+code_of_catatonit() { # INDEX
+  read -r line <"streams/$1.stderr" || return 0
+  case $line in
+    'ERROR (catatonit:'*'): failed to exec pid1: No such file or directory') code=127 ;;
+    'ERROR (catatonit:'*'): failed to exec pid1: '*) code=126 ;;
+  esac
+}
+
 # 125 is the command's own failure, unless the container has ended with it.
 after_executor() { # INDEX CODE
+  [ "$2" -ne 1 ] || [ -s "streams/$1.stdout" ] || code_of_catatonit "$1"
   if [ "$2" -eq 125 ]; then
     state=$($ENGINE inspect --type container --format '{{.State.Status}} {{.State.ExitCode}}' "$name" 2>/dev/null)
     [ "$state" = 'exited 125' ] || return 1

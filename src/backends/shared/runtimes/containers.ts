@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { MountPlan } from '../mount-plan';
 import { ROOT_TREE } from '../mount-plan';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
+import { initOptions } from './init';
+import type { Init } from './init';
 import { csvField, envOf } from './runtime';
 import type { ExecutorContext, ImageSource, Launch } from './runtime';
 
@@ -25,6 +27,8 @@ export interface ContainerSettings {
   readonly knownImages: ReadonlyMap<string, string>;
   /** podman with cgroups version 1 does not say when memory ran out: the job's own group holds the limit then. */
   readonly memoryCgroup?: string;
+  /** Absent where the engine's machine has none. */
+  readonly init?: Init;
 }
 
 /** The argv of one executor. The CLI gets a clean environment; every option is one word made here, and the image comes by its id. */
@@ -55,7 +59,7 @@ function containerOptions(
   copied: ReadonlySet<string>,
 ): { options: readonly string[]; envFile: string } {
   const { executor, index, limits } = context;
-  const options = ['--pull=never', '--log-driver=none', '--entrypoint=', ...dialect.options];
+  const options = ['--pull=never', '--log-driver=none', '--entrypoint=', ...dialect.options, ...initOptions(settings.init)];
   for (const [label, value] of Object.entries(context.labels)) options.push(`--label=${label}=${value}`);
   if (context.network !== 'default') options.push(`--network=${context.network}`);
   options.push(`--cpus=${limits.cpuCores}`, `--pids-limit=${limits.pids}`);
