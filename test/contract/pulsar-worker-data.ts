@@ -17,7 +17,11 @@ import { cacheDirectory, runScript } from '../engines/engines';
 
 const shared = join(cacheDirectory, 'contract', `worker-data-${process.pid}`);
 /** By job: container paths and the files that hold what is to be there. */
-const staged = new Map<string, Map<string, string>>();
+interface Staged {
+  readonly type: 'FILE' | 'DIRECTORY';
+  readonly file: string;
+}
+const staged = new Map<string, Map<string, Staged>>();
 
 /** The stager of this checkout, as a host command. */
 export async function stagerHere(): Promise<StagerSettings> {
@@ -51,6 +55,12 @@ export class PulsarWithWorkerData extends PulsarBackend {
   override workspace(job: Job): Workspace {
     const trees = new TreeWorkspace(layoutOf(`${this.staging}/${job.name}/metadata/tes`), mountPlan(job.request));
     const directory = join(shared, job.name);
+    const stage = (path: string, type: Staged['type']): string => {
+      const files = staged.get(job.name) ?? new Map<string, Staged>();
+      const file = join(directory, String(files.size));
+      staged.set(job.name, files.set(path, { type, file }));
+      return file;
+    };
     return {
       beginInputs: async () => {
         rmSync(directory, { recursive: true, force: true });
@@ -58,14 +68,13 @@ export class PulsarWithWorkerData extends PulsarBackend {
         staged.set(job.name, new Map());
       },
       write: async (path, mode, content, signal) => {
-        const files = staged.get(job.name) ?? new Map<string, string>();
-        const file = join(directory, String(files.size));
-        files.set(path, file);
-        staged.set(job.name, files);
-        await pipeline(content, createWriteStream(file, { mode }), { signal });
+        await pipeline(content, createWriteStream(stage(path, 'FILE'), { mode }), { signal });
         return { sizeBytes: 0 };
       },
-      mkdir: () => Promise.reject(new Error('no suite stages directories')),
+      mkdir: (path) => {
+        mkdirSync(stage(path, 'DIRECTORY'));
+        return Promise.resolve();
+      },
       symlink: () => Promise.reject(new Error('no suite stages links')),
       commitInputs: () => Promise.resolve(),
       isThere: (signal) => trees.isThere(signal),
@@ -78,11 +87,11 @@ export class PulsarWithWorkerData extends PulsarBackend {
 
 /** Inputs that were never staged are left out, as in a suite's other backends; outputs go where nobody looks. */
 function withFiles({ name, request }: Job): Job['request'] {
-  const files = staged.get(name) ?? new Map<string, string>();
+  const files = staged.get(name) ?? new Map<string, Staged>();
   return {
     ...request,
     ...(request.inputs && {
-      inputs: [...files].map(([path, file]) => ({ type: 'FILE' as const, path, url: `file://${file}` })),
+      inputs: [...files].map(([path, { type, file }]) => ({ type, path, url: `file://${file}` })),
     }),
     ...(request.outputs && {
       outputs: request.outputs.map((output, index) => ({ ...output, url: `file://${shared}/${name}-outputs/${index}` })),

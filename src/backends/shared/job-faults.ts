@@ -2,7 +2,7 @@ import type { Observation } from '../../task/observation';
 import type { JobFacts } from './job-facts';
 import type { JobProgress } from './job-progress';
 
-const FULL_DISK = 'the disk of the jobs on the worker is full';
+const FULL_DISK = 'the disk of the workspaces is full';
 
 /** Words that the script writes about itself or its runtime, as sentences for `system_logs`, and whether another attempt may help. */
 const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(facts: JobFacts, executor: number): string }>> = {

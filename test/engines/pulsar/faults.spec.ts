@@ -321,9 +321,7 @@ describeEngine('bubblewrap', 'a Pulsar whose jobs lie on a full disk', (engine) 
       const id = await client.create({ ...request, ...(hasInput && { inputs: [{ url: large, path: '/data/in' }] }) });
       const ended = await client.ended(id, 120_000);
       expect(['EXECUTOR_ERROR', 'SYSTEM_ERROR']).toContain(ended.state);
-      expect(JSON.stringify(ended.logs)).toMatch(
-        hasInput ? /cannot write \/data\/in on the worker/ : /the disk of the jobs on the worker is full/,
-      );
+      expect(JSON.stringify(ended.logs)).toMatch(hasInput ? /cannot write \/data\/in on the worker/ : /the disk of the workspaces is full/);
       const next = await client.ended(
         await client.create(task('echo small >/data/x', { outputs: [{ url: join(files, 'x'), path: '/data/x' }] })),
       );
