@@ -92,6 +92,8 @@ for (const name of ['bubblewrap', 'podman'] as const) {
           local: { kill_grace_seconds: 1 },
           transfers: { tries: 1 },
           retry: { first_delay_seconds: 0.1, longest_delay_seconds: 0.5 },
+          // A worker keeps nothing of what it could not store, and here nothing is to be left.
+          retention: { unstored_outputs: 'off' },
         },
       });
     }, 300_000);
