@@ -9,6 +9,7 @@ import { StorageRegistry } from '../../../../src/ports/registries';
 import type { TesInput, TesTaskRequest } from '../../../../src/task/tes';
 import { BreakingStorage } from './breaking-storage';
 import { TempWorkspace } from './temp-workspace';
+import { failureOf } from '../../../transfer-failure';
 
 const signal = new AbortController().signal;
 const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };
@@ -32,15 +33,6 @@ const request = (inputs: readonly TesInput[]): TesTaskRequest => ({ executors: [
 const stage = (inputs: readonly TesInput[], options: TransferOptions = QUICK, stop = signal): ReturnType<typeof stageIn> =>
   stageIn(request(inputs), workspace, new StorageRegistry([storage]), options, stop);
 const staged = (path: string): Promise<string> => readFile(join(workspace.root, path), 'utf8');
-async function failureOf(work: Promise<unknown>): Promise<TransferError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(TransferError);
-  return error as TransferError;
-}
-
 describe('stageIn', () => {
   it('writes inline content and ignores its url', async () => {
     const found = await stage([{ path: '/in/a', type: 'FILE', content: 'grüße\n', url: 's3://nobody/knows' }]);

@@ -11,6 +11,7 @@ import type { TesOutput } from '../../../../src/task/tes';
 import { startFileServer } from '../../../contract/http-file-server';
 import { BreakingStorage } from './breaking-storage';
 import { TempWorkspace } from './temp-workspace';
+import { failureOf } from '../../../transfer-failure';
 
 const signal = new AbortController().signal;
 const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };
@@ -46,15 +47,6 @@ const stage = (outputs: readonly TesOutput[], options: TransferOptions = QUICK):
 const file = (path: string, url: string): TesOutput => ({ path, url, type: 'FILE' });
 const stored = (path: string): Promise<string> => readFile(join(data, path), 'utf8');
 const names = async (): Promise<string[]> => (await readdir(data, { recursive: true })).sort();
-async function failureOf(work: Promise<unknown>): Promise<TransferError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(TransferError);
-  return error as TransferError;
-}
-
 describe('stageOut', () => {
   it('stores files with their mode and lists them in the order of the request', async () => {
     await made('/out/b', 'four', 0o751);

@@ -23,6 +23,7 @@ import { buffer } from 'node:stream/consumers';
 import { TransferError } from '../../../../src/ports/errors';
 import type { StorageEntry } from '../../../../src/ports/storage-client';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
+import { failureOf } from '../../../transfer-failure';
 
 const signal = new AbortController().signal;
 /** Holds `data` (allowed), `data2` and `outside` (not allowed), each with a file `secret`. */
@@ -50,14 +51,6 @@ async function list(url: string): Promise<StorageEntry[]> {
   const entries: StorageEntry[] = [];
   for await (const entry of storage.list(url, signal)) entries.push(entry);
   return entries;
-}
-async function failureOf(work: Promise<unknown>): Promise<TransferError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(TransferError);
-  return error as TransferError;
 }
 /** Of all of them at once: a rejection must not be without somebody who waits for it while another is looked at. */
 const failuresOf = (works: readonly Promise<unknown>[]): Promise<TransferError[]> => Promise.all(works.map(failureOf));

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { TransferError } from '../../../../src/ports/errors';
 import { networkError } from '../../../../src/storage/http/http-errors';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/http-file-server';
 import type { FileServer } from '../../../contract/http-file-server';
+import { failureOf } from '../../../transfer-failure';
 
 const signal = new AbortController().signal;
 const dns = (code: string): Error => Object.assign(new Error('getaddrinfo'), { code });
@@ -37,15 +37,6 @@ afterEach(async () => {
 const get = async (url: string): Promise<unknown> => buffer(await storage.read(url, {}, signal));
 const put = (url: string, text: string): Promise<unknown> =>
   storage.write(url, Readable.from([Buffer.from(text)], { objectMode: false }), { sizeBytes: Buffer.byteLength(text) }, signal);
-async function failureOf(work: Promise<unknown>): Promise<TransferError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(TransferError);
-  return error as TransferError;
-}
-
 describe('a storage that is away', () => {
   it.each([
     ['120', 120_000],

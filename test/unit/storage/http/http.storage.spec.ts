@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
-import { TransferError } from '../../../../src/ports/errors';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { HttpStorageSettings } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/http-file-server';
 import type { FileServer } from '../../../contract/http-file-server';
+import { failureOf } from '../../../transfer-failure';
 
 const SETTINGS: HttpStorageSettings = {
   enabled: true,
@@ -38,14 +38,6 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function failureOf(work: Promise<unknown>): Promise<TransferError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(TransferError);
-  return error as TransferError;
-}
 const get = async (url: string, offset?: number, from = storage): Promise<string> =>
   (await buffer(await from.read(url, offset === undefined ? {} : { offset }, signal))).toString();
 const put = (url: string, text: string): Promise<{ sizeBytes: number }> =>
