@@ -23,13 +23,16 @@ export interface ReadOptions {
 /** One thing below a directory. `path` is relative to it, `/` between segments, never `..`, never absolute. */
 export interface StorageEntry {
   readonly path: string;
-  readonly kind: 'file' | 'directory' | 'link';
+  /** `other` is what no copy can be true to: a FIFO, socket or device, and a name that is not UTF-8 (then `path` shows its bytes). */
+  readonly kind: 'file' | 'directory' | 'link' | 'other';
   readonly sizeBytes?: number;
   readonly mode?: number;
-  /** Of a link, as written. Only links that stay inside the listed directory are given; one that leaves it throws. */
+  /** Of a link, as written. Only links that stay inside the listed directory are given: one that leaves it is what it leads to, or throws. */
   readonly linkTarget?: string;
   /** As in `StorageStat`. */
   readonly version?: string;
+  /** Public, of an `other`: what goes on after "PATH", for example "is a FIFO". */
+  readonly reason?: string;
 }
 
 /**
@@ -77,6 +80,10 @@ export abstract class StorageClient {
   mkdir?(url: string, mode: number | undefined, signal: AbortSignal): Promise<void>;
   /** Where the storage knows links. The caller has checked that the target stays inside the tree. */
   symlink?(url: string, target: string, signal: AbortSignal): Promise<void>;
+  /** Two URLs with one identity name one object. By their text alone: two that name it in ways a text does not show may differ. */
+  identity(url: string): string {
+    return url;
+  }
   /** The URL of `relative` below the directory `url`: exactly one slash between, `relative` encoded as the scheme wants it. */
   abstract join(url: string, relative: string): string;
 }

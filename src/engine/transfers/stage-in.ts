@@ -9,6 +9,9 @@ import { joinContainerPath, normalizeContainerPath } from '../../task/container-
 import type { TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
 import { copyFile } from './copy-file';
+import { LogLines } from './log-lines';
+import { MeetingInputs } from './meeting-inputs';
+import type { Brought } from './meeting-inputs';
 import { inParallel } from './parallel';
 import { resumedStream } from './resumed-stream';
 import { ProgressCount } from './transfer-options';
@@ -27,6 +30,7 @@ interface Located {
   readonly index: number;
   readonly path: string;
   readonly url: string;
+  readonly type: TesFileType;
   readonly stat: StorageStat;
 }
 
@@ -43,8 +47,10 @@ const FILE_MODE = 0o644;
 
 /**
  * Brings every input into the workspace and makes them visible in one step. Starts from nothing each time, so a repeated call is
- * a fresh try. Inline `content` wins over `url` (tesInput). A FILE that turns out to be a directory is one, and the other way
- * round. The same input given twice is copied once. Throws the `TransferError` of the first input that cannot be had.
+ * a fresh try. Inline `content` wins over `url` (tesInput). A FILE that turns out to be a directory is one, with a line; a DIRECTORY must
+ * be one. The same input given twice, or brought by a directory too, is copied once; another one at its place is an error that names both.
+ * What cannot be copied (FIFOs, sockets, devices, names that are not UTF-8) is left out with a line. Throws the `TransferError` of the first
+ * input that cannot be had.
  */
 export async function stageIn(
   request: TesTaskRequest,
@@ -58,10 +64,11 @@ export async function stageIn(
   await workspace.beginInputs(signal);
   const inputTypes = await staging.copyAll(inputs, signal);
   await workspace.commitInputs(signal);
-  return { inputTypes, systemLogs: [] };
+  return { inputTypes, systemLogs: staging.lines.all() };
 }
 
 class StageIn {
+  readonly lines = new LogLines();
   private readonly width: number;
   private readonly progress: ProgressCount;
 
@@ -76,14 +83,24 @@ class StageIn {
 
   async copyAll(inputs: readonly TesInput[], signal: AbortSignal): Promise<FoundTypes> {
     const located: Located[] = [];
+    const distinct = distinctInputs(inputs);
+    const meetings = new MeetingInputs(distinct.map(({ path }) => path));
     const locate = async ({ index, path, input }: PlacedInput, stop: AbortSignal): Promise<void> => {
-      if (input.content !== undefined && input.content !== '') return this.writeContent(path, input.content, stop);
+      if (input.content !== undefined && input.content !== '') {
+        meetings.claim(path, { input: path, kind: 'file', source: 'its content' });
+        return this.writeContent(path, input.content, stop);
+      }
       const url = input.url ?? '';
-      located.push({ index, path, url, stat: await this.stat(path, url, stop) });
+      const stat = await this.stat(path, url, stop);
+      if (input.type === 'DIRECTORY' && stat.kind === 'file') {
+        throw ofInput(path, new TransferError(`its type is DIRECTORY, but ${shownUrl(url)} is a file`, { retryable: false }));
+      }
+      located.push({ index, path, url, type: input.type, stat });
     };
-    await inParallel(distinctInputs(inputs), this.width, locate, signal);
-    located.sort((a, b) => a.index - b.index);
-    await inParallel(this.files(located, signal), this.width, (file, stop) => this.copy(file, stop), signal);
+    await inParallel(distinct, this.width, locate, signal);
+    // Directories before what lies in them.
+    located.sort((a, b) => a.path.length - b.path.length || a.index - b.index);
+    await inParallel(this.files(located, meetings, signal), this.width, (file, stop) => this.copy(file, stop), signal);
     return foundTypes(inputs, located);
   }
 
@@ -98,41 +115,42 @@ class StageIn {
     }
   }
 
-  private async *files(located: readonly Located[], signal: AbortSignal): AsyncGenerator<InputFile> {
-    for (const { path, url, stat } of located) {
-      if (stat.kind === 'file') {
-        yield { inputPath: path, path, url, mode: stat.mode ?? FILE_MODE, ...versioned(stat) };
-        continue;
-      }
+  private async *files(located: readonly Located[], meetings: MeetingInputs, signal: AbortSignal): AsyncGenerator<InputFile> {
+    for (const { path, url, type, stat } of located) {
       try {
-        yield* this.directory(path, url, signal);
+        if (stat.kind === 'directory') {
+          if (type === 'FILE') this.lines.say(`input ${path}: its type is FILE, but ${shownUrl(url)} is a directory and was staged as one`);
+          yield* this.directory(path, url, meetings, signal);
+        } else if (meetings.claim(path, this.brought(path, 'file', url))) {
+          yield { inputPath: path, path, url, mode: stat.mode ?? FILE_MODE, ...versioned(stat) };
+        }
       } catch (error) {
         throw ofInput(path, error);
       }
     }
   }
 
-  private async *directory(path: string, url: string, signal: AbortSignal): AsyncGenerator<InputFile> {
+  private async *directory(path: string, url: string, meetings: MeetingInputs, signal: AbortSignal): AsyncGenerator<InputFile> {
     const client = this.storage.for(url);
     if (!client.list) throw new TransferError(`${shownUrl(url)} is a directory that cannot be listed`, { retryable: false });
+    meetings.claim(path, this.brought(path, 'directory', url));
     await this.workspace.mkdir(path, signal);
     for await (const entry of client.list(url, signal)) {
-      const at = joinContainerPath(path, entry.path);
+      if (entry.kind === 'other') {
+        this.lines.say(`input ${path}: ${entry.path} ${entry.reason ?? 'cannot be copied'}, left out`);
+        continue;
+      }
+      const at = { path: joinContainerPath(path, entry.path), url: client.join(url, entry.path) };
+      if (!meetings.claim(at.path, this.brought(path, entry.kind, at.url))) continue;
       switch (entry.kind) {
         case 'directory':
-          await this.workspace.mkdir(at, signal);
+          await this.workspace.mkdir(at.path, signal);
           break;
         case 'link':
-          await this.workspace.symlink(at, entry.linkTarget ?? '', signal);
+          await this.workspace.symlink(at.path, entry.linkTarget ?? '', signal);
           break;
         case 'file':
-          yield {
-            inputPath: path,
-            path: at,
-            url: client.join(url, entry.path),
-            mode: entry.mode ?? FILE_MODE,
-            ...versioned(entry),
-          };
+          yield { inputPath: path, ...at, mode: entry.mode ?? FILE_MODE, ...versioned(entry) };
           break;
         default: {
           const never: never = entry.kind;
@@ -140,6 +158,10 @@ class StageIn {
         }
       }
     }
+  }
+
+  private brought(input: string, kind: Brought['kind'], url: string): Brought {
+    return { input, kind, identity: this.storage.for(url).identity(url), source: shownUrl(url) };
   }
 
   /** The source is tried again where it breaks, from the beginning when it is another version then; what the workspace cannot take is the attempt's trouble, and the next one starts anew. */

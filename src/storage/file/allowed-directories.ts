@@ -112,13 +112,18 @@ export class AllowedDirectories {
     if (reason !== undefined) throw refused(reason);
   }
 
-  private async checkReal(path: string, realPath: string): Promise<void> {
-    if (this.real.some((directory) => isSameOrBelow(realPath, directory))) return;
+  /** Whether a path without links lies in an allowed directory. */
+  async holds(realPath: string): Promise<boolean> {
+    if (this.real.some((directory) => isSameOrBelow(realPath, directory))) return true;
     // An allowed directory may have been made, mounted or moved since the last look.
     this.real = (await Promise.all(this.written.map((directory) => realpath(directory).catch(() => undefined)))).filter(
       (directory) => directory !== undefined,
     );
-    if (this.real.some((directory) => isSameOrBelow(realPath, directory))) return;
+    return this.real.some((directory) => isSameOrBelow(realPath, directory));
+  }
+
+  private async checkReal(path: string, realPath: string): Promise<void> {
+    if (await this.holds(realPath)) return;
     throw refused(`${path} leads by a symbolic link out of the directories that the setting ${ALLOWED_SETTING} allows`);
   }
 }

@@ -135,6 +135,11 @@ export class FileStorage extends StorageClient {
     });
   }
 
+  override identity(url: string): string {
+    const named = filePathOf(url);
+    return named.problem === undefined ? named.path : url;
+  }
+
   join(url: string, relative: string): string {
     return joinFileUrl(url, relative);
   }

@@ -157,6 +157,10 @@ export class HttpStorage extends StorageClient {
     throw new TransferError(`${subject}: the server stored ${stored} of ${sent.sizeBytes} bytes`, { retryable: true });
   }
 
+  override identity(url: string): string {
+    return URL.parse(url)?.href ?? url;
+  }
+
   /** Before the query, each segment percent-encoded. */
   join(url: string, relative: string): string {
     const [, path = url, query = ''] = /^([^?#]*)([^]*)$/.exec(url) ?? [];

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
 import { chmod, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -75,14 +76,100 @@ describe('stageIn', () => {
   it('learns which inputs are directories', async () => {
     await mkdir(join(data, 'd'));
     await writeFile(join(data, 'f'), 'x');
-    const { inputTypes } = await stage([
+    const { inputTypes, systemLogs } = await stage([
       { path: '/a', type: 'FILE', url: `${data}/d` },
-      { path: '/b', type: 'DIRECTORY', url: `${data}/f` },
       { path: '/c', type: 'FILE', url: `${data}/f` },
       { path: '/a/', type: 'FILE', url: `${data}/d` },
     ]);
-    expect(inputTypes).toEqual({ 0: 'DIRECTORY', 1: 'FILE', 3: 'DIRECTORY' });
+    expect(inputTypes).toEqual({ 0: 'DIRECTORY', 2: 'DIRECTORY' });
+    expect(systemLogs).toEqual([`input /a: its type is FILE, but ${data}/d is a directory and was staged as one`]);
     expect((await stat(join(workspace.root, 'a'))).isDirectory()).toBe(true);
+  });
+
+  it('says of a DIRECTORY that it is a file', async () => {
+    await writeFile(join(data, 'f'), 'x');
+    const error = await failureOf(stage([{ path: '/b', type: 'DIRECTORY', url: `file://${data}/f` }]));
+    expect(error).toMatchObject({ retryable: false, publicMessage: `input /b: its type is DIRECTORY, but file://${data}/f is a file` });
+  });
+
+  it('leaves out of a directory what cannot be copied, says so, and brings the rest', async () => {
+    await mkdir(join(data, 'd/sub'), { recursive: true });
+    await writeFile(join(data, 'd/sub/f'), 'x');
+    execFileSync('mkfifo', [join(data, 'd/sub/pipe')]);
+    const { systemLogs } = await stage([{ path: '/in', type: 'DIRECTORY', url: `${data}/d` }]);
+    expect(systemLogs).toEqual(['input /in: sub/pipe is a FIFO, left out']);
+    expect((await readdir(join(workspace.root, 'in'), { recursive: true })).sort()).toEqual(['sub', 'sub/f']);
+  });
+
+  it('brings what a link of a directory leads to, where that is allowed', async () => {
+    await mkdir(join(data, 'run'));
+    await mkdir(join(data, 'archive'));
+    await writeFile(join(data, 'archive/s1.fastq'), 'r');
+    await symlink('../archive/s1.fastq', join(data, 'run/s1.fastq'));
+    await symlink('../archive', join(data, 'run/all'));
+    await stage([{ path: '/in', type: 'DIRECTORY', url: `file://${data}/run` }]);
+    expect((await lstat(join(workspace.root, 'in/s1.fastq'))).isFile()).toBe(true);
+    expect([await staged('/in/s1.fastq'), await staged('/in/all/s1.fastq')]).toEqual(['r', 'r']);
+  });
+
+  describe('of inputs that meet', () => {
+    const directoryOf = (path: string, name: string): TesInput => ({ path, type: 'DIRECTORY', url: `file://${data}/${name}` });
+    const fileOf = (path: string, name: string): TesInput => ({ path, type: 'FILE', url: `${data}/${name}` });
+
+    beforeEach(async () => {
+      await mkdir(join(data, 'd/sub'), { recursive: true });
+      await mkdir(join(data, 'e'));
+      for (const name of ['d/a', 'd/sub/b', 'e/b', 'e/c', 'x']) await writeFile(join(data, name), name);
+    });
+
+    it.each([
+      ['the directory first', (): TesInput[] => [directoryOf('/in', 'd'), fileOf('/in/a', 'd/a'), fileOf('/in/sub/b', 'd/sub/b')]],
+      ['the directory last', (): TesInput[] => [fileOf('/in/sub/b', 'd/sub/b'), fileOf('/in/a', 'd/a'), directoryOf('/in', 'd')]],
+      ['a directory of the directory', (): TesInput[] => [directoryOf('/in/sub', 'd/sub'), directoryOf('/in', 'd')]],
+    ])('copies the same thing once: %s', async (_, inputs) => {
+      await stage(inputs());
+      expect((await readdir(join(workspace.root, 'in'), { recursive: true })).sort()).toEqual(['a', 'sub', 'sub/b']);
+      expect([await staged('/in/a'), await staged('/in/sub/b')]).toEqual(['d/a', 'd/sub/b']);
+      expect(storage.offsets).toHaveLength(2);
+    });
+
+    it('brings what lies beside each other', async () => {
+      await rm(join(data, 'e/b'));
+      await stage([directoryOf('/in', 'd'), directoryOf('/in/sub', 'e'), fileOf('/in/x', 'x')]);
+      expect((await readdir(join(workspace.root, 'in'), { recursive: true })).sort()).toEqual(['a', 'sub', 'sub/b', 'sub/c', 'x']);
+    });
+
+    it.each<[string, () => TesInput[], RegExp]>([
+      [
+        'a file',
+        () => [directoryOf('/in', 'd'), fileOf('/in/a', 'x')],
+        /^input \/in\/a: .*\/x would be at \/in\/a, where input \/in has .*\/d\/a$/,
+      ],
+      [
+        'a text',
+        () => [directoryOf('/in', 'd'), { path: '/in/a', type: 'FILE', content: 'd/a' }],
+        /^input \/in: .*\/d\/a would be at \/in\/a, where input \/in\/a has its content$/,
+      ],
+      [
+        'a file of another directory',
+        () => [directoryOf('/in/sub', 'e'), directoryOf('/in', 'd')],
+        /^input \/in\/sub: .*e\/b would be at \/in\/sub\/b, where input \/in has .*d\/sub\/b$/,
+      ],
+      [
+        'a directory',
+        () => [directoryOf('/in', 'd'), fileOf('/in/sub', 'x')],
+        /^input \/in\/sub: .*\/x would be at \/in\/sub, where input \/in has .*d\/sub$/,
+      ],
+      [
+        'a file where a directory is needed',
+        () => [directoryOf('/in', 'd'), fileOf('/in/a/deep', 'x')],
+        /^input \/in: .*\/d\/a would be a file at \/in\/a, where input \/in\/a\/deep needs a directory$/,
+      ],
+    ])('names both when they bring different things: %s', async (_, inputs, words) => {
+      const error = await failureOf(stage(inputs()));
+      expect(error.retryable).toBe(false);
+      expect(error.publicMessage).toMatch(words);
+    });
   });
 
   it('copies the same input once', async () => {
