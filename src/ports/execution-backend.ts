@@ -56,6 +56,11 @@ export interface WorkspaceEntry {
   readonly mode: number;
   /** Of a link, as written. */
   readonly linkTarget?: string;
+  /**
+   * Of an `other` that TES cannot name, what goes on after "PATH": it, or what it leads to, has a name that is not UTF-8 (then `path` shows
+   * its bytes). Asked for by name, it is a failure.
+   */
+  readonly reason?: string;
 }
 
 /**

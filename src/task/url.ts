@@ -3,3 +3,8 @@ export function schemeOf(url: string): string | undefined {
   if (url.startsWith('/')) return 'file';
   return /^([A-Za-z][A-Za-z0-9+.-]*):/.exec(url)?.[1]?.toLowerCase();
 }
+
+/** Whether a URL ends in a slash (of its path, where it has a query): a file stored there goes into that directory, under its own name. */
+export function namesFolder(url: string): boolean {
+  return (/^https?:/i.test(url) ? url.replace(/[?#][^]*$/, '') : url).endsWith('/');
+}

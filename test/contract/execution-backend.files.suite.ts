@@ -96,6 +96,23 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
       expect([stdoutOf(ended, 1), stdoutOf(ended, 2)]).toEqual(['one\n', 'one\ntwo\nx\n']);
     });
 
+    it('shows a name that is not UTF-8 as what cannot be named, beside all the others', async () => {
+      const ended = await driver.shell(
+        'cd /work; echo x >good; mkdir -p e; echo x >"$(printf "caf\\351")"; ln -s "$(printf "\\351")" link',
+        {
+          volumes: ['/work'],
+        },
+      );
+      const found = [];
+      for await (const { path, kind, reason } of ended.workspace.list('/work', never)) found.push([path, kind, reason]);
+      expect(found).toEqual([
+        ['/work/caf\\xe9', 'other', 'has a name that is not valid UTF-8'],
+        ['/work/e', 'directory', undefined],
+        ['/work/good', 'file', undefined],
+        ['/work/link', 'other', 'is a link whose target is not valid UTF-8'],
+      ]);
+    });
+
     it('leaves the modes of its files to a task whose executors have one image', async () => {
       const job = driver.job({
         volumes: ['/work'],

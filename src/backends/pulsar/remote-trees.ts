@@ -2,6 +2,7 @@ import { TransferError } from '../../ports/errors';
 import type { WorkspaceEntry } from '../../ports/execution-backend';
 import { segmentsOf } from '../shared/container-path';
 import type { Segments } from '../shared/container-path';
+import { strayLink, textOf, unnameable } from '../shared/file-names';
 import { leadsToRoot, locate, rootOf } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
 
@@ -10,7 +11,8 @@ export interface RemoteEntry {
   readonly kind: WorkspaceEntry['kind'];
   readonly mode: number;
   readonly sizeBytes: number;
-  readonly linkTarget?: string;
+  /** Of a link; `undefined` when it is not UTF-8. */
+  readonly linkTarget?: string | undefined;
   /** Lower-case hexadecimal; of files that may be outputs. */
   readonly sha256?: string;
 }
@@ -55,7 +57,7 @@ export class RemoteTrees {
         kind: KINDS[kind] ?? 'other',
         mode: Number.parseInt(mode, 8) & 0o777,
         sizeBytes: kind === 'f' ? Number(size) : 0,
-        ...(kind === 'l' && { linkTarget: Buffer.from(target, 'latin1').toString('utf8') }),
+        ...(kind === 'l' && { linkTarget: textOf(Buffer.from(target, 'latin1')) }),
         ...(sha256 !== undefined && { sha256 }),
       });
       const parent = slash < 0 ? '' : path.slice(0, slash);
@@ -80,7 +82,9 @@ export class RemoteTrees {
       const entry = this.entries.get(bytesOf(treePath));
       if (entry?.kind === 'link' && rest.length > 0) {
         if (++links > MOST_LINKS) return undefined;
-        const target = entry.linkTarget ?? '';
+        const target = entry.linkTarget;
+        if (target === undefined)
+          throw new TransferError(`${path} leads through a link whose target is not valid UTF-8`, { retryable: false });
         rest = [...target.split('/').filter((segment) => segment !== '' && segment !== '.'), ...rest];
         done = target.startsWith('/') ? [] : done.slice(0, -1);
         continue;
@@ -96,7 +100,12 @@ export class RemoteTrees {
     const key = bytesOf(treePath);
     const names = [...(this.children.get(key) ?? [])].sort();
     for (const raw of names) {
-      const name = nameOf(raw, path);
+      const bytes = Buffer.from(raw, 'latin1');
+      const name = textOf(bytes);
+      if (name === undefined) {
+        yield unnameable(path, bytes);
+        continue;
+      }
       const childPath = path === '/' ? `/${name}` : `${path}/${name}`;
       const entry = this.entries.get(`${key}/${raw}`);
       if (!entry) continue;
@@ -117,19 +126,11 @@ export class RemoteTrees {
 
 export function shown(path: string, entry: RemoteEntry): WorkspaceEntry {
   const { kind, mode, sizeBytes, linkTarget } = entry;
+  if (kind === 'link' && linkTarget === undefined) return strayLink(path);
   return { path, kind, mode, sizeBytes, ...(linkTarget !== undefined && { linkTarget }) };
 }
 
 const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
-
-/** TES paths are JSON strings: a name that is none cannot be told. */
-function nameOf(raw: string, directory: string): string {
-  const bytes = Buffer.from(raw, 'latin1');
-  const name = bytes.toString('utf8');
-  if (Buffer.from(name, 'utf8').equals(bytes)) return name;
-  const text = raw.replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
-  throw new TransferError(`the name ${text} in ${directory} is not valid UTF-8, which TES cannot carry`, { retryable: false });
-}
 
 function step(done: readonly string[], segment: string): string[] {
   return segment === '..' ? done.slice(0, -1) : [...done, segment];

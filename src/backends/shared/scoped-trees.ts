@@ -6,6 +6,7 @@ import { TransferError } from '../../ports/errors';
 import { segmentsOf } from './container-path';
 import type { Segments } from './container-path';
 import { errorCode, isMissing } from './file-errors';
+import { textOf } from './file-names';
 import { leadsToRoot, locate, rootOf } from './mount-plan';
 import type { MountPlan } from './mount-plan';
 
@@ -45,7 +46,9 @@ export class ScopedTrees {
       const stats = await lstatOrNothing(hostPath);
       if (stats?.isSymbolicLink() && (rest.length > 0 || followLast)) {
         if (++links > MOST_LINKS) return undefined;
-        const target = await fs.readlink(hostPath);
+        const target = textOf(await fs.readlink(hostPath, { encoding: 'buffer' }));
+        if (target === undefined)
+          throw new TransferError(`${path} leads through a link whose target is not valid UTF-8`, { retryable: false });
         rest = [...splitTarget(target), ...rest];
         done = target.startsWith('/') ? [] : done.slice(0, -1);
         continue;

@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import { mkdirSync, promises as fs, renameSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -11,6 +10,7 @@ import type { FillFile } from '../../ports/local-file';
 import { pathOf, segmentsOf } from './container-path';
 import { errorCode, isAbort, transferError } from './file-errors';
 import { openToAll } from './file-modes';
+import { strayLink, textOf, unnameable } from './file-names';
 import type { Layout } from './layout';
 import type { MountPlan } from './mount-plan';
 import { existsNow } from './small-files';
@@ -128,9 +128,14 @@ export class TreeWorkspace implements Workspace {
   }
 
   private async *walk(hostPath: string, path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry> {
-    const names = (await attempt(path, 'list', () => readDirectory(hostPath))).map((bytes) => nameOf(bytes, path)).sort();
-    for (const name of names) {
+    const found = await attempt(path, 'list', () => readDirectory(hostPath));
+    for (const bytes of found.sort((one, other) => one.compare(other))) {
       signal.throwIfAborted();
+      const name = textOf(bytes);
+      if (name === undefined) {
+        yield unnameable(path, bytes);
+        continue;
+      }
       const child = join(hostPath, name);
       const childPath = path === '/' ? `/${name}` : `${path}/${name}`;
       const entry = await attempt(childPath, 'list', async () => entryOf(childPath, child, await fs.lstat(child)));
@@ -168,19 +173,15 @@ interface OpenRegular {
 
 async function entryOf(path: string, hostPath: string, stats: Stats): Promise<WorkspaceEntry> {
   const common = { path, sizeBytes: stats.isFile() ? stats.size : 0, mode: stats.mode & PERMISSIONS };
-  if (stats.isSymbolicLink()) return { ...common, kind: 'link', linkTarget: await fs.readlink(hostPath) };
+  if (stats.isSymbolicLink()) {
+    const linkTarget = textOf(await fs.readlink(hostPath, { encoding: 'buffer' }));
+    return linkTarget === undefined ? strayLink(path) : { ...common, kind: 'link', linkTarget };
+  }
   return { ...common, kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other' };
 }
 
 async function readDirectory(hostPath: string): Promise<Buffer[]> {
   return opened(hostPath, await fs.lstat(hostPath), () => fs.readdir(hostPath, { encoding: 'buffer' }));
-}
-
-/** TES paths are JSON strings: a name that is none cannot be told, so that leaving it out would go unnoticed. */
-function nameOf(bytes: Buffer, directory: string): string {
-  if (isUtf8(bytes)) return bytes.toString();
-  const shown = bytes.toString('latin1').replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
-  throw new TransferError(`the name ${shown} in ${directory} is not valid UTF-8, which TES cannot carry`, { retryable: false });
 }
 
 /** A program may have closed its own files; where they are the gateway user's, they are opened again. */

@@ -5,6 +5,7 @@ import type { StorageClient } from '../../ports/storage-client';
 import { isSameOrBelow, joinContainerPath, normalizeContainerPath, parentOf, relativeTo } from '../../task/container-path';
 import type { TesFileType, TesOutput } from '../../task/tes';
 import { linkStays } from '../../task/transfer-plan';
+import { namesFolder } from '../../task/url';
 import { outputPattern, pathBelowPrefix, unquotedPath } from '../../task/wildcard';
 
 /** One file to store. */
@@ -47,13 +48,13 @@ export class OutputFiles {
     const literal = await this.workspace.stat(path, this.signal);
     if (literal) {
       const url = pattern ? this.client.join(output.url, pathBelowPrefix(path, output)) : output.url;
-      this.type = yield* this.entry(literal, url);
+      this.type = yield* this.entry(literal, url, 'by name');
       return;
     }
     if (!pattern) {
       const unquoted = unquotedPath(path);
       const quoted = unquoted === undefined ? undefined : await this.workspace.stat(unquoted, this.signal);
-      if (quoted) this.type = yield* this.entry(quoted, output.url);
+      if (quoted) this.type = yield* this.entry(quoted, output.url, 'by name');
       else this.say(`output ${path}: nothing is there, left out`);
       return;
     }
@@ -65,7 +66,7 @@ export class OutputFiles {
       if (!pattern.matches(entry.path)) continue;
       matches += 1;
       if (entry.kind === 'directory') inside = entry.path;
-      yield* this.entry(entry, this.client.join(output.url, pathBelowPrefix(entry.path, output)));
+      yield* this.entry(entry, this.client.join(output.url, pathBelowPrefix(entry.path, output)), 'by wildcard');
     }
     if (matches === 0) this.say(`output ${output.path}: nothing matches, left out`);
   }
@@ -79,7 +80,11 @@ export class OutputFiles {
   }
 
   /** One thing that was asked for by name or wildcard. Here a link stands for what it points at. */
-  private async *entry(entry: WorkspaceEntry, url: string): AsyncGenerator<OutputUpload, TesFileType | undefined> {
+  private async *entry(
+    entry: WorkspaceEntry,
+    url: string,
+    asked: 'by name' | 'by wildcard',
+  ): AsyncGenerator<OutputUpload, TesFileType | undefined> {
     const real = entry.kind === 'link' ? await this.followed(entry.path) : entry;
     if (!real) {
       this.say(`output ${entry.path} is a link to nothing in the workspace (${entry.linkTarget ?? ''}), left out`);
@@ -87,14 +92,15 @@ export class OutputFiles {
     }
     switch (real.kind) {
       case 'file':
-        yield uploadOf(real, entry.path, url);
+        yield uploadOf(real, entry.path, namesFolder(url) ? this.client.join(url, posix.basename(entry.path)) : url);
         return 'FILE';
       case 'directory':
         yield* this.directory(real, entry.path, url);
         return 'DIRECTORY';
       case 'other':
       case 'link':
-        this.say(`output ${entry.path} is no file, directory or link to one, left out`);
+        if (asked === 'by name' && real.reason !== undefined) throw new TransferError(`it ${real.reason}`, { retryable: false });
+        this.say(`output ${entry.path} ${real.reason ?? 'is no file, directory or link to one'}, left out`);
         return undefined;
       default: {
         const never: never = real.kind;
@@ -119,7 +125,7 @@ export class OutputFiles {
           yield* this.link(top.path, entry, below, at);
           break;
         case 'other':
-          this.say(`${at.path} is no file, directory or link, left out`);
+          this.say(`${at.path} ${entry.reason ?? 'is no file, directory or link'}, left out`);
           break;
         default: {
           const never: never = entry.kind;

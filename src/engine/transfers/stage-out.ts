@@ -6,6 +6,7 @@ import type { TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
 import { maskUserinfo } from '../../task/url-mask';
 import { copyFile } from './copy-file';
+import { LogLines } from './log-lines';
 import { OutputFiles } from './output-files';
 import type { OutputUpload } from './output-files';
 import { inParallel } from './parallel';
@@ -62,7 +63,7 @@ interface Stored {
 class StageOut {
   private readonly stored: OutputFile[] = [];
   private readonly types: Record<number, TesFileType> = {};
-  private readonly systemLogs: string[] = [];
+  private readonly lines = new LogLines();
   private readonly failures = new Map<number, TransferError>();
   private readonly progress: ProgressCount;
 
@@ -78,7 +79,7 @@ class StageOut {
     let place = 0;
     for (const [index, output] of outputs.entries()) {
       try {
-        const files = new OutputFiles(this.workspace, this.storage.for(output.url), (line) => this.systemLogs.push(line), signal);
+        const files = new OutputFiles(this.workspace, this.storage.for(output.url), (line) => this.lines.say(line), signal);
         for await (const file of files.of(output)) {
           if (this.failures.has(index)) break;
           yield { index, place: place++, output, file };
@@ -106,7 +107,7 @@ class StageOut {
     // By place; a place that was never filled does not count.
     const stored = Object.values(this.stored);
     const outputs = listed(stored);
-    const systemLogs = [...this.systemLogs];
+    const systemLogs = [...this.lines.all()];
     if (outputs.length < stored.length) systemLogs.push(`all ${stored.length} outputs were stored, ${outputs.length} of them are listed`);
     return { outputs, outputTypes: this.types, systemLogs };
   }

@@ -38,11 +38,22 @@ describe('the listing of the trees on a worker', () => {
     expect(trees.find('/work/abs')?.entry).toMatchObject({ kind: 'link', linkTarget: '/work/d' });
   });
 
-  it('reads names of any UTF-8, and refuses those that are none', () => {
+  it('reads names of any UTF-8, and shows those that are none as what cannot be named', () => {
     const name = Buffer.from('\u00fc \n\u{1f600}', 'utf8').toString('latin1');
     expect([...treesOf(['f', '1', `${work}/${name}`]).below(work, '/work')].map(({ path }) => path)).toEqual(['/work/\u00fc \n\u{1f600}']);
     expect(treesOf(['f', '1', `${work}/${name}`]).find('/work/\u00fc \n\u{1f600}')?.entry.kind).toBe('file');
-    expect(() => [...treesOf(['f', '1', `${work}/\xff`]).below(work, '/work')]).toThrow('\\xff');
+    const trees = treesOf(
+      ['d', '1', `${work}/\xff`],
+      ['f', '1', `${work}/\xff/in`],
+      ['l', '1', `${work}/l`, '\xff'],
+      ['f', '1', `${work}/z`],
+    );
+    expect([...trees.below(work, '/work')].map(({ path, kind, reason }) => [path, kind, reason])).toEqual([
+      ['/work/l', 'other', 'is a link whose target is not valid UTF-8'],
+      ['/work/z', 'file', undefined],
+      ['/work/\\xff', 'other', 'has a name that is not valid UTF-8'],
+    ]);
+    expect(() => trees.find('/work/l/x')).toThrow('not valid UTF-8');
   });
 
   it('knows the sums of outputs', () => {

@@ -145,15 +145,20 @@ describe('a workspace on this machine', () => {
     expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/out']);
   });
 
-  it('names a file whose name is not UTF-8, instead of losing it', async () => {
+  it('names a file whose name is not UTF-8, instead of losing it or all the others', async () => {
     const workspace = make();
     workspace.ensureTrees();
     await fs.writeFile(Buffer.concat([Buffer.from(join(tree('/work'), 'caf')), Buffer.from([0xe9])]), 'x');
     await fs.writeFile(join(tree('/work'), 'café'), 'x');
-    await expect(names(workspace, '/work')).rejects.toMatchObject({
-      retryable: false,
-      publicMessage: 'the name caf\\xe9 in /work is not valid UTF-8, which TES cannot carry',
-    });
+    await fs.symlink(Buffer.from([0x64, 0xe9]), join(tree('/work'), 'link'));
+    const found = [];
+    for await (const { path, kind, reason } of workspace.list('/work', signal)) found.push([path, kind, reason]);
+    expect(found).toEqual([
+      ['/work/café', 'file', undefined],
+      ['/work/caf\\xe9', 'other', 'has a name that is not valid UTF-8'],
+      ['/work/link', 'other', 'is a link whose target is not valid UTF-8'],
+    ]);
+    await expect(workspace.stat('/work/link/x', signal)).rejects.toMatchObject({ retryable: false });
     expect(await workspace.stat('/work/café', signal)).toMatchObject({ kind: 'file' });
   });
 

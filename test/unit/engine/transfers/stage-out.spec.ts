@@ -2,6 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chmod, link, lstat, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { layoutOf } from '../../../../src/backends/shared/layout';
+import { mountPlan } from '../../../../src/backends/shared/mount-plan';
+import { TreeWorkspace } from '../../../../src/backends/shared/tree-workspace';
 import { stageOut } from '../../../../src/engine/transfers/transfers';
 import type { TransferOptions } from '../../../../src/engine/transfers/transfers';
 import { TransferError } from '../../../../src/ports/errors';
@@ -42,6 +45,16 @@ async function linked(path: string, target: string): Promise<void> {
   await mkdir(dirname(join(workspace.root, path)), { recursive: true });
   await symlink(target, join(workspace.root, path));
 }
+/** A job's real workspace on this machine, and its directory `/work`. */
+async function keptWorkspace(parent: string): Promise<{ workspace: TreeWorkspace; root: string }> {
+  const plan = mountPlan({ volumes: ['/work'], executors: [] });
+  const layout = layoutOf(join(parent, 'job'));
+  await mkdir(layout.directory);
+  const trees = new TreeWorkspace(layout, plan);
+  trees.ensureTrees();
+  await writeFile(layout.started, '');
+  return { workspace: trees, root: join(layout.trees, plan.roots.find(({ path }) => path === '/work')?.tree ?? '') };
+}
 const stage = (outputs: readonly TesOutput[], options: TransferOptions = QUICK): ReturnType<typeof stageOut> =>
   stageOut({ executors: [], outputs: [...outputs] }, workspace, new StorageRegistry([storage]), options, signal);
 const file = (path: string, url: string): TesOutput => ({ path, url, type: 'FILE' });
@@ -60,6 +73,19 @@ describe('stageOut', () => {
     expect(await stored('x/b')).toBe('four');
     expect((await stat(join(data, 'x/b'))).mode & 0o777).toBe(0o751);
     expect(await names()).toEqual(['a a', 'x', 'x/b']);
+  });
+
+  it('stores a FILE whose url ends in a slash in that directory, under its own name', async () => {
+    await made('/out/a', 'a');
+    await made('/out/d/b', 'b');
+    await linked('/out/link', 'a');
+    const { outputs } = await stage([
+      file('/out/a', `${data}/x/`),
+      file('/out/link', `file://${data}/x/`),
+      { path: '/out/d', url: `${data}/y/`, type: 'DIRECTORY' },
+    ]);
+    expect(outputs.map(({ url }) => url)).toEqual([`${data}/x/a`, `file://${data}/x/link`, `${data}/y/b`]);
+    expect(await names()).toEqual(['x', 'x/a', 'x/link', 'y', 'y/b']);
   });
 
   it('says in the log what is missing, and stores the rest', async () => {
@@ -267,6 +293,40 @@ describe('what cannot be stored', () => {
       '/out/fifo is no file, directory or link, left out',
       'output /out/fifo is no file, directory or link to one, left out',
     ]);
+  });
+
+  it('is left out alone, with a line, when its name is not UTF-8', async () => {
+    const trees = await keptWorkspace(directory);
+    await mkdir(join(trees.root, 'd'));
+    await writeFile(join(trees.root, 'd/good'), 'good');
+    await writeFile(Buffer.concat([Buffer.from(join(trees.root, 'd/caf')), Buffer.from([0xe9])]), 'x');
+    const outputs: TesOutput[] = [
+      { path: '/work/d', url: `${data}/d`, type: 'DIRECTORY' },
+      { path: '/work/d/*', path_prefix: '/work', url: `${data}/w`, type: 'FILE' },
+    ];
+    const staged = await stageOut({ executors: [], outputs }, trees.workspace, new StorageRegistry([storage]), QUICK, signal);
+    expect(staged.outputs.map(({ path }) => path)).toEqual(['/work/d/good', '/work/d/good']);
+    expect(staged.systemLogs).toEqual([
+      '/work/d/caf\\xe9 has a name that is not valid UTF-8, left out',
+      'output /work/d/caf\\xe9 has a name that is not valid UTF-8, left out',
+    ]);
+    expect(await names()).toEqual(['d', 'd/good', 'w', 'w/d', 'w/d/good']);
+  });
+
+  it('is a failure when it was asked for by name and leads to a name that is not UTF-8', async () => {
+    const trees = await keptWorkspace(directory);
+    await symlink(Buffer.from([0xe9]), join(trees.root, 'link'));
+    await symlink('link', join(trees.root, 'second'));
+    for (const path of ['/work/link', '/work/second', '/work/link/below']) {
+      const staging = stageOut(
+        { executors: [], outputs: [file(path, `${data}/f`)] },
+        trees.workspace,
+        new StorageRegistry([storage]),
+        QUICK,
+        signal,
+      );
+      expect(await failureOf(staging)).toMatchObject({ retryable: false, publicMessage: expect.stringContaining('not valid UTF-8') });
+    }
   });
 
   it('is tried three times and then fails the whole, with output and URL but without userinfo', async () => {
