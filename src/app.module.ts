@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type DynamicModule, Module } from '@nestjs/common';
@@ -37,6 +36,7 @@ import { GatewayMetrics } from './telemetry/gateway-metrics';
 import { NestLogger } from './telemetry/nest-logger';
 import { Readiness } from './telemetry/readiness';
 import { observeRequests } from './telemetry/request-telemetry';
+import { endProcess } from './telemetry/standard-streams';
 import { logTasks } from './telemetry/task-log';
 import { TelemetryModule } from './telemetry/telemetry.module';
 
@@ -89,7 +89,6 @@ export class Gateway {
   /** Opens the store, or begins to, and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
   static async create(context: GatewayContext): Promise<Gateway> {
     const { settings } = context;
-    makeDirectories(settings);
     const inUse = `The data directory ${settings.data_dir} is in use: another tes-gateway process has it. Give each its own (setting data_dir)`;
     const lock = StoreLock.acquire(join(settings.data_dir, 'gateway.lock'), inUse);
     try {
@@ -188,8 +187,7 @@ export class Gateway {
   /** The store was away when the gateway began to listen, and turns out to be one that it cannot use. */
   private giveUp(error: unknown): void {
     this.context.log.fatal({ err: error }, `the gateway cannot go on: ${(error as Error).message}`);
-    process.exitCode = 1;
-    void this.stop().finally(() => process.exit());
+    void this.stop().finally(() => endProcess(1));
   }
 
   /** A client that sends or reads slowly must not hold up the stop. */
@@ -198,13 +196,6 @@ export class Gateway {
     await this.app.close();
     clearTimeout(cut);
   }
-}
-
-function makeDirectories({ data_dir, work_dir, storage }: Settings): void {
-  mkdirSync(data_dir, { recursive: true });
-  mkdirSync(work_dir, { recursive: true });
-  const ownFiles = join(data_dir, 'files');
-  if (storage.file.allowed.includes(ownFiles)) mkdirSync(ownFiles, { recursive: true });
 }
 
 /** A store, and when it can be used: one in another process may be away at the start. */

@@ -6,8 +6,11 @@ import type { Logger } from 'pino';
 import type { Gateway as RunningGateway } from './app.module';
 import { helpText, readCommandLine } from './config/command-line';
 import { processEnvironment, programEnvironment } from './config/process-environment';
+import { addressOf } from './config/address';
+import { COMPILE_CACHE, makeDirectories } from './config/make-directory';
 import { SettingsError, describeSettings, loadSettings } from './config/settings';
-import type { SettingLayers, Settings } from './config/settings';
+import type { Settings } from './config/settings';
+import { endProcess, outliveReaders } from './telemetry/standard-streams';
 
 const top = join(__dirname, '..');
 const NURSERY = '--max-semi-space-size=8';
@@ -19,6 +22,7 @@ function versionOfPackage(): string {
 }
 
 async function main(): Promise<void> {
+  outliveReaders();
   const { action, configFiles, flags } = readCommandLine(process.argv.slice(2));
   const layers = { files: [join(top, 'settings', 'default.yaml'), ...configFiles], env: processEnvironment(), argv: flags };
   switch (action) {
@@ -27,10 +31,10 @@ async function main(): Promise<void> {
     case 'help':
       return say(helpText());
     case 'check-config':
-      return say(describeSettings(readSettings(layers)).trimEnd());
+      return say(describeSettings(loadSettings(layers)).trimEnd());
     case 'serve':
       beginAgainWithSmallNursery();
-      return serve(readSettings(layers));
+      return serve(loadSettings(layers));
     default: {
       const never: never = action;
       throw new Error(`no such action: ${String(never)}`);
@@ -54,20 +58,10 @@ function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Ends the process, with one line for each fault, when the settings cannot be used. */
-function readSettings(layers: SettingLayers): Settings {
-  try {
-    return loadSettings(layers);
-  } catch (error) {
-    if (!(error instanceof SettingsError)) throw error;
-    process.stderr.write(`${error.faults.join('\n')}\n`);
-    process.exit(1);
-  }
-}
-
 async function serve(settings: Settings): Promise<void> {
+  makeDirectories(settings);
   // What V8 made of the code is kept for the next start. Where it cannot be kept, it is made again.
-  enableCompileCache(join(settings.data_dir, 'compile-cache'));
+  enableCompileCache(join(settings.data_dir, COMPILE_CACHE));
   // Loaded only now: the version, or a fault of the settings, is said without loading everything.
   const { createLog, Gateway } = await import('./app.module.js');
   const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
@@ -79,12 +73,12 @@ async function serve(settings: Settings): Promise<void> {
     gateway = await Gateway.create({ settings, version, log, environment: programEnvironment() });
     stopOnSignals(gateway, log);
     const port = await gateway.start();
-    log.info({ version, node: process.version, data_dir: settings.data_dir }, `serving on http://${settings.server.host}:${port}`);
+    log.info({ version, node: process.version, data_dir: settings.data_dir }, `serving on ${addressOf(settings.server.host, port)}`);
   } catch (error) {
     log.fatal({ err: error }, `the gateway cannot start: ${(error as Error).message}`);
-    process.exitCode = 1;
-    await gateway?.stop();
-    process.exit();
+    // What cannot be stopped ends with the process.
+    await gateway?.stop().catch((fault: unknown) => log.error({ err: fault }, 'stopping met an error'));
+    await endProcess(1);
   }
 }
 
@@ -101,10 +95,10 @@ function stopOnSignals(gateway: RunningGateway, log: Logger): void {
     try {
       await gateway.stop();
       log.info('stopped');
-      process.exit(0);
+      await endProcess(0);
     } catch (error) {
       log.error({ err: error }, 'stopping met an error');
-      process.exit(1);
+      await endProcess(1);
     }
   };
   process.on('SIGTERM', (signal) => void stop(signal));
@@ -122,6 +116,6 @@ function endOnBugs(log: Logger): void {
 }
 
 main().catch((error: unknown) => {
-  process.stderr.write(`${(error as Error).stack ?? String(error)}\n`);
-  process.exitCode = 1;
+  process.stderr.write(error instanceof SettingsError ? `${error.faults.join('\n')}\n` : `${(error as Error).stack ?? String(error)}\n`);
+  return endProcess(1);
 });

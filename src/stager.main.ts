@@ -17,6 +17,7 @@ import { FileStorage } from './storage/file/file.storage';
 import type { FileStorageSettings } from './storage/file/file.storage';
 import { HttpStorage } from './storage/http/http.storage';
 import type { HttpStorageSettings } from './storage/http/http.storage';
+import { outliveReaders } from './telemetry/standard-streams';
 
 /**
  * The stager beside a job (`staging: worker`): the transfers of the gateway, on the machine that has the data. Started by the job script
@@ -32,6 +33,7 @@ const LOOK_MS = 100;
 const ABANDONED_MS = 10 * 60_000;
 
 async function main(): Promise<void> {
+  outliveReaders();
   const [argument, ...rest] = process.argv.slice(2);
   if (argument === '--version') return void process.stdout.write(`tes-gateway-stager ${STAGER_VERSION}\n`);
   if (argument === undefined || argument.startsWith('-') || rest.length > 0) return endBadly(64, USAGE);

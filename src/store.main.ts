@@ -1,10 +1,11 @@
 import './node-version';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { instanceName } from './config/instance-name';
 import { processEnvironment } from './config/process-environment';
+import { makeDirectory } from './config/make-directory';
 import { loadSettings, type Settings } from './config/settings';
 import { declareBackendGone, declareGone } from './engine/instance-gone';
 import { readLines, writeLines } from './engine/line-file';
@@ -17,6 +18,7 @@ import type { TaskStore } from './ports/task-store';
 import { mongoOptions, sqliteOptions } from './settings-slices';
 import { backupStore } from './stores/sqlite/backup';
 import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
+import { outliveReaders } from './telemetry/standard-streams';
 
 interface Options {
   readonly config: readonly string[];
@@ -111,7 +113,7 @@ function storeCommand(say: Say): Command {
     .action(async (file: string, options: Options) => {
       let told = performance.now();
       const settings = settingsOf(options);
-      mkdirSync(settings.data_dir, { recursive: true });
+      makeDirectory(settings.data_dir);
       const { imported, present } = await withStore(settings, say, (store) =>
         importTasks(readLines(file), store, (tasks) => {
           if (performance.now() - told < 5000) return;
@@ -189,6 +191,7 @@ function refused(what: string): StoreError {
   return new StoreError('This cannot be done with this store', { retryable: false, internal: what });
 }
 
+outliveReaders();
 storeCommand((line) => process.stdout.write(`${line}\n`))
   .parseAsync()
   .catch((error: unknown) => {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { makeDirectory } from './make-directory';
 
 /**
  * The name of this process among gateways, the same after every restart: from the settings, else made up once and kept in the
@@ -18,7 +19,7 @@ export function directoryId(dataDir: string): string {
 }
 
 function keptIn(directory: string, name: string, make: () => string): string {
-  mkdirSync(directory, { recursive: true });
+  makeDirectory(directory);
   const path = join(directory, name);
   const known = readName(path);
   if (known !== undefined) return known;

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import type { Logger } from 'pino';
 import { build as pretty } from 'pino-pretty';
 import type { EngineLog } from '../engine/engine-log';
+import { standardOutput } from './standard-streams';
 
 export interface LogSettings {
   readonly level: string;
@@ -30,7 +31,7 @@ const NEVER_WRITTEN = [
  * The gateway's log: pino on stdout. No secret, no `content`, no value of `env` and no userinfo of a URL gets through, whoever calls it:
  * keys are masked by name, and userinfo in the finished line, so that it is found in error messages too.
  */
-export function createLog(settings: LogSettings, destination?: Writable): Logger {
+export function createLog(settings: LogSettings, destination: Writable = standardOutput()): Logger {
   const options = {
     level: settings.level,
     base: null,
@@ -40,8 +41,8 @@ export function createLog(settings: LogSettings, destination?: Writable): Logger
     serializers: { err: describeError },
     hooks: { streamWrite: maskUserinfoInLine },
   };
-  if (settings.format === 'json') return destination ? pino(options, destination) : pino(options);
-  return pino(options, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss.l', sync: true, ...(destination ? { destination } : {}) }));
+  if (settings.format === 'json') return pino(options, destination);
+  return pino(options, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss.l', destination }));
 }
 
 /** The log as the engine wants it; the fields go beside the message. */

@@ -73,6 +73,34 @@ class Gateway {
   }
 }
 
+/** A port that is taken. */
+async function listening(): Promise<number> {
+  const other = createServer().listen(0, '127.0.0.1');
+  servers.push(other);
+  await new Promise((resolve) => other.once('listening', resolve));
+  return (other.address() as AddressInfo).port;
+}
+
+/** A gateway that writes into a pipe that is full, and nobody reads from. */
+function unread(flags: readonly string[]): { readonly signal: (signal: NodeJS.Signals) => void; readonly code: () => Promise<string> } {
+  const place = ['--data_dir', join(folder, 'data'), '--work_dir', join(folder, 'work')];
+  const backends = ['--backends', '[{name: local, type: local, runtime: bubblewrap}]'];
+  const [ended, pid, reader] = [join(folder, 'ended'), join(folder, 'pid'), join(folder, 'reader')];
+  const script = `{ head -c 65536 /dev/zero; "$@" 2>&1 & echo $! >${pid}; wait $!; echo $? >${ended}.new; mv ${ended}.new ${ended}; kill $(cat ${reader}); } |
+    sh -c 'echo $$ >${reader}; exec sleep 600'`;
+  const options = { cwd: folder, stdio: 'ignore', detached: true } as const;
+  const child = spawn('sh', ['-c', script, 'sh', process.execPath, main, ...place, ...backends, ...flags], options);
+  child.kill = () => process.kill(-Number(child.pid), 'SIGKILL');
+  children.push(child);
+  return {
+    signal: (signal) => process.kill(Number(readFileSync(pid, 'utf8')), signal),
+    code: async () => {
+      await new Promise((resolve) => child.once('close', resolve));
+      return readFileSync(ended, 'utf8');
+    },
+  };
+}
+
 const commandLine = ({ child }: Gateway): readonly string[] => readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0');
 const tell = (...flags: string[]) =>
   run(process.execPath, [main, ...flags]).catch((error: { code: number; stdout: string; stderr: string }) => error);
@@ -109,12 +137,30 @@ describe('the command', () => {
   );
 
   it('names a port that is taken and ends', async () => {
-    const other = createServer().listen(0, '127.0.0.1');
-    servers.push(other);
-    await new Promise((resolve) => other.once('listening', resolve));
-    const gateway = new Gateway(['--server.port', String((other.address() as AddressInfo).port)]);
+    const gateway = new Gateway(['--server.port', String(await listening())]);
     expect(await gateway.ended).toBe(1);
     expect(gateway.output).toMatch(/the gateway cannot start: .*EADDRINUSE/);
+  });
+
+  it('ends when its port is taken and whoever read what it says has gone', async () => {
+    // The first that it says is why it cannot start.
+    const gateway = new Gateway(['--server.port', String(await listening()), '--logs.level', 'error']);
+    gateway.child.stdout?.destroy();
+    gateway.child.stderr?.destroy();
+    expect(await gateway.ended).toBe(1);
+  });
+
+  it('ends when its port is taken and nobody reads what it says', async () => {
+    const { code } = unread(['--server.port', String(await listening())]);
+    expect(await code()).toBe('1\n');
+  });
+
+  it.each(['data_dir', 'work_dir'])('names a %s that cannot be made, and ends', async (key) => {
+    const gateway = new Gateway([`--${key}`, '/proc/none/of/it']);
+    expect(await gateway.ended).toBe(1);
+    expect(gateway.output).toMatch(
+      new RegExp(`^settings: ${key}: the directory /proc/none/of/it.* cannot be made or written to: ENOENT.*\n$`),
+    );
   });
 
   it('refuses a data directory that another gateway uses', async () => {
@@ -150,6 +196,23 @@ describe('a running gateway', () => {
     expect(text).toContain('route="/v1/tasks/:id",status="200"} 1');
     expect(text).toContain('route="unknown",status="404"} 1');
     expect(text).not.toContain(id);
+  });
+
+  it('answers, and hears a signal, while nobody reads what it says', async () => {
+    const port = await listening();
+    await new Promise((resolve) => servers.pop()?.close(resolve));
+    const { signal, code } = unread(['--server.port', String(port), '--logs.level', 'trace']);
+    const answer = (): Promise<Response> => fetch(`http://127.0.0.1:${port}/v1/tasks`).catch(() => setTimeout(20).then(answer));
+    expect((await answer()).status).toBe(200);
+    signal('SIGTERM');
+    expect(await code()).toBe('0\n');
+  });
+
+  it('prints an address that can be opened', async () => {
+    const gateway = new Gateway(['--server.host', '::1']);
+    const url = await gateway.url();
+    expect(url).toMatch(/^http:\/\/\[::1\]:\d+$/);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
   });
 
   it('keeps its name over restarts', async () => {

@@ -1,0 +1,47 @@
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Settings } from './settings';
+import { SettingsError } from './settings';
+
+/** In `data_dir`: what V8 made of the code. */
+export const COMPILE_CACHE = 'compile-cache';
+
+/**
+ * Makes a directory, and those above it, unless it is there. Not `mkdir` with `recursive`: where the file system says ENOENT although the
+ * directory above is there, as /proc does, Node tries for ever, with the event loop blocked. Throws the file system's error.
+ */
+export function makeDirectory(path: string): void {
+  try {
+    // Says nothing of what is there already: a file is found by whoever uses it as a directory.
+    if (!existsSync(path)) mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // Made by another process in between.
+    if (code === 'EEXIST') return;
+    const above = dirname(path);
+    if (code !== 'ENOENT' || existsSync(above)) throw error;
+    makeDirectory(above);
+    makeDirectory(path);
+  }
+}
+
+/** Makes the directories of the settings. @throws SettingsError with one line for each that cannot be made or written to */
+export function makeDirectories({ data_dir, work_dir, storage }: Settings): void {
+  const ownFiles = join(data_dir, 'files');
+  const wanted = [
+    ['data_dir', [data_dir, join(data_dir, COMPILE_CACHE), ...(storage.file.allowed.includes(ownFiles) ? [ownFiles] : [])]],
+    ['work_dir', [work_dir]],
+  ] as const;
+  const faults = wanted.flatMap(([key, paths]) => {
+    for (const path of paths) {
+      try {
+        makeDirectory(path);
+        accessSync(`${path}/`, constants.W_OK | constants.X_OK);
+      } catch (error) {
+        return [`settings: ${key}: the directory ${path} cannot be made or written to: ${(error as Error).message}`];
+      }
+    }
+    return [];
+  });
+  if (faults.length > 0) throw new SettingsError(faults);
+}

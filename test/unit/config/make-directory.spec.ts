@@ -1,0 +1,44 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeDirectories, makeDirectory } from '../../../src/config/make-directory';
+import { loadSettings } from '../../../src/config/settings';
+
+let folder: string;
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'make-directory-'))));
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+it('makes a directory with those above it, or leaves it as it is', () => {
+  const path = join(folder, 'a', 'b', 'c');
+  makeDirectory(path);
+  makeDirectory(path);
+  expect(statSync(path).isDirectory()).toBe(true);
+});
+
+it.each(['/proc/none', '/proc/none/of/it', '/proc/self/none'])('gives up where no directory can be made (%s)', (path) => {
+  expect(() => makeDirectory(path)).toThrow('ENOENT');
+});
+
+describe('the directories of the settings', () => {
+  const made = (data_dir: string, work_dir: string) => () =>
+    makeDirectories(loadSettings({ files: [], env: {}, argv: [`--data_dir=${data_dir}`, `--work_dir=${work_dir}`] }));
+
+  it('are made, with the one for files', () => {
+    made(join(folder, 'data'), join(folder, 'work'))();
+    expect(['data/files', 'work'].map((name) => statSync(join(folder, name)).isDirectory())).toEqual([true, true]);
+  });
+
+  it('are all named when they cannot be made', () => {
+    writeFileSync(join(folder, 'file'), '');
+    const [data, work] = [join(folder, 'file', 'data'), join(folder, 'file', 'work')];
+    expect(made(data, work)).toThrow(
+      new RegExp(`^settings: data_dir: the directory ${data} .*ENOTDIR.*\nsettings: work_dir: the directory ${work} .*ENOTDIR`),
+    );
+  });
+
+  it('are named when they are there and cannot hold anything', () => {
+    expect(made('/proc/self', join(folder, 'work'))).toThrow(
+      /^settings: data_dir: the directory \/proc\/self.* cannot be made or written to: E/,
+    );
+  });
+});
