@@ -186,6 +186,7 @@ export function localBackendSettings(
     instance: surroundings.instance,
     killGraceSeconds: local.kill_grace_seconds,
     pidsLimit: local.pids_limit,
+    capabilities: local.capabilities,
     keepWorkspace: local.keep_workspace,
     images: {
       allowed: images.allowed,
@@ -225,6 +226,7 @@ export function pulsarBackendSettings(
     instance: surroundings.instance,
     killGraceSeconds: settings.local.kill_grace_seconds,
     pidsLimit: settings.local.pids_limit,
+    capabilities: settings.local.capabilities,
     pull: settings.images.pull,
     imageDirectories: settings.images.allowed,
     environment: backend.environment,

@@ -42,6 +42,13 @@ export const settingFormats: Readonly<Record<string, SettingFormat>> = {
   'list of texts': {
     validate: (value) => must(Array.isArray(value) && value.every((entry) => isText(entry) && entry !== ''), 'a list of texts'),
   },
+  'list of capabilities': {
+    validate: (value) =>
+      must(
+        Array.isArray(value) && value.every((entry) => isText(entry) && /^[A-Z_]+$/.test(entry) && !/^(CAP_|ALL$)/.test(entry)),
+        'a list of names such as NET_RAW, without CAP_',
+      ),
+  },
   'map of texts': { validate: (value) => must(isMap(value) && Object.values(value).every(isText), 'a map of texts') },
   backends: { validate: validateBackends, read: readBackends },
 };

@@ -102,6 +102,11 @@ export const settingsSchema = {
   local: {
     kill_grace_seconds: { doc: 'From SIGTERM to SIGKILL when a task is cancelled or out of time', format: 'number', default: 10 },
     pids_limit: { doc: 'Processes and threads one executor may have', format: 'positive count', default: 4096 },
+    capabilities: {
+      doc: 'Linux capabilities of root in a docker or podman container; an image that needs another one (`NET_RAW` for `ping`, `SYS_CHROOT`) gets it by a longer list. No program gains rights by being started (`no-new-privileges`)',
+      format: 'list of capabilities',
+      default: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID'],
+    },
     keep_workspace: {
       doc: "Whether a task's workspace stays after the end",
       format: ['never', 'on_error', 'always'],

@@ -4,6 +4,7 @@ import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
 import { describeLife, describeLifeHere } from './execution-backend.life.suite';
 import { describeLimits } from './execution-backend.limits.suite';
+import { describeRights } from './execution-backend.rights.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -16,4 +17,5 @@ describeEngine('docker', 'ExecutionBackend', (engine) => {
   describeLimits('docker', underTest);
   describeHostile('docker', underTest);
   describeImages('docker', engine);
+  describeRights('docker', engine);
 });

@@ -41,6 +41,12 @@ const HOSTILE = [
   EVERY_CHARACTER,
 ];
 
+/** Of every process that this machine has now. */
+async function commandLines(): Promise<readonly string[]> {
+  const pids = (await fs.readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+  return Promise.all(pids.map((pid) => fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+}
+
 /** What every ExecutionBackend promises about strings and files that somebody made to break it. Everything here is really carried out. */
 export function describeHostile(name: string, underTest: () => BackendUnderTest): void {
   describe(`${name}: hostile strings and files`, () => {
@@ -119,6 +125,44 @@ export function describeHostile(name: string, underTest: () => BackendUnderTest)
         ]),
       );
       for (const [variable, value] of Object.entries(wanted)) expect([variable, found.get(variable)]).toEqual([variable, value]);
+    });
+
+    it('shows no value of a variable in the process list of the machine', async () => {
+      const mark = 'Hush51';
+      const values = [
+        ` ${mark} `,
+        `'${mark}"`,
+        `$${mark}`,
+        `#${mark}`,
+        `${mark}\nb`,
+        `{"k": "${mark}"}`,
+        `-----BEGIN-----\n${mark}\n-----END-----\n`,
+      ];
+      const env: Record<string, string> = {
+        ...Object.fromEntries(values.map((value, index) => [`V${index}`, value])),
+        PATH: `/bin:/usr/bin:/a ${mark}`,
+        HOME: `/home/${mark}`,
+        DOCKER_HOST: `tcp://127.0.0.1:1/${mark}`,
+        LD_PRELOAD: `/none/${mark}.so`,
+        http_proxy: `http://u:${mark}@127.0.0.1:1`,
+        ENGINE: mark,
+        image: mark,
+      };
+      const command = ['/bin/sh', '-c', '/bin/env -0 >/work/env; sleep 1'];
+      const job = driver.job({ volumes: ['/work'], executors: [{ command, env }] });
+      expect(backend.check(job.request, job.needs)).toEqual([]);
+      const shown = new Set<string>();
+      let isOver = false;
+      const watch = async (): Promise<void> => {
+        while (!isOver) for (const line of await commandLines()) if (line.includes(mark)) shown.add(line);
+      };
+      const watching = watch();
+      const ended = await driver.carryOut(job).finally(() => (isOver = true));
+      await watching;
+      expect([...shown]).toEqual([]);
+      expect(exitCodes(ended)).toEqual([0]);
+      const found = nulSeparated(await textOf(ended.workspace, '/work/env'));
+      expect(found).toEqual(expect.arrayContaining(Object.entries(env).map(([variable, value]) => `${variable}=${value}`)));
     });
 
     it('keeps hostile paths: streams, workdir, volumes, inputs, outputs', async () => {

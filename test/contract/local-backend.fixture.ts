@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
+import { settingsSchema } from '../../src/config/settings-schema';
 import type { Engine } from '../engines/engines';
 import { processesOf } from './execution-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
@@ -25,6 +26,7 @@ export function localSettings(engine: Engine, workDir: string, changes: Partial<
     killGraceSeconds: 1,
     // Room for a crowd.
     pidsLimit: 4000,
+    capabilities: settingsSchema.local.capabilities.default,
     keepWorkspace: 'never',
     images: { allowed: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory], map: {}, pull: 'missing' },
     environment: { PATH, HOME, HTTPS_PROXY: `http://user:${GATEWAY_SECRET}@127.0.0.1:9`, ...engine.env },

@@ -1,5 +1,6 @@
 import { PulsarBackend } from '../../src/backends/pulsar/pulsar.backend';
 import type { PulsarBackendSettings } from '../../src/backends/pulsar/pulsar.settings';
+import { settingsSchema } from '../../src/config/settings-schema';
 import type { Engine } from '../engines/engines';
 import type { OwnPulsar } from '../engines/pulsar/pulsar';
 import { leftoversOf } from './local-backend.fixture';
@@ -25,6 +26,7 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
     killGraceSeconds: 1,
     // Room for a crowd.
     pidsLimit: 4000,
+    capabilities: settingsSchema.local.capabilities.default,
     pull: 'missing',
     imageDirectories: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory],
     environment: { HTTPS_PROXY: `http://user:${WORKER_SECRET}@127.0.0.1:9`, ...engine.env },

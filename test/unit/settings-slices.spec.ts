@@ -49,6 +49,8 @@ function another({ format, default: value }: SettingDefinition): string {
       return String(!value);
     case 'list of texts':
       return '[/another/text]';
+    case 'list of capabilities':
+      return '[NET_RAW]';
     case 'map of texts':
       return '{a: /another/text}';
     case 'span':
@@ -99,6 +101,7 @@ describe('the slices of the settings', () => {
       `--backends=[${entry}]`,
       '--local.pids_limit=7',
       '--local.kill_grace_seconds=3',
+      '--local.capabilities=[CHOWN,NET_RAW]',
       '--images.pull=never',
       '--images.allowed=[/i]',
     );
@@ -118,6 +121,7 @@ describe('the slices of the settings', () => {
       instance: 'me',
       killGraceSeconds: 3,
       pidsLimit: 7,
+      capabilities: ['CHOWN', 'NET_RAW'],
       pull: 'never',
       imageDirectories: ['/i'],
       environment: { A: 'b' },

@@ -19,6 +19,8 @@ import type { LocalBackendSettings } from './local.settings';
 import type { Runtimes } from './runtimes';
 
 export const HANDLE_VERSION = 1;
+/** There where the kernel has SELinux, whether it enforces now or later. */
+const SELINUX = '/sys/fs/selinux/enforce';
 
 export interface StarterParts {
   readonly settings: LocalBackendSettings;
@@ -89,6 +91,8 @@ export class JobStarter {
       asRoot: process.getuid?.() === 0,
       cgroups: groups,
       overlay: runtimes.overlay,
+      capabilities: settings.capabilities,
+      selinux: existsNow(SELINUX),
       ...(memoryCgroup !== undefined && { memoryCgroup }),
       ...(init !== undefined && { init }),
       imagesDirectory: directories.images(runtime),

@@ -23,6 +23,8 @@ export interface LocalBackendSettings {
   readonly killGraceSeconds: number;
   /** Most processes of one executor. */
   readonly pidsLimit: number;
+  /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
+  readonly capabilities: readonly string[];
   readonly keepWorkspace: 'never' | 'on_error' | 'always';
   readonly images: {
     /** Directories from which an image file may be named by a task. */

@@ -23,6 +23,7 @@ probe() { # RUNTIME GROUP DOCKERS_INIT INIT...
   esac | tr '\n' ' '
   echo
   echo "groups $(try_groups "$2")"
+  [ ! -e /sys/fs/selinux/enforce ] || echo 'selinux yes'
   [ "$1" != apptainer ] || echo "overlay $(try_overlay)"
   [ "$1" != docker ] || { init=$(docker info --format "$3" 2>/dev/null) && echo "init $init"; }
   if [ "$1" = podman ]; then

@@ -27,7 +27,7 @@ export function jobBundle(
   ];
   return [
     '#!/bin/sh',
-    'umask 022',
+    'umask 077',
     'cd ../metadata || exit 70',
     `rm -f ${quoteWord(`../tool_files/${name}`)}`,
     'lay() { # PATH [first]',

@@ -43,6 +43,8 @@ export interface PulsarBackendSettings {
   readonly killGraceSeconds: number;
   /** Most processes of one executor. */
   readonly pidsLimit: number;
+  /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
+  readonly capabilities: readonly string[];
   readonly pull: 'always' | 'missing' | 'never';
   /** apptainer: directories of the worker in which a task may name image files. */
   readonly imageDirectories: readonly string[];

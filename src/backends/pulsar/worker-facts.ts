@@ -20,6 +20,7 @@ export interface WorkerFacts {
   readonly overlay: boolean;
   /** For containers. */
   readonly init?: Init;
+  readonly selinux: boolean;
   readonly version: string;
   /** Why no job can run there, in public words; empty = all is well. */
   readonly faults: readonly string[];
@@ -46,6 +47,7 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
     needsMemoryGroup: isRoot && groups === 'v1' && runtime === 'podman' && /cgroupfs v1/.test(version ?? ''),
     overlay: of('overlay') === 'yes',
     ...(init !== undefined && { init }),
+    selinux: of('selinux') === 'yes',
     version: (version ?? '').slice(0, 100),
     faults,
   };

@@ -34,6 +34,9 @@ export interface ManifestContext {
   readonly memoryCgroup?: string;
   /** docker and podman. */
   readonly init?: Init;
+  /** docker and podman: see `ContainerSettings`. */
+  readonly capabilities: readonly string[];
+  readonly selinux: boolean;
   /** apptainer: a writable layer over an image works here. */
   readonly overlay: boolean;
   readonly imagesDirectory: string;

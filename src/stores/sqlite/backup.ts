@@ -19,6 +19,8 @@ export async function backupStore(path: string, target: string, onProgress: (lin
   inspectFile(path);
   const partial = `${resolve(target)}.partial`;
   removeStore(partial);
+  // As closed as the store itself, from its first byte: SQLite fills the file that it finds.
+  closeSync(openSync(partial, 'wx', 0o600));
   try {
     onProgress(`copying ${path}`);
     const source = new DatabaseSync(path, { readOnly: true, timeout: 1000 });

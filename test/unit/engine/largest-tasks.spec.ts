@@ -46,6 +46,8 @@ function create(body: unknown, runtime: RuntimeName): void {
     asRoot: true,
     cgroups: [],
     overlay: true,
+    capabilities: [],
+    selinux: false,
     imagesDirectory: '/w/images',
     knownImages: new Map(),
     images: request.executors.map(() => ({ kind: 'none' })),

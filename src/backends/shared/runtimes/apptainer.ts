@@ -29,13 +29,14 @@ export function apptainerLaunch(context: ExecutorContext, settings: ApptainerSet
   }
   const env = envOf(executor);
   const home = env.find(([name]) => name === 'HOME')?.[1];
-  if (home !== undefined) options.push(`--home=${home}`);
   options.push(`--pwd=${executor.workdir ?? '/'}`);
   return {
     before: [],
     commands: [
       FORGET_GATEWAY,
       ...(settings.cgroups.length === 0 ? [] : [`cgroups=${quoteWord(settings.cgroups.join(' '))}`, 'join_cgroups || exit 125']),
+      // Its own name for the option `--home`, which would show the value to everybody.
+      ...(home === undefined ? [] : [`export ${assignment('APPTAINER_HOME', home)}`]),
       ...env.filter(([name]) => name !== 'HOME').map(([name, value]) => `export ${assignment(`APPTAINERENV_${name}`, value)}`),
       `exec ${quoteWords(['apptainer', '-q', 'exec', ...options])} "$image" ${quoteWords(executor.command)}`,
     ],

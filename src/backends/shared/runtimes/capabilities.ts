@@ -15,11 +15,16 @@ const BY_CGROUPS = 'enforced as root where cgroups can be written, else not';
 
 /** What each runtime can do: the table of the README and the source of `capabilities().notes`. */
 export const RUNTIME_ABILITIES: Readonly<Record<RuntimeName, RuntimeAbilities>> = {
-  docker: { runtime: 'docker', gpus: '`gpus` -> --gpus', variables: 'any name', ...CONTAINERS },
+  docker: {
+    runtime: 'docker',
+    gpus: '`gpus` -> --gpus',
+    variables: 'names without white space; a value of several lines not under a name that docker itself reads, such as PATH',
+    ...CONTAINERS,
+  },
   podman: {
     runtime: 'podman',
     gpus: '`gpus` -> --device nvidia.com/gpu (CDI)',
-    variables: 'names that do not begin with white space, values without CR LF',
+    variables: 'names of letters, digits and `_.-`, values without CR LF; one of several lines not under a name that podman itself reads',
     ...CONTAINERS,
   },
   apptainer: {

@@ -16,15 +16,16 @@ inspect_image() { # INDEX REFERENCE
 } && [ -n "$image" ]
 }
 
-resolve_image() { # INDEX REFERENCE PULL KNOWN_ID
+# What is here counts as it is written; what is fetched, and what was fetched before, has its whole name.
+resolve_image() { # INDEX REFERENCE PULL KNOWN_ID WHOLE_NAME
   image=$4
   [ -z "$image" ] || return 0
   if [ "$3" != always ]; then
-    if inspect_image "$1" "$2"; then note image "$1 $image"; return 0; fi
+    if inspect_image "$1" "$2" || { [ "$2" != "$5" ] && inspect_image "$1" "$5"; }; then note image "$1 $image"; return 0; fi
     [ "$3" != never ] || { fault noimage "$1"; return 1; }
   fi
-  $ENGINE pull -q "$2" >/dev/null 2>"streams/$1.engine" || { fault pull "$1"; return 1; }
-  inspect_image "$1" "$2" || { fault pull "$1"; return 1; }
+  $ENGINE pull -q "$5" >/dev/null 2>"streams/$1.engine" || { fault pull "$1"; return 1; }
+  inspect_image "$1" "$5" || { fault pull "$1"; return 1; }
   note image "$1 $image"
 }
 
@@ -67,7 +68,7 @@ fill_trees() { # INDEX
   scratch=
   known=$IMAGES/${image##*:}
   "roots_$1" && code=0 || code=1
-  [ -z "$scratch" ] || $ENGINE rm -f "$scratch" >/dev/null 2>&1
+  [ -z "$scratch" ] || $ENGINE rm -f -v "$scratch" >/dev/null 2>&1
   filled_by=$image
   return $code
 }

@@ -4,6 +4,8 @@ import { ROOT_TREE } from '../mount-plan';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
 import { initOptions } from './init';
 import type { Init } from './init';
+import { variableWay } from './client-variables';
+import { wholeImageName } from './image-name';
 import { csvField, envOf } from './runtime';
 import type { ExecutorContext, ImageSource, Launch } from './runtime';
 
@@ -29,23 +31,32 @@ export interface ContainerSettings {
   readonly memoryCgroup?: string;
   /** Absent where the engine's machine has none. */
   readonly init?: Init;
+  /** Capabilities of root in a container, without `CAP_`. */
+  readonly capabilities: readonly string[];
+  /** The host's kernel has SELinux. */
+  readonly selinux: boolean;
 }
 
 /** The argv of one executor. The CLI gets a clean environment; every option is one word made here, and the image comes by its id. */
 export function containerLaunch(dialect: ContainerDialect, context: ExecutorContext, settings: ContainerSettings): Launch {
   const { index, executor, plan } = context;
   const copied = copiedTrees(dialect, plan, settings);
-  const { options, envFile } = containerOptions(dialect, context, settings, new Set(copied));
+  const { options, envFile, exported } = containerOptions(dialect, context, settings, new Set(copied));
   const name = `${context.jobName}-${index}`;
   const verb = copied.length > 0 ? 'create' : 'run';
   const words = quoteWords([dialect.engine, verb, '--name', name, ...options]);
   const command = `${words} ${interactive(executor.stdin)}"$image" ${quoteWords(executor.command)}`;
+  // In front of the command itself, where its own words have been expanded before: no name changes what this script goes by.
+  const prefix = exported.map(([variable, value]) => `${assignment(variable, value)} `).join('');
   return {
     before: [`name=${quoteWord(name)}`],
     commands:
       copied.length > 0
-        ? [`${command} >/dev/null 2>streams/${index}.engine || { cat streams/${index}.engine >&2; exit 125; }`, `start_copied ${index}`]
-        : [`exec ${command}`],
+        ? [
+            `${prefix}${command} >/dev/null 2>streams/${index}.engine || { cat streams/${index}.engine >&2; exit 125; }`,
+            `start_copied ${index}`,
+          ]
+        : [`${prefix}exec ${command}`],
     files: envFile === '' ? {} : { [`${index}.env`]: envFile },
   };
 }
@@ -57,14 +68,17 @@ function containerOptions(
   context: ExecutorContext,
   settings: ContainerSettings,
   copied: ReadonlySet<string>,
-): { options: readonly string[]; envFile: string } {
+): { options: readonly string[]; envFile: string; exported: readonly (readonly [string, string])[] } {
   const { executor, index, limits } = context;
   const options = ['--pull=never', '--log-driver=none', '--entrypoint=', ...dialect.options, ...initOptions(settings.init)];
+  options.push(...rightsOptions(settings));
   for (const [label, value] of Object.entries(context.labels)) options.push(`--label=${label}=${value}`);
   if (context.network !== 'default') options.push(`--network=${context.network}`);
   options.push(`--cpus=${limits.cpuCores}`, `--pids-limit=${limits.pids}`);
   if (settings.memoryCgroup === undefined) options.push(`--memory=${limits.memoryBytes}`, `--memory-swap=${limits.memoryBytes}`);
   else options.push(`--cgroup-parent=${settings.memoryCgroup}`);
+  // What lies there counts as memory of the container, whose limit is the smaller one; the engines' own 64 MB are too little for many programs.
+  options.push(`--shm-size=${limits.memoryBytes}`);
   if (context.gpus !== undefined) options.push(...dialect.gpuOptions(context.gpus));
   if (executor.workdir !== undefined) options.push(`--workdir=${executor.workdir}`);
   for (const root of context.plan.roots) {
@@ -74,18 +88,38 @@ function containerOptions(
     else options.push(`--mount=type=bind,${csvField(`source=${context.trees}/${root.tree}`)},${target}`);
   }
   let envFile = '';
+  const exported: (readonly [string, string])[] = [];
   for (const [name, value] of envOf(executor)) {
-    // Plain pairs travel in a file, so that a token does not show in the process table; what a file cannot hold exactly goes as one word.
-    if (PLAIN_NAME.test(name) && PLAIN_VALUE.test(value)) envFile += `${name}=${value}\n`;
-    else options.push(`--env=${name}=${value}`);
+    const way = variableWay(dialect.engine, name, value);
+    if (way === 'file') envFile += `${name}=${value}\n`;
+    if (way === 'environment') exported.push([name, value]);
   }
+  options.push(...exported.map(([name]) => `--env=${name}`));
   if (envFile !== '') options.push(`--env-file=plan/${index}.env`);
-  return { options, envFile };
+  return { options, envFile, exported };
 }
 
-/** Read the same by every version of both engines: no quote, no blank at an end, no comment, no line break, far from any line limit. */
-const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
-const PLAIN_VALUE = /^[A-Za-z0-9_.,:;/+=@%~!?&|<>(){}[\]^-]{0,8000}$/;
+/** What both engines give a container by themselves. */
+const USUAL_CAPABILITIES = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID'].concat([
+  'AUDIT_WRITE',
+  'MKNOD',
+  'NET_BIND_SERVICE',
+  'NET_RAW',
+  'SETFCAP',
+  'SETPCAP',
+  'SYS_CHROOT',
+]);
+
+/** Only what is wanted beyond the usual is added: podman hands what was added on to a user that is not root, too. */
+function rightsOptions({ capabilities, selinux }: ContainerSettings): readonly string[] {
+  return [
+    '--security-opt=no-new-privileges',
+    // A container may not touch what its engine did not label; the gateway reads and writes the same files, under labels of its own.
+    ...(selinux ? ['--security-opt=label=disable'] : []),
+    ...USUAL_CAPABILITIES.filter((name) => !capabilities.includes(name)).map((name) => `--cap-drop=${name}`),
+    ...capabilities.filter((name) => !USUAL_CAPABILITIES.includes(name)).map((name) => `--cap-add=${name}`),
+  ];
+}
 
 /** Trees that travel by the engine's own copy: the one of `/`, which cannot be mounted, and all where the gateway could not own the files. */
 function copiedTrees(dialect: ContainerDialect, plan: MountPlan, settings: ContainerSettings): readonly string[] {
@@ -122,7 +156,7 @@ function imageFunction({ index, image }: ExecutorContext, settings: ContainerSet
 function imageCommand(index: number, image: ImageSource, settings: ContainerSettings): string {
   switch (image.kind) {
     case 'registry':
-      return `resolve_image ${index} ${quoteWords([image.reference, image.pull, image.pull === 'always' ? '' : (settings.knownImages.get(image.reference) ?? '')])}`;
+      return `resolve_image ${index} ${quoteWords([image.reference, image.pull, knownId(image, settings), wholeImageName(image.reference)])}`;
     case 'local':
       return `load_image ${index} ${quoteWords([`localhost/tes-gateway-file:${image.key}`, image.path, image.form])}`;
     case 'remote':
@@ -133,6 +167,10 @@ function imageCommand(index: number, image: ImageSource, settings: ContainerSett
       return never;
     }
   }
+}
+
+function knownId({ reference, pull }: Extract<ImageSource, { kind: 'registry' }>, { knownImages }: ContainerSettings): string {
+  return pull === 'always' ? '' : (knownImages.get(reference) ?? '');
 }
 
 function rootsFunction({ index }: ExecutorContext, plan: MountPlan): string {

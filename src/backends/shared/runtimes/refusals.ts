@@ -4,6 +4,7 @@ import { jobDirectories, untouchableDirectories } from '../job-paths';
 import type { JobDirectories } from '../job-paths';
 import { mountPlanOf } from '../mount-plan';
 import { isShellName } from '../shell-quote';
+import { variableWay } from './client-variables';
 import { gpusRefusals } from './gpus';
 import type { RuntimeName } from './runtime';
 
@@ -23,8 +24,7 @@ export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): reado
   const reasons = [...untouchableDirectories(directories), ...tooLong(request), ...tooManyMounts(request, directories)];
   if (runtime !== 'bubblewrap') reasons.push(...gpusRefusals(request));
   if (runtime === 'apptainer') reasons.push(...unspeakableVariables(request));
-  if (runtime === 'podman') reasons.push(...unspeakableToPodman(request));
-  if (runtime === 'docker' || runtime === 'podman') reasons.push(...unmountable(directories));
+  if (runtime === 'docker' || runtime === 'podman') reasons.push(...unspeakableToEngine(runtime, request), ...unmountable(directories));
   if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
   return reasons;
 }
@@ -68,12 +68,12 @@ function unspeakableVariables(request: TesTaskRequest): readonly string[] {
   );
 }
 
-/** podman cuts white space off the beginning of a name, and CR before LF out of a value. Seen with 4.3.1. */
-function unspeakableToPodman(request: TesTaskRequest): readonly string[] {
+/** What no way holds (see `variableWay`). podman loses the CR of a CR LF, too; seen with 4.3.1. */
+function unspeakableToEngine(engine: 'docker' | 'podman', request: TesTaskRequest): readonly string[] {
   return request.executors.flatMap((executor, index) =>
     Object.entries(executor.env ?? {})
-      .filter(([name, value]) => /^\s/.test(name) || /\r\n/.test(name + value))
-      .map(([name]) => `$.executors[${index}].env: podman cannot pass this variable exactly: ${JSON.stringify(name)}`),
+      .filter(([name, value]) => variableWay(engine, name, value) === undefined || (engine === 'podman' && /\r\n/.test(value)))
+      .map(([name]) => `$.executors[${index}].env: ${engine} cannot pass this variable exactly: ${JSON.stringify(name)}`),
   );
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backupStore } from '../../../../src/stores/sqlite/backup';
@@ -51,6 +51,20 @@ describe('backupStore', () => {
     await backup();
     await store.close();
     expect(readdirSync(directory).filter((name) => name.startsWith('copy'))).toEqual(['copy.sqlite']);
+  });
+
+  it('is closed to other users of the machine from its first byte', async () => {
+    await (await open(path)).close();
+    const modes: string[] = [];
+    const look = (file: string): number => modes.push((statSync(file).mode & 0o777).toString(8));
+    const before = process.umask(0);
+    try {
+      await backupStore(path, target, () => look(`${target}.partial`));
+    } finally {
+      process.umask(before);
+    }
+    look(target);
+    expect(modes).toEqual(['600', '600', '600']);
   });
 
   it('replaces nothing and says what is missing', async () => {

@@ -7,6 +7,7 @@ import { hostRoot } from '../../../../../src/backends/shared/runtimes/host-root'
 import type { HostEntry } from '../../../../../src/backends/shared/runtimes/host-root';
 import { PODMAN } from '../../../../../src/backends/shared/runtimes/podman';
 import type { ExecutorContext, ImageSource } from '../../../../../src/backends/shared/runtimes/runtime';
+import { settingsSchema } from '../../../../../src/config/settings-schema';
 import type { TesExecutor, TesTaskRequest } from '../../../../../src/task/tes';
 
 const REGISTRY: ImageSource = { kind: 'registry', reference: 'alpine:3', pull: 'missing' };
@@ -33,7 +34,14 @@ function contextOf(
 }
 
 describe('docker and podman', () => {
-  const settings = { asRoot: true, imagesDirectory: '/w/images/docker', instance: 'i', knownImages: new Map<string, string>() };
+  const settings = {
+    asRoot: true,
+    imagesDirectory: '/w/images/docker',
+    instance: 'i',
+    knownImages: new Map<string, string>(),
+    capabilities: settingsSchema.local.capabilities.default,
+    selinux: false,
+  };
   const last = (context: ExecutorContext, changes = {}): string =>
     containerLaunch(DOCKER, context, { ...settings, ...changes }).commands.at(-1) ?? '';
 
@@ -59,16 +67,30 @@ describe('docker and podman', () => {
     );
   });
 
-  it('keeps plain variables out of the process table and gives the others as one word', () => {
-    const launch = containerLaunch(
-      DOCKER,
-      contextOf({ env: { TOKEN: 'abc/+=', LD_PRELOAD: '/x.so', ODD: "a'\n$b", 'A B': 'c', EMPTY: '' } }),
-      settings,
-    );
+  it('puts no value of a variable on a command line', () => {
+    const env = { TOKEN: 'abc/+=', LD_PRELOAD: '/x.so', ODD: "a'\n$b", EMPTY: '' };
+    const launch = containerLaunch(DOCKER, contextOf({ env }), settings);
     expect(launch.files).toEqual({ '0.env': 'TOKEN=abc/+=\nLD_PRELOAD=/x.so\nEMPTY=\n' });
-    expect(launch.commands.join()).toContain("'--env=ODD=a'\\''\n$b'");
-    expect(launch.commands.join()).toContain("'--env=A B=c'");
+    expect(launch.commands[0]).toMatch(/^ODD='a'\\''\n\$b' exec 'docker' 'run' /);
+    expect(launch.commands.join()).toContain("'--env=ODD'");
     expect(launch.commands.join()).not.toContain('abc/+=');
+  });
+
+  it('gives root in a container the capabilities of the setting, and adds only those that are not usual', () => {
+    expect(last(contextOf())).toMatch(/'--security-opt=no-new-privileges' '--cap-drop=AUDIT_WRITE' /);
+    expect(last(contextOf())).not.toMatch(/cap-add|cap-drop=(CHOWN|SETUID)|label=disable/);
+    const widened = last(contextOf(), { capabilities: ['NET_RAW', 'SYS_PTRACE'] });
+    expect(widened).toContain("'--cap-add=SYS_PTRACE'");
+    expect(widened).toContain("'--cap-drop=CHOWN'");
+    expect(widened).not.toContain('NET_RAW');
+  });
+
+  it('lets a container read its directories where the kernel has SELinux', () => {
+    expect(last(contextOf(), { selinux: true })).toContain("'--security-opt=label=disable'");
+  });
+
+  it('gives as much shared memory as there is memory', () => {
+    expect(last(contextOf())).toContain("'--shm-size=268435456'");
   });
 
   it('opens stdin only when there is one', () => {
@@ -106,8 +128,10 @@ describe('docker and podman', () => {
       const context = contextOf({}, {}, { image });
       return containerLines(DOCKER, [context], context.plan, known).find((text) => text.startsWith('image_0'));
     };
-    expect(line(REGISTRY)).toBe("image_0() { resolve_image 0 'alpine:3' 'missing' 'sha256:aa'; }");
-    expect(line({ ...REGISTRY, pull: 'always' })).toBe("image_0() { resolve_image 0 'alpine:3' 'always' ''; }");
+    expect(line(REGISTRY)).toBe("image_0() { resolve_image 0 'alpine:3' 'missing' 'sha256:aa' 'docker.io/library/alpine:3'; }");
+    expect(line({ ...REGISTRY, pull: 'always' })).toBe(
+      "image_0() { resolve_image 0 'alpine:3' 'always' '' 'docker.io/library/alpine:3'; }",
+    );
   });
 
   it('gives the network that the settings name', () => {
@@ -123,8 +147,8 @@ describe('apptainer', () => {
     const launch = apptainerLaunch(contextOf({ env: { A: '$(id)', HOME: '/h' } }), settings);
     expect(launch.commands).toContain("export APPTAINERENV_A='$(id)'");
     expect(launch.commands.join()).not.toContain('APPTAINERENV_HOME');
-    for (const option of ['--containall', '--no-home', '--no-eval', '--home=/h', '--pwd=/'])
-      expect(launch.commands.at(-1)).toContain(`'${option}'`);
+    expect(launch.commands).toContain("export APPTAINER_HOME='/h'");
+    for (const option of ['--containall', '--no-home', '--no-eval', '--pwd=/']) expect(launch.commands.at(-1)).toContain(`'${option}'`);
   });
 
   it('takes the kernel settings away from root', () => {

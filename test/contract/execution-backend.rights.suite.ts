@@ -1,0 +1,140 @@
+import { execFile } from 'node:child_process';
+import { promises as fs } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { LocalBackend } from '../../src/backends/local/local.backend';
+import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
+import type { Engine } from '../engines/engines';
+import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf } from './execution-backend.fixture';
+import { localSettings } from './local-backend.fixture';
+
+const never = new AbortController().signal;
+const runFile = promisify(execFile);
+
+/** What a container of docker and podman may do, what it leaves behind, and whose images it gets. */
+export function describeRights(name: string, engine: () => Engine): void {
+  describe(`${name}: rights and images`, () => {
+    let driver: JobDriver;
+    let workDir: string;
+    const drivers: JobDriver[] = [];
+
+    const driverWith = async (changes: Partial<LocalBackendSettings> = {}): Promise<JobDriver> => {
+      const backend = new LocalBackend(localSettings(engine(), workDir, changes));
+      await backend.start(never);
+      const made = new JobDriver(backend, engine().images);
+      drivers.push(made);
+      return made;
+    };
+    const ask = async (...args: string[]): Promise<string> =>
+      (await runFile(engine().name, args, { env: engine().environment })).stdout.trim();
+    /** An image of busybox that says more. */
+    const imageWith = async (image: string, change: string): Promise<string> => {
+      const archive = join(workDir, 'root.tar');
+      const made = await ask('create', engine().images.busybox, '/none');
+      await ask('export', '-o', archive, made);
+      await ask('rm', made);
+      await ask('import', '-c', 'ENV PATH=/bin', '-c', change, archive, image);
+      return image;
+    };
+
+    beforeAll(async () => {
+      workDir = await makeWorkDirectory(name);
+      driver = await driverWith();
+    });
+    afterEach(async () => {
+      for (const each of drivers) await each.cleanAll();
+    });
+    afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
+
+    const status = 'grep -E "^(Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs)" /proc/self/status';
+    const KEPT = '00000000000000fb';
+    const NOTHING = '0000000000000000';
+
+    it('gives root the capabilities that file programs need, and no way to others', async () => {
+      const ended = await driver.shell(status);
+      expect(stdoutOf(ended)).toBe(`CapPrm:\t${KEPT}\nCapEff:\t${KEPT}\nCapBnd:\t${KEPT}\nCapAmb:\t${NOTHING}\nNoNewPrivs:\t1\n`);
+    });
+
+    it('gives the user of an image no capability, also where the setting is longer', async () => {
+      const wide = await driverWith({ capabilities: ['CHOWN', 'DAC_OVERRIDE', 'NET_RAW'] });
+      const command = ['/bin/sh', '-c', `id -u; ${status}`];
+      const ended = await wide.carryOut(wide.job({ executors: [{ image: engine().images.filled, command }, { command }] }));
+      expect(stdoutOf(ended, 0)).toMatch(new RegExp(`^1000\nCapPrm:\t${NOTHING}\nCapEff:\t${NOTHING}\n`));
+      expect(stdoutOf(ended, 1)).toMatch(/^0\nCapPrm:\t0000000000002003\n/);
+    });
+
+    it('gives as much shared memory as memory', async () => {
+      const ended = await driver.carryOut(
+        driver.job({ executors: [{ command: ['/bin/sh', '-c', 'df -k /dev/shm | tail -n 1'] }] }, { ramGb: 0.5 }),
+      );
+      expect(stdoutOf(ended)).toMatch(/^\S+\s+524288 /);
+    });
+
+    it('leaves no volume of an image behind', async () => {
+      const image = await imageWith('localhost/with-volumes:latest', 'VOLUME ["/data", "/cache"]');
+      const before = await ask('volume', 'ls', '-q');
+      const command = ['/bin/sh', '-c', 'echo x >/data/x; echo x >/work/own/x'];
+      const ended = await driver.carryOut(driver.job({ volumes: ['/work/own', '/etc/own'], executors: [{ image, command }] }));
+      expect(exitCodes(ended)).toEqual([0]);
+      await driver.cleanAll();
+      expect(await ask('volume', 'ls', '-q')).toBe(before);
+      await ask('rmi', image);
+    });
+
+    it('looks for a short name here as it is written', async () => {
+      await ask('tag', engine().images.busybox, 'docker.io/owner/short:1');
+      const ended = await driver.carryOut(driver.job({ executors: [{ image: 'owner/short:1', command: ['echo', 'here'] }] }));
+      expect(stdoutOf(ended)).toBe('here\n');
+      await ask('rmi', 'docker.io/owner/short:1');
+    });
+  });
+}
+
+/** podman can be told where docker.io is; dockerd, whose only meaning of a short name this is, cannot. */
+export function describeShortNames(name: string, engine: () => Engine): void {
+  describe(`${name}: short image names`, () => {
+    it('asks docker.io for an image without a host, and for library/ where there is no owner', async () => {
+      const workDir = await makeWorkDirectory(name);
+      const asked: string[] = [];
+      const registry = createServer((request, response) => {
+        asked.push(request.url ?? '');
+        response.statusCode = request.url === '/v2/' ? 200 : 404;
+        response.end('{}');
+      });
+      await new Promise<void>((resolve) => registry.listen(0, '127.0.0.1', resolve));
+      try {
+        const address = `127.0.0.1:${(registry.address() as AddressInfo).port}`;
+        const file = join(workDir, 'registries.conf');
+        const lines = [
+          'unqualified-search-registries = ["none.invalid"]',
+          '[[registry]]',
+          'prefix = "docker.io"',
+          `location = "${address}"`,
+        ];
+        await fs.writeFile(file, [...lines, 'insecure = true', ''].join('\n'));
+        const settings = localSettings(engine(), join(workDir, 'work'));
+        const { PATH = '', HOME = '' } = process.env;
+        const environment = { PATH, HOME, ...engine().env, CONTAINERS_REGISTRIES_CONF: file };
+        const backend = new LocalBackend({ ...settings, environment });
+        await backend.start(never);
+        const driver = new JobDriver(backend, engine().images);
+        for (const image of ['nobody-has-this:7', 'biocontainers/nobody-has-this:7']) {
+          const ended = await driver.carryOut(driver.job({ executors: [{ image, command: ['true'] }] }));
+          expect(ended.observation.systemError?.message).toContain(image);
+        }
+        await driver.cleanAll();
+        await backend.close();
+        expect(asked.filter((url) => url.includes('/manifests/'))).toEqual([
+          '/v2/library/nobody-has-this/manifests/7',
+          '/v2/biocontainers/nobody-has-this/manifests/7',
+        ]);
+      } finally {
+        registry.closeAllConnections();
+        registry.close();
+        await fs.rm(workDir, { recursive: true, force: true });
+      }
+    });
+  });
+}
