@@ -49,8 +49,8 @@ export class CliContainerEngine implements ContainerEngine {
       const batch = this.removals;
       this.removals = [];
       try {
-        const counts = await this.removeBatch(new Set(batch.map((removal) => removal.jobName)));
-        for (const removal of batch) removal.settle(counts.get(removal.jobName) ?? 0);
+        const answers = await this.removeBatch(new Set(batch.map((removal) => removal.jobName)));
+        for (const removal of batch) removal.settle(answers.get(removal.jobName) ?? 0);
       } catch (error) {
         for (const removal of batch) removal.settle(error instanceof BackendError ? error : this.away(error));
       }
@@ -58,12 +58,14 @@ export class CliContainerEngine implements ContainerEngine {
     this.removing = false;
   }
 
-  private async removeBatch(jobNames: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
+  /** How many containers of each job there were; an error for a job of which some stay, whatever becomes of the others. */
+  private async removeBatch(jobNames: ReadonlySet<string>): Promise<ReadonlyMap<string, number | Error>> {
     const signal = AbortSignal.timeout(REMOVE_MS);
     const found = (await this.containers(signal)).filter((container) => jobNames.has(container.jobName));
     const counts = new Map<string, number>();
     for (const { jobName } of found) counts.set(jobName, (counts.get(jobName) ?? 0) + 1);
     if (found.length === 0) return counts;
+    const answers = new Map<string, number | Error>(counts);
     const removed = await this.client.command(
       [this.runtime, 'rm', '-f', '-v', ...found.map((container) => container.id)],
       REMOVE_MS,
@@ -72,9 +74,9 @@ export class CliContainerEngine implements ContainerEngine {
     if (removed.exitCode !== 0) {
       // Some may be gone already; whether they are is for the next listing to say.
       const left = new Set((await this.containers(signal)).map((container) => container.id));
-      if (found.some((container) => left.has(container.id))) throw this.away(new Error(removed.stderr));
+      for (const { id, jobName } of found) if (left.has(id)) answers.set(jobName, this.stays(removed.stderr));
     }
-    return counts;
+    return answers;
   }
 
   async jobNames(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
@@ -110,6 +112,14 @@ export class CliContainerEngine implements ContainerEngine {
       signal.throwIfAborted();
       throw this.away(error);
     }
+  }
+
+  private stays(words: string): BackendError {
+    return new BackendError(`${this.runtime} cannot remove a container`, {
+      retryable: true,
+      unavailable: true,
+      internal: `${this.runtime}: ${words.trim()}`,
+    });
   }
 
   private away(cause: unknown): BackendError {

@@ -1,0 +1,38 @@
+import { CliContainerEngine } from '../../../../src/backends/local/cli-container-engine';
+import type { CommandResult, LocalClient } from '../../../../src/backends/local/local.client';
+
+const never = new AbortController().signal;
+const WHEN = '2026-01-01 00:00:00.000000000 +0000 UTC';
+
+/** An engine with these containers, of which some cannot be removed. */
+function engineWith(names: readonly string[], stuck: readonly string[]): { engine: CliContainerEngine; calls: string[] } {
+  const calls: string[] = [];
+  let left = [...names];
+  const command = async ([, verb = '', ...words]: readonly string[]): Promise<CommandResult> => {
+    calls.push(verb);
+    if (verb === 'ps') return { exitCode: 0, stdout: left.map((name) => `${name} ${name} ${WHEN}\n`).join(''), stderr: '' };
+    left = left.filter((name) => stuck.includes(name) || !words.includes(name));
+    return stuck.length === 0 ? { exitCode: 0, stdout: '', stderr: '' } : { exitCode: 1, stdout: '', stderr: 'device or resource busy' };
+  };
+  return { engine: new CliContainerEngine('podman', { command } as unknown as LocalClient, 'i'), calls };
+}
+
+describe('removing containers through the command of their engine', () => {
+  it('removes those of several jobs with one call', async () => {
+    const { engine, calls } = engineWith(['first-0', 'a-0', 'a-1', 'b-0'], []);
+    const first = engine.removeJob('first', never);
+    expect(await Promise.all([first, ...['a', 'b', 'c'].map((name) => engine.removeJob(name, never))])).toEqual([1, 2, 1, 0]);
+    expect(calls).toEqual(['ps', 'rm', 'ps', 'rm']);
+  });
+
+  it('fails only for the job of which a container stays', async () => {
+    const { engine } = engineWith(['first-0', 'a-0', 'b-0', 'c-0'], ['b-0']);
+    const answers = await Promise.allSettled(['first', 'a', 'b', 'c'].map((name) => engine.removeJob(name, never)));
+    expect(answers).toMatchObject([
+      { value: 1 },
+      { value: 1 },
+      { reason: { publicMessage: 'podman cannot remove a container', retryable: true } },
+      { value: 1 },
+    ]);
+  });
+});
