@@ -1,4 +1,5 @@
 import { describeEngine } from '../engines/engines';
+import { describeFullDisk } from './execution-backend.faults.suite';
 import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
@@ -11,6 +12,7 @@ describeEngine('apptainer', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('apptainer', underTest);
   describeFiles('apptainer', underTest);
+  describeFullDisk('apptainer', underTest);
   describeLife('apptainer', underTest);
   describeLifeHere('apptainer', underTest);
   describeStart('apptainer', underTest);

@@ -3,7 +3,8 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeEngine } from '../engines/engines';
-import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { exitCodes, JobDriver, makeWorkDirectory, processesOf, stdoutOf, textOf } from './execution-backend.fixture';
+import { describeFullDisk } from './execution-backend.faults.suite';
 import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
@@ -17,6 +18,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('bubblewrap', underTest);
   describeFiles('bubblewrap', underTest);
+  describeFullDisk('bubblewrap', underTest);
   describeLife('bubblewrap', underTest);
   describeLifeHere('bubblewrap', underTest);
   describeStart('bubblewrap', underTest);
@@ -83,6 +85,33 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
       const names = [];
       for await (const entry of ended.workspace.list('/usr/local', never)) names.push(entry.path);
       expect(names).toEqual(['/usr/local/result.txt']);
+    });
+
+    it('needs nothing of the PATH of a task', async () => {
+      const job = driver.job({
+        executors: [
+          { command: ['/bin/echo', 'here'], env: { PATH: '/nowhere' } },
+          { command: ['true'], env: { PATH: '/nowhere' } },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect([stdoutOf(ended), exitCodes(ended)]).toEqual(['here\n', [0, 127]]);
+      expect(ended.observation.systemError).toBeUndefined();
+    });
+
+    it('tells a program that somebody else killed from one that failed', async () => {
+      const job = driver.job({ executors: [{ command: ['/bin/sh', '-c', 'echo ready; sleep 600'] }] });
+      const handle = await driver.start(job);
+      await driver.untilPrinted(job, handle, 'ready');
+      for (const entry of await processesOf(job.name)) {
+        const pid = entry.split(' ')[1] ?? '';
+        if ((await fs.readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')) === 'bwrap\n') process.kill(Number(pid), 'SIGKILL');
+      }
+      const { observation } = await driver.ended(job, handle);
+      expect(observation).toMatchObject({
+        phase: 'failed',
+        systemError: { message: 'the processes of executor 0 were killed from outside', retryable: true },
+      });
     });
 
     it('does not stumble over what an executor made of the mount points', async () => {

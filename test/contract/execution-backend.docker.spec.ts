@@ -1,4 +1,5 @@
 import { describeEngine } from '../engines/engines';
+import { describeBlame, describeFullDisk } from './execution-backend.faults.suite';
 import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
@@ -12,6 +13,8 @@ describeEngine('docker', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('docker', underTest);
   describeFiles('docker', underTest);
+  describeFullDisk('docker', underTest);
+  describeBlame('docker', engine, underTest);
   describeLife('docker', underTest);
   describeLifeHere('docker', underTest);
   describeLimits('docker', underTest);

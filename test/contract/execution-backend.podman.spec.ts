@@ -1,4 +1,5 @@
 import { describeEngine } from '../engines/engines';
+import { describeBlame, describeFullDisk } from './execution-backend.faults.suite';
 import { describeFiles } from './execution-backend.files.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeImages } from './execution-backend.images.suite';
@@ -12,6 +13,8 @@ describeEngine('podman', 'ExecutionBackend', (engine) => {
   const underTest = localUnderTest(engine);
   describeExecutors('podman', underTest);
   describeFiles('podman', underTest);
+  describeFullDisk('podman', underTest);
+  describeBlame('podman', engine, underTest);
   describeLife('podman', underTest);
   describeLifeHere('podman', underTest);
   describeLimits('podman', underTest);

@@ -8,7 +8,7 @@ import type { JobFacts } from '../shared/job-facts';
 import { breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from '../shared/job-faults';
 import { parseProgress, parseStarted } from '../shared/job-progress';
 import type { JobProgress } from '../shared/job-progress';
-import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
+import { ENDING_PHASES, executorRecords, runningPart, hintsOf } from '../shared/job-report';
 import type { ReportContext } from '../shared/job-report';
 import type { Layout } from '../shared/layout';
 import { readTail } from '../shared/log-tail';
@@ -20,8 +20,6 @@ import type { ProcessTable } from './process-table';
 
 /** A script that was started has this long to say so before it counts as never started. */
 const START_GRACE_MS = 10_000;
-/** With less room than this a disk is as good as full. */
-const FULL_DISK_BYTES = 1 << 20;
 /** Exit code of what the kernel or an engine has killed. */
 const KILLED = 137;
 
@@ -92,12 +90,13 @@ export class JobObserver {
       directory,
       async (stream) => (await readTail(join(directory, stream), MOST_DETAIL_BYTES))?.text,
     );
-    const systemError = systemErrorOf(progress, facts, timedOut, detail);
+    const events = this.parts.cgroups.events(context.jobName);
+    const systemError = systemErrorOf(progress, facts, detail, events.memoryKills);
     return {
       jobName: context.jobName,
       phase: ENDING_PHASES[progress.ending],
       executors,
-      systemLogs: [...facts.systemLogs, ...unplacedStreams(progress, facts), ...(await this.breaches(progress, facts, context, timedOut))],
+      systemLogs: [...facts.systemLogs, ...hintsOf(progress, facts), ...this.breaches(progress, facts, context, timedOut)],
       ...(systemError && { systemError }),
     };
   }
@@ -109,20 +108,11 @@ export class JobObserver {
     return text !== undefined && parseStarted(text)?.bootId === (await this.parts.processes.bootId());
   }
 
-  private async breaches(progress: JobProgress, facts: JobFacts, context: LocalContext, timedOut: boolean): Promise<readonly string[]> {
+  private breaches(progress: JobProgress, facts: JobFacts, context: LocalContext, timedOut: boolean): readonly string[] {
     const events = this.parts.cgroups.events(context.jobName);
     const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
     const refused = killed && facts.runtime === 'podman' ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
-    const breaches = breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
-    return [...breaches, ...(await this.fullDisk(progress, context.layout))];
-  }
-
-  /** A program that filled the disk cannot say so: its own last words found no room there either. */
-  private async fullDisk(progress: JobProgress, layout: Layout): Promise<readonly string[]> {
-    if (!progress.executors.some((executor) => (executor?.exitCode ?? 0) !== 0)) return [];
-    const { bavail, bsize } = await fs.statfs(layout.directory);
-    const free = bavail * bsize;
-    return free < FULL_DISK_BYTES ? [`the disk of the workspaces (setting work_dir) is full: ${free} bytes are free`] : [];
+    return breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
   }
 
   private async underway(context: LocalContext): Promise<Observation> {

@@ -6,6 +6,7 @@
 lives() { # PID TICKS
   wanted=$2
   { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+  # shellcheck disable=SC2086
   set -- ${line##*) }
   [ "${20-}" = "$wanted" ] && [ "$1" != Z ] && [ "$1" != X ]
 }
@@ -17,6 +18,7 @@ members_of() { # JOB
   marked=$(grep -lsxzF "TES_GATEWAY_JOB=$1" /proc/[0-9]*/environ)
   watchers=
   if [ "${ENGINE-}" = podman ]; then
+    # shellcheck disable=SC2013
     for file in $(grep -lsazF -- "$1-" /proc/[0-9]*/cmdline); do
       program=
       { read -r program <"${file%cmdline}comm"; } 2>/dev/null
@@ -36,10 +38,12 @@ end_job() { # JOB LISTINGS
     [ "$tries" -lt 150 ] || return 1
     tries=$((tries + 1))
     members=$(members_of "$1")
+    # shellcheck disable=SC2086
     [ -z "$members" ] || kill -KILL $members 2>/dev/null
     containers=
     if [ -n "${ENGINE-}" ]; then
       containers=$($ENGINE ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || containers=unknown
+      # shellcheck disable=SC2086
       case $containers in '' | unknown) ;; *) $ENGINE rm -f -v $containers >/dev/null 2>&1 ;; esac
     fi
     if [ -z "$members$containers" ]; then empty=$((empty + 1)); else empty=0 && sleep 0.1; fi
@@ -58,6 +62,7 @@ remove_groups() { # JOB
     done
     set -f
     [ -n "$groups" ] || return 0
+    # shellcheck disable=SC2086
     find $groups -depth -type d -exec rmdir {} + 2>/dev/null
     [ "$tries" -eq 0 ] || sleep 0.05
     tries=$((tries + 1))

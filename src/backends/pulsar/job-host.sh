@@ -10,21 +10,13 @@ open_job() {
   note clock "$up $(date +%s.%N)"
   tell live
   watch_job
-  # Room in which it can still be said how the job ended, when a program has filled the disk.
-  head -c 262144 /dev/zero >reserve 2>/dev/null || { say_full && return 1; }
+  # A report needs more room than a line of progress.
+  head -c 262144 /dev/zero >>reserve 2>/dev/null || { disk_is_full; return 1; }
   make_groups || return 1
   if [ -n "$STAGER" ]; then stage_in; else lay_inputs; fi
 }
 
-# What was being written when the room ended is no whole line.
-say_full() {
-  rm -f reserve probe
-  echo >>progress
-  note disk 0
-}
-
 close_job() { # WORD
-  if head -c 65536 /dev/zero >probe 2>/dev/null; then rm -f reserve probe; else say_full; fi
   case $1 in succeeded | failed | timeout) [ -z "$STAGER" ] || stage_out ;; esac
   if [ -n "$watcher" ]; then
     kill -KILL "$watcher"
@@ -47,11 +39,13 @@ remove_containers() {
     names="$names $JOB-$number"
     number=$((number + 1))
   done
+  # shellcheck disable=SC2086
   $ENGINE rm -f -v $names >/dev/null 2>&1
 }
 
 make_groups() {
   [ -n "$LIMIT_GROUPS" ] || return 0
+  # shellcheck disable=SC2086
   mkdir -p $LIMIT_GROUPS && limit_groups && return
   note groups 0
   return 1
@@ -122,9 +116,11 @@ stage_in() {
   note stager 0
   rm -rf trees inputs && mkdir -p stager || return 1
   (
+    # shellcheck disable=SC3045
     ulimit -c 0
     run_stager </dev/null >/dev/null 2>stager/log &
     read -r line <"/proc/$!/stat"
+    # shellcheck disable=SC2086
     set -- ${line##*) }
     echo "$! ${20}" >stager/pid
   )
@@ -137,8 +133,9 @@ stage_in() {
 # What could not be stored is said by the stager, or by its silence.
 stage_out() {
   [ ! -e "$MARK" ] || return 0
+  # What stays closed to the stager is what it then says.
   [ "$(id -u)" = 0 ] || chmod -R u+rwX trees 2>/dev/null
-  : >stager/ask
+  true >stager/ask
   await_stager out
 }
 
@@ -161,6 +158,7 @@ await_stager() { # WORD
 # both shows that they came whole.
 list_trees() {
   [ -d trees ] || return 0
+  # Of what stays closed the listing or a sum is not whole.
   [ "$(id -u)" = 0 ] || chmod -R u+rwX trees 2>/dev/null
   { sum_outputs; printf 'whole\0'; } >sums 2>/dev/null
   (
@@ -240,9 +238,11 @@ tell() { # AS
     printf %s "$lines"
     [ ! -e timeout ] || echo "timeout $up 0"
     echo --
+    # shellcheck disable=SC2086
     cat $kept_sizes "tails/$1.sizes"
     printf %s "$stager_sizes"
     echo --
+    # shellcheck disable=SC2086
     cat $kept_bytes "tails/$1.bytes" $stager_bytes
   } >"report.$1"
   mv "report.$1" report

@@ -4,7 +4,7 @@ import type { Handle } from '../../task/task-record';
 import { FACTS_FILE } from '../shared/job-facts';
 import type { JobFacts } from '../shared/job-facts';
 import { breachesOf, brokenDetail, systemErrorOf } from '../shared/job-faults';
-import { ENDING_PHASES, executorRecords, runningPart, unplacedStreams } from '../shared/job-report';
+import { ENDING_PHASES, executorRecords, runningPart, hintsOf } from '../shared/job-report';
 import type { ReportContext } from '../shared/job-report';
 import { bootedAt, parseReport, tailOf } from './pulsar-report';
 import type { JobReport } from './pulsar-report';
@@ -142,7 +142,7 @@ export class PulsarObserver {
     const facts = await this.facts(jobName, signal);
     const directory = `${handle?.data['directory'] ?? ''}/metadata/${WORKSPACE}`;
     const detail = await brokenDetail(progress, directory, async (stream) => (await context.tailOf(stream))?.text);
-    const systemError = systemErrorOf(progress, facts, timedOut, detail);
+    const systemError = systemErrorOf(progress, facts, detail, 0);
     const processRefusals = progress.notes.filter((note) => note.word === 'pids').length;
     const observation: Observation = {
       jobName,
@@ -150,7 +150,7 @@ export class PulsarObserver {
       executors: await executorRecords(progress, context),
       systemLogs: [
         ...facts.systemLogs,
-        ...unplacedStreams(progress, facts),
+        ...hintsOf(progress, facts),
         ...breachesOf(progress, facts, { memoryKills: 0, processRefusals, timedOut }),
       ],
       ...(systemError && { systemError }),

@@ -8,6 +8,7 @@ ask() { # "SKIP..."
   programs=$(offspring programs $$ "$1")
   [ -n "$programs" ] || return 1
   # Some may have gone meanwhile.
+  # shellcheck disable=SC2086
   kill -TERM $programs 2>/dev/null || :
 }
 
@@ -28,8 +29,12 @@ await_end() { # "SKIP..." TENTHS
 force() { # "SKIP..."
   left=$(offspring all $$ "$1")
   # None left is what is wanted.
+  # shellcheck disable=SC2086
   [ -z "$left" ] || kill -KILL $left 2>/dev/null || :
 }
+
+# An engine that hangs keeps nobody waiting: the processes of its command are ended all the same.
+engine() { timeout -k 2 $((GRACE + 60)) "$ENGINE" "$@"; }
 
 # The name of the container of the executor that runs.
 container_now() {
@@ -41,7 +46,8 @@ container_now() {
 # The first process of a container as this machine numbers it. Fails where that cannot be said for certain: an engine on another machine, a
 # gateway or Pulsar in a container.
 first_process() { # CONTAINER
-  set -- $($ENGINE inspect --type container --format '{{.Id}} {{.State.Pid}}' "$1" 2>/dev/null)
+  # shellcheck disable=SC2046
+  set -- $(engine inspect --type container --format '{{.Id}} {{.State.Pid}}' "$1" 2>/dev/null)
   [ $# -eq 2 ] || return 1
   while read -r line; do
     case $line in *"$1"*) echo "$2" && return 0 ;; esac
@@ -72,15 +78,15 @@ end_executor() { # OWN_PID
   if [ -n "$container" ] && leader=$(first_process "$container"); then
     # Rootless, with another user inside: only the engine may signal it.
     if hears_term "$leader"; then
-      kill -TERM "$leader" 2>/dev/null || $ENGINE kill --signal TERM "$container" >/dev/null 2>&1
+      kill -TERM "$leader" 2>/dev/null || engine kill --signal TERM "$container" >/dev/null 2>&1
       await_end "$1" $((GRACE * 10))
     fi
-    [ -z "$(offspring children $$ "$1")" ] || kill -KILL "$leader" 2>/dev/null || $ENGINE kill "$container" >/dev/null 2>&1
+    [ -z "$(offspring children $$ "$1")" ] || kill -KILL "$leader" 2>/dev/null || engine kill "$container" >/dev/null 2>&1
     # The engine's command sees the end of it by itself.
     await_end "$1" 50
   else
     # One that has not begun yet, or has just ended, cannot be stopped: its command is asked.
-    [ -z "$container" ] || $ENGINE stop -t "$GRACE" "$container" >/dev/null 2>&1
+    [ -z "$container" ] || engine stop -t "$GRACE" "$container" >/dev/null 2>&1
     if ask "$1"; then await_end "$1" $((GRACE * 10)); fi
   fi
   force "$1"

@@ -26,6 +26,25 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
     sentence: (facts, executor) => `fetching the image ${facts.executors[executor]?.image ?? ''} failed`,
   },
   disk: { retryable: true, sentence: () => FULL_DISK },
+  files: { retryable: true, sentence: (_facts, executor) => `files of executor ${executor} could not be moved in the workspace` },
+  stream: { retryable: true, sentence: (_facts, executor) => `not all that executor ${executor} wrote to its streams could be kept` },
+  place: { retryable: true, sentence: (_facts, executor) => `a stream of executor ${executor} could not be written to its path` },
+  late: {
+    retryable: true,
+    sentence: (_facts, executor) => `fetching the image or copying files for executor ${executor} took too long and was ended`,
+  },
+  create: { retryable: true, sentence: (facts, executor) => `${facts.runtime} could not create the container of executor ${executor}` },
+  start: { retryable: true, sentence: (facts, executor) => `${facts.runtime} could not start executor ${executor}` },
+  client: {
+    retryable: true,
+    sentence: (facts, executor) =>
+      `the ${facts.runtime} command of executor ${executor} failed or was killed before its container ended, so that its output may be cut short`,
+  },
+  // Whatever the streams hold then is the program's own.
+  unwatched: {
+    retryable: true,
+    sentence: (facts) => `${facts.runtime} cannot tell how an executor ended: the watcher of its container was gone before it`,
+  },
   engine: { retryable: true, sentence: (facts) => `${facts.runtime} did not answer` },
   copy: {
     retryable: true,
@@ -33,39 +52,42 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
   },
 };
 
-/** Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. */
+/** Notes beside which the runtime's last words mean nothing: they are a program's own, or of another matter. */
+const OF_OTHERS = new Set(['unwatched', 'client', 'disk', 'late', 'stream']);
+
+/**
+ * Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. `memoryKills` tells a memory limit
+ * from a stranger's KILL.
+ */
 export function systemErrorOf(
   progress: JobProgress,
   facts: JobFacts,
-  timedOut: boolean,
   detail: string | undefined,
+  memoryKills: number,
 ): Observation['systemError'] {
-  const suffix = detail === undefined ? '' : `: ${detail}`;
   switch (progress.ending) {
-    case 'prepare': {
-      if (timedOut) {
-        return { message: `the time limit of ${facts.maxRuntimeSeconds} s passed before the executor could start`, retryable: false };
-      }
-      const note = progress.notes.findLast((candidate) => candidate.word in FAULTS);
+    case 'prepare':
+    case 'broken': {
+      const note = progress.notes.findLast((candidate) => Object.hasOwn(FAULTS, candidate.word));
       const fault = note && FAULTS[note.word];
-      if (!note || !fault) return { message: `an executor could not be prepared${suffix}`, retryable: true };
+      const suffix = detail === undefined || (note && OF_OTHERS.has(note.word)) ? '' : `: ${detail}`;
+      if (!note || !fault) {
+        const what = progress.ending === 'broken' ? `${facts.runtime} could not start an executor` : 'an executor could not be prepared';
+        return { message: `${what}${suffix}`, retryable: true };
+      }
       return {
-        message: `${fault.sentence(facts, Number(note.text.split(' ')[0]))}${suffix}`,
+        message: `${fault.sentence(facts, executorOf(note.text))}${suffix}`,
         retryable: fault.retryable && !(note.word === 'pull' && isUnknownImage(detail)),
       };
     }
-    case 'broken':
-      if (progress.notes.some((note) => note.word === 'unwatched')) {
-        // Whatever the streams hold then is the program's own.
-        return {
-          message: `${facts.runtime} cannot tell how an executor ended: the watcher of its container was gone before it`,
-          retryable: true,
-        };
-      }
-      return { message: `${facts.runtime} could not start an executor${suffix}`, retryable: true };
     case 'succeeded':
     case 'failed':
-    case 'timeout':
+    case 'timeout': {
+      const killed = progress.notes.findLast((note) => note.word === 'killed');
+      const byLimit = memoryKills > 0 || progress.notes.some((note) => note.word === 'oom');
+      if (!killed || byLimit) return undefined;
+      return { message: `the processes of executor ${killed.text} were killed from outside`, retryable: true };
+    }
     case 'cancelled':
     case undefined:
       return undefined;
@@ -76,12 +98,17 @@ export function systemErrorOf(
   }
 }
 
+/** Notes are of an executor (`0 ...`) or of a stream of one (`streams/0.stdout`). */
+const executorOf = (text: string): number => Number(/\d+/.exec(text)?.[0] ?? 0);
+
 /** The engines say only in words why a pull failed; these are the ones by which registries refuse for good (401, 403, 404). */
 const REFUSALS =
-  /not found|manifest unknown|name unknown|does not exist|denied|unauthorized|authentication required|invalid reference|no such image/i;
+  /manifest (?:for .* )?not found|manifest unknown|no matching manifest|name unknown|does not exist|access (?:to the resource is )?denied|\bdenied: |unauthorized|authentication required|invalid reference|no such image|short-name .* did not resolve|repository .* not found|exec format error/i;
+/** A refusal of this machine's, whatever words it shares with those of a registry. */
+const OF_THIS_MACHINE = /permission denied|docker daemon socket|cannot connect to|no such host|connection refused|i\/o timeout/i;
 
 export function isUnknownImage(detail: string | undefined): boolean {
-  return detail !== undefined && REFUSALS.test(detail);
+  return detail !== undefined && !OF_THIS_MACHINE.test(detail) && REFUSALS.test(detail);
 }
 
 export interface Breaches {
@@ -96,13 +123,15 @@ export function breachesOf(progress: JobProgress, facts: JobFacts, events: Breac
   const engineSawMemory = progress.notes.some((note) => note.word === 'oom');
   if (events.memoryKills > 0 || engineSawMemory) lines.push(`memory limit ${Math.round(facts.memoryBytes / 2 ** 20)} MB reached`);
   if (events.processRefusals > 0) lines.push(`limit of ${facts.pids} processes reached`);
-  if (progress.ending !== 'prepare' && progress.notes.some((note) => note.word === 'disk')) lines.push(FULL_DISK);
   if (events.timedOut) lines.push(`time limit of ${facts.maxRuntimeSeconds} s reached`);
   return lines;
 }
 
 /** As much of a stream as its last line needs. */
 export const MOST_DETAIL_BYTES = 4096;
+
+/** docker ends its complaints with how to use it. */
+const HINT = /^\s*$|^(?:Run|See) '(?:docker|podman) /;
 
 /**
  * The runtime's own last words on an executor it could not start; never the host's paths. `read` gives the end of a stream by its
@@ -117,7 +146,10 @@ export async function brokenDetail(
   if (progress.ending !== 'broken' && progress.ending !== 'prepare') return undefined;
   const index = Number(note?.text.split(' ')[0] ?? 0);
   for (const stream of ['engine', 'stderr']) {
-    const line = (await read(`streams/${index}.${stream}`))?.trim().split('\n').at(-1);
+    const line = (await read(`streams/${index}.${stream}`))
+      ?.trim()
+      .split('\n')
+      .findLast((words) => !HINT.test(words));
     if (line) return line.replaceAll(directory, '(workspace)').slice(0, 500);
   }
   return undefined;

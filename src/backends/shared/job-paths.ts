@@ -11,6 +11,8 @@ export interface JobDirectories {
   /** Something is named, or may match, directly in `/`. */
   readonly rootEntries: boolean;
   readonly rootNames: readonly string[];
+  /** An output's wildcard may match there. */
+  readonly rootWildcard: boolean;
 }
 
 /**
@@ -22,6 +24,7 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
   const written = new Map<string, Segments>();
   const rootNames = new Set<string>();
   let rootEntries = false;
+  let rootWildcard = false;
   const addDirectory = (segments: Segments, to = directories): void => {
     to.set(folderOf(segments), segments);
   };
@@ -39,7 +42,7 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
   for (const output of request.outputs ?? []) {
     if (output.path_prefix !== undefined && hasWildcard(output.path)) {
       const fixed = fixedSegments(output.path);
-      if (fixed.length === 0) rootEntries = true;
+      if (fixed.length === 0) rootEntries = rootWildcard = true;
       else addDirectory(fixed, written);
     } else if (output.type === 'DIRECTORY') addDirectory(segmentsOf(output.path), written);
     else addFile(output.path, written);
@@ -54,7 +57,7 @@ export function jobDirectories(request: TesTaskRequest): JobDirectories {
     const segments = written.get(folder);
     if (segments && holderOf(shared, folder) === undefined) addDirectory(segments);
   }
-  return { directories, rootEntries, rootNames: [...rootNames] };
+  return { directories, rootEntries, rootNames: [...rootNames], rootWildcard };
 }
 
 /** Public sentences for directories that no runtime can give to a job: the kernel's own file systems. */

@@ -15,6 +15,10 @@ export interface PlanSettings {
   readonly runtimeLines: readonly string[];
 }
 
+/** What the system does for an executor has limits of its own, which only something that hangs should ever reach: fetching its image, and copying. */
+const FETCH_LIMIT_SECONDS = 3600;
+const COPY_LIMIT_SECONDS = 24 * 3600;
+
 /** Files of `plan/`, by name. `plan.sh` is what the job script reads; the rest belongs to the runtime. */
 export function jobPlan(
   request: TesTaskRequest,
@@ -29,6 +33,8 @@ export function jobPlan(
     assignment('EXECUTORS', request.executors.length),
     assignment('LIMIT', Math.max(1, Math.ceil(settings.maxRuntimeSeconds))),
     assignment('GRACE', Math.max(0, Math.ceil(settings.killGraceSeconds))),
+    assignment('FETCH_LIMIT', FETCH_LIMIT_SECONDS),
+    assignment('COPY_LIMIT', COPY_LIMIT_SECONDS),
     ...settings.runtimeLines,
   ];
   for (const [index, executor] of request.executors.entries()) {
@@ -52,7 +58,7 @@ function executorFunctions(executor: TesExecutor, index: number, plan: MountPlan
   return [
     shellFunction(`before_${index}`, [...before, ...launch.before].join(' && ')),
     shellFunction(`launch_${index}`, launch.commands.join('\n')),
-    shellFunction(`after_${index}`, after.join('\n')),
+    shellFunction(`after_${index}`, after.join(' && ')),
     shellFunction(`merged_${index}`, merged ? 'true' : 'false'),
     shellFunction(`ignored_${index}`, executor.ignore_error === true ? 'true' : 'false'),
   ];

@@ -53,8 +53,24 @@ function atEpoch(upSeconds: number, context: ReportContext): number {
   return Math.round(context.bootedAt + upSeconds * 1000);
 }
 
-/** Lines for `system_logs` about streams that could not be put where the executor wanted them. */
-export function unplacedStreams(progress: JobProgress, facts: JobFacts): readonly string[] {
+/** Lines for `system_logs` that tell a user what came of their own request. */
+export function hintsOf(progress: JobProgress, facts: JobFacts): readonly string[] {
+  return [...unplacedStreams(progress, facts), ...unusedEntrypoints(progress, facts)];
+}
+
+/** Some clients leave the program to the image. */
+function unusedEntrypoints({ notes }: JobProgress, facts: JobFacts): readonly string[] {
+  return notes
+    .filter((note) => note.word === 'entrypoint')
+    .map(({ text }) => {
+      const [index = '', ...entrypoint] = text.split(' ');
+      const image = facts.executors[Number(index)]?.image ?? '';
+      return `executor ${index} ended with 127, as when a program is missing: command names the program itself, the ENTRYPOINT of ${image}, ${entrypoint.join(' ')}, is not used`;
+    });
+}
+
+/** Streams that could not be put where the executor wanted them. */
+function unplacedStreams(progress: JobProgress, facts: JobFacts): readonly string[] {
   return progress.notes
     .filter((note) => note.word === 'unplaced')
     .map((note) => {

@@ -7,55 +7,113 @@
 # while no container runs, and never through a link; `result` appears whole, by rename, when nothing of the job runs any more.
 # progress holds one line per event, UP being seconds since boot: WORD UP ARGUMENTS.
 # It forks as little as it can: a task that runs `true` must not cost more than its runtime does.
+# Every command whose failure would lose something is looked at; where none is, a comment says why.
 set -uf
 umask 022
 cd "$1" || exit 70
 watch=
 
 now() { read -r up rest </proc/uptime; }
+# An `echo` would make line breaks of what an image says.
 note() {
   now
-  echo "$1 $up $2" >>progress
+  printf '%s\n' "$1 $up $2" >>progress
+}
+
+# By shell builtins alone: looked at after each executor. What did not fit has to be there still, else there is room again.
+has_room() {
+  { printf '%16384d' 0 >probe; } 2>/dev/null
+  room=$?
+  # Emptied also when it was cut; that it cannot even be made says the same again.
+  { true >probe; } 2>/dev/null
+  return $room
+}
+
+# The reserve is room in which it can still be said how the job ended.
+keep_reserve() { { printf '%16384d' 0 >reserve; } 2>/dev/null || { disk_is_full && return 1; }; }
+# What was being written when the room ended is no whole line.
+disk_is_full() {
+  # This may fail: then the job ends without a result, which is tried again as well.
+  { true >reserve && echo >>progress && note disk 0; } 2>/dev/null || :
+}
+
+# Why something of our own failed: the disk of the workspaces where it is full, else WORD. Before what was written by half is removed.
+blame() { # WORD TEXT
+  if ! has_room; then disk_is_full
+  elif [ -e late ]; then note late "$2"
+  else note "$1" "$2"; fi
+  return 1
 }
 
 finish() { # WORD
-  [ -z "$watch" ] || kill "$watch" 2>/dev/null
+  end_watch
+  true >reserve
   close_job "$1"
   now
   # Work of more than a minute is worth a sync: its result then counts even after a crash of the machine.
-  if [ $((${up%.*} - first)) -ge 60 ]; then
-    sync -f . 2>/dev/null || sync
-    echo "synced $up 0" >>progress
-  fi
-  echo "done $up $1" >>progress
-  mv progress result
+  if [ $((${up%.*} - first)) -ge 60 ] && { sync -f . 2>/dev/null || sync; }; then echo "synced $up 0" >>progress; fi
+  # Without its last line there is no result, and the job counts as lost.
+  echo "done $up $1" >>progress && mv progress result || exit 70
   tell_result
   exit 0
 }
 
 # `sleep` is killed with the subshell: `$!` is set before the trap can see anything else. By KILL: a TERM that comes before the new
 # process has let go of the trap it inherits would be lost. Who cancels may end the `sleep` alone: then no time is over.
-watch_time() { # SECONDS
-  [ -z "$watch" ] || kill "$watch" 2>/dev/null
+watch_time() { # SECONDS FILE_THAT_SAYS_SO
+  end_watch
   (
     trap 'kill -KILL $! 2>/dev/null; exit 0' TERM
     sleep "$1" &
     wait $! || exit 0
-    : >timeout
+    true >"$2"
     end_executor "$(exec sh -c 'echo $PPID')"
   ) &
-  watch=$!
+  watch=$! watched=$2
   echo "$watch" >watching
 }
 
-# Goes down from a tree, making what is missing; a link on the way is refused. Leaves the path in `found`.
+# A watch whose time is over is waited for: it would end whatever comes next.
+end_watch() {
+  [ -n "$watch" ] || return 0
+  # It may have ended by itself; its number is kept from others until it was waited for.
+  kill -TERM "$watch" 2>/dev/null
+  [ ! -e "$watched" ] || wait "$watch"
+  watch=
+}
+
+# What the system does for an executor, which is no time of the program's.
+watch_fetch() { watch_time "$FETCH_LIMIT" late; }
+watch_copy() { [ -n "$watch" ] || watch_time "$COPY_LIMIT" late; }
+
+# The time limit counts what the programs take, all executors together. Hundredths of a second.
+clock() {
+  now
+  ticks=$((${up%.*} * 100 + 1${up#*.} - 100))
+}
+watch_program() {
+  clock
+  begun=$ticks
+  [ "$remaining" -gt 10 ] || remaining=10
+  watch_time "$((remaining / 100)).$((remaining / 10 % 10))" timeout
+}
+program_ended() {
+  end_watch
+  clock
+  remaining=$((remaining - ticks + begun))
+}
+
+# Goes down from a tree, making what is missing. Leaves the path in `found`. 1: a link or a file is in the way; 2: it could not be made.
 directory() { # TREE SEGMENT...
   found=$1
   shift
   for segment; do
     found=$found/$segment
     if [ -L "$found" ]; then return 1; fi
-    if [ ! -d "$found" ]; then mkdir -m 777 "$found" 2>/dev/null || return 1; fi
+    if [ ! -d "$found" ]; then
+      if [ -e "$found" ]; then return 1; fi
+      mkdir -m 777 "$found" 2>/dev/null || return 2
+    fi
   done
 }
 
@@ -72,30 +130,47 @@ take_stdin() { # INDEX NAME TREE SEGMENT...
   done
   if [ -L "$found/$name" ] || [ ! -f "$found/$name" ]; then note stdin "$number"; return 1; fi
   stdin=streams/$number.stdin
-  cp "$found/$name" "$stdin" || { note stdin "$number"; return 1; }
+  cp "$found/$name" "$stdin" || blame files "$number"
 }
 
-# A copy of a stream at the place that the executor names. What is there is replaced, not written through.
+# A stream at the place that the executor names. What is there is replaced, not written through, and in one step: no half file ever stands
+# there. Nobody changes what the last executor leaves, so that its streams need no second copy. LAST is set by the loop below.
 place() { # STREAM NAME TREE SEGMENT...
   stream=$1
   name=$2
   shift 2
-  if directory "$@" && { [ -L "$found/$name" ] || [ ! -d "$found/$name" ]; }; then
-    rm -f "$found/$name" && cp "$stream" "$found/$name" && return
-  fi
-  note unplaced "$stream"
+  directory "$@"
+  case $? in
+    0) ;;
+    1) note unplaced "$stream"; return 0 ;;
+    *) blame place "$stream"; return 1 ;;
+  esac
+  if [ ! -L "$found/$name" ] && [ -d "$found/$name" ]; then note unplaced "$stream"; return 0; fi
+  # Not every file system has hard links.
+  if [ -n "$last" ] && ln -fT "$stream" "$found/$name" 2>/dev/null; then return 0; fi
+  cp "$stream" placing && mv -fT placing "$found/$name" && return
+  blame place "$stream"
+  # Only to make room.
+  rm -f placing
+  return 1
 }
 
 make_workdir() { # INDEX TREE SEGMENT...
   number=$1
   shift
-  directory "$@" || { note workdir "$number"; return 1; }
+  directory "$@"
+  case $? in
+    0) ;;
+    1) note workdir "$number" && return 1 ;;
+    *) blame files "$number" ;;
+  esac
 }
 
 # Starts an executor and waits for it and its streams. Leaves its code in `code`; `unwritten` says that not all it wrote is there.
 run_executor() { # INDEX
+  code=1
   out=streams/$1.stdout err=streams/$1.stderr readers= unwritten=
-  { true >"$out" >"$err"; } 2>/dev/null || { unwritten=1 && return; }
+  { true >"$out" && true >"$err"; } 2>/dev/null || { unwritten=1 && return; }
   if [ "$PIPED" = 0 ]; then
     exec 5>"$out" 6>"$err"
   else
@@ -111,6 +186,7 @@ run_executor() { # INDEX
   ("launch_$1") <"$stdin" >&5 2>&6 5>&- 6>&-
   code=$?
   exec 5>&- 6>&-
+  program_ended
   for reader in $readers; do await_reader "$reader"; done
 }
 
@@ -155,6 +231,7 @@ read -r boot </proc/sys/kernel/random/boot_id
 read -r line </proc/$$/stat
 now
 first=${up%.*}
+# shellcheck disable=SC2086
 set -- ${line##*) }
 # Without overwriting: of two starts one makes the file. `ln` would do too, for the price of a process.
 set -C
@@ -162,30 +239,36 @@ set -C
 set +C
 
 . ./plan/plan.sh
-open_job || finish prepare
+keep_reserve || finish prepare
+open_job || { has_room || disk_is_full; finish prepare; }
 
 index=0
 word=succeeded
+remaining=$((LIMIT * 100))
 while [ "$index" -lt "$EXECUTORS" ]; do
   [ ! -e "$MARK" ] || finish cancelled
   stdin=/dev/null cgroups=
   before_executor "$index" && "before_$index" && ready_executor "$index" || finish prepare
+  end_watch
   [ ! -e "$MARK" ] || finish cancelled
-  [ "$index" -gt 0 ] || watch_time "$LIMIT"
+  watch_program
   note begin "$index"
   run_executor "$index"
-  if [ -n "$unwritten" ]; then
-    note disk "$index"
-    finish prepare
-  fi
+  # Looked at while everything that was written is there still.
+  [ -z "$unwritten" ] || blame stream "$index" || finish broken
   after_executor "$index" "$code" || { note broken "$index $code"; finish broken; }
-  "after_$index"
+  end_watch
+  if [ -e timeout ]; then word=timeout
+  elif [ "$code" -ne 0 ] && ! "ignored_$index"; then word=failed; fi
+  last=
+  if [ "$word" != succeeded ] || [ $((index + 1)) -eq "$EXECUTORS" ]; then last=1; fi
+  placed=1
+  "after_$index" || placed=
   note end "$index $code"
-  [ ! -e timeout ] || finish timeout
-  if [ "$code" -ne 0 ] && ! "ignored_$index"; then
-    word=failed
-    break
-  fi
+  [ -n "$placed" ] || finish broken
+  # A program that found no room, and did not say so, has left less than it made.
+  has_room || { disk_is_full && finish broken; }
+  [ "$word" = succeeded ] || break
   index=$((index + 1))
 done
 finish "$word"

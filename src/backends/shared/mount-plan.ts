@@ -33,6 +33,8 @@ export interface MountPlan {
   readonly rootEntries: boolean;
   /** The names of those. */
   readonly rootNames: readonly string[];
+  /** Others may be outputs too, by a wildcard. */
+  readonly rootWildcard: boolean;
   /** For looking a root up: the folders of `roots` in order, and the roots in that order. */
   readonly index: { readonly folders: readonly string[]; readonly roots: readonly MountRoot[] };
 }
@@ -44,7 +46,7 @@ export function mountPlan(request: TesTaskRequest): MountPlan {
   return mountPlanOf(jobDirectories(request));
 }
 
-export function mountPlanOf({ directories, rootEntries, rootNames }: JobDirectories): MountPlan {
+export function mountPlanOf({ directories, rootEntries, rootNames, rootWildcard }: JobDirectories): MountPlan {
   const folders = outermost(['/tmp/', ...directories.keys()].filter((folder) => folder !== '/'));
   // Numbers of trees outlive a gateway: a job of an older one has to be found as it was laid.
   const roots = folders
@@ -53,7 +55,7 @@ export function mountPlanOf({ directories, rootEntries, rootNames }: JobDirector
     .map(({ segments, path }, number): MountRoot => ({ path, segments, tree: String(number), fresh: path === '/tmp' }));
   const byPath = new Map(roots.map((root) => [`${root.path}/`, root]));
   const index = { folders, roots: folders.flatMap((folder) => byPath.get(folder) ?? []) };
-  return { roots, directories: [...directories.values()], rootEntries, rootNames, index };
+  return { roots, directories: [...directories.values()], rootEntries, rootNames, rootWildcard, index };
 }
 
 /** The root that holds a container path, or is it. */

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory, describeEngine, runScript, startContainerEngine } from '../engines';
 import type { Engine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
 import type { RunningServer } from '../server';
 import { startServer } from '../server';
+import { eventually } from '../tes-client';
 import { Witness } from '../witness';
 
 describeEngine('docker', 'a daemon that goes away and comes back', () => {
@@ -34,6 +35,21 @@ describeEngine('docker', 'a daemon that goes away and comes back', () => {
     resources: { cpu_cores: 1, ram_gb: 0.1 },
     executors: [{ image: engine.images.busybox, command: ['sh', '-c', witness.program(label)] }],
   });
+
+  it('runs a task again that the daemon ended because it was stopped itself', async () => {
+    const { client } = server;
+    const id = await client.create(task('stopped'));
+    await witness.seen('gate', 'stopped');
+    const daemon = daemonPid();
+    process.kill(daemon, 'SIGTERM');
+    await eventually('the daemon to go', () => (existsSync(`/proc/${daemon}`) ? undefined : true));
+    await startContainerEngine('docker', 'docker-fault');
+    await eventually('a second start', () => (witness.starts('stopped') === 2 ? true : undefined), 120_000);
+    witness.release('stopped');
+    const ended = await client.ended(id, 120_000);
+    expect([ended.state, ended.logs?.at(-1)?.logs?.at(-1)?.stdout]).toEqual(['COMPLETE', 'seenthrough stopped']);
+    await nothingIsLeft(server, engine, [id]);
+  }, 300_000);
 
   it('keeps answering, loses no task, and carries all to their end after kill -9 of the daemon', async () => {
     const { client } = server;

@@ -2,12 +2,8 @@
 # image works: then trees lie in that layer, so that what the image has in the same directory stays visible.
 PIPED=1
 
-before_executor() { # INDEX
-  # Fetching an image has a limit of its own; the task's begins with its first executor.
-  [ "$1" -gt 0 ] || watch_time 3600
-  "image_$1"
-}
-ready_executor() { [ "$OVERLAY" = 0 ] || lay_trees; }
+before_executor() { "image_$1" && end_watch; } # INDEX
+ready_executor() { [ "$OVERLAY" = 0 ] || lay_trees || blame files "$1"; } # INDEX
 
 use_image() { # INDEX PATH
   image=$2
@@ -32,14 +28,15 @@ make_image() { # INDEX FILE SOURCE PULL
   image=$IMAGES/$2
   if [ -e "$image" ] && [ "$4" != always ]; then return 0; fi
   if [ "$4" = never ]; then note noimage "$1"; return 1; fi
-  mkdir -p "$IMAGES" || return 1
+  watch_fetch
+  mkdir -p "$IMAGES" || { blame files "$1"; return 1; }
   made=$image.$JOB
-  if ! apptainer -q build --force "$made" "$3" >/dev/null 2>"streams/$1.engine"; then
+  if ! { apptainer -q build --force "$made" "$3" >/dev/null 2>"streams/$1.engine" && mv "$made" "$image"; }; then
+    blame pull "$1"
+    # Only to make room.
     rm -f "$made"
-    note pull "$1"
     return 1
   fi
-  mv "$made" "$image"
 }
 
 # A root file system as a plain tar file.
@@ -47,10 +44,11 @@ unpack_image() { # INDEX FILE SOURCE
   image=$IMAGES/$2
   [ ! -e "$image" ] || return 0
   if make_image "$1" "$2" "docker-archive:$3" missing; then return 0; fi
-  mkdir -p "$IMAGES" unpacked && tar -xf "$3" -C unpacked 2>>"streams/$1.engine" && make_image "$1" "$2" unpacked missing
-  code=$?
+  watch_fetch
+  mkdir -p "$IMAGES" unpacked && tar -xf "$3" -C unpacked 2>>"streams/$1.engine" || { blame pull "$1"; return 1; }
+  make_image "$1" "$2" unpacked missing || return 1
+  # Only to make room.
   rm -rf unpacked
-  return $code
 }
 
 # Trees move into a fresh layer before an executor and back after it: renames on one disk.
@@ -76,16 +74,17 @@ lay_tree() { # TREE NAME PARENT_SEGMENT...
 }
 
 take_trees() {
-  each_tree take_tree
+  each_tree take_tree || return 1
   set +f
   for file in layer/upper/* layer/upper/.[!.]*; do
     if [ -c "$file" ]; then continue; fi
-    if [ -e "$file" ] || [ -L "$file" ]; then mv "$file" trees/root/; fi
+    if [ -e "$file" ] || [ -L "$file" ]; then mv "$file" trees/root/ || return 1; fi
   done
   set -f
-  # What the executor removed of the image's own is marked by devices 0,0.
+  # What the executor removed of the image's own is marked by devices 0,0. One that stays, in a directory closed to us, is no output.
   find trees -type c -exec rm -f {} + 2>/dev/null
-  rm -rf layer
+  # Only to make room; `lay_trees` looks whether it has gone.
+  rm -rf layer || :
 }
 take_tree() { # TREE NAME PARENT_SEGMENT...
   tree=$1
@@ -101,7 +100,7 @@ take_tree() { # TREE NAME PARENT_SEGMENT...
 
 # 255 is the program's own, unless apptainer says FATAL last and nothing was written: then it could not start it.
 after_executor() { # INDEX CODE
-  if [ "$OVERLAY" = 1 ]; then take_trees; fi
+  if [ "$OVERLAY" = 1 ]; then take_trees 2>"streams/$1.engine" || { blame files "$1"; return 1; }; fi
   if [ "$2" -ne 255 ] || [ -s "streams/$1.stdout" ]; then return 0; fi
   words=
   while read -r line; do words=$line; done <"streams/$1.stderr"

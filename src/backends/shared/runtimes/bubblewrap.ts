@@ -33,14 +33,14 @@ export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoo
   options.push('--chdir', executor.workdir ?? '/', '--clearenv');
   const env = new Map([['PATH', CONTAINER_DEFAULT_PATH], ['HOME', '/tmp'], ...envOf(executor)]);
   for (const [name, value] of env) options.push('--setenv', name, value);
-  // `nice` with no change looks the program up in the job's PATH and ends with 127 or 126 where bwrap itself would say 1.
-  const command = ['bwrap', '--args', '9', '--json-status-fd', '8', '--', 'nice', '-n', '0', '--', ...executor.command];
+  // `nice` with no change looks the program up in the job's PATH and ends with 127 or 126 where bwrap itself would say 1. It is not looked up there.
+  const words = `${quoteWords(['bwrap', '--args', '9', '--json-status-fd', '8', '--'])} "$nice" ${quoteWords(['-n', '0', '--', ...executor.command])}`;
   return {
     before: [],
     commands: [
       FORGET_GATEWAY,
       ...(cgroups.length === 0 ? [] : [`cgroups=${quoteWord(cgroups.join(' '))}`, 'join_cgroups || exit 125']),
-      `exec ${quoteWords(command)} 9<plan/${index}.options 8>streams/${index}.evidence`,
+      `exec ${words} 9<plan/${index}.options 8>streams/${index}.evidence`,
     ],
     files: { [`${index}.options`]: options.map((option) => `${option}\0`).join('') },
   };

@@ -5,10 +5,33 @@ PIPED=0
 name=
 filled_by=
 
+# An engine that does not answer is another matter than one that says no.
 fault() { # WORD INDEX
-  # An engine that does not answer is another matter than one that says no.
-  if $ENGINE ps -q >/dev/null 2>&1; then note "$1" "$2"; else note engine "$2"; fi
-  return 1
+  if engine ps -q >/dev/null 2>&1; then blame "$1" "$2"; else blame engine "$2"; fi
+}
+
+# What an engine copies out of a container, unpacked. Both ends of the pipe are looked at: tar goes on reading when there is no room.
+# A device is no output, and making one takes rights that a gateway need not have.
+unpack() { # INDEX SOURCE DIRECTORY TAR_OPTION...
+  report=streams/$1.engine source=$2 target=$3
+  shift 3
+  trouble=$({
+    { $ENGINE cp "$source" - 2>"$report" || echo engine >&3; } | LC_ALL=C tar -x "$@" -f - -C "$target" 2>unpacking || echo tar >&3
+  } 3>&1)
+  if [ "$trouble" = tar ] && [ -s unpacking ]; then
+    grep -qv -e ': Cannot mknod: ' -e '^tar: Exiting with failure status' unpacking || return 0
+    cat unpacking >>"$report"
+  fi
+  [ -z "$trouble" ]
+}
+
+# Whether the engine's last word was that there is no such file; its command has no code for that.
+is_absent() { # INDEX
+  read -r line <"streams/$1.engine" || return 1
+  case $line in
+    *'ould not find the file '* | *' could not be found on container '* | *'o such container:path: '*) ;;
+    *) return 1 ;;
+  esac
 }
 
 inspect_image() { # INDEX REFERENCE
@@ -20,6 +43,7 @@ inspect_image() { # INDEX REFERENCE
 resolve_image() { # INDEX REFERENCE PULL KNOWN_ID WHOLE_NAME
   image=$4
   [ -z "$image" ] || return 0
+  watch_fetch
   if [ "$3" != always ]; then
     if inspect_image "$1" "$2" || { [ "$2" != "$5" ] && inspect_image "$1" "$5"; }; then note image "$1 $image"; return 0; fi
     [ "$3" != never ] || { fault noimage "$1"; return 1; }
@@ -31,6 +55,7 @@ resolve_image() { # INDEX REFERENCE PULL KNOWN_ID WHOLE_NAME
 
 # An image file of this machine, under a name that stands for its present content.
 load_image() { # INDEX NAME PATH FORM
+  watch_fetch
   if inspect_image "$1" "$2"; then return 0; fi
   loaded=
   if [ "$4" != directory ]; then loaded=$($ENGINE load -q -i "$3" 2>"streams/$1.engine") || loaded=; fi
@@ -48,29 +73,55 @@ load_image() { # INDEX NAME PATH FORM
 
 before_executor() { # INDEX
   name=
-  # Fetching an image has a limit of its own; the task's begins with its first executor.
-  [ "$1" -gt 0 ] || watch_time 3600
   "image_$1" || return 1
+  end_watch
   # Another image may run as another user; with rootless podman every file has become the gateway's own.
   if [ "$1" -gt 0 ] && { [ "$image" != "$filled_by" ] || [ "$ENGINE$ROOT" = podman0 ]; }; then open_trees "$1" || return 1; fi
-  [ "$image" = "$filled_by" ] || { empty_trees && fill_trees "$1"; }
+  [ "$image" = "$filled_by" ] || { empty_trees "$1" && fill_trees "$1"; }
 }
 
 # What executors wrote may be read and changed by whoever the next one runs as: nobody else gets into the workspace.
 open_trees() { # INDEX
+  watch_copy
   find trees -mindepth 1 ! -path trees/root \( -type f -o -type d \) -exec chmod a+rwX {} + 2>"streams/$1.engine" || { fault copy "$1"; return 1; }
 }
 
-ready_executor() { :; }
+# Where something lies directly in `/`, or where trees are volumes: created, filled, started.
+ready_executor() { # INDEX
+  [ -n "$COPIED" ] || return 0
+  watch_copy
+  create >/dev/null 2>"streams/$1.engine" || { fault create "$1"; return 1; }
+  for tree in $COPIED; do copy_in "$1" "$tree" || { fault copy "$1"; return 1; }; done
+}
+
+copy_in() { # INDEX TREE
+  if [ "$2" = root ]; then
+    $ENGINE cp trees/root/. "$name:/" >/dev/null 2>"streams/$1.engine"
+    return
+  fi
+  # Under its own name, so that the directory itself keeps its mode: whoever the container runs as may write there.
+  "path_of_$2"
+  parent=${path%/*}
+  rm -rf copied && mkdir copied && mv "trees/$2" "copied/${path##*/}" || return 1
+  # What an executor wrote is the gateway user's by now; the next one may have another user.
+  [ "$1" -eq 0 ] || chmod -R a+rwX copied || return 1
+  $ENGINE cp "copied/${path##*/}" "$name:${parent:-/}" >/dev/null 2>"streams/$1.engine" && mv "copied/${path##*/}" "trees/$2"
+}
+
+start_created() {
+  if [ "$stdin" = /dev/null ]; then exec "$ENGINE" start -a "$name"; else exec "$ENGINE" start -a -i "$name"; fi
+}
 
 # Where the image itself has something in a directory that a tree will cover, it is copied into the tree; inputs win.
 fill_trees() { # INDEX
   scratch=
   known=$IMAGES/${image##*:}
-  "roots_$1" && code=0 || code=1
+  filled=1
+  "roots_$1" || filled=
+  # Whoever cleans up removes what this cannot.
   [ -z "$scratch" ] || $ENGINE rm -f -v "$scratch" >/dev/null 2>&1
   filled_by=$image
-  return $code
+  [ -n "$filled" ]
 }
 
 fill_root() { # INDEX KEY TREE PATH
@@ -79,95 +130,81 @@ fill_root() { # INDEX KEY TREE PATH
   [ "$state" != empty ] || return 0
   if [ -z "$scratch" ]; then
     [ ! -e "$MARK" ] || return 1
+    watch_copy
+    # shellcheck disable=SC2086
     $ENGINE create --name "$JOB-$1-image" --label "tes-gateway.job=$JOB" $MINE --network none --entrypoint '' "$image" /none >/dev/null 2>"streams/$1.engine" \
       || { fault copy "$1"; return 1; }
     scratch=$JOB-$1-image
   fi
-  mkdir -p "fill/$3" "$known" || return 1
-  { $ENGINE cp "$scratch:$4/." - 2>"streams/$1.engine"; echo $? >fill/code; } | tar -xpf - --numeric-owner -C "fill/$3" 2>/dev/null
-  read -r copied <fill/code
-  if [ "$copied" -ne 0 ]; then
-    read -r line <"streams/$1.engine"
-    case $line in
-      *"ould not "*"find"* | *"ould not be found"* | *"o such file"*) ;;
-      *) fault copy "$1"; return 1 ;;
-    esac
-  fi
+  mkdir -p "fill/$3" "$known" || { fault copy "$1"; return 1; }
+  unpack "$1" "$scratch:$4/." "fill/$3" -p --numeric-owner || is_absent "$1" || { fault copy "$1"; return 1; }
   set +f
   set -- "$1" "$2" "$3" "$4" fill/"$3"/* fill/"$3"/.[!.]*
   set -f
   if [ ! -e "$5" ] && [ ! -L "$5" ] && [ $# -eq 6 ] && [ ! -e "$6" ] && [ ! -L "$6" ]; then
-    echo empty >"$known/$2.$$" && mv "$known/$2.$$" "$known/$2"
+    # Without this the next task looks again.
+    { echo empty >"$known/$2.$$" && mv "$known/$2.$$" "$known/$2"; } 2>/dev/null
     return 0
   fi
-  # No-clobber: some versions of cp call that a failure and say so.
-  cp -a -n "fill/$3/." "trees/$3/" 2>"streams/$1.engine" || ! grep -qv 'not replacing' "streams/$1.engine" || { fault copy "$1"; return 1; }
-  chmod 777 "trees/$3"
+  # No-clobber: some versions of cp call that a failure (1) and say so.
+  LC_ALL=C cp -a -n "fill/$3/." "trees/$3/" 2>"streams/$1.engine"
+  case $? in
+    0) ;;
+    1) [ -s "streams/$1.engine" ] && ! grep -qv 'not replacing' "streams/$1.engine" || { fault copy "$1"; return 1; } ;;
+    *) fault copy "$1" || return 1 ;;
+  esac
+  chmod 777 "trees/$3" || fault copy "$1"
 }
 
 # What the last image brought and no executor changed is taken out before another image comes.
-empty_trees() {
+empty_trees() { # INDEX
   [ -d fill ] || return 0
+  watch_copy
   "$SHELL_PROGRAM" -c '
     cd fill || exit 1
     for tree in *; do
       [ -d "$tree" ] || continue
       filled=$PWD/$tree
       (cd "../trees/$tree" && find . \( -type f -o -type l \) -exec "$0" -c '\''
-        fill=$1; shift
+        fill=$1 failed=0; shift
         for file; do
-          if [ -L "$file" ]; then [ -L "$fill/$file" ] && [ "$(readlink "$file")" = "$(readlink "$fill/$file")" ] && rm -f "$file"
-          elif [ ! -L "$fill/$file" ] && cmp -s "$fill/$file" "$file"; then rm -f "$file"; fi
-        done'\'' "$0" "$filled" {} +)
-    done' "$SHELL_PROGRAM"
-  rm -rf fill
-}
-
-# create, copy in, start: where something lies directly in `/`, or where trees are volumes.
-start_copied() { # INDEX
-  for tree in $COPIED; do
-    if [ "$tree" = root ]; then
-      $ENGINE cp trees/root/. "$name:/" >/dev/null 2>"streams/$1.engine" || exit 125
-      continue
-    fi
-    # Under its own name, so that the directory itself keeps its mode: whoever the container runs as may write there.
-    "path_of_$tree"
-    parent=${path%/*}
-    rm -rf copied && mkdir copied && mv "trees/$tree" "copied/${path##*/}" || exit 125
-    # What an executor wrote is the gateway user's by now; the next one may have another user.
-    [ "$1" -eq 0 ] || chmod -R a+rwX copied
-    $ENGINE cp "copied/${path##*/}" "$name:${parent:-/}" >/dev/null 2>"streams/$1.engine"
-    code=$?
-    mv "copied/${path##*/}" "trees/$tree" && [ "$code" -eq 0 ] || exit 125
-  done
-  if [ "$stdin" = /dev/null ]; then exec $ENGINE start -a "$name"; else exec $ENGINE start -a -i "$name"; fi
+          if [ -L "$file" ]; then
+            if [ -L "$fill/$file" ] && [ "$(readlink "$file")" = "$(readlink "$fill/$file")" ]; then rm -f "$file" || failed=1; fi
+          elif [ ! -L "$fill/$file" ] && cmp -s "$fill/$file" "$file"; then rm -f "$file" || failed=1; fi
+        done
+        exit $failed'\'' "$0" "$filled" {} +) || exit 1
+    done' "$SHELL_PROGRAM" 2>"streams/$1.engine" && rm -rf fill || fault copy "$1"
 }
 
 copy_back() { # INDEX
   for tree in $COPIED; do
-    if [ "$tree" = root ]; then copy_back_root; continue; fi
+    if [ "$tree" = root ]; then copy_back_root "$1" || return 1; continue; fi
     "path_of_$tree"
-    rm -rf copied && mkdir copied || return 1
-    { $ENGINE cp "$name:$path/." - 2>"streams/$1.engine"; echo $? >copied.code; } | tar -xf - -C copied 2>/dev/null
-    read -r copied <copied.code
-    [ "$copied" -eq 0 ] || return 1
-    chmod -R u+rwX copied && chmod 777 copied && rm -rf "trees/$tree" && mv copied "trees/$tree" || return 1
+    rm -rf copied && mkdir copied && unpack "$1" "$name:$path/." copied \
+      && chmod -R u+rwX copied && chmod 777 copied && rm -rf "trees/$tree" && mv copied "trees/$tree" || { fault copy "$1"; return 1; }
   done
 }
 
-# Of `/` only what is new there, or was named by the task.
-copy_back_root() {
-  $ENGINE diff "$name" 2>/dev/null >changes
+# Of `/` what the task names, and for its wildcards what is new there.
+copy_back_root() { # INDEX
+  "take_named_$1" || return 1
+  [ "$ROOT_WILDCARD" = 1 ] || return 0
+  $ENGINE diff "$name" >changes 2>"streams/$1.engine" || { fault copy "$1"; return 1; }
   while IFS=' ' read -r kind path; do
     entry=${path#/}
-    case $entry in */* | '') continue ;; esac
-    if is_mounted "$entry"; then continue; fi
-    case $entry in proc | sys | dev | run | etc | sbin | .dockerenv) kind=C ;; esac
-    if [ "$kind" = A ] || is_named "$entry"; then
-      rm -rf "trees/root/$entry"
-      $ENGINE cp "$name:/$entry" trees/root/ >/dev/null 2>&1 </dev/null
-    fi
+    case $entry in */* | '' | proc | sys | dev | run | etc | sbin | .dockerenv) continue ;; esac
+    if [ "$kind" = A ] && ! is_named "$entry"; then take_entry "$1" "$entry" </dev/null || return 1; fi
   done <changes
+}
+
+take_entry() { # INDEX ENTRY
+  if is_mounted "$2"; then return 0; fi
+  rm -rf copied && mkdir copied || { fault copy "$1"; return 1; }
+  if $ENGINE cp "$name:/$2" copied/ >/dev/null 2>"streams/$1.engine"; then
+    rm -rf "trees/root/$2" && mv "copied/$2" trees/root/ || { fault copy "$1"; return 1; }
+  else
+    is_absent "$1" && rm -rf "trees/root/$2" || { fault copy "$1"; return 1; }
+  fi
 }
 
 # It ends with 1 when there is no program to start, and says this alone.
@@ -179,24 +216,79 @@ code_of_catatonit() { # INDEX
   esac
 }
 
-# 125 is the command's own failure, unless the container has ended with it.
-after_executor() { # INDEX CODE
-  [ "$2" -ne 1 ] || [ -s "streams/$1.stdout" ] || code_of_catatonit "$1"
+# What became of an executor, by what the engine says of its container: the code of its command tells of the command. Sets `code`; `ran` is empty
+# when its program never started. Fails, with a note, when that was not the program's doing.
+#   a limit or a cancel has ended it    the container's code, or one of a signal
+#   exited N, and the command said N    the program's
+#   exited, and the command says else   the command failed, or was killed: what it had to write is cut short
+#   created, 126 or 127                 the program is missing or cannot be executed: docker says so of the container, podman's command of itself
+#   created, anything else              the engine could not start it
+#   running                             the command, or podman's watcher of the container, was killed
+#   unknown                             the engine does not answer, or never made it
+judge() { # INDEX CODE
+  state=$(engine inspect --type container --format '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' "$name" 2>/dev/null) || state=
+  status= ended= oom= words=
+  read -r status ended oom words <<X
+$state
+X
+  if [ -e "$MARK" ] || [ -e timeout ]; then
+    case $status in
+      exited | stopped) code=$ended ;;
+      *) ran= && [ "$code" -gt 128 ] || code=143 ;;
+    esac
+    return 0
+  fi
+  [ -z "$words" ] || printf '%s\n' "$words" >"streams/$1.engine"
+  case $status in
+    exited | stopped)
+      [ "$ended" = "$2" ] || { blame client "$1"; return 1; }
+      [ "$2" -ne 1 ] || [ -s "streams/$1.stdout" ] || code_of_catatonit "$1"
+      if [ "$2" -eq 137 ] && [ "$oom" = true ]; then note oom "$1"; fi
+      ;;
+    created | configured | initialized)
+      ran=
+      [ "$ENGINE" = docker ] || ended=$(code_of_podman "$1" "$2")
+      case $ended in
+        126 | 127) code=$ended ;;
+        *) fault start "$1" ;;
+      esac
+      ;;
+    running) blame unwatched "$1" ;;
+    *) fault start "$1" ;;
+  esac
+}
+
+# Its `start` says 125 of everything; the words are podman's own.
+code_of_podman() { # INDEX CODE
   if [ "$2" -eq 125 ]; then
-    state=$($ENGINE inspect --type container --format '{{.State.Status}} {{.State.ExitCode}}' "$name" 2>/dev/null)
-    [ "$state" = 'exited 125' ] || return 1
+    while read -r line; do
+      case $line in
+        *'OCI runtime attempted to invoke a command that was not found'*) echo 127 ;;
+        *': OCI permission denied'*) echo 126 ;;
+      esac
+    done <"streams/$1.stderr"
+  else
+    echo "$2"
   fi
-  # podman says 127 also of a container whose watcher was killed: it never learns of its end and believes that it goes on.
-  if [ "$2" -eq 127 ] && [ "$ENGINE" = podman ]; then
-    state=$(podman inspect --type container --format '{{.State.Status}}' "$name" 2>/dev/null)
-    [ "$state" != running ] || { note unwatched "$1"; return 1; }
+}
+
+# Some clients leave the program to the image, which TES does not know.
+name_entrypoint() { # INDEX
+  # Only a line in a log: without an answer there is none.
+  entrypoint=$(engine image inspect --format '{{json .Config.Entrypoint}}' "$image" 2>/dev/null)
+  case $entrypoint in
+    '' | null | '[]') ;;
+    *) note entrypoint "$(printf '%s %.500s' "$1" "$entrypoint")" ;;
+  esac
+}
+
+after_executor() { # INDEX CODE
+  ran=1
+  if [ "$2" -ne 0 ] || [ -e "$MARK" ] || [ -e timeout ]; then judge "$1" "$2" || return 1; fi
+  [ "$code" -ne 127 ] || name_entrypoint "$1"
+  [ -n "$ran" ] || return 0
+  if [ -n "$COPIED" ]; then watch_copy && copy_back "$1" || return 1; fi
+  if [ "$ENGINE$ROOT" = podman0 ]; then
+    podman unshare "$SHELL_PROGRAM" -c 'chown -hR 0:0 trees && chmod -R u+rwX trees' 2>"streams/$1.engine" || { fault copy "$1"; return 1; }
   fi
-  # podman that is asked to end before its container has begun says 0, as a service that is stopped does: no program has said that.
-  if [ "$2" -eq 0 ] && { [ -e "$MARK" ] || [ -e timeout ]; }; then
-    state=$($ENGINE inspect --type container --format '{{.State.Status}} {{.State.ExitCode}}' "$name" 2>/dev/null)
-    [ "$state" = 'exited 0' ] || code=143
-  fi
-  if [ "$2" -eq 137 ] && [ ! -e "$MARK" ] && [ "$($ENGINE inspect --type container --format '{{.State.OOMKilled}}' "$name" 2>/dev/null)" = true ]; then note oom "$1"; fi
-  if [ -n "$COPIED" ]; then copy_back "$1" || { fault copy "$1"; return 1; }; fi
-  if [ "$ENGINE" = podman ] && [ "$ROOT" = 0 ]; then podman unshare "$SHELL_PROGRAM" -c 'chown -hR 0:0 trees; chmod -R u+rwX trees' 2>/dev/null; fi
 }

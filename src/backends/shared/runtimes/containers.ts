@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { segmentsOf } from '../container-path';
 import type { MountPlan } from '../mount-plan';
 import { ROOT_TREE } from '../mount-plan';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
@@ -48,15 +49,10 @@ export function containerLaunch(dialect: ContainerDialect, context: ExecutorCont
   const command = `${words} ${interactive(executor.stdin)}"$image" ${quoteWords(executor.command)}`;
   // In front of the command itself, where its own words have been expanded before: no name changes what this script goes by.
   const prefix = exported.map(([variable, value]) => `${assignment(variable, value)} `).join('');
+  const isCreated = copied.length > 0;
   return {
-    before: [`name=${quoteWord(name)}`],
-    commands:
-      copied.length > 0
-        ? [
-            `${prefix}${command} >/dev/null 2>streams/${index}.engine || { cat streams/${index}.engine >&2; exit 125; }`,
-            `start_copied ${index}`,
-          ]
-        : [`${prefix}exec ${command}`],
+    before: [`name=${quoteWord(name)}`, ...(isCreated ? [`create() { ${prefix}${command}; }`] : [])],
+    commands: isCreated ? ['start_created'] : [`${prefix}exec ${command}`],
     files: envFile === '' ? {} : { [`${index}.env`]: envFile },
   };
 }
@@ -143,9 +139,10 @@ export function containerLines(
     assignment('MINE', `--label=${INSTANCE_LABEL}=${settings.instance}`),
     assignment('SHELL_PROGRAM', '/bin/sh'),
     wordTest('is_mounted', mounted),
-    wordTest('is_named', rootNames(contexts)),
+    wordTest('is_named', plan.rootNames),
+    assignment('ROOT_WILDCARD', plan.rootWildcard ? 1 : 0),
     ...plan.roots.map((root) => `path_of_${root.tree}() { path=${quoteWord(root.path)}; }`),
-    ...contexts.flatMap((context) => [imageFunction(context, settings), rootsFunction(context, plan)]),
+    ...contexts.flatMap((context) => [imageFunction(context, settings), rootsFunction(context, plan), takeFunction(context, plan)]),
   ];
 }
 
@@ -180,9 +177,11 @@ function rootsFunction({ index }: ExecutorContext, plan: MountPlan): string {
   return `roots_${index}() { ${checks.length === 0 ? ':' : checks.join(' && ')}; }`;
 }
 
-/** Names directly in `/` that the request speaks of. */
-function rootNames(contexts: readonly ExecutorContext[]): readonly string[] {
-  return [...new Set(contexts.flatMap((context) => context.plan.rootNames))];
+/** What the request names directly in `/`, after an executor. Its own streams are put there instead of what it left. */
+function takeFunction({ index, executor }: ExecutorContext, plan: MountPlan): string {
+  const own = new Set([executor.stdout, executor.stderr].map((path) => (path === undefined ? '' : segmentsOf(path).join('/'))));
+  const names = plan.rootNames.filter((name) => !own.has(name));
+  return `take_named_${index}() { ${names.length === 0 ? ':' : names.map((name) => `take_entry ${index} ${quoteWord(name)}`).join(' && ')}; }`;
 }
 
 function wordTest(name: string, words: readonly string[]): string {

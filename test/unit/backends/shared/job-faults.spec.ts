@@ -12,7 +12,7 @@ const FACTS: JobFacts = {
   systemLogs: [],
   executors: [{ image: 'alpine:3', stdin: '/work/in', workdir: '/w' }],
 };
-const errorOf = (text: string, detail?: string, timedOut = false) => systemErrorOf(parseProgress(text), FACTS, timedOut, detail);
+const errorOf = (text: string, detail?: string, memoryKills = 0) => systemErrorOf(parseProgress(text), FACTS, detail, memoryKills);
 
 describe('how a script ended', () => {
   it("is the executor's own when one failed", () => {
@@ -45,7 +45,23 @@ describe('how a script ended', () => {
     expect(errorOf('pull 1.0 0\ndone 1.0 prepare\n', 'connection reset by peer')?.retryable).toBe(true);
     expect(errorOf('pull 1.0 0\ndone 1.0 prepare\n', 'manifest unknown')?.retryable).toBe(false);
     expect(isUnknownImage('pull access denied')).toBe(true);
-    expect(isUnknownImage('i/o timeout')).toBe(false);
+    for (const words of [
+      'i/o timeout',
+      'permission denied while trying to connect to the docker daemon socket',
+      'dial unix /run/docker.sock: connect: permission denied',
+      'lookup registry.example: host not found: no such host',
+    ]) {
+      expect([words, isUnknownImage(words)]).toEqual([words, false]);
+    }
+    for (const words of [
+      'pull access denied for x, repository does not exist',
+      'denied: requested access to the resource is denied',
+      'no matching manifest for linux/arm64',
+      'manifest for x:1 not found',
+      'unauthorized: authentication required',
+    ]) {
+      expect([words, isUnknownImage(words)]).toEqual([words, true]);
+    }
   });
 
   it('blames the engine for what the engine did', () => {
@@ -63,11 +79,20 @@ describe('how a script ended', () => {
     });
   });
 
-  it('says when the time was up before anything ran', () => {
-    expect(errorOf('done 1.0 prepare\n', undefined, true)).toMatchObject({
-      retryable: false,
-      message: expect.stringContaining('60 s') as string,
-    });
+  it('says that the disk is full, and that it may be tried again', () => {
+    for (const word of ['prepare', 'broken']) {
+      expect(errorOf(`disk 1.0 0\ndone 1.0 ${word}\n`, 'said by the program')).toEqual({
+        retryable: true,
+        message: 'the disk of the workspaces is full',
+      });
+    }
+  });
+
+  it('tells processes that somebody killed from those that a memory limit ended', () => {
+    const text = 'killed 1.0 0\nend 1.0 0 137\ndone 1.0 failed\n';
+    expect(errorOf(text)).toEqual({ retryable: true, message: 'the processes of executor 0 were killed from outside' });
+    expect(errorOf(text, undefined, 1)).toBeUndefined();
+    expect(errorOf(`oom 1.0 0\n${text}`)).toBeUndefined();
   });
 
   it('names each limit that was reached', () => {

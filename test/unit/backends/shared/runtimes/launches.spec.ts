@@ -100,15 +100,15 @@ describe('docker and podman', () => {
 
   it('creates, copies and starts where something lies directly in /', () => {
     const launch = containerLaunch(DOCKER, contextOf({ stdout: '/out.txt' }), settings);
-    expect(launch.commands[0]).toMatch(/^'docker' 'create' /);
-    expect(launch.commands[1]).toBe('start_copied 0');
+    expect(launch.before.at(-1)).toMatch(/^create\(\) \{ 'docker' 'create' /);
+    expect(launch.commands).toEqual(['start_created']);
     expect(containerLines(DOCKER, [contextOf({ stdout: '/out.txt' })], contextOf({ stdout: '/out.txt' }).plan, settings)).toContain(
       "COPIED='root'",
     );
   });
 
   it('keeps the trees of a docker that is not our own in volumes', () => {
-    const words = containerLaunch(DOCKER, contextOf({}, { volumes: ['/work'] }), { ...settings, asRoot: false }).commands.join();
+    const words = containerLaunch(DOCKER, contextOf({}, { volumes: ['/work'] }), { ...settings, asRoot: false }).before.join();
     expect(words).toContain(`--mount=type=volume,"target=/work",volume-nocopy`);
     expect(words).not.toContain('type=bind');
     expect(containerLaunch(PODMAN, contextOf({}, { volumes: ['/work'] }), { ...settings, asRoot: false }).commands.join()).toContain(
@@ -237,6 +237,6 @@ describe('bubblewrap', () => {
     const options = (launch.files['0.options'] ?? '').split('\0');
     expect(options).toEqual(expect.arrayContaining(['--unshare-pid', '--die-with-parent', '--clearenv', 'SECRET', '--cap-drop']));
     expect(launch.commands.join()).not.toContain('SECRET');
-    expect(launch.commands.at(-1)).toContain("'--' 'nice' '-n' '0' '--' 'prog' '-x' 9<plan/0.options");
+    expect(launch.commands.at(-1)).toContain(`'--' "$nice" '-n' '0' '--' 'prog' '-x' 9<plan/0.options`);
   });
 });

@@ -1,0 +1,40 @@
+#!/bin/sh
+# A docker or podman whose container is a directory, `$FAKE/container`, and whose program is `$FAKE/program`. What goes wrong stands in files
+# named after its verbs (`$FAKE/cp`), which are read before anything is done; `exit` in one leaves the verb undone.
+verb=$1
+[ "$verb" != image ] || verb=image-$2
+echo "$verb $*" >>"$FAKE/calls"
+[ ! -e "$FAKE/$verb" ] || . "$FAKE/$verb"
+
+end() { # CODE
+  [ -e "$FAKE/state" ] || echo "exited $1 false " >"$FAKE/state"
+  exit "$1"
+}
+case $verb in
+  ps) ;;
+  image-inspect)
+    case $* in *Entrypoint*) cat "$FAKE/entrypoint" 2>/dev/null || echo null ;; *) echo sha256:abc ;; esac
+    ;;
+  inspect)
+    [ -e "$FAKE/state" ] || exit 1
+    cat "$FAKE/state"
+    ;;
+  run | start)
+    [ ! -e "$FAKE/program" ] || (cd "$FAKE/container" && sh "$FAKE/program")
+    end $?
+    ;;
+  cp)
+    case $2 in
+      *:*)
+        place=$FAKE/container${2#*:}
+        if [ ! -e "${place%/.}" ]; then
+          echo "Error response from daemon: Could not find the file ${2#*:} in container" >&2
+          exit 1
+        fi
+        if [ "$3" = - ]; then exec tar -C "${place%/.}" -cf - .; fi
+        /bin/cp -a "$place" "$3"
+        ;;
+      *) /bin/cp -a "$2" "$FAKE/container${3#*:}" ;;
+    esac
+    ;;
+esac

@@ -1,0 +1,160 @@
+import { temporaryDirectory } from '../../temporary-directory';
+import { runFake } from './fake-engine';
+import type { FakeJob } from './fake-engine';
+
+const inRoot = { outputs: [{ path: '/out', url: 'file:///x', type: 'FILE' as const }], executors: [{ command: ['x'] }] };
+const wild = { outputs: [{ path: '/*.txt', path_prefix: '/', url: 'file:///x', type: 'FILE' as const }], executors: [{ command: ['x'] }] };
+const inTree = { outputs: [{ path: '/o/out', url: 'file:///x', type: 'FILE' as const }], executors: [{ command: ['x'] }] };
+const streamed = { executors: [{ command: ['x'], stdout: '/o/said' }] };
+const stdin = { inputs: [{ path: '/w/in', url: 'file:///y', type: 'FILE' as const }], executors: [{ command: ['x'], stdin: '/w/in' }] };
+const half = 'for target; do :; done; echo half >"$target"; exit 1';
+/** Only for copies out of the container, or into it. */
+const out = (what: string): string => `case $2 in *:*) ${what} ;; esac`;
+const into = (what: string): string => `case $2 in *:*) ;; *) ${what} ;; esac`;
+
+/** Each is the system's, to be tried again, and leaves no half file where an output would be. */
+const rows: readonly (FakeJob & { readonly what: string; readonly error: RegExp; readonly absent?: string })[] = [
+  { what: 'diff fails', request: wild, faults: { diff: 'exit 125' }, error: /could not copy/ },
+  {
+    what: 'cp of what is named in / fails',
+    request: inRoot,
+    program: 'echo x >out',
+    faults: { cp: out('exit 1') },
+    error: /could not copy/,
+  },
+  {
+    what: 'cp of what is named in / writes half',
+    request: inRoot,
+    program: 'echo x >out',
+    faults: { cp: out('echo half >copied/out; exit 1') },
+    error: /could not copy/,
+    absent: 'trees/root/out',
+  },
+  {
+    what: 'cp of what is named in / is killed',
+    request: inRoot,
+    program: 'echo x >out',
+    faults: { cp: out('kill -9 $$') },
+    error: /could not copy/,
+  },
+  {
+    what: 'cp of what is named in / hangs',
+    request: inRoot,
+    program: 'echo x >out',
+    faults: { cp: out('exec sleep 60') },
+    plan: 'COPY_LIMIT=1',
+    error: /took too long/,
+  },
+  { what: 'cp into / fails', request: inRoot, faults: { cp: into('exit 1') }, error: /could not copy/ },
+  { what: 'cp out of a tree fails', request: inTree, asRoot: false, faults: { cp: out('exit 1') }, error: /could not copy/ },
+  { what: 'cp into a tree fails', request: inTree, asRoot: false, faults: { cp: into('exit 1') }, error: /could not copy/ },
+  {
+    what: 'cp out of a tree breaks off',
+    request: inTree,
+    asRoot: false,
+    program: 'head -c 100000 /dev/zero >o/out',
+    faults: { cp: out('tar -C "$FAKE/container/o" -cf - . | head -c 20000; exit 1') },
+    error: /could not copy/,
+    absent: 'trees/0/out',
+  },
+  {
+    what: 'tar writes half and reads on',
+    request: inTree,
+    asRoot: false,
+    program: 'echo whole >o/out',
+    faults: { 'tool-tar': 'case $* in *-x*) echo half >copied/out; cat >/dev/null; exit 2 ;; esac' },
+    error: /could not copy/,
+    absent: 'trees/0/out',
+  },
+  {
+    what: 'the copy of a stream is written by half',
+    request: streamed,
+    faults: { 'tool-ln': 'exit 1', 'tool-cp': `[ $# -ne 2 ] || { ${half}; }` },
+    error: /could not be written to its path/,
+    absent: 'trees/0/said',
+  },
+  {
+    what: 'the copy of stdin is written by half',
+    request: stdin,
+    trees: { '1/in': 'x' },
+    faults: { 'tool-cp': half },
+    error: /could not be moved/,
+  },
+  {
+    what: 'what an image brings comes by half',
+    request: inTree,
+    faults: { cp: out('echo broken >&2; exit 1') },
+    error: /could not copy files for executor 0: broken/,
+  },
+  {
+    what: 'pull fails',
+    request: streamed,
+    faults: { 'image-inspect': 'exit 1', pull: 'echo reset >&2; exit 1' },
+    error: /fetching .*: reset/,
+  },
+  {
+    what: 'pull hangs',
+    request: streamed,
+    faults: { 'image-inspect': 'exit 1', pull: 'exec sleep 60' },
+    plan: 'FETCH_LIMIT=1',
+    error: /took too long/,
+  },
+  {
+    what: 'the engine does not answer',
+    request: streamed,
+    faults: { 'image-inspect': 'exit 1', pull: 'exit 1', ps: 'exit 1' },
+    error: /did not answer/,
+  },
+];
+
+describe('helpers of the job script', () => {
+  const directory = temporaryDirectory('helpers');
+
+  it.each(rows)('$what', async (row) => {
+    const ended = await runFake(directory(), row);
+    expect(['broken', 'prepare']).toContain(ended.ending);
+    expect(ended.error).toMatch(row.error);
+    expect(ended.retryable).toBe(true);
+    if (row.absent !== undefined) expect(ended.file(row.absent)).toBeUndefined();
+  });
+
+  it('copies what is named in / without asking what is new', async () => {
+    const ended = await runFake(directory(), { request: inRoot, program: 'echo x >out', faults: { diff: 'exit 125' } });
+    expect(ended).toMatchObject({ ending: 'succeeded' });
+    expect(ended.file('trees/root/out')).toBe('x\n');
+    expect(ended.calls.filter((call) => call.startsWith('diff'))).toEqual([]);
+  });
+
+  it('leaves out what is named in / and is not there, and removes what the program removed', async () => {
+    const request = { ...inRoot, inputs: [{ path: '/in', url: 'file:///y', type: 'FILE' as const }] };
+    const ended = await runFake(directory(), { request, program: 'rm in', trees: { 'root/in': 'x' } });
+    expect(ended).toMatchObject({ ending: 'succeeded' });
+    expect([ended.file('trees/root/in'), ended.file('trees/root/out')]).toEqual([undefined, undefined]);
+  });
+
+  it('moves the streams of the last executor and copies those of the others', async () => {
+    const executors = ['/o/first', '/o/second'].map((stdout) => ({ command: ['x'], stdout }));
+    const ended = await runFake(directory(), {
+      request: { executors },
+      program: 'echo said',
+      faults: { 'tool-cp': '[ $# -ne 2 ] || echo "$1" >>"$FAKE/copies"' },
+    });
+    expect(ended).toMatchObject({ ending: 'succeeded', codes: [0, 0] });
+    for (const name of ['trees/0/first', 'trees/0/second', 'streams/1.stdout']) expect(ended.file(name)).toBe('said\n');
+    expect(ended.file('../fake/copies')).toBe('streams/0.stdout\n');
+  });
+
+  it('counts the time of the program alone', async () => {
+    const slow = { create: 'sleep 1.5', cp: 'sleep 1.5' };
+    const ended = await runFake(directory(), { request: inRoot, program: 'echo x >out', faults: slow, seconds: 1 });
+    expect(ended).toMatchObject({ ending: 'succeeded', codes: [0] });
+    expect(ended.file('trees/root/out')).toBe('x\n');
+  });
+
+  it('counts the time of all executors together', async () => {
+    const executors = Array.from({ length: 4 }, () => ({ command: ['x'] }));
+    const ended = await runFake(directory(), { request: { executors }, program: 'exec sleep 0.7', seconds: 1 });
+    expect(ended).toMatchObject({ ending: 'timeout' });
+    expect(ended.codes).toHaveLength(2);
+  });
+});
