@@ -51,7 +51,7 @@ export async function withProgress(words, work) {
   }
 }
 
-/** Runs `[{name, command, args, env?}]`, `atOnce` at a time, and returns the names of those that failed. */
+/** Runs `[{name, command, args, env?, says?}]`, `atOnce` at a time, and returns the names of those that failed. What one `says` is shown also when it went well. */
 export async function runSteps(steps, atOnce = 2) {
   const failed = [];
   const waiting = [...steps];
@@ -60,9 +60,8 @@ export async function runSteps(steps, atOnce = 2) {
       const from = performance.now();
       const { code, output } = await runCommand(step.command, step.args, { env: step.env });
       console.log(`${code === 0 ? 'ok    ' : 'FAILED'}  ${step.name.padEnd(12)} ${seconds(from)}`);
-      if (code === 0) continue;
-      failed.push(step.name);
-      console.log(output.trimEnd().replace(/^/gm, '        '));
+      if (code !== 0) failed.push(step.name);
+      if (code !== 0 || (step.says && output !== '')) console.log(output.trimEnd().replace(/^/gm, '        '));
     }
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
@@ -100,6 +99,7 @@ export function staticSteps(cached) {
       args: ['--config', 'scripts/config/dependency-cruiser.cjs', '--output-type', 'err', 'src', 'test'],
     },
     { name: 'unused code', command: 'knip', args: ['--no-progress'] },
+    { name: 'shell', command: 'node', args: ['scripts/shellcheck.mjs'], says: true },
   ];
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the engine tests need, on Debian or Ubuntu and as root; elsewhere it says what is absent and changes nothing.
 # Quiet when everything is there. Daemons are not started.
-#   install.sh [all | packages | apptainer | images | snakemake | clients | mongo | compose]...      (no argument: all)
+#   install.sh [all | packages | apptainer | images | snakemake | clients | mongo | pulsar | compose | shellcheck]...      (no argument: all)
 set -eu
 . "$(dirname "$0")/common.sh"
 trap 'rm -f "${policy_made:-}"' EXIT
@@ -36,6 +36,8 @@ install_packages() {
 mkdir -p "$cache"
 if [ "$(id -u)" != 0 ] || ! have apt-get; then
   say 'not root on Debian or Ubuntu: using the engines that are here, installing none'
+  # Needs neither.
+  case "${*:-all}" in *all* | *shellcheck*) "$engines_dir/shellcheck/install.sh" >/dev/null ;; esac
   exit 0
 fi
 
@@ -50,6 +52,7 @@ for part in "$@"; do
     "$engines_dir/clients/install.sh" >/dev/null
     "$engines_dir/mongo/install.sh" >/dev/null
     "$engines_dir/compose/install.sh" >/dev/null
+    "$engines_dir/shellcheck/install.sh" >/dev/null
     ;;
   packages) install_packages ;;
   images) install_packages && "$engines_dir/images/build.sh" >/dev/null ;;
@@ -58,6 +61,7 @@ for part in "$@"; do
   clients) install_packages && "$engines_dir/clients/install.sh" >/dev/null ;;
   mongo) install_packages && "$engines_dir/mongo/install.sh" >/dev/null ;;
   pulsar) install_packages && "$engines_dir/pulsar/install.sh" >/dev/null ;;
+  shellcheck) "$engines_dir/shellcheck/install.sh" >/dev/null ;;
   compose) install_packages && "$engines_dir/compose/install.sh" >/dev/null ;;
   *) die "unknown part: $part" ;;
   esac

@@ -37,7 +37,7 @@ make_own() (
   patchelf() { "$work/p/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2" --library-path "$work/p/usr/lib/x86_64-linux-gnu" "$work/p/usr/bin/patchelf" "$@"; }
   rm -f patchelf_*.deb libstdc*.deb libgcc*.deb
   for file in *.deb; do dpkg -x "$file" "$dest"; done
-  rm -rf "$dest/usr/share" "$dest/usr/etc" "$dest/usr/var"
+  rm -rf "${dest:?}/usr/share" "${dest:?}/usr/etc" "${dest:?}/usr/var"
   mv "$dest/etc" "$dest/usr/etc"
   mv "$dest/var" "$dest/usr/var"
   # The starter computes its prefix as usr/lib.

@@ -9,6 +9,7 @@ import { hintsOf } from '../../../../../src/backends/shared/job-report';
 import { scriptFor } from '../../../../../src/backends/shared/job-script';
 import { layoutOf } from '../../../../../src/backends/shared/layout';
 import { mountPlan } from '../../../../../src/backends/shared/mount-plan';
+import { settingsSchema } from '../../../../../src/config/settings-schema';
 import type { JobRequest } from '../../../../contract/execution-backend.fixture';
 
 export interface FakeJob {
@@ -89,14 +90,16 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
       pidsLimit: 100,
       machineCores: 2,
       asRoot: job.asRoot ?? true,
+      capabilities: settingsSchema.local.capabilities.default,
+      selinux: false,
       cgroups: [],
       overlay: false,
       imagesDirectory: join(directory, 'images'),
       knownImages: new Map(),
       images: request.executors.map(({ image }) => ({ kind: 'registry', reference: image, pull: 'missing' })),
-      readHost: () => new Map(),
+      readHost: () => [],
       readTree: () => new Set(),
-    } as unknown as Parameters<typeof manifest>[2],
+    },
   );
   for (const [name, text] of files) writeFileSync(join(layout.plan, name), name === 'plan.sh' ? `${text}${job.plan ?? ''}\n` : text);
   writeFileSync(join(directory, 'script'), scriptFor(runtime));
