@@ -103,7 +103,7 @@ export const settingsSchema = {
     kill_grace_seconds: { doc: 'From SIGTERM to SIGKILL when a task is cancelled or out of time', format: 'number', default: 10 },
     pids_limit: { doc: 'Processes and threads one executor may have', format: 'positive count', default: 4096 },
     capabilities: {
-      doc: 'Linux capabilities of root in a docker or podman container; an image that needs another one (`NET_RAW` for `ping`, `SYS_CHROOT`) gets it by a longer list. No program gains rights by being started (`no-new-privileges`)',
+      doc: 'Linux capabilities of root in a docker or podman container. Add what an image needs beyond them: `NET_RAW` for `ping`, for example. No program gains rights by being started (`no-new-privileges`)',
       format: 'list of capabilities',
       default: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID'],
     },
