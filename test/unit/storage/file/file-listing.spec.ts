@@ -1,29 +1,23 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { TransferError } from '../../../../src/ports/errors';
 import type { StorageEntry } from '../../../../src/ports/storage-client';
-import { FileStorage } from '../../../../src/storage/file/file.storage';
+import type { FileStorage } from '../../../../src/storage/file/file.storage';
+import { failureOf } from '../../../transfer-failure';
+import { makeAllowedTree } from './allowed-tree';
 
 const signal = new AbortController().signal;
-/** Holds `data` (allowed), `data2` and `outside` (not allowed), each with a file `secret`. */
+/** See `AllowedTree`. */
 let top: string;
 let data: string;
 let storage: FileStorage;
 
 beforeEach(async () => {
-  top = await realpath(await mkdtemp(join(tmpdir(), 'file-')));
-  data = join(top, 'data');
-  for (const name of ['data', 'data2', 'outside']) {
-    await mkdir(join(top, name));
-    await writeFile(join(top, name, 'secret'), `of ${name}`);
-  }
-  storage = new FileStorage({ allowed: [data] });
+  ({ top, data, storage } = await makeAllowedTree());
 });
 afterEach(async () => {
   await rm(top, { recursive: true });
@@ -35,14 +29,6 @@ async function list(url: string): Promise<StorageEntry[]> {
   const entries: StorageEntry[] = [];
   for await (const entry of storage.list(url, signal)) entries.push(entry);
   return entries;
-}
-async function failureOf(work: Promise<unknown>): Promise<TransferError> {
-  const error: unknown = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(TransferError);
-  return error as TransferError;
 }
 const fifo = (path: string): void => void execFileSync('mkfifo', [path]);
 

@@ -1,21 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  chmod,
-  link,
-  lstat,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  readlink,
-  realpath,
-  rename,
-  rm,
-  stat,
-  symlink,
-  writeFile,
-} from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, link, lstat, mkdir, readFile, readdir, readlink, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -23,21 +7,16 @@ import { TransferError } from '../../../../src/ports/errors';
 import type { StorageEntry } from '../../../../src/ports/storage-client';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { failureOf } from '../../../transfer-failure';
+import { makeAllowedTree } from './allowed-tree';
 
 const signal = new AbortController().signal;
-/** Holds `data` (allowed), `data2` and `outside` (not allowed), each with a file `secret`. */
+/** See `AllowedTree`. */
 let top: string;
 let data: string;
 let storage: FileStorage;
 
 beforeEach(async () => {
-  top = await realpath(await mkdtemp(join(tmpdir(), 'file-')));
-  data = join(top, 'data');
-  for (const name of ['data', 'data2', 'outside']) {
-    await mkdir(join(top, name));
-    await writeFile(join(top, name, 'secret'), `of ${name}`);
-  }
-  storage = new FileStorage({ allowed: [data] });
+  ({ top, data, storage } = await makeAllowedTree());
 });
 afterEach(async () => {
   await rm(top, { recursive: true });
