@@ -209,13 +209,27 @@ X
 }
 
 # A reader ends when nobody can write any more, which is a moment after the executor. Whoever has been handed the pipe by an executor must not
-# keep it from ending: a reader that has nothing to do for two seconds has read all that the executor wrote. `wait` alone would have no limit.
+# keep it from ending: a reader that has nothing to read for two seconds has read all that the executor wrote. `wait` alone would have no limit,
+# nor would a disk that takes nothing: after a minute what it has not taken counts as not written.
+awaits_pipe() { # PID
+  where=
+  # Its name has no line end; where the kernel does not tell it, whoever sleeps waits for the pipe.
+  { read -r where <"/proc/$1/wchan"; } 2>/dev/null
+  case $where in '' | 0 | *pipe*) ;; *) return 1 ;; esac
+}
 await_reader() { # PID
-  turns=0 idle=
+  turns=0 waited=0 idle=
   while { read -r line <"/proc/$1/stat"; } 2>/dev/null; do
     case ${line##*) } in
       Z*) break ;;
-      S*) [ "$turns" -lt 220 ] || { idle=1 && kill -KILL "$1"; } ;;
+      S*)
+        # Seen once, it may just have been woken, which looks the same: all the time or not at all.
+        if awaits_pipe "$1"; then waited=$((waited + 1)); else waited=0; fi
+        if [ "$waited" -ge 220 ]; then idle=1 && kill -KILL "$1"
+        elif [ "$turns" -ge 6000 ]; then kill -KILL "$1"
+        fi
+        ;;
+      *) waited=0 ;;
     esac
     turns=$((turns + 1))
     [ "$turns" -lt 20 ] || sleep 0.01

@@ -144,6 +144,18 @@ describe('helpers of the job script', () => {
     expect(ended.file('../fake/copies')).toBe('streams/0.stdout\n');
   });
 
+  it('waits for a stream that its disk takes slowly, and cuts nothing off', async () => {
+    const slow = 'case $(readlink /proc/$$/fd/1) in */0.stdout) IFS= read -r line; sleep 4; printf "%s\\n" "$line" ;; esac';
+    const ended = await runFake(directory(), {
+      request: streamed,
+      program: 'echo one; echo two',
+      faults: { 'tool-cat': slow },
+      plan: 'PIPED=1',
+    });
+    expect(ended).toMatchObject({ ending: 'succeeded', codes: [0] });
+    expect(ended.file('trees/0/said')).toBe('one\ntwo\n');
+  });
+
   it('counts the time of the program alone', async () => {
     const slow = { create: 'sleep 1.5', cp: 'sleep 1.5' };
     const ended = await runFake(directory(), { request: inRoot, program: 'echo x >out', faults: slow, seconds: 1 });
