@@ -8,7 +8,7 @@ import { MOST_RESULT_BYTES, STAGER_PLAN, STAGER_VERSION, stagerLayout } from './
 import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from './backends/shared/stager-plan';
 import { TreeWorkspace } from './backends/shared/tree-workspace';
 import { patiently } from './engine/transfers/patience';
-import { stageIn, stageOut } from './engine/transfers/transfers';
+import { stageIn, stageOut, StoredFiles } from './engine/transfers/transfers';
 import type { TransferOptions, TransferProgress } from './engine/transfers/transfers';
 import { GatewayError, TransferError } from './ports/errors';
 import { StorageRegistry } from './ports/registries';
@@ -79,7 +79,8 @@ async function attend({ request, transfers, retry, storage: settings }: StagerPl
   await asked(signal);
   // Where nothing of the job is kept afterwards, outputs wait here.
   moved = { files: 0, bytes: 0 };
-  const store = (): ReturnType<typeof stageOut> => stageOut(request, workspace, storage, options, signal);
+  const stored = new StoredFiles();
+  const store = (): ReturnType<typeof stageOut> => stageOut(request, workspace, storage, { ...options, stored }, signal);
   const outs = await timed(() => patiently(store, retry, signal).catch(asFinal));
   tell<StagerOut>('out', { ...outs, ...moved });
 }

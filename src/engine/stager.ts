@@ -10,7 +10,7 @@ import { type HostPlaces, hostsOf } from './host-places';
 import { loadJob } from './job';
 import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
-import { stageIn, stageOut } from './transfers/transfers';
+import { stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
 import type { Applied } from './task-writer';
 
 /** A task whose storage hosts have no place left asks again after this, ms. */
@@ -31,6 +31,8 @@ export interface StagerParts {
  * (`stage-out`). Every step is saved before the next one begins; after a crash the next holder goes on from the saved handle.
  */
 export class Stager {
+  private readonly stored = new StoredFilesOfJobs();
+
   constructor(
     private readonly parts: StagerParts,
     private readonly failures: FailureHandling,
@@ -95,10 +97,15 @@ export class Stager {
     const handle = claim.task.handle;
     if (!handle) return;
     const { storage } = this.parts;
+    // Whoever has outputs restored may have lost what was stored, or some of it.
+    const again = claim.task.step === 'restore' ? {} : { stored: this.stored.of(job.name) };
+    const options = { ...this.settings.transfers, ...again };
     const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (signal) =>
-      stageOut(job.request, backend.workspace(job, handle), storage, this.settings.transfers, signal),
+      stageOut(job.request, backend.workspace(job, handle), storage, options, signal),
     );
-    if (staged) await claim.release({ type: 'stagedOut', attempt: job.attempt, ...staged });
+    if (!staged) return;
+    this.stored.forget(job.name);
+    await claim.release({ type: 'stagedOut', attempt: job.attempt, ...staged });
   }
 
   /** Moves data with the hosts of these files, for a limited time; `undefined` when one of them has no place left: the task is let go then. */

@@ -9,6 +9,7 @@ import {
   type FailureDecision,
   type RetryPolicy,
 } from '../task/failure-policy';
+import { jobNameOf } from '../task/left-behind';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import { isStoring } from '../task/task-state';
@@ -105,7 +106,7 @@ export class FailureHandling {
         return {
           type: 'failed',
           attempt,
-          reason: `${reason}; the workspace is kept until ${until}, an operator can have the outputs stored`,
+          reason: `${reason}; the workspace ${jobNameOf(task)} on ${task.backend ?? ''} is kept until ${until}, an operator can have the outputs stored`,
           keepMs,
         };
       }

@@ -10,6 +10,7 @@ import { LogLines } from './log-lines';
 import { OutputFiles } from './output-files';
 import type { OutputUpload } from './output-files';
 import { inParallel } from './parallel';
+import type { StoredFiles } from './stored-files';
 import { ProgressCount } from './transfer-options';
 import type { TransferOptions } from './transfer-options';
 import { Tries } from './tries';
@@ -17,6 +18,11 @@ import { Tries } from './tries';
 /** Characters of the list of outputs, with so many around each: half of a gigabyte would be a record that no store and no client takes. */
 const MOST_LISTED = 16 * 2 ** 20;
 const LISTED_BESIDES = 40;
+
+export interface StageOutOptions extends TransferOptions {
+  /** What earlier tries have stored: it is not sent again while the storage says that it is there. Added to. */
+  readonly stored?: StoredFiles;
+}
 
 export interface StagedOutputs {
   /** Every stored file, directories and wildcards flattened (tesTaskLog `outputs`), in the order of the request; URLs without userinfo. */
@@ -36,7 +42,7 @@ export async function stageOut(
   request: TesTaskRequest,
   workspace: Workspace,
   storage: StorageRegistry,
-  options: TransferOptions,
+  options: StageOutOptions,
   signal: AbortSignal,
 ): Promise<StagedOutputs> {
   const staging = new StageOut(workspace, storage, options);
@@ -70,7 +76,7 @@ class StageOut {
   constructor(
     private readonly workspace: Workspace,
     private readonly storage: StorageRegistry,
-    private readonly options: TransferOptions,
+    private readonly options: StageOutOptions,
   ) {
     this.progress = new ProgressCount(options.onProgress);
   }
@@ -93,7 +99,10 @@ class StageOut {
 
   async store({ index, place, output, file }: Upload, signal: AbortSignal): Promise<void> {
     try {
-      if (file.linked === undefined) await this.upload(file, signal);
+      if (file.linked === undefined && !(await this.isStored(file, signal))) {
+        await this.upload(file, signal);
+        this.options.stored?.add(file);
+      }
       this.stored[place] = { url: maskUserinfo(file.url), path: file.path, sizeBytes: file.sizeBytes };
     } catch (error) {
       this.fail(index, output, file, error, signal);
@@ -110,6 +119,22 @@ class StageOut {
     const systemLogs = [...this.lines.all()];
     if (outputs.length < stored.length) systemLogs.push(`all ${stored.length} outputs were stored, ${outputs.length} of them are listed`);
     return { outputs, outputTypes: this.types, systemLogs };
+  }
+
+  /** Whoever lost it meanwhile, or cannot say, gets it again. */
+  private async isStored(file: OutputUpload, signal: AbortSignal): Promise<boolean> {
+    if (this.options.stored?.has(file) !== true) return false;
+    try {
+      const { kind, sizeBytes } = await this.storage.for(file.url).stat(file.url, signal);
+      if (kind !== 'file' || sizeBytes !== file.sizeBytes) return false;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof TransferError) return false;
+      throw error;
+    }
+    this.progress.moved(file.sizeBytes);
+    this.progress.arrived();
+    return true;
   }
 
   private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {

@@ -2,4 +2,5 @@
 export { checkUrls } from './check-urls';
 export { stageIn } from './stage-in';
 export { stageOut } from './stage-out';
+export { StoredFiles, StoredFilesOfJobs } from './stored-files';
 export type { TransferOptions, TransferProgress } from './transfer-options';

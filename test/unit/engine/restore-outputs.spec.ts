@@ -22,9 +22,9 @@ async function unstored(settings: Partial<EngineSettings> = {}, phase: 'succeede
   bench.backend.finish(id, 1, { phase });
   return id;
 }
-function refuseOn(on: EngineBench): void {
-  on.storage.onCall = (verb) => {
-    if (verb === 'write' && refuses) throw new TransferError('mem://out cannot be written: 403', { retryable: false });
+function refuseOn(on: EngineBench, refused = 'mem://out'): void {
+  on.storage.onCall = (verb, url) => {
+    if (verb === 'write' && url === refused && refuses) throw new TransferError('mem://out cannot be written: 403', { retryable: false });
   };
 }
 const kept = (id: string, lines = 1): Promise<TaskRecord> =>
@@ -34,11 +34,12 @@ const lines = async (id: string): Promise<string> => (await bench.full(id)).logs
 afterEach(() => bench.stop());
 
 describe('a task whose outputs could not be stored', () => {
-  it('is SYSTEM_ERROR with its workspace kept, and says until when', async () => {
+  it('is SYSTEM_ERROR with its workspace kept, and says where and until when', async () => {
     const id = await unstored();
     const task = await kept(id);
     expect(task).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
-    expect(await lines(id)).toMatch(/403; the workspace is kept until .*, an operator can have the outputs stored$/);
+    expect(await lines(id)).toMatch(/403; the workspace \S+ on scripted is kept until .*, an operator can have the outputs stored$/);
+    expect(await lines(id)).toContain(`the workspace ${jobName(id, 1)} on`);
     const { outputs_kept_until: until } = await bench.service.explain(AnonymousPrincipal, id);
     expect(until).toBe(new Date(task.keptUntil ?? 0).toISOString());
     expect(bench.world.jobs.has(jobName(id, 1))).toBe(true);
@@ -70,6 +71,35 @@ describe('a task whose outputs could not be stored', () => {
     refuses = false;
     await bench.service.restoreOutputs(OPERATOR, id);
     expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+  });
+
+  it('is sent as a whole when it is stored again, also what had been stored', async () => {
+    refuses = true;
+    bench = await EngineBench.start({}, { keepOutputsMs: KEPT_MS });
+    refuseOn(bench, 'mem://two');
+    const id = await bench.create({
+      ...REQUEST,
+      outputs: ['one', 'two'].map((name) => ({ url: `mem://${name}`, path: `/${name}`, type: 'FILE' as const })),
+    });
+    await bench.state(id, 'RUNNING');
+    for (const name of ['one', 'two']) bench.world.jobs.get(jobName(id, 1))?.files.set(`/${name}`, name);
+    bench.backend.finish(id, 1);
+    await kept(id);
+    bench.storage.objects.set('mem://one', 'eno');
+    refuses = false;
+    await bench.service.restoreOutputs(OPERATOR, id);
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+    expect([bench.storage.objects.get('mem://one'), bench.storage.objects.get('mem://two')]).toEqual(['one', 'two']);
+  });
+
+  it('stays SYSTEM_ERROR when its workspace has gone, though nothing is missing then', async () => {
+    const id = await unstored();
+    await kept(id);
+    refuses = false;
+    bench.world.jobs.delete(jobName(id, 1));
+    await bench.service.restoreOutputs(OPERATOR, id);
+    expect(await kept(id, 2)).toMatchObject({ state: 'SYSTEM_ERROR' });
+    expect(await lines(id)).toContain('could not be stored again: the workspace of the job is gone');
   });
 
   it('goes on being stored again after the gateway was killed in the middle', async () => {

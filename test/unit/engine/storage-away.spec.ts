@@ -55,6 +55,25 @@ describe('a task whose outputs find their storage away', () => {
     expect(await used()).toEqual(NOTHING);
   });
 
+  it('sends nothing again that is stored', async () => {
+    bench = await EngineBench.start({}, retry({ longestDelayMs: 100 }));
+    const sent: string[] = [];
+    bench.storage.onCall = (verb, url) => {
+      if (verb === 'write') sent.push(url);
+      if (verb === 'write' && url === 'mem://two' && away) throw new TransferError('503', { retryable: true, away });
+    };
+    const outputs = ['one', 'two'].map((name) => ({ url: `mem://${name}`, path: `/${name}`, type: 'FILE' as const }));
+    const id = await bench.create({ ...REQUEST, outputs });
+    await bench.state(id, 'RUNNING');
+    for (const name of ['one', 'two']) bench.world.jobs.get(jobName(id, 1))?.files.set(`/${name}`, name);
+    bench.backend.finish(id, 1);
+    await bench.until(id, waits(3));
+    away = undefined;
+    expect((await bench.done(id)).attempts[0]?.outputs.map(({ path }) => path)).toEqual(['/one', '/two']);
+    expect(sent.filter((url) => url === 'mem://one')).toHaveLength(1);
+    expect(sent.filter((url) => url === 'mem://two').length).toBeGreaterThan(3);
+  });
+
   it('lets others have its place meanwhile', async () => {
     bench = await EngineBench.start({ capacity: { cpuCores: 1, ramGb: 1, slots: 1 } }, retry({ longestDelayMs: 100 }));
     cut(bench, ['write']);
