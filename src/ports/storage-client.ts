@@ -20,6 +20,19 @@ export interface ReadOptions {
   readonly version?: string;
 }
 
+/** What an object is to be. */
+export interface ObjectOptions {
+  /** Of exactly this size; anything else is a failure. */
+  readonly sizeBytes?: number;
+  /** Permission bits, where the storage has them: the most that a new object gets. Its own rules (umask, default ACL) may leave less. */
+  readonly mode?: number;
+}
+
+export interface WriteOptions extends ObjectOptions {
+  /** Opens the content once more, from its start: a server may want it elsewhere when it has been sent already. The storage closes it. */
+  readonly reopen?: () => Promise<Readable>;
+}
+
 /** One thing below a directory. `path` is relative to it, `/` between segments, never `..`, never absolute. */
 export interface StorageEntry {
   readonly path: string;
@@ -54,25 +67,12 @@ export abstract class StorageClient {
   list?(url: string, signal: AbortSignal): AsyncIterable<StorageEntry>;
   /** One version of the object, or a failure: an object that changes while it is read is never given as a mixture. */
   abstract read(url: string, options: ReadOptions, signal: AbortSignal): Promise<Readable>;
-  /** Replaces  /**
-   * Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable.
-   * `mode` is the most that a new object gets: the storage's own rules (umask, default ACL) may leave less.
-   */
-  abstract write(
-    url: string,
-    content: Readable,
-    options: { readonly sizeBytes?: number; readonly mode?: number },
-    signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number }>;
+  /** Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable. */
+  abstract write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<{ readonly sizeBytes: number }>;
   /** Where the objects are files of this machine: as `read`, but lends the open file. The caller closes it. */
   openFile?(url: string, signal: AbortSignal): Promise<SourceFile>;
   /** Where the objects are files of this machine: as `write`, but `fill` writes the bytes. What `fill` throws passes through unchanged. */
-  writeFile?(
-    url: string,
-    options: { readonly sizeBytes?: number; readonly mode?: number },
-    fill: FillFile,
-    signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number }>;
+  writeFile?(url: string, options: ObjectOptions, fill: FillFile, signal: AbortSignal): Promise<{ readonly sizeBytes: number }>;
   /**
    * Where the storage knows directories: makes one (and its parents), so that empty ones are kept. One that is there stays as it is, with
    * its mode and owner; a new one gets at most `mode`, as in `write`.

@@ -29,6 +29,13 @@ export async function startFileServer(directory: string, wantedPort = 0): Promis
     if (state.fault(request, response)) return;
     answer(directory, parts, request, response).catch(() => response.destroy());
   });
+  // A fault answers before the body comes, or has it come, or lets the client wait.
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    requests.push(request);
+    if (state.fault(request, response)) return;
+    response.writeContinue();
+    answer(directory, parts, request, response).catch(() => response.destroy());
+  });
   await new Promise<void>((resolve) => server.listen(wantedPort, '127.0.0.1', resolve));
   const address = server.address();
   const port = typeof address === 'object' && address ? address.port : 0;

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import type { FoundTypes, Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
@@ -164,15 +165,18 @@ class StageOut {
   }
 
   private async stream(file: OutputUpload, signal: AbortSignal): Promise<Stored> {
-    const content = await this.workspace.read(file.source, signal);
-    try {
+    const open = async (): Promise<Readable> => {
+      const content = await this.workspace.read(file.source, signal);
       // It may end before the storage has begun to listen; the storage finds the error when it does.
       content.on('error', () => undefined);
       const count = (chunk: Uint8Array): void => {
         this.progress.moved(chunk.length);
       };
-      content.on('data', count).pause();
-      return await this.storage.for(file.url).write(file.url, content, optionsOf(file), signal);
+      return content.on('data', count).pause();
+    };
+    const content = await open();
+    try {
+      return await this.storage.for(file.url).write(file.url, content, { ...optionsOf(file), reopen: open }, signal);
     } finally {
       content.destroy();
     }

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { StorageClient } from '../../ports/storage-client';
 import { localVersion, pour, SourceFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
-import type { ReadOptions, StorageEntry, StorageStat } from '../../ports/storage-client';
+import type { ObjectOptions, ReadOptions, StorageEntry, StorageStat } from '../../ports/storage-client';
 import { AllowedDirectories, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
 import { changedFile, fileError, refused } from './file-errors';
@@ -85,12 +85,7 @@ export class FileStorage extends StorageClient {
     });
   }
 
-  async write(
-    url: string,
-    content: Readable,
-    options: { readonly sizeBytes?: number; readonly mode?: number },
-    signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number }> {
+  async write(url: string, content: Readable, options: ObjectOptions, signal: AbortSignal): Promise<{ readonly sizeBytes: number }> {
     // It may break while its place is being made; reading it brings the error up.
     content.on('error', () => undefined);
     try {
@@ -102,7 +97,7 @@ export class FileStorage extends StorageClient {
 
   override async writeFile(
     url: string,
-    options: { readonly sizeBytes?: number; readonly mode?: number },
+    options: ObjectOptions,
     fill: FillFile,
     signal: AbortSignal,
   ): Promise<{ readonly sizeBytes: number }> {

@@ -3,7 +3,6 @@ import { TransferError } from '../../ports/errors';
 import type { Answer } from './http-exchange';
 import { idleError } from './http-exchange';
 import { networkError } from './http-errors';
-import type { IdleWatch } from './idle-watch';
 
 export interface ExpectedBody {
   readonly subject: string;
@@ -55,39 +54,4 @@ async function* received({ body, idle }: Answer, expected: ExpectedBody, signal:
   if (bytes < (expected.skipBytes ?? 0)) {
     throw new TransferError(`${expected.subject}: it has become shorter while it was being read`, { retryable: true });
   }
-}
-
-/** What is sent: counted, checked against the announced size before its last byte leaves, and watched while the server takes it. */
-export function sentBody(
-  content: Readable,
-  idle: IdleWatch,
-  expected: { readonly subject: string; readonly sizeBytes?: number },
-  count: (bytes: Uint8Array) => void,
-): Readable {
-  // The one who sends it looks at `errored`.
-  return Readable.from(sent(content, idle, expected, count), { objectMode: false }).on('error', () => undefined);
-}
-
-async function* sent(
-  content: Readable,
-  idle: IdleWatch,
-  expected: { readonly subject: string; readonly sizeBytes?: number },
-  count: (bytes: Uint8Array) => void,
-): AsyncGenerator<Uint8Array> {
-  const { sizeBytes } = expected;
-  const wrong = (bytes: string): TransferError =>
-    new TransferError(`${expected.subject}: ${bytes} bytes came where ${sizeBytes} were announced`, { retryable: true });
-  let bytes = 0;
-  for await (const chunk of content) {
-    if (!(chunk instanceof Uint8Array)) throw new TypeError('a stream of bytes is needed');
-    bytes += chunk.length;
-    if (sizeBytes !== undefined && bytes > sizeBytes) throw wrong(`at least ${bytes}`);
-    count(chunk);
-    idle.arm();
-    yield chunk;
-    idle.rest();
-  }
-  if (sizeBytes !== undefined && bytes < sizeBytes) throw wrong(String(bytes));
-  // From here on the answer is awaited.
-  idle.arm();
 }

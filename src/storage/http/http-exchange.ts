@@ -1,10 +1,12 @@
-import type { IncomingMessage } from 'node:http';
-import type { Readable } from 'node:stream';
+import { request as requestPlain } from 'node:http';
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { request as requestTls } from 'node:https';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/transfer-plan';
 import { agentsFor } from './http-agents';
 import type { ConnectionSettings } from './http-agents';
 import { networkError, PRIVATE_SETTING } from './http-errors';
+import type { Upload } from './http-upload';
 import { IdleWatch } from './idle-watch';
 import { isPrivateAddress } from './private-addresses';
 
@@ -26,11 +28,13 @@ export interface Answer {
 }
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const UPLOAD_REDIRECTS: ReadonlySet<number> = new Set([301, 302, 307, 308]);
+const EXPECTATION_FAILED = 417;
 /** Of a body nobody wants: so much is read to keep the connection, more is cut off. */
 const DISCARDED_BYTES = 64 * 1024;
 const DISCARD_MS = 5000;
 
-/** One request and its answer, whatever its status; redirects of GET and HEAD are followed, each target checked as the first was. */
+/** One request and its answer, whatever its status; redirects are followed, each target checked as the first was. */
 export class HttpExchange {
   private readonly agents: ReturnType<typeof agentsFor>;
   constructor(private readonly settings: HttpSettings) {
@@ -53,12 +57,36 @@ export class HttpExchange {
 
   async fetch(method: 'GET' | 'HEAD', url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
     const subject = `${shownUrl(url)} cannot be read`;
+    return this.followed(url, subject, REDIRECTS, (at, credentials) =>
+      this.once({ method, url: at, subject, headers: { ...headers, ...credentials } }, signal),
+    );
+  }
+
+  /** An upload goes where a redirect sends it, except by 303: there is something else to be read. */
+  async put(url: string, upload: Upload, signal: AbortSignal): Promise<Answer> {
+    const subject = `${shownUrl(url)} cannot be written`;
+    const send = (at: string, credentials: Credentials): Promise<Answer> =>
+      this.once({ method: 'PUT', url: at, subject, headers: { ...upload.headers, ...credentials }, upload }, signal);
+    return this.followed(url, subject, UPLOAD_REDIRECTS, async (at, credentials) => {
+      const answer = await send(at, credentials);
+      if (answer.status !== EXPECTATION_FAILED || !upload.withoutAsking()) return answer;
+      discard(answer);
+      return send(at, credentials);
+    });
+  }
+
+  private async followed(
+    url: string,
+    subject: string,
+    statuses: ReadonlySet<number>,
+    ask: (at: string, credentials: Credentials) => Promise<Answer>,
+  ): Promise<Answer> {
     let at = url;
     let credentials = authorizationOf(url);
     for (let redirects = 0; ; redirects += 1) {
-      const answer = await this.once({ method, url: at, subject, headers: { ...headers, ...credentials } }, signal);
+      const answer = await ask(at, credentials);
       const location = answer.headers.location;
-      if (!REDIRECTS.has(answer.status) || location === undefined) return answer;
+      if (!statuses.has(answer.status) || location === undefined) return answer;
       discard(answer);
       if (redirects >= this.settings.maxRedirects) {
         throw new TransferError(`${subject}: more than ${this.settings.maxRedirects} redirects`, { retryable: false });
@@ -74,17 +102,6 @@ export class HttpExchange {
     }
   }
 
-  async put(
-    url: string,
-    content: Readable,
-    headers: Readonly<Record<string, string>>,
-    idle: IdleWatch,
-    signal: AbortSignal,
-  ): Promise<Answer> {
-    const subject = `${shownUrl(url)} cannot be written`;
-    return this.once({ method: 'PUT', url, subject, headers: { ...headers, ...authorizationOf(url) }, content, idle }, signal);
-  }
-
   close(): void {
     this.agents.http.destroy();
     this.agents.https.destroy();
@@ -97,8 +114,10 @@ export class HttpExchange {
     const target = new URL(request.url);
     target.username = '';
     target.password = '';
-    const idle = request.idle ?? new IdleWatch(this.settings.idleTimeoutMs);
-    if (!request.content) idle.arm();
+    const { upload } = request;
+    const idle = upload?.idle ?? new IdleWatch(this.settings.idleTimeoutMs);
+    const content = await upload?.body();
+    if (!upload) idle.arm();
     try {
       // Loaded with the first URL: a start without one need not wait for it.
       const { default: axios } = await import('axios');
@@ -106,7 +125,7 @@ export class HttpExchange {
         method: request.method,
         url: target.href,
         headers: { 'User-Agent': 'tes-gateway', Accept: '*/*', 'Accept-Encoding': 'identity', ...request.headers },
-        ...(request.content ? { data: request.content } : {}),
+        ...(upload && { data: content, transport: transportOf(upload, target) }),
         responseType: 'stream',
         httpAgent: this.agents.http,
         httpsAgent: this.agents.https,
@@ -135,8 +154,15 @@ interface OneRequest {
   readonly url: string;
   readonly subject: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly content?: Readable;
-  readonly idle?: IdleWatch;
+  readonly upload?: Upload;
+}
+
+type Send = (options: RequestOptions, answered: (response: IncomingMessage) => void) => ClientRequest;
+
+/** Node's own, and heard when the server says that the body may come. */
+function transportOf(upload: Upload, { protocol }: URL): { readonly request: Send } {
+  const send = protocol === 'https:' ? requestTls : requestPlain;
+  return { request: (options, answered) => send(options, answered).once('continue', () => upload.mayBegin()) };
 }
 
 export function idleError(subject: string, limitMs: number): TransferError {
@@ -158,6 +184,8 @@ export function discard({ body }: Answer): void {
     if (bytes > DISCARDED_BYTES) body.destroy();
   });
 }
+
+type Credentials = ReturnType<typeof authorizationOf>;
 
 /** Userinfo becomes basic authentication (RFC 7617) and leaves the URL. */
 function authorizationOf(url: string): { readonly Authorization?: string } {

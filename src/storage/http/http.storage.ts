@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { StorageClient } from '../../ports/storage-client';
-import type { ReadOptions, StorageStat } from '../../ports/storage-client';
+import type { ReadOptions, StorageStat, WriteOptions } from '../../ports/storage-client';
 import { shownUrl } from '../../task/transfer-plan';
-import { receivedBody, sentBody } from './http-bodies';
+import { receivedBody } from './http-bodies';
 import { statusError } from './http-errors';
 import { discard, HttpExchange, idleError } from './http-exchange';
 import type { Answer, HttpSettings } from './http-exchange';
+import { Upload } from './http-upload';
 import { IdleWatch } from './idle-watch';
 import { changedSince, contentLength, contentRange, givenSha256, ifRange, versionOf } from './http-versions';
 
@@ -73,51 +73,29 @@ export class HttpStorage extends StorageClient {
     }
   }
 
-  async write(
-    url: string,
-    content: Readable,
-    options: { readonly sizeBytes?: number; readonly mode?: number },
-    signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number }> {
+  async write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<{ readonly sizeBytes: number }> {
     const subject = `${shownUrl(url)} cannot be written`;
-    const { sizeBytes } = options;
-    // It may break while the connection is being made; reading it brings the error up.
-    content.on('error', () => undefined);
+    const { sizeBytes, reopen } = options;
     const idle = new IdleWatch(this.settings.idleTimeoutMs);
-    let sentBytes = 0;
-    const sum = createHash('sha256');
-    const body = sentBody(content, idle, { subject, ...(sizeBytes === undefined ? {} : { sizeBytes }) }, (bytes) => {
-      sentBytes += bytes.length;
-      sum.update(bytes);
-    });
-    const headers = {
-      'Content-Type': 'application/octet-stream',
-      ...(sizeBytes === undefined ? {} : { 'Content-Length': String(sizeBytes) }),
-    };
+    const upload = new Upload(content, { subject, ...(sizeBytes !== undefined && { sizeBytes }), ...(reopen && { reopen }) }, idle);
     try {
-      const answer = await this.exchange.put(url, body, headers, idle, signal);
+      const answer = await this.exchange.put(url, upload, signal);
       discard(answer);
       if (answer.status >= 300 && answer.status < 400) {
-        throw new TransferError(`${subject}: the server answered ${answer.status}, and uploads do not follow redirects`, {
+        throw new TransferError(`${subject}: the server answered ${answer.status}, which names no other place to upload to`, {
           retryable: false,
         });
       }
       if (!isSuccess(answer.status)) throw statusError(answer.status, subject, answer.headers);
-      if (sizeBytes !== undefined && sentBytes !== sizeBytes) {
-        throw new TransferError(`${subject}: the server answered after ${sentBytes} of ${sizeBytes} bytes`, { retryable: true });
-      }
-      await this.checkStored(url, { sizeBytes: sentBytes, sha256: sum.digest('base64') }, signal);
-      return { sizeBytes: sentBytes };
+      const sent = upload.whole();
+      await this.checkStored(url, sent, signal);
+      return { sizeBytes: sent.sizeBytes };
     } catch (error) {
       signal.throwIfAborted();
-      // What broke the request first: the source, rather than the socket that was cut because of it.
-      const broken = body.errored;
-      if (broken && !idle.expired) throw broken;
-      throw idle.expired ? idleError(subject, this.settings.idleTimeoutMs) : error;
+      if (idle.expired) throw idleError(subject, this.settings.idleTimeoutMs);
+      throw upload.broken ?? error;
     } finally {
-      idle.end();
-      body.destroy();
-      content.destroy();
+      upload.end();
     }
   }
 

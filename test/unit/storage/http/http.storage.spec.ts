@@ -94,15 +94,6 @@ describe('redirects', () => {
       await other.close();
     }
   });
-
-  it('does not send an upload after a redirect', async () => {
-    server.fault = (request, response) => {
-      request.resume();
-      return redirect(response, '/elsewhere', 307);
-    };
-    expect((await failureOf(put(`${server.url}/up`, 'text'))).retryable).toBe(false);
-    expect(server.requests).toHaveLength(1);
-  });
 });
 
 describe('answers', () => {
