@@ -57,7 +57,7 @@ export class TaskAdmission {
   admit(request: TesTaskRequest): Admitted {
     const { settings } = this;
     refuse(checkCounts(request, settings.counts));
-    const problems: Problem[] = [...checkTask(request, settings)];
+    const problems: Problem[] = [...checkTask(request, settings, (url) => this.storage.identity(url))];
     const needed = taskNeeds(request, {
       cpuCores: settings.defaultCpuCores,
       ramGb: settings.defaultRamGb,

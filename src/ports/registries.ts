@@ -38,6 +38,10 @@ export class StorageRegistry {
     if (client) return client;
     throw new TransferError(`no storage is set up for ${schemeOf(url) ?? 'this'} URLs`, { retryable: false });
   }
+  /** `StorageClient.identity`; a URL that nobody serves is its own. */
+  identity(url: string): string {
+    return this.find(url)?.identity(url) ?? url;
+  }
   get schemes(): readonly string[] {
     return [...this.byScheme.keys()];
   }

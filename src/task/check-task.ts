@@ -1,5 +1,5 @@
 import { checkContainerPath, isReservedPath } from './container-path';
-import { isSameInput } from './distinct-inputs';
+import { isSameInput, type UrlIdentity } from './distinct-inputs';
 import { holderOf, isOrHasBelow, outermost } from './folders';
 import { parseImageReference } from './image-reference';
 import type { Problem } from './problem';
@@ -19,15 +19,17 @@ const MAX_PROBLEMS = 50;
 
 /**
  * Everything that makes a request impossible although every member has the right type; empty = it can be taken. All problems
- * at once, each with its JSON path. What depends on a backend or a storage (schemes, allowed directories, capacity) is theirs to say.
+ * at once, each with its JSON path. What depends on a backend or a storage (schemes, allowed directories, capacity) is theirs to say;
+ * `identity` is what storages know of two URLs.
  */
-export function checkTask(request: TesTaskRequest, limits: TaskLimits): Problem[] {
+export function checkTask(request: TesTaskRequest, limits: TaskLimits, identity: UrlIdentity): Problem[] {
   const found = new Problems();
   checkTexts(request, found);
   if (request.executors.length === 0) found.add('$.executors', 'must hold at least one executor');
   request.executors.forEach((executor, index) => checkExecutor(executor, `$.executors[${index}]`, found));
   const volumes = (request.volumes ?? []).map((volume, index) => checkMountPath(volume, `$.volumes[${index}]`, found));
-  checkInputs(request.inputs ?? [], volumes, limits, found);
+  const inputs = checkInputs(request.inputs ?? [], limits, identity, found);
+  checkBelowFiles(inputs, volumes, found);
   const patterns: PatternBudget = { left: limits.outputPatterns };
   request.outputs?.forEach((output, index) => checkOutput(output, `$.outputs[${index}]`, patterns, found));
   if (patterns.left < 0) {
@@ -131,7 +133,9 @@ function checkMountPath(path: string, at: string, found: Problems): string | und
   return undefined;
 }
 
-function checkInputs(inputs: readonly TesInput[], volumes: readonly (string | undefined)[], limits: TaskLimits, found: Problems): void {
+type PlacedInputs = ReadonlyMap<string, { readonly input: TesInput; readonly index: number }>;
+
+function checkInputs(inputs: readonly TesInput[], limits: TaskLimits, identity: UrlIdentity, found: Problems): PlacedInputs {
   const placed = new Map<string, { readonly input: TesInput; readonly index: number }>();
   inputs.forEach((input, index) => {
     const at = `$.inputs[${index}]`;
@@ -140,17 +144,14 @@ function checkInputs(inputs: readonly TesInput[], volumes: readonly (string | un
     if (path === undefined) return;
     const earlier = placed.get(path);
     if (!earlier) placed.set(path, { input, index });
-    else if (!isSameInput(earlier.input, input)) found.add(`${at}.path`, `is also the path of another input, $.inputs[${earlier.index}]`);
+    else if (!isSameInput(earlier.input, input, identity))
+      found.add(`${at}.path`, `is also the path of another input, $.inputs[${earlier.index}]`);
   });
-  checkBelowFiles(placed, volumes, found);
+  return placed;
 }
 
 /** A file is no directory: nothing lies below it. */
-function checkBelowFiles(
-  inputs: ReadonlyMap<string, { readonly input: TesInput; readonly index: number }>,
-  volumes: readonly (string | undefined)[],
-  found: Problems,
-): void {
+function checkBelowFiles(inputs: PlacedInputs, volumes: readonly (string | undefined)[], found: Problems): void {
   // The directories that have to be: far fewer than files, as a rule.
   const needed = new Set(volumes.flatMap((volume) => (volume === undefined ? [] : `${volume}/`)));
   for (const path of inputs.keys()) needed.add(path.slice(0, path.lastIndexOf('/') + 1));

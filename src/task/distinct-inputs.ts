@@ -8,9 +8,14 @@ export interface PlacedInput {
   readonly input: TesInput;
 }
 
+/** Two URLs with one identity name one object, as far as their text shows. */
+export type UrlIdentity = (url: string) => string;
+
 /** Whether two inputs on one path bring the same thing. Name, description and `streamable` do not matter. */
-export function isSameInput(one: TesInput, other: TesInput): boolean {
-  return one.type === other.type && (one.content || undefined) === (other.content || undefined) && (!!one.content || one.url === other.url);
+export function isSameInput(one: TesInput, other: TesInput, identity: UrlIdentity): boolean {
+  if (one.type !== other.type || (one.content || undefined) !== (other.content || undefined)) return false;
+  if (one.content || one.url === other.url) return true;
+  return one.url !== undefined && other.url !== undefined && identity(one.url) === identity(other.url);
 }
 
 /** The inputs to stage: the same one given twice is staged once. For requests that `checkTask` let through. */

@@ -35,7 +35,7 @@ const OPTIONS = {
 type Part = Minimatch['set'][number][number];
 
 /** Whether a path holds anything that may be a wildcard; cheap, and false for nearly every path. */
-function mayHoldWildcard(path: string): boolean {
+export function mayHoldWildcard(path: string): boolean {
   return /[*?[{]/.test(path);
 }
 

@@ -1,12 +1,13 @@
 import type { Problem } from '../../ports/errors';
 import type { StorageRegistry } from '../../ports/registries';
+import { checkMeetingOutputs } from './meeting-outputs';
 import { schemeOf } from '../../task/url';
 import type { TesFileType, TesTaskRequest } from '../../task/tes';
 
 /**
  * Every URL of a request that can never be read or written here, before anything is tried: a scheme nobody serves, what its
- * storage refuses (whose words name the setting), or a DIRECTORY to read where none can be listed. Inline `content` makes a `url`
- * irrelevant. Pure; called for every create.
+ * storage refuses (whose words name the setting), a DIRECTORY to read where none can be listed, or one at which two outputs would
+ * overwrite each other. Inline `content` makes a `url` irrelevant. Pure; called for every create.
  */
 export function checkUrls(request: TesTaskRequest, storage: StorageRegistry): Problem[] {
   const problems: Problem[] = [];
@@ -20,8 +21,9 @@ export function checkUrls(request: TesTaskRequest, storage: StorageRegistry): Pr
     if (input.url !== undefined && (input.content === undefined || input.content === ''))
       check(`$.inputs[${index}].url`, input.url, 'read', input.type);
   }
-  for (const [index, output] of (request.outputs ?? []).entries()) check(`$.outputs[${index}].url`, output.url, 'write');
-  return problems;
+  const outputs = request.outputs ?? [];
+  for (const [index, output] of outputs.entries()) check(`$.outputs[${index}].url`, output.url, 'write');
+  return [...problems, ...checkMeetingOutputs(outputs, storage)];
 }
 
 function unserved(url: string, schemes: readonly string[]): string {

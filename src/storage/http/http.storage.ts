@@ -135,8 +135,15 @@ export class HttpStorage extends StorageClient {
     throw new TransferError(`${subject}: the server stored ${stored} of ${sent.sizeBytes} bytes`, { retryable: true });
   }
 
+  /** Without the fragment, which no server sees; an escape that need not be one is the character (RFC 3986 6.2.2). */
   override identity(url: string): string {
-    return URL.parse(url)?.href ?? url;
+    const parsed = URL.parse(url);
+    if (!parsed) return url;
+    parsed.hash = '';
+    return parsed.href.replace(/%[0-9a-f]{2}/gi, (escape) => {
+      const character = String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+      return /[\w.~-]/.test(character) ? character : escape.toUpperCase();
+    });
   }
 
   /** Before the query, each segment percent-encoded. */

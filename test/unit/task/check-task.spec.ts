@@ -6,7 +6,7 @@ const LIMITS = { contentBytes: 16, outputPatterns: 1000 };
 const EXECUTOR: TesExecutor = { image: 'alpine', command: ['true'] };
 
 function problems(request: Partial<TesTaskRequest>): { path: string; message: string }[] {
-  return checkTask({ executors: [EXECUTOR], ...request }, LIMITS);
+  return checkTask({ executors: [EXECUTOR], ...request }, LIMITS, (url) => url.replace(/^file:/, ''));
 }
 const input = (members: Partial<TesInput>): TesInput => ({ url: '/data/x', path: '/in', type: 'FILE', ...members });
 const output = (members: Partial<TesOutput>): TesOutput => ({ url: '/data/y', path: '/out', type: 'FILE', ...members });
@@ -142,6 +142,11 @@ describe('inputs', () => {
       expectProblem({ inputs: [input({ path: '/in/a' }), input({ path: '/in//a', ...other })] }, '$.inputs[1].path', '$.inputs[0]');
     }
     expect(problems({ inputs: [input({ content: 'x' }), input({ content: 'x', url: '/other' })] })).toEqual([]);
+  });
+  it('on one path are the same when their URLs name one object', () => {
+    expect(problems({ inputs: [input({ url: '/data/a' }), input({ url: 'file:/data/a' })] })).toEqual([]);
+    expectProblem({ inputs: [input({ url: '/data/a' }), input({ url: 'file:/data/b' })] }, '$.inputs[1].path', '$.inputs[0]');
+    expectProblem({ inputs: [input({ url: '/data/a' }), { path: '/in', type: 'FILE', content: 'x' }] }, '$.inputs[1].path', '$.inputs[0]');
   });
   it('cannot lie below a file, in whatever order they come', () => {
     expectProblem({ inputs: [input({ path: '/a' }), input({ path: '/a/b/c' })] }, '$.inputs[1].path', 'below /a');
