@@ -3,7 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { LogRequest } from '../engine/log-reader';
 import type { CreateOptions, ListRequest } from '../engine/task.service';
 import type { TesTaskRequest, TesView } from '../task/tes';
-import { createOptionsOf } from './idempotency-key';
+import { createOptionsOf } from './create-options';
 import { listRequestOf, type Query, viewOf } from './list-query';
 import { type LogPath, logRequestOf } from './log-request';
 import { readTask } from './task-document';

@@ -19,6 +19,8 @@ export interface CreateOptions {
   readonly idempotencyKey?: string;
   /** The base path the request came in on (`/v1`, `/ga4gh/tes/v1`): an identical body arriving on another one while the first is being stored is one task. */
   readonly basePath: string;
+  /** For `system_logs`: what was left out of the request. */
+  readonly ignored?: string;
 }
 
 export interface ListRequest {
@@ -103,7 +105,8 @@ export class TaskService {
     const key = options.idempotencyKey;
     const keyed =
       key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
-    const id = this.insert(principal, requestJson, admitted, keyed);
+    const warnings = options.ignored === undefined ? admitted.warnings : [options.ignored, ...admitted.warnings];
+    const id = this.insert(principal, requestJson, { ...admitted, warnings }, keyed);
     if (same) return id;
     this.arriving.set(arrivalKey, { basePath: options.basePath, id });
     try {

@@ -16,8 +16,13 @@ export function normalizeTask(body: unknown): unknown {
 }
 
 /** Returns what a member becomes; `undefined` = it is left out. */
-type Rule = (value: unknown) => unknown;
-type Shape = readonly (readonly [key: string, rule: Rule])[];
+interface Rule {
+  (value: unknown): unknown;
+  /** Of the object, or of each object in the list, that stands there. */
+  readonly shape?: Shape;
+}
+/** The members that TES knows of an object; what else it holds is left out. */
+export type Shape = readonly (readonly [key: string, rule: Rule])[];
 type JsonObject = Readonly<Record<string, unknown>>;
 
 function isObject(value: unknown): value is JsonObject {
@@ -45,14 +50,11 @@ const map: Rule = (value) => {
   const kept = entries.filter(([, item]) => item !== null);
   return kept.length === entries.length ? value : Object.fromEntries(kept);
 };
-const object =
-  (shape: Shape): Rule =>
-  (value) =>
-    isObject(value) ? pick(value, shape) : value;
-const list =
-  (shape: Shape): Rule =>
-  (value) =>
-    Array.isArray(value) ? value.map(object(shape)) : value;
+const object = (shape: Shape): Rule => Object.assign((value: unknown) => (isObject(value) ? pick(value, shape) : value), { shape });
+const list = (shape: Shape): Rule => {
+  const each = object(shape);
+  return Object.assign((value: unknown) => (Array.isArray(value) ? value.map((item: unknown) => each(item)) : value), { shape });
+};
 
 const INPUT: Shape = [
   ['name', keep],
@@ -90,7 +92,7 @@ const EXECUTOR: Shape = [
   ['env', map],
   ['ignore_error', keep],
 ];
-const TASK: Shape = [
+export const TASK: Shape = [
   ['name', keep],
   ['description', keep],
   ['inputs', list(INPUT)],
@@ -100,3 +102,5 @@ const TASK: Shape = [
   ['volumes', keep],
   ['tags', map],
 ];
+/** What the server sets, which clients send back. */
+export const READ_ONLY: readonly string[] = ['id', 'state', 'logs', 'creation_time'];
