@@ -34,6 +34,12 @@ export type Selection =
   /** None can take it now; one public sentence per backend that could ever. */
   | { readonly kind: 'wait'; readonly reasons: readonly string[] };
 
+export interface Mismatch {
+  /** `wish`: the task asks for another one, by name or label, which says nothing of the task itself. */
+  readonly of: 'wish' | 'parameter' | 'task';
+  readonly reason: string;
+}
+
 /**
  * Why a backend can never take such a task, whatever its load: the wishes (name, labels), the parameters, URLs it does not reach, its own
  * word at create. `undefined` = it can.
@@ -46,19 +52,20 @@ export function mismatch(
     capabilities,
     placement = ANYWHERE,
   }: Pick<Candidate, 'name' | 'key' | 'placement'> & { readonly capabilities: Parameters },
-): string | undefined {
-  if (needs.backend !== undefined && needs.backend !== name) return `the task asks for backend ${needs.backend}`;
+): Mismatch | undefined {
+  if (needs.backend !== undefined && needs.backend !== name) return { of: 'wish', reason: `the task asks for backend ${needs.backend}` };
   for (const [label, value] of Object.entries(needs.labels ?? {})) {
     const own = Object.hasOwn(placement.labels, label) ? placement.labels[label] : undefined;
-    if (own !== value) return `the task asks for label ${label}=${value}, ${own === undefined ? 'it has none' : `its own is ${own}`}`;
+    if (own === value) continue;
+    return { of: 'wish', reason: `the task asks for label ${label}=${value}, ${own === undefined ? 'it has none' : `its own is ${own}`}` };
   }
   const { urlPrefixes } = placement;
   const folder = urlPrefixes === undefined ? undefined : uncovered(needs.folders ?? [], urlPrefixes);
-  if (folder !== undefined) return `it does not reach ${folder}`;
-  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return 'it refused this task';
+  if (folder !== undefined) return { of: 'task', reason: `it does not reach ${folder}` };
+  if (needs.refusedBy?.some((refuser) => refuser === name || refuser === key)) return { of: 'task', reason: 'it refused this task' };
   if (!needs.strict) return undefined;
   const unknown = unsupportedParameters(needs.parameterKeys, [...capabilities.parameterKeys, ...labelKeys(placement)]);
-  return unknown.length > 0 ? `it does not support backend parameter ${unknown.join(', ')}` : undefined;
+  return unknown.length > 0 ? { of: 'parameter', reason: `it does not support backend parameter ${unknown.join(', ')}` } : undefined;
 }
 
 type Parameters = Pick<BackendCapabilities, 'parameterKeys'>;
@@ -74,7 +81,7 @@ export function selectBackend(taskId: string, needs: TaskNeeds, candidates: read
   for (const candidate of candidates) {
     const never = mismatch(needs, candidate);
     if (never === undefined) able.push(candidate);
-    else unfit.push(`${named(candidate)}: ${never}`);
+    else unfit.push(`${named(candidate)}: ${never.reason}`);
   }
   const size = fitted(needs, able.map(capacityOf));
   let best: { readonly name: string; readonly load: number } | undefined;

@@ -1,7 +1,8 @@
 import { InvalidTask, type Problem } from '../ports/errors';
+import type { BackendCapabilities } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import { droppedParametersWarning, unsupportedParameters, withoutParameters } from '../task/backend-parameters';
-import { ANYWHERE, labelKeys } from '../task/placement';
+import { ANYWHERE, labelKeys, type Placement } from '../task/placement';
 import { checkCounts, type CountLimits } from '../task/check-counts';
 import { checkTask, type TaskLimits } from '../task/check-task';
 import { taskNeeds } from '../task/task-needs';
@@ -10,7 +11,7 @@ import type { TesTaskRequest } from '../task/tes';
 import { type Capacity, roomKey } from '../task/room';
 import type { KnownBackends } from './known-backends';
 import { judged } from './reach';
-import { fitted, mismatch } from './select-backend';
+import { fitted, type Mismatch, mismatch } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
 /** Limits a new task is held against; the settings `api.*` and `limits.*`. */
@@ -42,6 +43,31 @@ const ALONE = { instance: '', isShared: false, elsewhere: () => [] };
 /** Of one answer: a backend may say something of each variable and each path. */
 const MOST_PROBLEMS = 100;
 const PARAMETERS = '$.resources.backend_parameters';
+
+/** Why no backend takes a task: most clients show the first reason only. */
+class Reasons {
+  private readonly ofRequest: Problem[] = [];
+  private readonly ofBackends: Problem[] = [];
+  private readonly ofWishes: Problem[] = [];
+
+  /** What a backend that could be the one has against the request. */
+  refused(backend: string, reasons: readonly string[]): void {
+    for (const reason of reasons) this.ofRequest.push({ path: '$', message: `backend ${backend}: ${reason}` });
+  }
+
+  unfit(backend: string, { of, reason }: Mismatch): void {
+    const problems = of === 'wish' ? this.ofWishes : this.ofBackends;
+    problems.push({ path: of === 'task' ? '$' : PARAMETERS, message: `backend ${backend}: ${reason}` });
+  }
+
+  /** That a backend is not the one asked for says nothing of the request: it counts only where there is nothing else. */
+  problems(): readonly Problem[] {
+    const problems = [...this.ofRequest, ...this.ofBackends];
+    if (problems.length === 0) problems.push(...this.ofWishes);
+    if (problems.length === 0) problems.push({ path: '$', message: 'no backend is set up on this server (setting `backends`)' });
+    return [...new Map(problems.map((problem) => [problem.message, problem])).values()];
+  }
+}
 
 /** Decides whether a normalised request becomes a task, and what the scheduler must know of it. No I/O: everything is in memory. */
 export class TaskAdmission {
@@ -111,40 +137,36 @@ export class TaskAdmission {
       const names = known.join(', ') || 'none';
       refuse([{ path: `${PARAMETERS}.backend`, message: `there is no backend of that name on this server (there are: ${names})` }]);
     }
-    const reasons: string[] = [];
+    const reasons = new Reasons();
     const refusedBy: string[] = [];
-    const candidates = this.backends.all.flatMap((backend) => {
+    const candidates: Fitting[] = [];
+    for (const backend of this.backends.all) {
       const { name } = backend;
       const capabilities = backend.capabilities();
       const placement = this.backends.placement(name);
       const unfit = mismatch(needs, { name, capabilities, placement });
-      const refused = unfit === undefined ? backend.check(request, needs) : [unfit];
+      const refused = unfit ? [] : backend.check(request, needs);
       // Bound to this gateway, it says nothing of another gateway's backend of the same name: that one is asked there.
       const hasNamesake = capabilities.boundToInstance && elsewhere.some((other) => other.name === name);
-      if (unfit === undefined && refused.length > 0) refusedBy.push(hasNamesake ? roomKey(name, this.known.instance) : name);
-      reasons.push(...refused.map((reason) => `backend ${name}: ${reason}`));
-      return refused.length === 0
-        ? [{ capacity: capabilities.capacity, parameterKeys: [...capabilities.parameterKeys, ...labelKeys(placement)] }]
-        : [];
-    });
+      if (refused.length > 0) refusedBy.push(hasNamesake ? roomKey(name, this.known.instance) : name);
+      reasons.refused(name, refused);
+      if (unfit) reasons.unfit(name, unfit);
+      else if (refused.length === 0) candidates.push(fitting(capabilities, placement));
+    }
     for (const other of elsewhere) {
       const { name, labels, urlPrefixes } = other;
       const placement = { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) };
       const unfit = mismatch(needs, { name, capabilities: other, placement });
-      if (unfit === undefined) candidates.push({ capacity: other.capacity, parameterKeys: [...other.parameterKeys, ...labelKeys(other)] });
-      else reasons.push(`backend ${name}: ${unfit}`);
+      if (unfit) reasons.unfit(name, unfit);
+      else candidates.push(fitting(other, placement));
     }
-    if (candidates.length === 0) {
-      const isWish = (needs.strict && needs.parameterKeys.length > 0) || needs.labels !== undefined;
-      const path = isWish ? PARAMETERS : '$';
-      refuse(
-        reasons.length > 0
-          ? [...new Set(reasons)].map((message) => ({ path, message }))
-          : [{ path: '$', message: 'no backend is set up on this server (setting `backends`)' }],
-      );
-    }
+    if (candidates.length === 0) refuse(reasons.problems());
     return { candidates, refusedBy };
   }
+}
+
+function fitting({ capacity, parameterKeys }: Pick<BackendCapabilities, 'capacity' | 'parameterKeys'>, placement: Placement): Fitting {
+  return { capacity, parameterKeys: [...parameterKeys, ...labelKeys(placement)] };
 }
 
 /** What is more than each of the backends has in all. Where that is no reason to refuse, the task is fitted when it is assigned. */

@@ -53,6 +53,14 @@ describe('the choice of a server', () => {
     expect(JSON.stringify(answer.json)).toContain('backend north: the task asks for label site=west, its own is north');
   });
 
+  it('names what it has against a task first, not that other backends were not asked for', async () => {
+    const messageOf = async (task: object): Promise<string> =>
+      ((await client.post({ ...TRUE_TASK, ...task })).json as { message: string }).message;
+    expect(await messageOf(asking({ backend: 'picky' }))).toBe('$: backend picky: it takes nothing');
+    const outputs = [{ url: 'mem://south/x', path: '/out/x' }];
+    expect(await messageOf({ outputs, ...asking({ 'label.site': 'north' }) })).toBe('$: backend north: it does not reach mem://south/');
+  });
+
   it('takes a label that nobody has for an unsupported parameter: dropped with a word, refused when strict', async () => {
     const id = await client.create(asking({ 'label.colour': 'red' }));
     await chosen(id);
@@ -82,5 +90,40 @@ describe('the choice of a server', () => {
     const { json } = await client.send('GET', `/ext/v1/tasks/${id}`);
     expect(JSON.stringify(json)).toContain('backend old: it is draining and takes no new tasks');
     expect((await client.task(id, 'MINIMAL')).state).toBe('QUEUED');
+  });
+});
+
+describe('a refusal by every backend', () => {
+  const picky = new ScriptedBackend(new ScriptedWorld(), {}, 'picky');
+  jest.spyOn(picky, 'check').mockReturnValue(['argument 2 is too long', 'it takes nothing']);
+  const gateway = sharedGateway({
+    backends: [new ScriptedBackend(new ScriptedWorld(), {}, 'far'), picky],
+    placements: { far: { labels: { site: 'far' }, urlPrefixes: ['mem://far'], whenAway: WAIT } },
+  });
+  const client = new Client(() => gateway().port);
+  const outputs = [{ url: 'mem://near/x', path: '/out/x' }];
+  const messagesOf = async (parameters: Record<string, string>): Promise<readonly string[]> => {
+    const { json } = await client.post({ ...TRUE_TASK, outputs, resources: { backend_parameters: parameters } });
+    const { message, details } = json as { message: string; details: { message: string }[] };
+    return [message, ...details.map((detail) => detail.message)];
+  };
+
+  it('begins with what one has against the request, then says what others lack', async () => {
+    expect(await messagesOf({})).toEqual([
+      '$: backend picky: argument 2 is too long (and 2 more)',
+      'backend picky: argument 2 is too long',
+      'backend picky: it takes nothing',
+      'backend far: it does not reach mem://near/',
+    ]);
+  });
+
+  it('leaves out those that were not asked for, by name or label', async () => {
+    for (const [parameters, reason] of [
+      [{ backend: 'far' }, 'backend far: it does not reach mem://near/'],
+      [{ 'label.site': 'far' }, 'backend far: it does not reach mem://near/'],
+    ] as const) {
+      expect(await messagesOf(parameters)).toEqual([`$: ${reason}`, reason]);
+    }
+    expect(await messagesOf({ backend: 'picky' })).toHaveLength(3);
   });
 });
