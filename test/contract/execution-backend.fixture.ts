@@ -193,6 +193,22 @@ export async function processesOf(name: string): Promise<readonly string[]> {
   return found;
 }
 
+/** How many cores the kernel gives a process of this machine that has exactly this command. */
+export async function coresOf(command: readonly string[]): Promise<number> {
+  for (const pid of (await fs.readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    const words = await fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+    if (words !== command.map((word) => `${word}\0`).join('')) continue;
+    const groups = await fs.readFile(`/proc/${pid}/cgroup`, 'utf8');
+    const [, v1] = /^\d+:(?:cpu|cpu,.*|.*,cpu):(.*)$/m.exec(groups) ?? [];
+    const read = (file: string): Promise<string> => fs.readFile(`/sys/fs/cgroup/${file}`, 'utf8');
+    if (v1 !== undefined) return Number(await read(`cpu${v1}/cpu.cfs_quota_us`)) / Number(await read(`cpu${v1}/cpu.cfs_period_us`));
+    const [, v2 = ''] = /^0::(.*)$/m.exec(groups) ?? [];
+    const [quota, period] = (await read(`${v2}/cpu.max`)).split(' ').map(Number);
+    return (quota ?? NaN) / (period ?? NaN);
+  }
+  throw new Error(`no process has the command ${command.join(' ')}`);
+}
+
 /** One backend for the tests of a suite; every job is cleaned after its test. */
 export function withDriver(
   name: string,

@@ -1,6 +1,6 @@
 import { promises as fs } from 'node:fs';
 import type { ExecutionBackend } from '../../src/ports/execution-backend';
-import { exitCodes, namesBelow, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
+import { coresOf, exitCodes, namesBelow, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { BackendUnderTest, JobDriver } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
@@ -190,6 +190,14 @@ export function describeExecutors(name: string, underTest: () => BackendUnderTes
       expect(ended.observation).toMatchObject({ phase: 'failed' });
       expect(exitCodes(ended)).toEqual([137]);
       expect(ended.observation.systemLogs.join('\n')).toContain('memory limit 64 MB reached');
+    });
+
+    it.each([0.5, 1 / 3])('gives %f of a core where a task asks for it', async (cpuCores) => {
+      const [script, mark] = ['echo ready; sleep 600; :', `of-${cpuCores}`];
+      const job = driver.job({ executors: [{ command: ['/bin/sh', '-c', script, mark] }] }, { cpuCores });
+      const handle = await driver.start(job);
+      await driver.untilPrinted(job, handle, 'ready');
+      expect(await coresOf(['/bin/sh', '-c', script, mark])).toBeCloseTo(cpuCores, 2);
     });
 
     it('ends what runs longer than it may and names the limit', async () => {

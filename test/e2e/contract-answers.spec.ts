@@ -82,6 +82,12 @@ describe('answers', () => {
     expect((await client.task(id)).resources).toEqual({ cpu_cores: 2, ram_gb: 0.5, disk_gb: 1.25 });
   });
 
+  it('a fraction of a core is given back as it was sent, and charged as that (TES 1.2)', async () => {
+    const id = await client.create({ resources: { cpu_cores: 0.5 } });
+    expect((await client.until(id, 'COMPLETE')).resources).toEqual({ cpu_cores: 0.5 });
+    expect((await gateway().store.getTask(id))?.needs.cpuCores).toBe(0.5);
+  });
+
   it('contract 22: a terminal state is never seen without its logs', async () => {
     const ids = await Promise.all(Array.from({ length: 20 }, (_, index) => client.create({ tags: { life: index % 2 ? 'fail' : 'done' } })));
     await Promise.all(

@@ -36,8 +36,13 @@ export interface Schema {
   readonly anyOf?: readonly Schema[];
 }
 
+/** With what this server takes from TES 1.2: a fraction of a core. */
+export function withFractions(document: string): string {
+  return document.replace(/( +cpu_cores:\n +type: )integer(\n.*\n +format: )int32/, '$1number$2double');
+}
+
 /** The official TES 1.1 document. */
-export const OFFICIAL = parse(readFileSync(join(__dirname, 'tes-1.1.openapi.yaml'), 'utf8')) as OpenApi;
+export const OFFICIAL = parse(withFractions(readFileSync(join(__dirname, 'tes-1.1.openapi.yaml'), 'utf8'))) as OpenApi;
 
 const text: Schema = { type: 'string' };
 const uri: Schema = { type: 'string', format: 'uri' };

@@ -1,7 +1,7 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { TES_FILE_TYPES, TES_STATES, type TesFileType, type TesState } from '../../task/tes';
 import { TaskLogDto } from './task-log.dto';
-import { Amount, Choice, Count, Flag, Many, One, Optional, Text, TextList, TextMap } from './wire-types';
+import { Amount, Choice, Cores, Flag, Many, One, Optional, Text, TextList, TextMap } from './wire-types';
 
 const stringMap = { type: 'object', additionalProperties: { type: 'string' } } as const;
 
@@ -75,9 +75,9 @@ export class OutputDto {
 
 @ApiSchema({ name: 'tesResources', description: 'What the task asks for. A GB is 2^30 bytes.' })
 export class ResourcesDto {
-  @ApiPropertyOptional({ type: 'integer', format: 'int32', example: 4 })
+  @ApiPropertyOptional({ format: 'double', example: 4, description: 'May be a fraction, as in TES 1.2.' })
   @Optional()
-  @Count()
+  @Cores()
   cpu_cores?: number;
 
   @ApiPropertyOptional({ example: false })

@@ -1,5 +1,5 @@
 import { applyDecorators } from '@nestjs/common';
-import { IsArray, IsBoolean, IsIn, IsInt, IsNumber, IsObject, IsOptional, IsString, Max, Min, ValidateNested } from 'class-validator';
+import { IsArray, IsBoolean, IsIn, IsNumber, IsObject, IsOptional, IsString, Max, Min, ValidateNested } from 'class-validator';
 
 /**
  * The types of TES documents as class-validator decorators. They say what the JSON must be and nothing of its meaning;
@@ -10,17 +10,12 @@ export const Optional = IsOptional;
 export const Text = (): PropertyDecorator => IsString({ message: 'must be a string' });
 export const Flag = (): PropertyDecorator => IsBoolean({ message: 'must be true or false' });
 
-/** int32, 0 or more. */
-export const Count = (): PropertyDecorator =>
-  applyDecorators(
-    IsInt({ message: 'must be a whole number' }),
-    Min(0, { message: 'must not be negative' }),
-    Max(2 ** 31 - 1, { message: 'must fit into 32 bits' }),
-  );
-
 /** A finite number, 0 or more. */
 export const Amount = (): PropertyDecorator =>
   applyDecorators(IsNumber({}, { message: 'must be a number' }), Min(0, { message: 'must not be negative' }));
+
+/** An amount whose whole part is an int32. */
+export const Cores = (): PropertyDecorator => applyDecorators(Amount(), Max(2 ** 31 - 1, { message: 'must fit into 32 bits' }));
 
 export const Choice = (words: readonly string[]): PropertyDecorator => IsIn(words, { message: `must be one of ${words.join(', ')}` });
 

@@ -49,9 +49,13 @@ export interface ManifestContext {
   readonly etcCopy?: string;
 }
 
+/** What engines take: docker no less than a hundredth of a core, and no more than nine decimals. */
+const SMALLEST_CORES = 0.01;
+const CORE_PARTS = 1000;
+
 export function limitsOf(job: Job, context: Pick<ManifestContext, 'pidsLimit' | 'machineCores'>): Limits {
   return {
-    cpuCores: Math.min(job.needs.cpuCores, context.machineCores),
+    cpuCores: Math.max(SMALLEST_CORES, Math.round(Math.min(job.needs.cpuCores, context.machineCores) * CORE_PARTS) / CORE_PARTS),
     memoryBytes: Math.max(SMALLEST_MEMORY, Math.round(job.needs.ramGb * 2 ** 30)),
     pids: context.pidsLimit,
   };

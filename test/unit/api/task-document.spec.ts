@@ -22,7 +22,7 @@ describe('readTask', () => {
       inputs: [{ name: 'i', description: 'd', url: 's3://b/k', path: '/in', type: 'FILE', content: '', streamable: true }],
       outputs: [{ name: 'o', description: 'd', url: 's3://b/o', path: '/out/*', path_prefix: '/out', type: 'DIRECTORY' }],
       resources: {
-        cpu_cores: 2,
+        cpu_cores: 0.5,
         preemptible: true,
         ram_gb: 0.5,
         disk_gb: 1e3,
@@ -47,7 +47,7 @@ describe('readTask', () => {
       executors: [{ image: ['x'], command: ['sh', 7, null] }, 'x', { command: 'true' }],
       inputs: [{ path: 1, type: 'LINK', streamable: 'yes' }, null, []],
       outputs: [{ path: '/o' }],
-      resources: { cpu_cores: 1.5, ram_gb: '4', disk_gb: -1, zones: 'here', preemptible: 0, backend_parameters: { a: 1, b: {} } },
+      resources: { cpu_cores: '1.5', ram_gb: '4', disk_gb: -1, zones: 'here', preemptible: 0, backend_parameters: { a: 1, b: {} } },
       volumes: [1],
       tags: { fine: 'x', 'not fine': 2, list: [] },
     };
@@ -59,7 +59,7 @@ describe('readTask', () => {
       { path: '$.inputs[1]', message: 'must be an object' },
       { path: '$.inputs[2]', message: 'must be an object' },
       { path: '$.outputs[0].url', message: 'is required' },
-      { path: '$.resources.cpu_cores', message: 'must be a whole number' },
+      { path: '$.resources.cpu_cores', message: 'must be a number' },
       { path: '$.resources.preemptible', message: 'must be true or false' },
       { path: '$.resources.ram_gb', message: 'must be a number' },
       { path: '$.resources.disk_gb', message: 'must not be negative' },
@@ -78,7 +78,7 @@ describe('readTask', () => {
     ]);
   });
 
-  it.each([2 ** 31, 1e400, -1, 0.5, '4', true])('refuses %p cores', (cores) => {
+  it.each([2 ** 31, 1e400, -1, -0.5, '4', true])('refuses %p cores', (cores) => {
     expect(problemsOf({ executors: [executor], resources: { cpu_cores: cores } })).toHaveLength(1);
   });
 
