@@ -3,7 +3,10 @@ import './node-version';
 import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { mountPlan } from './backends/shared/mount-plan';
-import { existsNow } from './backends/shared/small-files';
+import { parseProgress } from './backends/shared/job-progress';
+import { executorRecords } from './backends/shared/job-report';
+import { readTail } from './backends/shared/log-tail';
+import { existsNow, readTextOrNothing } from './backends/shared/small-files';
 import { MOST_RESULT_BYTES, STAGER_PLAN, STAGER_VERSION, stagerLayout } from './backends/shared/stager-plan';
 import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from './backends/shared/stager-plan';
 import { TreeWorkspace } from './backends/shared/tree-workspace';
@@ -17,6 +20,8 @@ import { FileStorage } from './storage/file/file.storage';
 import type { FileStorageSettings } from './storage/file/file.storage';
 import { HttpStorage } from './storage/http/http.storage';
 import type { HttpStorageSettings } from './storage/http/http.storage';
+import { streamLengths } from './task/stream-lengths';
+import type { ExecutorRecord } from './task/task-record';
 import { outliveReaders } from './telemetry/standard-streams';
 
 /**
@@ -80,9 +85,16 @@ async function attend({ request, transfers, retry, storage: settings }: StagerPl
   // Where nothing of the job is kept afterwards, outputs wait here.
   moved = { files: 0, bytes: 0 };
   const stored = new StoredFiles();
-  const store = (): ReturnType<typeof stageOut> => stageOut(request, workspace, storage, { ...options, stored }, signal);
+  const streams = streamLengths(request, await executorsThatEnded());
+  const store = (): ReturnType<typeof stageOut> => stageOut(request, workspace, storage, { ...options, stored, streams }, signal);
   const outs = await timed(() => patiently(store, retry, signal).catch(asFinal));
   tell<StagerOut>('out', { ...outs, ...moved });
+}
+
+/** As the job script tells it, in the directory where the stager stands. */
+function executorsThatEnded(): Promise<readonly ExecutorRecord[]> {
+  const progress = parseProgress(readTextOrNothing('progress') ?? '');
+  return executorRecords(progress, { jobName: '', bootedAt: 0, tailOf: (stream) => readTail(stream, 0) });
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<T & { readonly ms: number }> {

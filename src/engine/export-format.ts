@@ -89,7 +89,7 @@ const members = (required: Readonly<Record<string, Check>>, optional: Readonly<R
 const unknown = (known: ReadonlyMap<string, Check>, key: string, path: string): string | undefined =>
   known.has(key) ? undefined : `${path}.${key} is not known`;
 
-const tail = members({ text, totalBytes: count });
+const tail = members({ text, totalBytes: count }, { unplaced: flag });
 const attempt = members(
   {
     attempt: count,

@@ -3,6 +3,7 @@ import type { ExecutionBackend, Job } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import type { Handle } from '../task/task-record';
+import { streamLengths } from '../task/stream-lengths';
 import { isStoring, isTerminal } from '../task/task-state';
 import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
@@ -99,7 +100,8 @@ export class Stager {
     const { storage } = this.parts;
     // Whoever has outputs restored may have lost what was stored, or some of it.
     const again = claim.task.step === 'restore' ? {} : { stored: this.stored.of(job.name) };
-    const options = { ...this.settings.transfers, ...again };
+    const executors = claim.task.attempts.at(-1)?.executors ?? [];
+    const options = { ...this.settings.transfers, ...again, streams: streamLengths(job.request, executors) };
     const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (signal) =>
       stageOut(job.request, backend.workspace(job, handle), storage, options, signal),
     );

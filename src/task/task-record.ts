@@ -40,6 +40,8 @@ export interface LogTail {
   readonly text: string;
   /** Bytes the executor wrote in all; more than the tail holds when something was left out. */
   readonly totalBytes: number;
+  /** The file that the executor names for it is another one: the way there was a link, or a directory. */
+  readonly unplaced?: true;
 }
 
 /** One executor that has ended. Times are milliseconds since the epoch. */

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { exitCodes, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { BackendUnderTest, Ended, JobDriver } from './execution-backend.fixture';
 import type { Job } from '../../src/ports/execution-backend';
+import { streamLengths } from '../../src/task/stream-lengths';
 
 const never = new AbortController().signal;
 
@@ -54,6 +55,37 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
         textOf(ended.workspace, path),
       );
       expect(await Promise.all(texts)).toEqual(['s1\n', 's2\n', 's3\n', 'said\n', 'done\n']);
+    });
+
+    it('says of the streams of the last executor how long they are where they lie, unless they could not be put there', async () => {
+      const outputs = [{ path: '/work', type: 'DIRECTORY', url: '/x' } as const];
+      const many = sh('head -c 300000 /dev/zero; printf four >&2');
+      const chains = [
+        [{ command: many, stdout: '/work/out', stderr: '/work/err' }],
+        [{ command: many, stdout: '/work/out', stderr: '/work//out' }],
+        [
+          { command: many, stdout: '/work/out' },
+          { command: sh('printf last; exit 3'), stdout: '/work/out' },
+        ],
+        [{ command: sh('mkdir /work/d; ln -s d /work/l; printf text; printf more >&2'), stdout: '/work/d', stderr: '/work/l/err' }],
+      ];
+      const said: unknown[] = [];
+      for (const executors of chains) {
+        const job = driver.job({ outputs, executors });
+        const ended = await driver.carryOut(job);
+        const told = [...streamLengths(job.request, ended.observation.executors)].sort();
+        said.push(told);
+        for (const [path, sizeBytes] of told) expect(await ended.workspace.stat(path, never)).toMatchObject({ kind: 'file', sizeBytes });
+      }
+      expect(said).toEqual([
+        [
+          ['/work/err', 4],
+          ['/work/out', 300_000],
+        ],
+        [['/work/out', 300_004]],
+        [['/work/out', 4]],
+        [],
+      ]);
     });
 
     it('lets whoever the image runs as read, change and execute inputs, and write into their directories', async () => {

@@ -31,7 +31,7 @@ export async function executorRecords(progress: JobProgress, context: ReportCont
       exitCode: executor.exitCode,
       startedAt: atEpoch(executor.startedUp, context),
       endedAt: atEpoch(executor.endedUp, context),
-      ...(await tails(index, context)),
+      ...(await tails(index, context, progress)),
     });
   }
   return records;
@@ -40,12 +40,17 @@ export async function executorRecords(progress: JobProgress, context: ReportCont
 export async function runningPart(progress: JobProgress, context: ReportContext): Promise<Observation['running']> {
   const index = progress.executors.length - 1;
   if (index < 0 || progress.executors[index]?.exitCode !== undefined) return undefined;
-  return { index, ...(await tails(index, context)) };
+  return { index, ...(await tails(index, context, progress)) };
 }
 
-async function tails(index: number, context: ReportContext): Promise<Pick<ExecutorRecord, 'stdout' | 'stderr'>> {
-  const stdout = await context.tailOf(streamName(index, 'stdout'));
-  const stderr = await context.tailOf(streamName(index, 'stderr'));
+async function tails(index: number, context: ReportContext, { notes }: JobProgress): Promise<Pick<ExecutorRecord, 'stdout' | 'stderr'>> {
+  const tail = async (stream: 'stdout' | 'stderr'): Promise<LogTail | undefined> => {
+    const name = streamName(index, stream);
+    const found = await context.tailOf(name);
+    const isUnplaced = notes.some((note) => note.word === 'unplaced' && note.text === name);
+    return found && isUnplaced ? { ...found, unplaced: true } : found;
+  };
+  const [stdout, stderr] = [await tail('stdout'), await tail('stderr')];
   return { ...(stdout && { stdout }), ...(stderr && { stderr }) };
 }
 

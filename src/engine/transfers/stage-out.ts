@@ -23,6 +23,8 @@ const LISTED_BESIDES = 40;
 export interface StageOutOptions extends TransferOptions {
   /** What earlier tries have stored: it is not sent again while the storage says that it is there. Added to. */
   readonly stored?: StoredFiles;
+  /** Bytes that streams have by the job's account, by their paths (`streamLengths`). */
+  readonly streams?: ReadonlyMap<string, number>;
 }
 
 export interface StagedOutputs {
@@ -37,7 +39,7 @@ export interface StagedOutputs {
 /**
  * Stores every output that exists. A missing one is a line in the log, not an error (workflow engines declare optional outputs like
  * the others). Each output is tried whatever becomes of the others; then the first failure is thrown as a `TransferError` that
- * names the output and the URL without userinfo; one that is `lost` when the workspace has gone. A file is there as a whole or not at all, as `StorageClient.write` promises.
+ * names the output and the URL without userinfo; one that is `lost` when the workspace has gone, or less of a stream is there than was written. A file is there as a whole or not at all, as `StorageClient.write` promises.
  */
 export async function stageOut(
   request: TesTaskRequest,
@@ -46,6 +48,7 @@ export async function stageOut(
   options: StageOutOptions,
   signal: AbortSignal,
 ): Promise<StagedOutputs> {
+  await checkStreams(workspace, options.streams ?? new Map<string, number>(), signal);
   const staging = new StageOut(workspace, storage, options);
   await inParallel(staging.uploads(request.outputs ?? [], signal), options.parallel ?? 8, (job, stop) => staging.store(job, stop), signal);
   // Last: it may go at any moment, and then neither what seems to be missing nor what failed says anything.
@@ -54,6 +57,20 @@ export async function stageOut(
     retryable: true,
     lost: true,
   });
+}
+
+/** Before anything is stored: what is short here would replace what is whole there. */
+async function checkStreams(workspace: Workspace, streams: ReadonlyMap<string, number>, signal: AbortSignal): Promise<void> {
+  for (const [path, sizeBytes] of streams) {
+    const entry = await workspace.stat(path, signal);
+    const there = entry?.kind === 'file' ? entry.sizeBytes : undefined;
+    if (there === sizeBytes) continue;
+    const found = there === undefined ? 'nothing of it is there' : `${there} bytes are there`;
+    throw new TransferError(`the workspace has lost what the executor wrote to ${path}: ${sizeBytes} bytes, ${found}`, {
+      retryable: true,
+      lost: true,
+    });
+  }
 }
 
 interface Upload {

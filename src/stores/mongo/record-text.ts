@@ -58,6 +58,6 @@ function withoutOldest(task: TaskRecord, count: number): TaskRecord {
 }
 
 function withoutTails({ stdout, stderr, ...rest }: ExecutorRecord): ExecutorRecord {
-  const emptied = ({ totalBytes }: LogTail): LogTail => ({ text: '', totalBytes });
+  const emptied = (tail: LogTail): LogTail => ({ ...tail, text: '' });
   return { ...rest, ...(stdout !== undefined && { stdout: emptied(stdout) }), ...(stderr !== undefined && { stderr: emptied(stderr) }) };
 }

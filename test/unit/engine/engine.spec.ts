@@ -1,5 +1,6 @@
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
+import { ENGINE } from '../../engine/settings';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { taskId } from '../../../src/engine/task-id';
 import { BackendError, StoreError, TransferError } from '../../../src/ports/errors';
@@ -153,6 +154,37 @@ describe('the engine', () => {
       });
       expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
       expect((await bench.full(id)).logs?.[0]?.system_logs?.at(-1)).toContain('the workspace of the job is gone');
+    });
+  });
+
+  describe('whose last executor wrote more than its workspace has', () => {
+    const OUT: TesTaskRequest = {
+      executors: [{ image: 'i', command: ['c'], stdout: '/out' }],
+      outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }],
+    };
+    /** By the record of the scripted backend an executor writes three bytes. */
+    const written = async (id: string, attempt: number, text: string): Promise<void> => {
+      await bench.until(id, (task) => task.attempt === attempt && task.state === 'RUNNING');
+      bench.world.jobs.get(jobName(id, attempt))?.files.set('/out', text);
+      bench.backend.finish(id, attempt);
+    };
+
+    it('is an attempt lost, and COMPLETE by one that has all of it', async () => {
+      await start();
+      const id = await bench.create(OUT);
+      await written(id, 1, 'ou');
+      await written(id, 2, 'out');
+      expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE', attempt: 2 });
+      expect(bench.storage.objects.get('mem://out')).toBe('out');
+    });
+
+    it('is SYSTEM_ERROR when no attempt is left, with both lengths, and nothing is stored', async () => {
+      await start({}, { retry: { ...ENGINE.retry, attempts: 1 } });
+      const id = await bench.create(OUT);
+      await written(id, 1, 'ou');
+      expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+      expect((await bench.full(id)).logs?.[0]?.system_logs?.at(-1)).toContain('wrote to /out: 3 bytes, 2 bytes are there');
+      expect(bench.storage.objects.has('mem://out')).toBe(false);
     });
   });
 
