@@ -25,6 +25,7 @@ import type { FreeDiskSettings } from './telemetry/free-disk';
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
+const GB = 1e9;
 
 export function engineSettings(settings: Settings, instance: string): EngineSettings {
   const { retry, transfers, limits } = settings;
@@ -55,6 +56,7 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     sweepMs: 5 * MINUTE,
     ...(retentionMs === undefined ? {} : { retentionMs }),
     ...(keepOutputsMs === undefined ? {} : { keepOutputsMs }),
+    keepOutputsBytes: settings.retention.unstored_outputs_gb * GB,
   };
 }
 

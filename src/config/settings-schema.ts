@@ -211,6 +211,11 @@ export const settingsSchema = {
       format: 'span',
       default: '7d',
     },
+    unstored_outputs_gb: {
+      doc: 'Disk that such workspaces may take on each backend, GB; beyond it the oldest are removed, never the latest',
+      format: 'positive number',
+      default: 100,
+    },
   },
   api: {
     content_limit_bytes: {

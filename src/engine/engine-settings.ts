@@ -12,6 +12,8 @@ export interface EngineSettings {
   readonly tickMs: number;
   /** How long the workspace of a task stays whose outputs could not be stored, ms; absent = it is removed at once. */
   readonly keepOutputsMs?: number;
+  /** What such workspaces may take on the disk of one backend, bytes; absent = as much as they do. */
+  readonly keepOutputsBytes?: number;
   /** On a store that others share: pause between two small questions about what they did, ms. */
   readonly peekMs: number;
   /** Tasks of one backend at once: whose inputs are brought, or whose outputs are stored (so many of each); and in one kind of call. */

@@ -12,6 +12,7 @@ import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { HostPlaces, hostsOf } from './host-places';
 import { Housekeeping } from './housekeeping';
+import { KeptWorkspaces } from './kept-workspaces';
 import { KnownBackends } from './known-backends';
 import { Observer } from './observer';
 import { Probes } from './probes';
@@ -52,6 +53,8 @@ export class Engine {
   readonly scheduler: Scheduler;
   readonly observer: Observer;
   readonly housekeeping: Housekeeping;
+  /** Of tasks whose outputs could not be stored. */
+  readonly kept: KeptWorkspaces;
   /** Failures of the loops themselves since the start, for metrics. */
   loopErrors = 0;
   private readonly loops: readonly DueLoop[];
@@ -87,7 +90,8 @@ export class Engine {
     const { transfers, calls } = settings.places;
     this.hosts = { in: new HostPlaces(transfers), out: new HostPlaces(transfers) };
     const stager = new Stager({ store, backends, storage, probes, hosts: this.hosts }, failures, settings);
-    const reconciler = new Reconciler(backends, probes, failures, settings);
+    this.kept = new KeptWorkspaces(store, this.writer, settings, log);
+    const reconciler = new Reconciler(backends, probes, failures, this.kept, settings);
     this.loops = [
       this.loop('stage-in', ['stage-in'], transfers, (claim) => stager.work(claim)),
       this.loop('hand-over', ['submit'], calls, (claim) => stager.work(claim)),
@@ -105,6 +109,7 @@ export class Engine {
     this.events.listen((change) => {
       this.scheduler.heard(change);
       this.observer.heard(change.after);
+      this.kept.heard(change);
     });
     void this.reportUnserved();
     this.monitor.start();

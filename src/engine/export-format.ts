@@ -162,6 +162,7 @@ const RECORD = members(
     storageWait: members({ of: oneOf(['inputs', 'outputs']), since: number, count, reason: text, pauseMs: number }),
     waitedAttempts: count,
     keptUntil: number,
+    keptBytes: count,
     endedAt: number,
   } satisfies Sometimes<Kept>,
 );

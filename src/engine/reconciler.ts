@@ -5,18 +5,22 @@ import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
+import type { KeptWorkspaces } from './kept-workspaces';
 import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
 
 /** A kept workspace is looked at so often, ms: a store makes what is due much later due at its start. */
 const LOOK_AT_KEPT_MS = 30 * 60_000;
+/** To find out what a workspace of millions of files takes, ms. */
+const MEASURE_MS = 10 * 60_000;
 
-/** Fences cancelled and failed jobs, and removes what ended ones left: repeated until the backend confirms it, whatever it takes. */
+/** Fences cancelled and failed jobs, and removes what ended ones left, kept workspaces in their time: repeated until the backend confirms it, whatever it takes. */
 export class Reconciler {
   constructor(
     private readonly backends: BackendRegistry,
     private readonly probes: Probes,
     private readonly failures: FailureHandling,
+    private readonly kept: KeptWorkspaces,
     private readonly settings: Pick<EngineSettings, 'callTimeoutMs'>,
   ) {}
 
@@ -24,18 +28,30 @@ export class Reconciler {
     const { task } = claim;
     const backend = this.backends.get(task.backend ?? '');
     if (!backend) return;
-    const keptMs = task.step === 'kept' ? this.failures.keptMs(task) : 0;
-    if (keptMs > 0) {
-      const delayMs = Math.min(keptMs, LOOK_AT_KEPT_MS);
-      await claim.release({ type: 'postponed', attempt: task.attempt, step: task.step, delayMs });
-      return;
-    }
     try {
+      if (task.step === 'kept') return await this.keep(claim, backend);
       await claim.release(await this.probes.run(backend.name, () => this.settle(task, backend, claim.signal)));
     } catch (error) {
       if (claim.signal.aborted) return;
       await claim.release(this.failures.eventFor(task, error));
     }
+  }
+
+  private async keep(claim: Claim, backend: ExecutionBackend): Promise<void> {
+    const { attempt, step, keptBytes } = claim.task;
+    const keptMs = this.failures.keptMs(claim.task);
+    if (keptMs <= 0) {
+      await claim.release({ type: 'expired', attempt });
+      return;
+    }
+    if (keptBytes === undefined) {
+      const limited = AbortSignal.any([claim.signal, AbortSignal.timeout(MEASURE_MS)]);
+      const bytes = await this.probes.run(backend.name, () => this.kept.measure(claim.task, backend, limited));
+      if (bytes !== undefined) await claim.keep({ type: 'measured', attempt, bytes });
+    }
+    this.kept.note(claim.task);
+    await claim.release({ type: 'postponed', attempt, step, delayMs: Math.min(keptMs, LOOK_AT_KEPT_MS) });
+    await this.kept.enforce(backend.name);
   }
 
   private async settle(task: TaskRecord, backend: ExecutionBackend, signal: AbortSignal): Promise<TaskEvent> {

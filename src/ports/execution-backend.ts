@@ -90,6 +90,8 @@ export interface Workspace {
    * taken for one in which nothing is. Asked anew each time.
    */
   isThere(signal: AbortSignal): Promise<boolean>;
+  /** After the executors ended: what the workspace takes on its disk, bytes, as far as that can be seen; 0 once it has gone. May take minutes. */
+  sizeBytes?(signal: AbortSignal): Promise<number>;
   /** After the executors ended: what is at this path; `undefined` when nothing is. Does not follow a link at the end. */
   stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined>;
   /** Everything below a directory, depth first, a directory before what it holds; not the directory itself. Links are listed, not followed. */

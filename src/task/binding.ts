@@ -14,6 +14,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'abandoned':
     case 'rebound':
     case 'restoreRequested':
+    case 'expired':
     case 'stagedIn':
     case 'retreated':
     case 'awaitsStorage':
@@ -29,6 +30,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'yielded':
     case 'postponed':
     case 'leftBehindEnded':
+    case 'measured':
     case 'retried':
     case 'cleaned':
       return false;

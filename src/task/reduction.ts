@@ -44,6 +44,7 @@ type Clearable =
   | 'jobAttempt'
   | 'storageWait'
   | 'keptUntil'
+  | 'keptBytes'
   | 'leftBehind';
 
 export function without(task: TaskRecord, ...keys: readonly Clearable[]): TaskRecord {

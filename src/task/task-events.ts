@@ -74,6 +74,10 @@ export type TaskEvent =
     }
   /** An operator: the outputs of a task that could not store them are to be stored again, from the kept workspace. */
   | { readonly type: 'restoreRequested' }
+  /** The Reconciler: what a kept workspace takes on its disk. */
+  | { readonly type: 'measured'; readonly attempt: number; readonly bytes: number }
+  /** The Reconciler: a kept workspace is removed next, because its time is over, or before that for a public `reason`. */
+  | { readonly type: 'expired'; readonly attempt: number; readonly reason?: string }
   /** The engine: whoever held the lease lets go of it unchanged (aborted work, shutdown); due at once. */
   | { readonly type: 'yielded'; readonly attempt: number }
   /** An operator: the instance that the job is bound to is gone for good, and nothing of the attempt can be reached any more. */

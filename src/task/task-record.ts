@@ -184,6 +184,8 @@ export interface TaskRecord {
   readonly waitedAttempts?: number;
   /** In `kept` and `restore`: when the workspace is removed, wall time, ms. */
   readonly keptUntil?: number;
+  /** In `kept` and `restore`: what the workspace takes on its disk, once that is known. */
+  readonly keptBytes?: number;
   readonly needs: TaskNeeds;
   readonly attempts: readonly AttemptRecord[];
   /** Lines not (yet) belonging to an attempt: warnings at create, cancellation, reasons of earlier attempts without executors. */

@@ -1,4 +1,5 @@
 import { leftJob } from './left-behind';
+import { expired, keptAgain, measured, restoreRequested } from './kept-workspace';
 import type { Observation } from './observation';
 import {
   changed,
@@ -41,12 +42,16 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
     case 'cleaned':
-      return task.step === 'cleanup' || task.step === 'kept'
-        ? changed(without({ ...task, step: 'done' }, 'dueAt', 'lease', 'trouble', 'handle', 'jobAttempt', 'keptUntil'), {
+      return task.step === 'cleanup'
+        ? changed(without({ ...task, step: 'done' }, 'dueAt', 'lease', 'trouble', 'handle', 'jobAttempt'), {
             ...context,
             keepLease: true,
           })
         : IGNORED_STATE;
+    case 'measured':
+      return measured(task, event.bytes, context);
+    case 'expired':
+      return expired(task, event.reason, context);
     case 'deferred':
       return deferred(task, event, context);
     case 'awaitsStorage':
@@ -242,7 +247,7 @@ function abandoned(task: TaskRecord, event: Extract<TaskEvent, { type: 'abandone
   if (isTerminal(task.state)) {
     if (!isThere) return IGNORED_STALE;
     if (task.step !== 'cleanup' && task.step !== 'kept' && task.step !== 'restore') return IGNORED_STATE;
-    return loose({ ...without(known, 'jobAttempt', 'keptUntil'), step: 'done' }, context);
+    return loose({ ...without(known, 'jobAttempt', 'keptUntil', 'keptBytes'), step: 'done' }, context);
   }
   if (!isThere) return rest?.length === task.leftBehind?.length ? IGNORED_STALE : changed(known, { ...context, keepLease: true });
   const what = isBackend ? `backend ${event.backend}` : `gateway ${event.instance}`;
@@ -297,17 +302,6 @@ function observed(task: TaskRecord, observation: Observation, context: ReduceCon
   }
 }
 
-/** The one exception to "a terminal state never changes" begins here, at the word of an operator; the state itself waits for the end. */
-function restoreRequested(task: TaskRecord, context: ReduceContext): Reduction {
-  if (task.step !== 'kept') return isTerminal(task.state) ? IGNORED_TERMINAL : IGNORED_STATE;
-  return changed(without({ ...task, step: 'restore', dueAt: context.storeNow }, 'trouble'), context);
-}
-
-function keptAgain(task: TaskRecord, reason: string, context: ReduceContext): Reduction {
-  const line = `the outputs could not be stored again: ${reason}`;
-  return changed({ ...withAttemptLine(task, line), step: 'kept', dueAt: context.storeNow }, { ...context, keepLease: false });
-}
-
 function failed(
   task: TaskRecord,
   { reason, observation, keepMs }: Extract<TaskEvent, { type: 'failed' }>,
@@ -346,7 +340,7 @@ function awaitsStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awai
 function ended(task: TaskRecord, state: TesState, context: ReduceContext): Reduction {
   return changed(
     {
-      ...without(endAttempt(task, context.now, undefined), 'trouble', 'storageWait', 'keptUntil'),
+      ...without(endAttempt(task, context.now, undefined), 'trouble', 'storageWait', 'keptUntil', 'keptBytes'),
       state,
       step: 'cleanup',
       endedAt: task.endedAt ?? context.now,

@@ -12,7 +12,10 @@ const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'awaitsS
 export interface MetricsParts {
   readonly store: TaskStore;
   readonly backends: BackendRegistry;
-  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors' | 'busy'> & { readonly scheduler: Pick<Engine['scheduler'], 'jobs'> };
+  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors' | 'busy'> & {
+    readonly scheduler: Pick<Engine['scheduler'], 'jobs'>;
+    readonly kept: Pick<Engine['kept'], 'used'>;
+  };
   readonly disk: FreeDisk;
   readonly version: string;
 }
@@ -157,6 +160,24 @@ export class GatewayMetrics {
       registers,
       collect() {
         for (const [loop, tasks] of engine.busy()) this.set({ loop }, tasks);
+      },
+    });
+    new Gauge({
+      name: 'tes_gateway_kept_workspaces',
+      help: 'Workspaces of tasks whose outputs could not be stored, as far as this process has looked at them',
+      labelNames: ['backend'],
+      registers,
+      collect() {
+        for (const [backend, { workspaces }] of engine.kept.used()) this.set({ backend }, workspaces);
+      },
+    });
+    new Gauge({
+      name: 'tes_gateway_kept_bytes',
+      help: 'What these workspaces take on the disk of their backend',
+      labelNames: ['backend'],
+      registers,
+      collect() {
+        for (const [backend, { bytes }] of engine.kept.used()) this.set({ backend }, bytes);
       },
     });
     new Gauge({

@@ -88,6 +88,18 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
       ]);
     });
 
+    it('says what a workspace takes on its disk, and that is nothing once it is removed', async () => {
+      const job = driver.job({
+        outputs: [{ path: '/work', type: 'DIRECTORY', url: '/x' }],
+        executors: [{ command: sh('head -c 3000000 /dev/urandom >/work/f; truncate -s 100 /work/g') }],
+      });
+      const { workspace, handle } = await driver.carryOut(job);
+      const bytes = (await workspace.sizeBytes?.(never)) ?? 0;
+      expect(Math.round(bytes / 1e6)).toBe(3);
+      await driver.backend.cleanup(job.name, handle, { failed: true }, never);
+      expect(await driver.backend.workspace(job, handle).sizeBytes?.(never)).toBe(0);
+    });
+
     it('lets whoever the image runs as read, change and execute inputs, and write into their directories', async () => {
       const script = 'cat /in/closed; echo more >>/in/closed; cat /in/closed; /in/tool; echo new >/in/d/new; mv /in/closed /in/d/moved';
       const job = driver.job({

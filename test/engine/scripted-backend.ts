@@ -259,6 +259,10 @@ class MemoryWorkspace implements Workspace {
     return Promise.resolve(this.found() !== undefined);
   }
 
+  sizeBytes(): Promise<number> {
+    return Promise.resolve([...this.files().values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0));
+  }
+
   beginInputs(): Promise<void> {
     return Promise.resolve();
   }

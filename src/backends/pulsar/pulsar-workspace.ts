@@ -110,6 +110,11 @@ export class PulsarWorkspace implements Workspace {
     return false;
   }
 
+  /** Of the trees alone: streams and layers are not listed. */
+  async sizeBytes(signal: AbortSignal): Promise<number> {
+    return (await this.isThere(signal)) ? (await this.listing(signal)).sizeBytes : 0;
+  }
+
   async stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined> {
     const found = (await this.listing(signal)).find(path);
     return found && shown(pathOf(segmentsOf(path)), found.entry);

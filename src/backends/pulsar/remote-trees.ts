@@ -68,6 +68,13 @@ export class RemoteTrees {
     return new RemoteTrees(plan, entries, children);
   }
 
+  /** Of all files. */
+  get sizeBytes(): number {
+    let sum = 0;
+    for (const { sizeBytes } of this.entries.values()) sum += sizeBytes;
+    return sum;
+  }
+
   /** Where a path leads; links on the way are followed inside, the last one is not. */
   find(path: string): FoundEntry | undefined {
     let rest = [...segmentsOf(path)];

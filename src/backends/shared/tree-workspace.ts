@@ -14,6 +14,7 @@ import { strayLink, textOf, unnameable } from './file-names';
 import type { Layout } from './layout';
 import type { MountPlan } from './mount-plan';
 import { existsNow } from './small-files';
+import { diskUsage } from './disk-usage';
 import { openRegular, ScopedTrees } from './scoped-trees';
 
 const PERMISSIONS = 0o777;
@@ -110,6 +111,10 @@ export class TreeWorkspace implements Workspace {
   async isThere(signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     return attempt('/', 'read', async () => existsNow(this.layout.started) && existsNow(this.layout.trees));
+  }
+
+  async sizeBytes(signal: AbortSignal): Promise<number> {
+    return diskUsage(this.layout.directory, signal);
   }
 
   async stat(path: string, signal: AbortSignal): Promise<WorkspaceEntry | undefined> {

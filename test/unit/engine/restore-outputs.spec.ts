@@ -121,6 +121,23 @@ describe('a task whose outputs could not be stored', () => {
     await expect(bench.service.restoreOutputs(OPERATOR, id)).rejects.toBeInstanceOf(Conflict);
   });
 
+  it('is not stored again from a workspace whose removal has begun', async () => {
+    let isStuck = true;
+    refuses = true;
+    const onCall = (verb: string): 'before' | undefined => (verb === 'cleanup' && isStuck ? 'before' : undefined);
+    bench = await EngineBench.start({ onCall }, { keepOutputsMs: 200 });
+    refuseOn(bench);
+    const id = await bench.create({ ...REQUEST, outputs: [{ url: 'mem://out', path: '/out', type: 'FILE' }] });
+    await bench.state(id, 'RUNNING');
+    bench.world.jobs.get(jobName(id, 1))?.files.set('/out', 'output');
+    bench.backend.finish(id, 1);
+    await bench.until(id, ({ state, trouble }) => state === 'SYSTEM_ERROR' && trouble !== undefined);
+    refuses = false;
+    await expect(bench.service.restoreOutputs(OPERATOR, id)).rejects.toBeInstanceOf(Conflict);
+    isStuck = false;
+    expect(await bench.done(id)).toMatchObject({ state: 'SYSTEM_ERROR' });
+  });
+
   it('has its workspace removed at once where none is to be kept', async () => {
     refuses = true;
     bench = await EngineBench.start();

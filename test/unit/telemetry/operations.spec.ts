@@ -27,7 +27,8 @@ async function start({ minFreeBytes = 0 } = {}) {
     throw error;
   });
   const scheduler = { jobs: async () => new Map([...(await store.used([backend.name]))].map(([name, { slots }]) => [name, slots])) };
-  const engine = { events, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler };
+  const kept = { used: () => new Map([['scripted', { workspaces: 2, bytes: 30 }]]) };
+  const engine = { events, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler, kept };
   const metrics = new GatewayMetrics({ store, backends, engine, disk, version: '1.2.3' });
   return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
 }
@@ -124,6 +125,8 @@ describe('metrics', () => {
       `tes_gateway_backend_up{backend="${backend.name}"} 1`,
       'tes_gateway_loop_errors 3',
       'tes_gateway_loop_tasks{loop="stage-in"} 2',
+      'tes_gateway_kept_workspaces{backend="scripted"} 2',
+      'tes_gateway_kept_bytes{backend="scripted"} 30',
       'tes_gateway_info{version="1.2.3"} 1',
     ])
       expect(text).toContain(`${line}\n`);
