@@ -52,7 +52,7 @@ export class KeptWorkspaces {
     this.note(after);
   }
 
-  note({ id, attempt, backend = '', step, keptUntil: until = 0, keptBytes: bytes = 0 }: TaskRecord): void {
+  private note({ id, attempt, backend = '', step, keptUntil: until = 0, keptBytes: bytes = 0 }: TaskRecord): void {
     this.forget(id);
     if (step !== 'kept') return;
     this.kept.set(id, { id, attempt, backend, until, bytes });

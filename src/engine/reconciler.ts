@@ -49,7 +49,6 @@ export class Reconciler {
       const bytes = await this.probes.run(backend.name, () => this.kept.measure(claim.task, backend, limited));
       if (bytes !== undefined) await claim.keep({ type: 'measured', attempt, bytes });
     }
-    this.kept.note(claim.task);
     await claim.release({ type: 'postponed', attempt, step, delayMs: Math.min(keptMs, LOOK_AT_KEPT_MS) });
     await this.kept.enforce(backend.name);
   }

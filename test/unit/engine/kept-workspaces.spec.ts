@@ -1,9 +1,6 @@
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';
-import { TaskEvents } from '../../../src/engine/task-events';
-import { TaskWriter } from '../../../src/engine/task-writer';
 import { Conflict, TransferError } from '../../../src/ports/errors';
-import { BackendRegistry } from '../../../src/ports/registries';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 
 const OPERATOR = { ...AnonymousPrincipal, admin: true };
@@ -94,9 +91,11 @@ describe('kept workspaces that take more than the settings allow', () => {
 
   it('are not removed for the sake of what another gateway has stored again or removed', async () => {
     const [first, second] = [await kept(40), await kept(40)];
-    const elsewhere = new TaskWriter(bench.store, new BackendRegistry([]), new TaskEvents(() => undefined), Date.now);
-    await elsewhere.apply(second, { type: 'expired', attempt: 1 });
+    const stale = await bench.task(second);
+    await bench.engine.writer.apply(second, { type: 'expired', attempt: 1 });
+    await bench.done(second);
     await kept(60);
+    bench.engine.kept.heard({ after: stale, event: 'postponed' });
     await bench.engine.kept.enforce('scripted');
     expect(await bench.task(first)).toMatchObject({ step: 'kept' });
     expect(used()).toEqual({ workspaces: 2, bytes: 100 });
