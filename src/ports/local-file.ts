@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { addAbortSignal } from 'node:stream';
 import type { Readable } from 'node:stream';
+import { TransferError } from './errors';
 
 /** Unit of `st_blocks`. */
 const BLOCK_BYTES = 512;
@@ -78,6 +79,12 @@ export class TargetFile {
     for (let done = 0; done < bytes.length;) {
       done += (await this.handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
     }
+  }
+
+  /** Throws when the file is not this long: some file systems store half and say that all is well. */
+  async confirm(sizeBytes: number): Promise<void> {
+    const { size } = await this.handle.stat();
+    if (size !== sizeBytes) throw new TransferError(`${size} of ${sizeBytes} bytes were stored`, { retryable: true });
   }
 
   /** Makes the file this long, where it is to end in a hole. */

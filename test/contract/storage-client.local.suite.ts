@@ -104,6 +104,17 @@ export function localFilesSuite(name: string, open: () => Promise<StorageUnderTe
       expect(await storage.names()).toEqual(['file']);
     });
 
+    it('does not believe that a file is whole of which the file system has less, and lets the old one stand', async () => {
+      await put('file', 'old');
+      const half: FillFile = async (target) => {
+        await target.write(Buffer.from('half'), 0);
+        return 8;
+      };
+      const work = client.writeFile(url('file'), {}, half, signal);
+      await expect(work).rejects.toMatchObject({ retryable: true, publicMessage: expect.stringContaining('4 of 8 bytes') });
+      expect(await get('file')).toBe('old');
+    });
+
     it('says in its own words that the disk is full, and keeps the words of others', async () => {
       const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
       const failing = (error: Error): Promise<unknown> => client.writeFile(url('f'), {}, () => Promise.reject(error), signal);

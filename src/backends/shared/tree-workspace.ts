@@ -66,7 +66,9 @@ export class TreeWorkspace implements Workspace {
       const hostPath = this.incoming.hostPathOf(segments);
       const handle = await fs.open(hostPath, 'wx', OWNER_ONLY);
       try {
-        const sizeBytes = await fill(new TargetFile(handle));
+        const target = new TargetFile(handle);
+        const sizeBytes = await fill(target);
+        await target.confirm(sizeBytes);
         await handle.chmod(openToAll(mode));
         return { sizeBytes };
       } catch (error) {
@@ -133,7 +135,7 @@ export class TreeWorkspace implements Workspace {
   }
 
   private async *walk(hostPath: string, path: string, signal: AbortSignal): AsyncIterable<WorkspaceEntry> {
-    const found = await attempt(path, 'list', () => readDirectory(hostPath));
+    const found = await attempt(path, 'list', () => readDirectory(hostPath)).catch(asLost);
     for (const bytes of found.sort((one, other) => one.compare(other))) {
       signal.throwIfAborted();
       const name = textOf(bytes);
@@ -143,7 +145,7 @@ export class TreeWorkspace implements Workspace {
       }
       const child = join(hostPath, name);
       const childPath = path === '/' ? `/${name}` : `${path}/${name}`;
-      const entry = await attempt(childPath, 'list', async () => entryOf(childPath, child, await fs.lstat(child)));
+      const entry = await attempt(childPath, 'list', async () => entryOf(childPath, child, await fs.lstat(child))).catch(asLost);
       yield entry;
       if (entry.kind === 'directory') yield* this.walk(child, childPath, signal);
     }
@@ -183,6 +185,12 @@ async function entryOf(path: string, hostPath: string, stats: Stats): Promise<Wo
     return linkTarget === undefined ? strayLink(path) : { ...common, kind: 'link', linkTarget };
   }
   return { ...common, kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other' };
+}
+
+/** What its directory held a moment ago. Nobody writes into a workspace while it is listed: somebody removes it. */
+function asLost(error: unknown): never {
+  if (!(error instanceof TransferError) || !error.notFound) throw error;
+  throw error.reworded(`${error.publicMessage}, although it was there when its directory was listed`, { retryable: true, lost: true });
 }
 
 async function readDirectory(hostPath: string): Promise<Buffer[]> {

@@ -224,7 +224,8 @@ class StageIn {
   private async writeContent(path: string, content: string, signal: AbortSignal): Promise<void> {
     const bytes = Buffer.from(content);
     try {
-      await this.workspace.write(path, FILE_MODE, Readable.from([bytes], { objectMode: false }), signal);
+      const { sizeBytes } = await this.workspace.write(path, FILE_MODE, Readable.from([bytes], { objectMode: false }), signal);
+      if (sizeBytes !== bytes.length) throw new TransferError(`${sizeBytes} of ${bytes.length} bytes were written`, { retryable: true });
     } catch (error) {
       throw ofInput(path, error);
     }

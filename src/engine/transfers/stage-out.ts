@@ -39,7 +39,7 @@ export interface StagedOutputs {
 /**
  * Stores every output that exists. A missing one is a line in the log, not an error (workflow engines declare optional outputs like
  * the others). Each output is tried whatever becomes of the others; then the first failure is thrown as a `TransferError` that
- * names the output and the URL without userinfo; one that is `lost` when the workspace has gone, or less of a stream is there than was written. A file is there as a whole or not at all, as `StorageClient.write` promises.
+ * names the output and the URL without userinfo; one that is `lost` when the workspace has gone, or has less than it had when the executors ended. A file is there as a whole or not at all, as `StorageClient.write` promises.
  */
 export async function stageOut(
   request: TesTaskRequest,
@@ -129,7 +129,7 @@ class StageOut {
 
   result(): StagedOutputs {
     const failures = [...this.failures.values()];
-    const worst = failures.find((failure) => !failure.retryable) ?? failures[0];
+    const worst = failures.find((failure) => failure.lost) ?? failures.find((failure) => !failure.retryable) ?? failures[0];
     if (worst) throw worst;
     // By place; a place that was never filled does not count.
     const stored = Object.values(this.stored);
@@ -166,9 +166,22 @@ class StageOut {
         this.progress.arrived();
         return;
       } catch (error) {
+        signal.throwIfAborted();
+        await this.confirm(file, signal);
         await tries.again(error, signal);
       }
     }
+  }
+
+  /** Nobody writes into a workspace any more: what was listed is there, as it was, or the workspace has lost it. A later listing would not show that. */
+  private async confirm({ source, path, sizeBytes }: OutputUpload, signal: AbortSignal): Promise<void> {
+    const entry = await this.workspace.stat(source, signal);
+    if (entry?.kind === 'file' && entry.sizeBytes === sizeBytes) return;
+    const found = entry?.kind === 'file' ? `${entry.sizeBytes} bytes` : 'nothing';
+    throw new TransferError(`the workspace had ${sizeBytes} bytes at ${path} after the executors ended, and has ${found} now`, {
+      retryable: true,
+      lost: true,
+    });
   }
 
   /** Where both sides are files of this machine; else `undefined`. */
@@ -207,7 +220,7 @@ class StageOut {
     const path = file?.path ?? output.path;
     const url = shownUrl(file?.url ?? output.url);
     const text = `output ${path} could not be stored at ${url}: ${error.publicMessage}`;
-    this.failures.set(index, error.reworded(text, { lost: false }));
+    this.failures.set(index, error.reworded(text));
   }
 }
 

@@ -46,6 +46,8 @@ export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSig
       }
       await setMode(handle, mode);
       await handle.sync();
+      // What the file system has, whatever the writes said.
+      await target.confirm(sizeBytes);
       signal.throwIfAborted();
       await rename(temporary, childOf(file.directory, file.name));
       await syncDirectory(file.directory);

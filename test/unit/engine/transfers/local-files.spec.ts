@@ -8,6 +8,7 @@ import { stageIn, stageOut } from '../../../../src/engine/transfers/transfers';
 import type { TransferOptions } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
+import { failureOf } from '../../../transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 
 const signal = new AbortController().signal;
@@ -49,6 +50,8 @@ describe('transfers between a file storage and a workspace of the same machine',
     registry = new StorageRegistry([new Storage({ allowed: [data()] })]);
   });
 
+  afterEach(() => jest.restoreAllMocks());
+
   const bring = (name: string, options = QUICK, stop = signal): Promise<unknown> => {
     const inputs = [{ url: data(name), path: '/work/in', type: 'FILE' as const }];
     return stageIn({ executors: [], inputs }, workspace, registry, options, stop);
@@ -68,6 +71,36 @@ describe('transfers between a file storage and a workspace of the same machine',
     expect(outputs).toEqual([{ url: data('new/to'), path: '/work/in', sizeBytes: LONG.length }]);
     expect((await readFile(data('new/to'))).equals(LONG)).toBe(true);
     expect((await stat(data('new/to'))).mode & 0o7777).toBe(0o750);
+  });
+
+  it.each([
+    ['shrinks', (path: string) => truncateSync(path, 1000), '1000 bytes now'],
+    ['grows', (path: string) => writeFileSync(path, 'more', { flag: 'a' }), `${LONG.length + 4} bytes now`],
+    ['vanishes', (path: string) => rmSync(path), 'nothing now'],
+  ])('are lost with the workspace when a file of it %s after it was listed, and nothing stands at its place', async (_, change, words) => {
+    await mkdir(inside(), { recursive: true });
+    await writeFile(inside('out'), LONG);
+    const write = FileStorage.prototype.writeFile;
+    jest.spyOn(Storage.prototype, 'writeFile').mockImplementation(async function (this: Storage, ...given) {
+      change(inside('out'));
+      return write.apply(this, given);
+    });
+    const error = await failureOf(store('/work/out', 'to'));
+    expect(error).toMatchObject({ lost: true, retryable: true, publicMessage: expect.stringContaining(words) });
+    expect(await readdir(data())).toEqual([]);
+  });
+
+  it('are lost with the workspace when an entry of a directory vanishes while that is listed', async () => {
+    await mkdir(inside('d/sub'), { recursive: true });
+    for (const name of ['a', 'b', 'sub/c']) await writeFile(inside(`d/${name}`), name);
+    for (const gone of ['b', 'sub']) {
+      const list = workspace.list('/work/d', signal)[Symbol.asyncIterator]();
+      await list.next();
+      if (gone === 'sub') await list.next().then(() => list.next());
+      rmSync(inside(`d/${gone}`), { recursive: true });
+      expect(await failureOf(list.next())).toMatchObject({ lost: true, retryable: true });
+      await writeFile(inside('d/b'), 'b');
+    }
   });
 
   it('copy: what the job does to its input is not done to the source', async () => {
