@@ -1,3 +1,5 @@
+import { promises as fs } from 'node:fs';
+import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { exitCodes, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { BackendUnderTest, Ended, JobDriver } from './execution-backend.fixture';
@@ -10,16 +12,21 @@ const never = new AbortController().signal;
 export function describeFiles(name: string, underTest: () => BackendUnderTest): void {
   describe(`${name}: directories, modes and users`, () => {
     let driver: JobDriver;
+    let workDir: string;
     const errorsOf = (ended: Ended): unknown => [exitCodes(ended), ended.observation.executors.map(({ stderr }) => stderr?.text ?? '')];
     const sh = (script: string): string[] => ['/bin/sh', '-c', script];
     /** Runs as 1000 where images are used. */
     const asWorker = (): { image?: string } => (underTest().usesImages ? { image: underTest().images.filled } : {});
 
     withDriver(name, underTest, (made) => {
-      ({ driver } = made);
+      ({ driver, workDir } = made);
     });
 
-    async function carryOut(job: Job, files: Readonly<Record<string, { text: string; mode: number }>>): Promise<Ended> {
+    async function carryOut(
+      job: Job,
+      files: Readonly<Record<string, { text: string; mode: number }>>,
+      links: Readonly<Record<string, string>> = {},
+    ): Promise<Ended> {
       const prepared = await driver.submit(job, undefined);
       const entry = { job, handle: prepared };
       driver.jobs.push(entry);
@@ -29,6 +36,7 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
       for (const [path, { text, mode }] of Object.entries(files)) {
         await workspace.write(path, mode, Readable.from([Buffer.from(text)]), never);
       }
+      for (const [path, target] of Object.entries(links)) await workspace.symlink(path, target, never);
       await workspace.commitInputs(never);
       return driver.ended(job, await driver.submit(job, prepared));
     }
@@ -138,6 +146,63 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
         ['', '', ''],
       ]);
       expect([stdoutOf(ended, 1), stdoutOf(ended, 2)]).toEqual(['one\n', 'one\ntwo\nx\n']);
+    });
+
+    it('takes stdin through links that stay in what the task can see', async () => {
+      const names = ['plain', 'relative', 'absolute', 'across', 'dir/deep', 'chain', "odd'\n*$(x)"];
+      const make = [
+        'cd /work; echo text >real; mkdir d; echo text >d/deep; echo text >/data/a/b/far',
+        'ln -s real plain; ln -s ./d/../real relative; ln -s /work/real absolute; ln -s ../data/a/b/far across; ln -s d dir',
+        'ln -s ../../../work/across /data/a/b/back; ln -s /data//a/b/back chain; ln -s chain "$1"',
+      ];
+      const job = driver.job({
+        volumes: ['/work', '/data/a/b'],
+        executors: [
+          { command: [...sh(make.join('\n')), 'sh', names.at(-1) ?? ''] },
+          ...names.map((file) => ({ command: ['cat'], stdin: `/work/${file}` })),
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect(errorsOf(ended)).toEqual([
+        [0, ...names.map(() => 0)],
+        ['', ...names.map(() => '')],
+      ]);
+      expect(names.map((_, index) => stdoutOf(ended, index + 1))).toEqual(names.map(() => 'text\n'));
+    });
+
+    it('takes stdin through a link that was staged in a directory', async () => {
+      const job = driver.job({
+        inputs: [{ path: '/in', type: 'DIRECTORY' }],
+        executors: [{ command: ['cat'], stdin: '/in/d/link' }],
+      });
+      const ended = await carryOut(job, { '/in/d/real': { text: 'staged\n', mode: 0o644 } }, { '/in/d/link': './real' });
+      expect([exitCodes(ended), stdoutOf(ended)]).toEqual([[0], 'staged\n']);
+    });
+
+    it.each([
+      ['to a file of the host', (secret: string) => secret],
+      ['up and out', (secret: string) => `${'../'.repeat(20)}${secret.slice(1)}`],
+      ['to the host through a directory', (secret: string) => `/work/out/${basename(secret)}`],
+      ['out of its directories and back', () => '/etc/../work/real'],
+      ['in a loop', () => '/work/in'],
+      ['to nothing', () => 'none'],
+      ['to a directory', () => '/work'],
+      ['to what lies above its directories', () => '/data/a'],
+    ])('refuses by name a stdin that is a link %s', async (_, target) => {
+      const secret = join(workDir, 'secret');
+      await fs.writeFile(secret, 'of the host');
+      const job = driver.job({
+        volumes: ['/work', '/data/a/b'],
+        executors: [
+          { command: [...sh('echo x >/work/real; ln -s "$2" /work/out; ln -s "$1" /work/in'), 'sh', target(secret), workDir] },
+          { command: ['cat'], stdin: '/work/in' },
+        ],
+      });
+      const ended = await driver.carryOut(job);
+      expect(ended.observation).toMatchObject({ phase: 'failed', systemError: { retryable: false } });
+      expect(ended.observation.systemError?.message).toContain('/work/in neither is nor leads to a regular file of the task');
+      expect(exitCodes(ended)).toEqual([0]);
+      expect(JSON.stringify(ended.observation)).not.toContain('of the host');
     });
 
     it('shows a name that is not UTF-8 as what cannot be named, beside all the others', async () => {

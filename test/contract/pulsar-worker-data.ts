@@ -1,5 +1,5 @@
-import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createWriteStream, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { PulsarBackend } from '../../src/backends/pulsar/pulsar.backend';
 import type { PulsarBackendSettings, StagerSettings } from '../../src/backends/pulsar/pulsar.settings';
@@ -75,7 +75,11 @@ export class PulsarWithWorkerData extends PulsarBackend {
         mkdirSync(stage(path, 'DIRECTORY'));
         return Promise.resolve();
       },
-      symlink: () => Promise.reject(new Error('no suite stages links')),
+      symlink: (path, target) => {
+        const { file = '' } = staged.get(job.name)?.get(dirname(path)) ?? {};
+        symlinkSync(target, join(file, basename(path)));
+        return Promise.resolve();
+      },
       commitInputs: () => Promise.resolve(),
       isThere: (signal) => trees.isThere(signal),
       stat: (path, signal) => trees.stat(path, signal),

@@ -9,7 +9,7 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
   stdin: {
     retryable: false,
     sentence: (facts, executor) =>
-      `stdin of executor ${executor} cannot be read: ${facts.executors[executor]?.stdin ?? ''} is not a regular file, or lies behind a link`,
+      `stdin of executor ${executor} cannot be read: ${facts.executors[executor]?.stdin ?? ''} neither is nor leads to a regular file of the task`,
   },
   workdir: {
     retryable: false,

@@ -1,9 +1,9 @@
 import type { TesExecutor, TesTaskRequest } from '../../task/tes';
-import { segmentsOf } from './container-path';
-import { locate } from './mount-plan';
+import { pathOf, segmentsOf } from './container-path';
+import { locate, ROOT_TREE } from './mount-plan';
 import type { MountPlan } from './mount-plan';
 import type { Launch } from './runtimes/runtime';
-import { assignment, quoteWords } from './shell-quote';
+import { assignment, quoteWord, quoteWords } from './shell-quote';
 
 export interface PlanSettings {
   readonly jobName: string;
@@ -37,6 +37,7 @@ export function jobPlan(
     assignment('COPY_LIMIT', COPY_LIMIT_SECONDS),
     ...settings.runtimeLines,
   ];
+  if (request.executors.some(({ stdin }) => stdin !== undefined)) lines.push(treeOf(plan));
   for (const [index, executor] of request.executors.entries()) {
     const launch = launches[index];
     if (!launch) throw new Error(`no launch for executor ${index}`);
@@ -52,7 +53,7 @@ function executorFunctions(executor: TesExecutor, index: number, plan: MountPlan
   const after: string[] = [];
   const merged = isMerged(executor);
   if (executor.workdir !== undefined) before.push(`make_workdir ${index} ${treeWords(plan, segmentsOf(executor.workdir))}`);
-  if (executor.stdin !== undefined) before.push(`take_stdin ${index} ${fileWords(plan, executor.stdin)}`);
+  if (executor.stdin !== undefined) before.push(`take_stdin ${index} ${quoteWord(pathOf(segmentsOf(executor.stdin)))}`);
   if (executor.stdout !== undefined) after.push(`place streams/${index}.stdout ${fileWords(plan, executor.stdout)}`);
   if (executor.stderr !== undefined && !merged) after.push(`place streams/${index}.stderr ${fileWords(plan, executor.stderr)}`);
   return [
@@ -68,6 +69,17 @@ function executorFunctions(executor: TesExecutor, index: number, plan: MountPlan
 function isMerged(executor: TesExecutor): boolean {
   if (executor.stdout === undefined || executor.stderr === undefined) return false;
   return segmentsOf(executor.stdout).join('/') === segmentsOf(executor.stderr).join('/');
+}
+
+/** What of the container is which tree, as `ScopedTrees` has it; an empty `tree` is a directory above mount points, of which the workspace has nothing. */
+function treeOf({ roots, rootEntries }: MountPlan): string {
+  const above = new Set(roots.flatMap(({ segments }) => segments.slice(1).map((_, depth) => pathOf(segments.slice(0, depth + 1)))));
+  const cases = [
+    ...roots.map(({ path, tree }) => `${quoteWord(path)} | ${quoteWord(path)}/*) mounted=${quoteWord(path)} tree=trees/${tree} ;;`),
+    ...[...above].map((path) => `${quoteWord(path)}) tree= ;;`),
+    rootEntries ? `*) mounted= tree=trees/${ROOT_TREE} ;;` : '*) return 1 ;;',
+  ];
+  return shellFunction('tree_of', `case $1 in\n${cases.join('\n')}\nesac`);
 }
 
 /** `TREE SEGMENT...` */

@@ -4,7 +4,7 @@
 #
 # What it promises: a second start of one attempt exits at once (the `started` file); the cancel mark is looked at before every
 # start; streams are opened only in streams/, which no container sees; files that an executor names are read and placed only
-# while no container runs, and never through a link; `result` appears whole, by rename, when nothing of the job runs any more.
+# while no container runs, and never through a link that the kernel follows; `result` appears whole, by rename, when nothing of the job runs any more.
 # progress holds one line per event, UP being seconds since boot: WORD UP ARGUMENTS.
 # It forks as little as it can: a task that runs `true` must not cost more than its runtime does.
 # Every command whose failure would lose something is looked at; where none is, a comment says why.
@@ -117,20 +117,39 @@ directory() { # TREE SEGMENT...
   done
 }
 
-# A copy of the stdin file in a place that is never mounted.
-take_stdin() { # INDEX NAME TREE SEGMENT...
-  number=$1
-  name=$2
-  shift 2
-  found=$1
-  shift
-  for segment; do
-    found=$found/$segment
-    if [ -L "$found" ] || [ ! -d "$found" ]; then note stdin "$number"; return 1; fi
+# Where a path of the container leads. Links are followed in its words and to what the task put there, none by the kernel. `tree_of` is the plan's.
+resolve() { # PATH
+  rest=$1 at='' links=0
+  while [ -n "$rest" ]; do
+    segment=${rest%%/*} found=''
+    case $rest in */*) rest=${rest#*/} ;; *) rest='' ;; esac
+    case $segment in
+      '' | .) continue ;;
+      ..) at=${at%/*} && continue ;;
+    esac
+    at=$at/$segment
+    tree_of "$at" || return 1
+    # A directory that is there for mount points alone.
+    [ -n "$tree" ] || continue
+    found=$tree${at#"$mounted"}
+    if [ -L "$found" ]; then
+      links=$((links + 1))
+      target=$(readlink -n -- "$found" && echo .) || return 1
+      rest=${target%.}/$rest
+      # No more than the kernel follows.
+      [ "$links" -le 40 ] && [ "${#rest}" -le 8192 ] || return 1
+      case $target in /*) at='' ;; *) at=${at%/*} ;; esac
+    elif [ -n "$rest" ] && [ ! -d "$found" ]; then return 1; fi
   done
-  if [ -L "$found/$name" ] || [ ! -f "$found/$name" ]; then note stdin "$number"; return 1; fi
+  [ -n "$found" ]
+}
+
+# A copy of the stdin file in a place that is never mounted.
+take_stdin() { # INDEX PATH
+  number=$1
+  if ! resolve "$2" || [ -L "$found" ] || [ ! -f "$found" ]; then note stdin "$number"; return 1; fi
   stdin=streams/$number.stdin
-  cp "$found/$name" "$stdin" || blame files "$number"
+  cp "$found" "$stdin" || blame files "$number"
 }
 
 # A stream at the place that the executor names. What is there is replaced, not written through, and in one step: no half file ever stands
