@@ -54,6 +54,8 @@ export interface WorkspaceEntry {
   readonly sizeBytes: number;
   /** Permission bits. */
   readonly mode: number;
+  /** When its bytes were last changed, where the backend can tell: ms since 1970, with a fraction. */
+  readonly modifiedMs?: number;
   /** Of a link, as written. */
   readonly linkTarget?: string;
   /**
@@ -61,6 +63,17 @@ export interface WorkspaceEntry {
    * its bytes). Asked for by name, it is a failure.
    */
   readonly reason?: string;
+}
+
+/** What an input is to be beside its bytes. */
+export interface InputAttributes {
+  /**
+   * Whatever the image runs as may read and change it, and execute it where this lets anybody: nobody else gets into a workspace, so that
+   * modes would protect from nobody but the task itself.
+   */
+  readonly mode: number;
+  /** When it was last changed where it comes from, as in `WorkspaceEntry`; absent = now. */
+  readonly modifiedMs?: number;
 }
 
 /**
@@ -71,13 +84,10 @@ export interface WorkspaceEntry {
 export interface Workspace {
   /** Starts a fresh, empty input area; what an earlier try wrote is thrown away. Called once before the first `write`. */
   beginInputs(signal: AbortSignal): Promise<void>;
-  /**
-   * Writes a file (parents are made). Twice on one path is an error; a write that failed may be repeated. Whatever the image runs as may read and change it, and execute it where
-   * `mode` lets anybody: nobody else gets into a workspace, so that modes would protect from nobody but the task itself.
-   */
-  write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }>;
+  /** Writes a file (parents are made). Twice on one path is an error; a write that failed may be repeated. */
+  write(path: string, attributes: InputAttributes, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }>;
   /** Where the workspace lies on this machine: as `write`, but `fill` writes the bytes. */
-  writeFile?(path: string, mode: number, fill: FillFile, signal: AbortSignal): Promise<{ sizeBytes: number }>;
+  writeFile?(path: string, attributes: InputAttributes, fill: FillFile, signal: AbortSignal): Promise<{ sizeBytes: number }>;
   /** Makes a directory (and its parents) that every user of the image may read and change. */
   mkdir(path: string, signal: AbortSignal): Promise<void>;
   /** Only links that stay inside the input they belong to; the caller has checked. */

@@ -7,6 +7,7 @@ import { TransferError } from './errors';
 /** Unit of `st_blocks`. */
 const BLOCK_BYTES = 512;
 const SPECIAL_MODE = 0o7000;
+const KEEPS_NO_TIME: ReadonlySet<string> = new Set(['EPERM', 'EINVAL', 'ENOTSUP', 'ENOSYS']);
 
 /**
  * A regular file of this machine, open for reading, lent by the adapter that opened it. Where a storage and a workspace both keep
@@ -58,6 +59,21 @@ export class SourceFile {
   /** The end of the loan; waits for a read that is under way. */
   async close(): Promise<void> {
     await this.handle.close();
+  }
+}
+
+/**
+ * Gives an open file the time of what it is a copy of; the last thing done to it. A file system that takes none keeps its own, and a time
+ * that no date has (a job may make one up) is none.
+ */
+export async function keepTime(handle: FileHandle, modifiedMs = NaN): Promise<void> {
+  const time = new Date(modifiedMs);
+  if (Number.isNaN(time.getTime())) return;
+  try {
+    // A number has the fraction, but before 1970 it would mean now.
+    await handle.utimes(new Date(), modifiedMs < 0 ? time : modifiedMs / 1000);
+  } catch (error) {
+    if (!KEEPS_NO_TIME.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 

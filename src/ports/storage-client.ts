@@ -7,6 +7,8 @@ export interface StorageStat {
   readonly sizeBytes?: number;
   /** Permission bits, where the storage has them. */
   readonly mode?: number;
+  /** When its bytes were last changed, where the storage says so: ms since 1970, with a fraction. */
+  readonly modifiedMs?: number;
   /** Tells this version of the object from another one; opaque. Absent when the storage cannot tell them apart. */
   readonly version?: string;
 }
@@ -26,6 +28,8 @@ export interface ObjectOptions {
   readonly sizeBytes?: number;
   /** Permission bits, where the storage has them: the most that a new object gets. Its own rules (umask, default ACL) may leave less. */
   readonly mode?: number;
+  /** As in `StorageStat`, where the storage can keep it; absent = now. */
+  readonly modifiedMs?: number;
 }
 
 export interface WriteOptions extends ObjectOptions {
@@ -40,6 +44,8 @@ export interface StorageEntry {
   readonly kind: 'file' | 'directory' | 'link' | 'other';
   readonly sizeBytes?: number;
   readonly mode?: number;
+  /** As in `StorageStat`. */
+  readonly modifiedMs?: number;
   /** Of a link, as written. Only links that stay inside the listed directory are given: one that leaves it is what it leads to, or throws. */
   readonly linkTarget?: string;
   /** As in `StorageStat`. */

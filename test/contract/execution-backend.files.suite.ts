@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { exitCodes, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { BackendUnderTest, Ended, JobDriver } from './execution-backend.fixture';
-import type { Job } from '../../src/ports/execution-backend';
+import type { InputAttributes, Job } from '../../src/ports/execution-backend';
 import { streamLengths } from '../../src/task/stream-lengths';
 
 const never = new AbortController().signal;
@@ -24,7 +24,7 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
 
     async function carryOut(
       job: Job,
-      files: Readonly<Record<string, { text: string; mode: number }>>,
+      files: Readonly<Record<string, { text: string } & InputAttributes>>,
       links: Readonly<Record<string, string>> = {},
     ): Promise<Ended> {
       const prepared = await driver.submit(job, undefined);
@@ -33,8 +33,8 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
       const workspace = driver.backend.workspace(job, prepared);
       await workspace.beginInputs(never);
       await workspace.mkdir('/in/d', never);
-      for (const [path, { text, mode }] of Object.entries(files)) {
-        await workspace.write(path, mode, Readable.from([Buffer.from(text)]), never);
+      for (const [path, { text, ...attributes }] of Object.entries(files)) {
+        await workspace.write(path, attributes, Readable.from([Buffer.from(text)]), never);
       }
       for (const [path, target] of Object.entries(links)) await workspace.symlink(path, target, never);
       await workspace.commitInputs(never);
@@ -146,6 +146,61 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
         ['', '', ''],
       ]);
       expect([stdoutOf(ended, 1), stdoutOf(ended, 2)]).toEqual(['one\n', 'one\ntwo\nx\n']);
+    });
+
+    it('keeps the times of inputs, of few as of many, and tells those of outputs', async () => {
+      const DAY_MS = 86_400_000;
+      const from = Date.UTC(2020, 0, 1) + 250.5;
+      const names = Array.from({ length: 12 }, (_, index) => `f${index}`);
+      const timesOf = async ({ workspace }: Ended, paths: readonly string[]): Promise<number[]> =>
+        Promise.all(paths.map(async (path) => (await workspace.stat(path, never))?.modifiedMs ?? 0));
+      for (const count of [2, 12]) {
+        const some = names.slice(0, count);
+        const job = driver.job({
+          inputs: some.map((name) => ({ path: `/in/${name}`, type: 'FILE' as const })),
+          outputs: [{ path: '/out/**', path_prefix: '/out', url: '/x', type: 'FILE' }],
+          executors: [
+            {
+              // The older one is made last.
+              command: sh(
+                '[ /in/f0 -nt /in/f1 ] && stat -c %Y /in/f*; cp -p /in/f1 /out/copy; echo >/out/new; echo >/out/old; touch -d @86400 /out/old',
+              ),
+            },
+          ],
+        });
+        const files = some.map((name, index): [string, { text: string } & InputAttributes] => [
+          `/in/${name}`,
+          { text: name, mode: index % 2 === 0 ? 0o644 : 0o755, modifiedMs: from - index * DAY_MS },
+        ]);
+        const before = Date.now();
+        const ended = await carryOut(job, Object.fromEntries(files));
+        expect(errorsOf(ended)).toEqual([[0], ['']]);
+        const seen = new Map(some.map((name, index) => [`/in/${name}`, String(Math.floor((from - index * DAY_MS) / 1000))]));
+        expect(stdoutOf(ended)).toBe(
+          [...seen.keys()]
+            .sort()
+            .map((path) => `${seen.get(path) ?? ''}\n`)
+            .join(''),
+        );
+        const [kept = 0, copied = 0, fresh = 0, old] = await timesOf(ended, ['/in/f0', '/out/copy', '/out/new', '/out/old']);
+        expect(kept).toBeCloseTo(from, 2);
+        // Some programs copy whole seconds.
+        expect(Math.abs(copied - (from - DAY_MS))).toBeLessThan(1000);
+        expect(fresh).toBeGreaterThan(before - 1000);
+        expect(old).toBe(DAY_MS);
+      }
+    });
+
+    it('keeps the times of what lies directly in /', async () => {
+      const modifiedMs = Date.UTC(2020, 0, 1);
+      const job = driver.job({
+        inputs: [{ path: '/own.txt', type: 'FILE' }],
+        outputs: [{ path: '/kept.txt', type: 'FILE', url: '/x' }],
+        executors: [{ command: sh('stat -c %Y /own.txt; cp -p /own.txt /kept.txt') }],
+      });
+      const ended = await carryOut(job, { '/own.txt': { text: 'own', mode: 0o644, modifiedMs } });
+      expect(stdoutOf(ended)).toBe(`${modifiedMs / 1000}\n`);
+      expect((await ended.workspace.stat('/kept.txt', never))?.modifiedMs).toBe(modifiedMs);
     });
 
     it('takes stdin through links that stay in what the task can see', async () => {

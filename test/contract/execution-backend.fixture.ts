@@ -97,7 +97,8 @@ export class JobDriver {
     entry.handle = handle;
     const workspace = this.backend.workspace(job, handle);
     await workspace.beginInputs(never);
-    for (const [path, content] of Object.entries(files)) await workspace.write(path, 0o644, Readable.from([Buffer.from(content)]), never);
+    for (const [path, content] of Object.entries(files))
+      await workspace.write(path, { mode: 0o644 }, Readable.from([Buffer.from(content)]), never);
     await workspace.commitInputs(never);
     return handle;
   }

@@ -68,6 +68,7 @@ async function answer(directory: string, parts: string, request: IncomingMessage
     return;
   }
   const etag = `"${stats.ino}-${stats.mtimeMs}"`;
+  response.setHeader('Last-Modified', stats.mtime.toUTCString());
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
   const usesRange = range && (request.headers['if-range'] ?? etag) === etag;
   const first = usesRange ? Number(range[1]) : 0;

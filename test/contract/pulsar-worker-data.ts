@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { createWriteStream, mkdirSync, rmSync, symlinkSync, utimesSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { PulsarBackend } from '../../src/backends/pulsar/pulsar.backend';
@@ -67,8 +67,10 @@ export class PulsarWithWorkerData extends PulsarBackend {
         mkdirSync(directory, { recursive: true });
         staged.set(job.name, new Map());
       },
-      write: async (path, mode, content, signal) => {
-        await pipeline(content, createWriteStream(stage(path, 'FILE'), { mode }), { signal });
+      write: async (path, { mode, modifiedMs }, content, signal) => {
+        const file = stage(path, 'FILE');
+        await pipeline(content, createWriteStream(file, { mode }), { signal });
+        if (modifiedMs !== undefined) utimesSync(file, new Date(), modifiedMs / 1000);
         return { sizeBytes: 0 };
       },
       mkdir: (path) => {

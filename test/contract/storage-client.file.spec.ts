@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { FileStorage } from '../../src/storage/file/file.storage';
@@ -12,6 +12,7 @@ async function open(baseOf: (directory: string) => string): Promise<StorageUnder
     client: new FileStorage({ allowed: [directory] }),
     base: baseOf(directory),
     forbidden: { url: baseOf(`${directory}-next-door/x`), setting: 'storage.file.allowed' },
+    age: (name, modifiedMs) => utimes(join(directory, name), new Date(), modifiedMs / 1000),
     names: async () =>
       (await readdir(directory, { recursive: true, withFileTypes: true }))
         .filter((entry) => !entry.isDirectory())

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -24,6 +24,7 @@ async function open(): Promise<StorageUnderTest> {
     base: `${server.url}/base`,
     refusing: strict,
     forbidden: { url: `${server.url}/base/x`, setting: 'storage.http.allow_private_addresses' },
+    age: (name, modifiedMs) => utimes(join(directory, 'base', name), new Date(), modifiedMs / 1000),
     names: async () =>
       (await readdir(directory, { recursive: true, withFileTypes: true }))
         .filter((entry) => !entry.isDirectory())

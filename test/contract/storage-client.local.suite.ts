@@ -84,6 +84,22 @@ export function localFilesSuite(name: string, open: () => Promise<StorageUnderTe
       expect(await get('file')).toBe('new');
     });
 
+    it('gives a file the time asked for, to the microsecond, whichever way it is written, else now', async () => {
+      const before = Date.now();
+      await client.writeFile(url('new'), {}, fillWith('x'), signal);
+      expect((await client.stat(url('new'), signal)).modifiedMs).toBeGreaterThan(before - 1000);
+      for (const modifiedMs of [Date.UTC(2020, 0, 2) + 3.456, Date.UTC(1969, 0, 2), 0]) {
+        await client.writeFile(url('filled'), { modifiedMs }, fillWith('x'), signal);
+        await client.write(url('poured'), Readable.from([Buffer.from('x')]), { modifiedMs, mode: 0o600 }, signal);
+        for (const name of ['filled', 'poured']) expect((await client.stat(url(name), signal)).modifiedMs).toBeCloseTo(modifiedMs, 2);
+      }
+      expect(await client.stat(url('poured'), signal)).toMatchObject({ mode: 0o600 });
+      for (const modifiedMs of [NaN, -1e300, 1e300]) {
+        await client.writeFile(url('odd'), { modifiedMs }, fillWith('x'), signal);
+        expect((await client.stat(url('odd'), signal)).modifiedMs).toBeGreaterThan(before - 1000);
+      }
+    });
+
     it('keeps a hole', async () => {
       const hole: FillFile = async (target) => {
         await target.extend(1000);

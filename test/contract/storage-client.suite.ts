@@ -12,6 +12,8 @@ export interface StorageUnderTest {
   readonly refusing?: StorageClient;
   /** A URL that the settings (of `refusing`, if there) forbid, and the setting that its refusal names. */
   readonly forbidden: { readonly url: string; readonly setting: string };
+  /** Gives an object, named below `base`, this time where it really is, in ms. */
+  age(name: string, modifiedMs: number): Promise<void>;
   /** Names of everything that is really there below `base`, temporary files included. */
   names(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -224,6 +226,14 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       expect(await get('many/17')).toBe('text 17');
       expect(await get('same')).toBe('the same text');
       expect(await storage.names()).toHaveLength(31);
+    });
+
+    it('says when an object was changed last', async () => {
+      await put('d/old', 'text');
+      await storage.age('d/old', Date.UTC(2020, 0, 2, 3, 4, 5));
+      expect(await storage.client.stat(url('d/old'), signal)).toMatchObject({ modifiedMs: Date.UTC(2020, 0, 2, 3, 4, 5) });
+      if (!storage.client.list) return;
+      expect(await listed(storage.client, url('d'), signal)).toMatchObject([{ path: 'old', modifiedMs: Date.UTC(2020, 0, 2, 3, 4, 5) }]);
     });
 
     it('reads a part', async () => {

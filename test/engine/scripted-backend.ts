@@ -266,7 +266,7 @@ class MemoryWorkspace implements Workspace {
   beginInputs(): Promise<void> {
     return Promise.resolve();
   }
-  async write(path: string, _mode: number, content: Readable): Promise<{ sizeBytes: number }> {
+  async write(path: string, _attributes: unknown, content: Readable): Promise<{ sizeBytes: number }> {
     const chunks: Buffer[] = [];
     for await (const chunk of content) chunks.push(Buffer.from(chunk as Uint8Array));
     const bytes = Buffer.concat(chunks);

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable, Transform } from 'node:stream';
 import { BackendError, TransferError } from '../../ports/errors';
-import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
+import type { InputAttributes, Workspace, WorkspaceEntry } from '../../ports/execution-backend';
 import { pathOf, segmentsOf } from '../shared/container-path';
 import { openToAll } from '../shared/file-modes';
 import { locate } from '../shared/mount-plan';
@@ -39,11 +39,11 @@ export class PulsarWorkspace implements Workspace {
     this.staging = new Staging(randomBytes(6).toString('hex'));
   }
 
-  async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+  async write(path: string, attributes: InputAttributes, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     const staging = this.stagingArea();
     const broken = new Promise<never>((_resolve, reject) => content.once('error', reject));
     broken.catch(() => undefined);
-    const file = staging.file(path, openToAll(mode), this.plan);
+    const file = staging.file(path, attributes, this.plan);
     const counted = new Measure();
     try {
       const start = await firstBytes(content, signal);
@@ -88,7 +88,7 @@ export class PulsarWorkspace implements Workspace {
     const large = all.filter((file) => file.sizeBytes >= LARGE_FILE_BYTES);
     const sums = small.map((file) => `${file.sha256}  ${placeOf(file)}\n`).join('');
     const checks = large.map((file) => `check_large ${placeOf(file)} ${file.sha256}`);
-    const lines = [...staging.lines, ...checks, ...all.map((file) => file.line)].map((line) => `${line}\n`).join('');
+    const lines = [...staging.lines, ...checks, ...timesOf(all), ...all.map((file) => file.line)].map((line) => `${line}\n`).join('');
     try {
       for (const [name, content] of [['inputs.sums', sums] as const, ['inputs.sh', lines] as const]) {
         await this.client.place(this.jobName, [{ type: 'metadata', name: `${WORKSPACE}/${name}`, content: Buffer.from(content) }], signal);
@@ -180,6 +180,7 @@ interface StagedFile {
   /** Below the job's `metadata`. */
   readonly name: string;
   readonly line: string;
+  readonly modifiedMs: number | undefined;
   sha256: string;
   sizeBytes: number;
 }
@@ -187,6 +188,13 @@ interface StagedFile {
 /** As the job script names it. */
 function placeOf({ name }: StagedFile): string {
   return name.slice(WORKSPACE.length + 1);
+}
+
+/** The times that files had where they come from, for the job script: those of all in one go. */
+function timesOf(files: readonly StagedFile[]): readonly string[] {
+  const timed = files.filter(({ modifiedMs }) => modifiedMs !== undefined);
+  if (timed.length === 0) return [];
+  return [`set_times ${timed.length} <<X`, ...timed.map((file) => `${((file.modifiedMs ?? 0) / 1000).toFixed(6)} ${placeOf(file)}`), 'X'];
 }
 
 /** One try of staging; what an earlier one left is not named in its list. */
@@ -197,13 +205,14 @@ class Staging {
 
   constructor(private readonly id: string) {}
 
-  file(path: string, mode: number, plan: MountPlan): StagedFile {
+  file(path: string, { mode, modifiedMs }: InputAttributes, plan: MountPlan): StagedFile {
     const segments = segmentsOf(path);
     const key = pathOf(segments);
     if (this.files.has(key)) throw new TransferError(`cannot write ${path} in the workspace: EEXIST`, { retryable: false });
     const name = `inputs/${this.id}/${this.count++}`;
     const words = `${quoteWords([segments.at(-1) ?? ''])} ${treeWords(plan, pathOf(segments.slice(0, -1)))}`;
-    const file = { name: `${WORKSPACE}/${name}`, line: `put ${name} ${mode.toString(8)} ${words}`, sha256: '', sizeBytes: 0 };
+    const line = `put ${name} ${openToAll(mode).toString(8)} ${words}`;
+    const file = { name: `${WORKSPACE}/${name}`, line, modifiedMs, sha256: '', sizeBytes: 0 };
     this.files.set(key, file);
     return file;
   }

@@ -11,6 +11,8 @@ export interface RemoteEntry {
   readonly kind: WorkspaceEntry['kind'];
   readonly mode: number;
   readonly sizeBytes: number;
+  /** Absent in the listings of scripts of older gateways. */
+  readonly modifiedMs?: number;
   /** Of a link; `undefined` when it is not UTF-8. */
   readonly linkTarget?: string | undefined;
   /** Lower-case hexadecimal; of files that may be outputs. */
@@ -38,7 +40,7 @@ export class RemoteTrees {
     private readonly children: ReadonlyMap<string, readonly string[]>,
   ) {}
 
-  /** `listing`: kind, mode, size, path, target; `sums`: lines of sha256sum; each field or line ended by NUL. */
+  /** `listing`: kind, mode, size and time of change, path, target; `sums`: lines of sha256sum; each field or line ended by NUL. */
   static parse(plan: MountPlan, listing: Buffer, sums: Buffer): RemoteTrees {
     const hashes = new Map<string, string>();
     for (const line of sums.toString('latin1').split('\0')) {
@@ -50,13 +52,15 @@ export class RemoteTrees {
     // Latin-1 keeps every byte apart; what is no UTF-8 is found out where it is named.
     const fields = listing.toString('latin1').split('\0');
     for (let at = 0; at + 4 < fields.length; at += 5) {
-      const [kind = '', mode = '', size = '', path = '', target = ''] = fields.slice(at, at + 5);
+      const [kind = '', mode = '', numbers = '', path = '', target = ''] = fields.slice(at, at + 5);
+      const [size, seconds] = numbers.split(' ');
       const slash = path.lastIndexOf('/');
       const sha256 = hashes.get(path);
       entries.set(path, {
         kind: KINDS[kind] ?? 'other',
         mode: Number.parseInt(mode, 8) & 0o777,
         sizeBytes: kind === 'f' ? Number(size) : 0,
+        ...(seconds !== undefined && { modifiedMs: Number(seconds) * 1000 }),
         ...(kind === 'l' && { linkTarget: textOf(Buffer.from(target, 'latin1')) }),
         ...(sha256 !== undefined && { sha256 }),
       });
@@ -132,9 +136,9 @@ export class RemoteTrees {
 }
 
 export function shown(path: string, entry: RemoteEntry): WorkspaceEntry {
-  const { kind, mode, sizeBytes, linkTarget } = entry;
+  const { kind, mode, sizeBytes, modifiedMs, linkTarget } = entry;
   if (kind === 'link' && linkTarget === undefined) return strayLink(path);
-  return { path, kind, mode, sizeBytes, ...(linkTarget !== undefined && { linkTarget }) };
+  return { path, kind, mode, sizeBytes, ...(modifiedMs !== undefined && { modifiedMs }), ...(linkTarget !== undefined && { linkTarget }) };
 }
 
 const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');

@@ -4,8 +4,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
-import { pour, SourceFile, TargetFile } from '../../ports/local-file';
+import type { InputAttributes, Workspace, WorkspaceEntry } from '../../ports/execution-backend';
+import { keepTime, pour, SourceFile, TargetFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
 import { pathOf, segmentsOf } from './container-path';
 import { errorCode, isAbort, transferError } from './file-errors';
@@ -48,17 +48,22 @@ export class TreeWorkspace implements Workspace {
     });
   }
 
-  async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+  async write(path: string, attributes: InputAttributes, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     // It may break while its place is being made; reading it brings the error up.
     content.on('error', () => undefined);
     try {
-      return await this.writeFile(path, mode, (target) => pour(content, target, signal), signal);
+      return await this.writeFile(path, attributes, (target) => pour(content, target, signal), signal);
     } finally {
       content.destroy();
     }
   }
 
-  async writeFile(path: string, mode: number, fill: FillFile, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+  async writeFile(
+    path: string,
+    { mode, modifiedMs }: InputAttributes,
+    fill: FillFile,
+    signal: AbortSignal,
+  ): Promise<{ sizeBytes: number }> {
     signal.throwIfAborted();
     return attempt(path, 'write', async () => {
       const segments = segmentsOf(path);
@@ -70,6 +75,7 @@ export class TreeWorkspace implements Workspace {
         const sizeBytes = await fill(target);
         await target.confirm(sizeBytes);
         await handle.chmod(openToAll(mode));
+        await keepTime(handle, modifiedMs);
         return { sizeBytes };
       } catch (error) {
         // Half a large file may be what fills the disk. The first failure is the one to report.
@@ -179,7 +185,7 @@ interface OpenRegular {
 }
 
 async function entryOf(path: string, hostPath: string, stats: Stats): Promise<WorkspaceEntry> {
-  const common = { path, sizeBytes: stats.isFile() ? stats.size : 0, mode: stats.mode & PERMISSIONS };
+  const common = { path, sizeBytes: stats.isFile() ? stats.size : 0, mode: stats.mode & PERMISSIONS, modifiedMs: stats.mtimeMs };
   if (stats.isSymbolicLink()) {
     const linkTarget = textOf(await fs.readlink(hostPath, { encoding: 'buffer' }));
     return linkTarget === undefined ? strayLink(path) : { ...common, kind: 'link', linkTarget };

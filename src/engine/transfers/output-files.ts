@@ -17,6 +17,7 @@ export interface OutputUpload {
   readonly url: string;
   readonly sizeBytes: number;
   readonly mode: number;
+  readonly modifiedMs?: number;
   /** Nothing to move: a link to a file stored beside it. */
   readonly linked?: true;
 }
@@ -180,7 +181,8 @@ export class OutputFiles {
 }
 
 function uploadOf(entry: WorkspaceEntry, path: string, url: string): OutputUpload {
-  return { source: entry.path, path, url, sizeBytes: entry.sizeBytes, mode: entry.mode };
+  const { path: source, sizeBytes, mode, modifiedMs } = entry;
+  return { source, path, url, sizeBytes, mode, ...(modifiedMs !== undefined && { modifiedMs }) };
 }
 
 /** The target of a link that stays below `top`, relative to the link; an absolute one is in the words of the container. */

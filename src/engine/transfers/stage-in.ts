@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import type { FoundTypes, Workspace } from '../../ports/execution-backend';
+import type { FoundTypes, InputAttributes, Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
 import type { StorageStat } from '../../ports/storage-client';
 import { distinctInputs } from '../../task/distinct-inputs';
@@ -39,7 +39,9 @@ interface InputFile {
   readonly path: string;
   readonly url: string;
   readonly mode: number;
+  /** Of the version that is there: how long it is, and from when. */
   readonly sizeBytes?: number;
+  readonly modifiedMs?: number;
   readonly version?: string;
 }
 
@@ -177,8 +179,8 @@ class StageIn {
         const failure = ofInput(file.inputPath, error);
         if (!(failure instanceof TransferError) || !failure.changed) throw failure;
         await restarts.again(failure, signal);
-        const { sizeBytes: _size, version: _version, ...same } = file;
-        current = { ...same, ...versioned(await this.stat(file.inputPath, file.url, signal)) };
+        const { inputPath, path, url, mode } = file;
+        current = { inputPath, path, url, mode, ...versioned(await this.stat(file.inputPath, file.url, signal)) };
       }
     }
   }
@@ -191,7 +193,7 @@ class StageIn {
     const open = client.openFile.bind(client, file.url, signal);
     const source = { open, name: shownUrl(file.url), ...versioned(file), tries: new Tries(this.options) };
     const moved = this.progress.moved.bind(this.progress);
-    return workspace.writeFile(file.path, file.mode, (target) => copyFile(source, target, moved, signal), signal);
+    return workspace.writeFile(file.path, attributesOf(file), (target) => copyFile(source, target, moved, signal), signal);
   }
 
   private async stream(file: InputFile, signal: AbortSignal): Promise<void> {
@@ -211,7 +213,7 @@ class StageIn {
       signal,
     );
     try {
-      const { sizeBytes } = await this.workspace.write(file.path, file.mode, source, signal);
+      const { sizeBytes } = await this.workspace.write(file.path, attributesOf(file), source, signal);
       if (sizeBytes !== came) throw new TransferError(`${sizeBytes} of ${came} bytes were written`, { retryable: true });
     } catch (error) {
       // The workspace may report a broken source in its own words.
@@ -224,7 +226,7 @@ class StageIn {
   private async writeContent(path: string, content: string, signal: AbortSignal): Promise<void> {
     const bytes = Buffer.from(content);
     try {
-      const { sizeBytes } = await this.workspace.write(path, FILE_MODE, Readable.from([bytes], { objectMode: false }), signal);
+      const { sizeBytes } = await this.workspace.write(path, { mode: FILE_MODE }, Readable.from([bytes], { objectMode: false }), signal);
       if (sizeBytes !== bytes.length) throw new TransferError(`${sizeBytes} of ${bytes.length} bytes were written`, { retryable: true });
     } catch (error) {
       throw ofInput(path, error);
@@ -244,8 +246,18 @@ function foundTypes(inputs: readonly TesInput[], located: readonly Located[]): F
   return types;
 }
 
-function versioned({ sizeBytes, version }: Pick<InputFile, 'sizeBytes' | 'version'>): Pick<InputFile, 'sizeBytes' | 'version'> {
-  return { ...(sizeBytes !== undefined && { sizeBytes }), ...(version !== undefined && { version }) };
+type Version = Pick<InputFile, 'sizeBytes' | 'modifiedMs' | 'version'>;
+
+function versioned({ sizeBytes, modifiedMs, version }: Version): Version {
+  return {
+    ...(sizeBytes !== undefined && { sizeBytes }),
+    ...(modifiedMs !== undefined && { modifiedMs }),
+    ...(version !== undefined && { version }),
+  };
+}
+
+function attributesOf({ mode, modifiedMs }: InputFile): InputAttributes {
+  return { mode, ...(modifiedMs !== undefined && { modifiedMs }) };
 }
 
 /** The same failure, with the input named in front. */

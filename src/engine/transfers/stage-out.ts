@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import type { FoundTypes, Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
+import type { ObjectOptions } from '../../ports/storage-client';
 import type { OutputFile } from '../../task/task-record';
 import type { TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
@@ -231,6 +232,6 @@ function listed(stored: readonly OutputFile[]): readonly OutputFile[] {
   return end < 0 ? stored : stored.slice(0, end);
 }
 
-function optionsOf(file: OutputUpload): { readonly sizeBytes: number; readonly mode: number } {
-  return { sizeBytes: file.sizeBytes, mode: file.mode & 0o777 };
+function optionsOf({ sizeBytes, mode, modifiedMs }: OutputUpload): ObjectOptions {
+  return { sizeBytes, mode: mode & 0o777, ...(modifiedMs !== undefined && { modifiedMs }) };
 }

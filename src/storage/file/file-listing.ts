@@ -87,7 +87,7 @@ async function entryOf(allowed: AllowedDirectories, directory: Opened, place: Pl
 
 function plainEntry(path: string, stats: Stats, verb: string): StorageEntry {
   const mode = stats.mode & 0o777;
-  if (stats.isFile()) return { path, kind: 'file', sizeBytes: stats.size, mode, version: localVersion(stats) };
+  if (stats.isFile()) return { path, kind: 'file', sizeBytes: stats.size, mode, modifiedMs: stats.mtimeMs, version: localVersion(stats) };
   if (stats.isDirectory()) return { path, kind: 'directory', mode };
   return { path, kind: 'other', reason: `${verb} ${kindOf(stats)}` };
 }

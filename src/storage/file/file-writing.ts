@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, open, rename, rm, symlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { TransferError } from '../../ports/errors';
-import { TargetFile } from '../../ports/local-file';
+import { keepTime, TargetFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
 import { childOf, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
@@ -20,6 +20,7 @@ export interface NewFile {
   readonly path: string;
   readonly sizeBytes?: number;
   readonly mode?: number;
+  readonly modifiedMs?: number;
   /** Says whose temporary names these are: one gateway process never touches another one's. */
   readonly tag: string;
 }
@@ -45,6 +46,7 @@ export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSig
         throw new TransferError(`${file.path}: ${sizeBytes} bytes came where ${file.sizeBytes} were announced`, { retryable: true });
       }
       await setMode(handle, mode);
+      await keepTime(handle, file.modifiedMs);
       await handle.sync();
       // What the file system has, whatever the writes said.
       await target.confirm(sizeBytes);

@@ -52,7 +52,8 @@ export class FileStorage extends StorageClient {
       await handle.close();
       const mode = stats.mode & 0o777;
       if (stats.isDirectory()) return { kind: 'directory', mode };
-      if (stats.isFile()) return { kind: 'file', sizeBytes: stats.size, mode, version: localVersion(stats) };
+      const { size, mtimeMs } = stats;
+      if (stats.isFile()) return { kind: 'file', sizeBytes: size, mode, modifiedMs: mtimeMs, version: localVersion(stats) };
       throw refused(`${path} is ${kindOf(stats)}, not a file or directory`);
     });
   }

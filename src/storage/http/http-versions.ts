@@ -49,6 +49,12 @@ export function contentLength(headers: Headers): number | undefined {
   return written !== undefined && /^\d+$/.test(written) ? Number(written) : undefined;
 }
 
+/** RFC 9110, section 8.8.2, in ms since 1970. */
+export function lastModified(headers: Headers): number | undefined {
+  const ms = Date.parse(headers['last-modified'] ?? '');
+  return Number.isFinite(ms) ? ms : undefined;
+}
+
 /** `Content-Range` (RFC 9110, section 14.4); either side may be unknown. */
 export function contentRange(headers: Headers): { readonly firstByte?: number; readonly totalBytes?: number } | undefined {
   const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(headers['content-range'] ?? '');

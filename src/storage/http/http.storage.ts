@@ -9,7 +9,7 @@ import { discard, HttpExchange, idleError } from './http-exchange';
 import type { Answer, HttpSettings } from './http-exchange';
 import { Upload } from './http-upload';
 import { IdleWatch } from './idle-watch';
-import { changedSince, contentLength, contentRange, givenSha256, ifRange, versionOf } from './http-versions';
+import { changedSince, contentLength, contentRange, givenSha256, ifRange, lastModified, versionOf } from './http-versions';
 
 export type HttpStorageSettings = HttpSettings;
 
@@ -177,5 +177,11 @@ function isSuccess(status: number): boolean {
 
 function fileOf({ headers }: Answer, sizeBytes: number | undefined): StorageStat {
   const version = versionOf(headers, sizeBytes);
-  return { kind: 'file', ...(sizeBytes !== undefined && { sizeBytes }), ...(version !== undefined && { version }) };
+  const modifiedMs = lastModified(headers);
+  return {
+    kind: 'file',
+    ...(sizeBytes !== undefined && { sizeBytes }),
+    ...(modifiedMs !== undefined && { modifiedMs }),
+    ...(version !== undefined && { version }),
+  };
 }

@@ -21,6 +21,14 @@ describe('the listing of the trees on a worker', () => {
     expect([...trees.below(work, '/work')].map(({ path }) => path)).toEqual(['/work/d', '/work/d/f']);
   });
 
+  it('has the times of files, which scripts of older gateways did not tell', () => {
+    const trees = treesOf(['f', '12 1577836800.2500000000', `${work}/timed`], ['f', '12', `${work}/untimed`]);
+    expect([...trees.below(work, '/work')]).toEqual([
+      { path: '/work/timed', kind: 'file', mode: 0o644, sizeBytes: 12, modifiedMs: Date.UTC(2020, 0, 1) + 250 },
+      { path: '/work/untimed', kind: 'file', mode: 0o644, sizeBytes: 12 },
+    ]);
+  });
+
   it('follows links only inside the trees, and not for ever', () => {
     const trees = treesOf(
       ['d', '9', `${work}/d`],

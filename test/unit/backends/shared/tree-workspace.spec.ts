@@ -24,13 +24,13 @@ describe('a workspace on this machine', () => {
   it('shows inputs only after they were committed, open to whoever the image runs as', async () => {
     const workspace = make();
     await workspace.beginInputs(signal);
-    expect(await workspace.write('/work/a/b', 0o640, content('hello'), signal)).toEqual({ sizeBytes: 5 });
-    await workspace.write('/work/a/run', 0o700, content('#!'), signal);
+    expect(await workspace.write('/work/a/b', { mode: 0o640 }, content('hello'), signal)).toEqual({ sizeBytes: 5 });
+    await workspace.write('/work/a/run', { mode: 0o700 }, content('#!'), signal);
     await workspace.mkdir('/work/empty', signal);
     await workspace.symlink('/work/link', 'a/b', signal);
     expect(await workspace.stat('/work/a/b', signal)).toBeUndefined();
     await workspace.commitInputs(signal);
-    expect(await workspace.stat('/work/a/b', signal)).toEqual({ path: '/work/a/b', kind: 'file', sizeBytes: 5, mode: 0o666 });
+    expect(await workspace.stat('/work/a/b', signal)).toMatchObject({ path: '/work/a/b', kind: 'file', sizeBytes: 5, mode: 0o666 });
     expect(await workspace.stat('/work/a/run', signal)).toMatchObject({ mode: 0o777 });
     expect(await workspace.stat('/work/empty', signal)).toMatchObject({ kind: 'directory', mode: 0o777 });
     expect(await workspace.stat('/work/link', signal)).toMatchObject({ kind: 'link', linkTarget: 'a/b' });
@@ -54,16 +54,16 @@ describe('a workspace on this machine', () => {
     const workspace = make();
     await workspace.beginInputs(signal);
     await fs.rm(directory(), { recursive: true });
-    await expect(workspace.write('/work/a', 0o644, content('1'), signal)).rejects.toMatchObject({ lost: true, retryable: true });
+    await expect(workspace.write('/work/a', { mode: 0o644 }, content('1'), signal)).rejects.toMatchObject({ lost: true, retryable: true });
     await expect(make().beginInputs(signal)).rejects.toMatchObject({ lost: true, retryable: true });
   });
 
   it('refuses to write one path twice, through a file, or after the job was handed over', async () => {
     const workspace = make();
     await workspace.beginInputs(signal);
-    await workspace.write('/work/a', 0o644, content('1'), signal);
-    await expect(workspace.write('/work/a', 0o644, content('2'), signal)).rejects.toMatchObject({ retryable: false });
-    await expect(workspace.write('/work/a/b', 0o644, content('2'), signal)).rejects.toMatchObject({ retryable: false });
+    await workspace.write('/work/a', { mode: 0o644 }, content('1'), signal);
+    await expect(workspace.write('/work/a', { mode: 0o644 }, content('2'), signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.write('/work/a/b', { mode: 0o644 }, content('2'), signal)).rejects.toMatchObject({ retryable: false });
     await fs.mkdir(join(directory(), 'plan'));
     await expect(workspace.beginInputs(signal)).rejects.toMatchObject({ retryable: false });
   });
@@ -72,7 +72,7 @@ describe('a workspace on this machine', () => {
     const workspace = make();
     await workspace.beginInputs(signal);
     await workspace.symlink('/work/out', directory(), signal);
-    await expect(workspace.write('/work/out/evil', 0o644, content('x'), signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.write('/work/out/evil', { mode: 0o644 }, content('x'), signal)).rejects.toMatchObject({ retryable: false });
     await expect(fs.lstat(join(directory(), 'evil'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
@@ -127,19 +127,19 @@ describe('a workspace on this machine', () => {
       await target.write(Buffer.from('some'), 0);
       return 4;
     };
-    expect(await workspace.writeFile('/work/a/b', 0o6751, write, signal)).toEqual({ sizeBytes: 4 });
+    expect(await workspace.writeFile('/work/a/b', { mode: 0o6751 }, write, signal)).toEqual({ sizeBytes: 4 });
     const full = Object.assign(new Error('write'), { code: 'ENOSPC' });
     const fail = async (target: TargetFile): Promise<number> => {
       await write(target);
       throw full;
     };
-    await expect(workspace.writeFile('/work/c', 0o644, fail, signal)).rejects.toMatchObject({
+    await expect(workspace.writeFile('/work/c', { mode: 0o644 }, fail, signal)).rejects.toMatchObject({
       retryable: true,
       publicMessage: 'cannot write /work/c in the workspace: the disk of the work directory is full',
     });
     await workspace.symlink('/work/out', directory(), signal);
-    await expect(workspace.writeFile('/work/out/evil', 0o644, write, signal)).rejects.toMatchObject({ retryable: false });
-    await expect(workspace.writeFile('/work/a/b', 0o644, write, signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.writeFile('/work/out/evil', { mode: 0o644 }, write, signal)).rejects.toMatchObject({ retryable: false });
+    await expect(workspace.writeFile('/work/a/b', { mode: 0o644 }, write, signal)).rejects.toMatchObject({ retryable: false });
     await workspace.commitInputs(signal);
     expect(await workspace.stat('/work/a/b', signal)).toMatchObject({ sizeBytes: 4, mode: 0o777 });
     expect(await names(workspace, '/work')).toEqual(['/work/a', '/work/a/b', '/work/out']);
@@ -174,7 +174,7 @@ describe('a workspace on this machine', () => {
     await workspace.beginInputs(signal);
     const stop = new AbortController();
     const endless = new Readable({ read: () => undefined });
-    const writing = workspace.write('/work/a', 0o644, endless, stop.signal);
+    const writing = workspace.write('/work/a', { mode: 0o644 }, endless, stop.signal);
     stop.abort();
     await expect(writing).rejects.toMatchObject({ name: 'AbortError' });
   });

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../../../src/ports/errors';
+import type { WriteOptions } from '../../../../src/ports/storage-client';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 
 /** A real file storage over a bad line. */
@@ -24,7 +25,7 @@ export class BreakingStorage extends FileStorage {
   override async write(
     url: string,
     content: Readable,
-    options: { readonly sizeBytes?: number; readonly mode?: number },
+    options: WriteOptions,
     signal: AbortSignal,
   ): Promise<{ readonly sizeBytes: number }> {
     const error = this.writeBreaks.shift();

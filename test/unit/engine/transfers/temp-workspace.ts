@@ -1,10 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readlink, rename, rm, stat, symlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TransferError } from '../../../../src/ports/errors';
-import type { Workspace, WorkspaceEntry } from '../../../../src/ports/execution-backend';
+import type { InputAttributes, Workspace, WorkspaceEntry } from '../../../../src/ports/execution-backend';
 
 /** A workspace whose container root is a directory: `/x` is `directory/root/x`. */
 export class TempWorkspace implements Workspace {
@@ -24,7 +24,7 @@ export class TempWorkspace implements Workspace {
     await mkdir(this.incoming, { recursive: true });
   }
 
-  async write(path: string, mode: number, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
+  async write(path: string, { mode, modifiedMs }: InputAttributes, content: Readable, signal: AbortSignal): Promise<{ sizeBytes: number }> {
     const at = join(this.incoming, path);
     await mkdir(dirname(at), { recursive: true });
     try {
@@ -34,6 +34,7 @@ export class TempWorkspace implements Workspace {
       throw error;
     }
     await chmod(at, mode);
+    if (modifiedMs !== undefined) await utimes(at, new Date(), modifiedMs / 1000);
     return { sizeBytes: (await stat(at)).size };
   }
 
@@ -83,7 +84,7 @@ export class TempWorkspace implements Workspace {
 
   private async entry(path: string): Promise<WorkspaceEntry> {
     const stats = await lstat(join(this.root, path));
-    const common = { path, sizeBytes: stats.size, mode: stats.mode & 0o777 };
+    const common = { path, sizeBytes: stats.size, mode: stats.mode & 0o777, modifiedMs: stats.mtimeMs };
     if (stats.isSymbolicLink()) return { ...common, kind: 'link', linkTarget: await readlink(join(this.root, path)) };
     return { ...common, kind: stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other' };
   }
