@@ -271,6 +271,6 @@ async function createApp(
   });
   configureHttp(app, api);
   observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
-  serveDocumentation(app, version);
+  serveDocumentation(app, version, api);
   return app;
 }

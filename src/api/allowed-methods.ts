@@ -9,11 +9,12 @@ export class AllowedMethods {
     else this.paths.set(path, { pattern: patternOf(path), methods: new Set(methods) });
   }
 
-  /** Methods served at this path of a URL (no query); empty when nothing is. */
+  /** Methods served at this path of a URL (no query); empty when nothing is. Several slashes count as one, as for the router. */
   at(path: string): readonly string[] {
     const methods = new Set<string>();
+    const single = path.replaceAll(/\/{2,}/g, '/');
     for (const entry of this.paths.values()) {
-      if (entry.pattern.test(path)) for (const method of entry.methods) methods.add(method);
+      if (entry.pattern.test(single)) for (const method of entry.methods) methods.add(method);
     }
     return [...methods].sort();
   }

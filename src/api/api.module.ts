@@ -16,7 +16,7 @@ import { TasksController } from './tasks.controller';
  * ```ts
  * const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(fastifyAdapterOptions(settings)));
  * configureHttp(app, settings);    // before init: body parser, CORS, 405
- * serveDocumentation(app, version); // /docs, /docs-json, /docs-yaml
+ * serveDocumentation(app, version, settings); // /docs, /docs-json, /docs-yaml
  * await app.listen(port, host);
  * ```
  *

@@ -31,7 +31,7 @@ export function fastifyAdapterOptions(settings: ApiSettings): FastifyServerOptio
     forceCloseConnections: 'idle',
     // Fastify's own would load a validator and a serializer at every start.
     schemaController: { compilersFactory: { buildValidator: noSchemas, buildSerializer: noSchemas } },
-    routerOptions: { maxParamLength: ANY_LENGTH, ignoreTrailingSlash: true },
+    routerOptions: { maxParamLength: ANY_LENGTH, ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     frameworkErrors: (error, _request, reply) => {
       const status = error.statusCode ?? 400;
       const text = JSON.stringify(ofStatus(status, status === 400 ? 'the URL is malformed' : undefined).body);

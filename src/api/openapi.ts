@@ -1,17 +1,33 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyRequest } from 'fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { ApiSettings } from './api-settings';
+import { forwardedPrefix } from './forwarded-prefix';
 
 /** Where TES lives; paths of the document are relative to it, as in the official one. */
 const TES_BASE = '/ga4gh/tes/v1';
 
 /** Swagger UI at `/docs`, the document at `/docs-json` and `/docs-yaml`, built when it is first asked for. Call it before init. */
-export function serveDocumentation(app: NestFastifyApplication, version: string): void {
+export function serveDocumentation(app: NestFastifyApplication, version: string, settings: Pick<ApiSettings, 'trustProxy'>): void {
   let document: OpenAPIObject | undefined;
   SwaggerModule.setup('docs', app, () => (document ??= describeApi(app, version)), {
     jsonDocumentUrl: 'docs-json',
     yamlDocumentUrl: 'docs-yaml',
     customSiteTitle: 'tes-gateway',
+    patchDocumentOnRequest: (request, _reply, document) => below(forwardedPrefix((request as FastifyRequest).headers, settings), document),
   });
+}
+
+/** As clients reach it that come through a proxy. */
+function below(prefix: string, document: OpenAPIObject): OpenAPIObject {
+  if (prefix === '') return document;
+  const moved = (servers: OpenAPIObject['servers'] = []): NonNullable<OpenAPIObject['servers']> =>
+    servers.map((server) => ({ ...server, url: prefix + server.url }));
+  const paths = Object.entries(document.paths).map(([path, item]) => [
+    path,
+    item.servers ? { ...item, servers: moved(item.servers) } : item,
+  ]);
+  return { ...document, servers: moved(document.servers), paths: Object.fromEntries(paths) as OpenAPIObject['paths'] };
 }
 
 /** The OpenAPI document: TES as clients call it, and below it the routes outside of TES, each with a server of its own. */

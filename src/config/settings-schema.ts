@@ -29,7 +29,11 @@ export const settingsSchema = {
       format: 'list of texts',
       default: [] as string[],
     },
-    trust_proxy: { doc: 'Believe `X-Forwarded-*` headers: only behind a proxy that sets them', format: 'yes or no', default: false },
+    trust_proxy: {
+      doc: 'Believe `X-Forwarded-*` headers: only behind a proxy that sets them. `X-Forwarded-Prefix` (`/tes`) is where redirects and the OpenAPI document then lead',
+      format: 'yes or no',
+      default: false,
+    },
     shutdown_grace_seconds: {
       doc: 'How long a stop waits for transfers under way; jobs are left alone in any case',
       format: 'number',

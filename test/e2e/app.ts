@@ -159,6 +159,6 @@ async function serve(module: ReturnType<typeof ApiModule.register>, settings: Ap
   const adapter = new FastifyAdapter(fastifyAdapterOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: ['error'] });
   configureHttp(app, settings);
-  serveDocumentation(app, SERVICE_INFO.version);
+  serveDocumentation(app, SERVICE_INFO.version, settings);
   return app;
 }
