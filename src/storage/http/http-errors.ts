@@ -121,6 +121,18 @@ export function networkError(error: unknown, { subject, during }: NetworkContext
   return error;
 }
 
+/** Of a connection that was made and then cut before there was an answer, or on which none came that is HTTP. */
+const CUT: ReadonlySet<string | undefined> = new Set(['ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+/** Whether a failure of `networkError` is of one request: the same server may answer another one. */
+export function isCut(error: unknown): boolean {
+  for (let cause = error; typeof cause === 'object' && cause !== null; cause = 'cause' in cause ? cause.cause : undefined) {
+    const code = codeOf(cause);
+    if (CUT.has(code) || code?.startsWith('HPE_')) return true;
+  }
+  return false;
+}
+
 function codeOf(error: object): string | undefined {
   return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -4,7 +4,7 @@ import { StorageClient } from '../../ports/storage-client';
 import type { ReadOptions, StorageStat, WriteOptions } from '../../ports/storage-client';
 import { shownUrl } from '../../task/transfer-plan';
 import { receivedBody } from './http-bodies';
-import { statusError } from './http-errors';
+import { isCut, statusError } from './http-errors';
 import { discard, HttpExchange, idleError } from './http-exchange';
 import type { Answer, HttpSettings } from './http-exchange';
 import { Upload } from './http-upload';
@@ -13,8 +13,13 @@ import { changedSince, contentLength, contentRange, givenSha256, ifRange, lastMo
 
 export type HttpStorageSettings = HttpSettings;
 
-/** Answers to HEAD after which a GET may still work: presigned URLs and simple servers know no HEAD. */
-const HEAD_UNKNOWN: ReadonlySet<number> = new Set([400, 403, 404, 405, 501]);
+interface Sent {
+  readonly sizeBytes: number;
+  readonly sha256: string;
+}
+
+/** Answers to HEAD after which a GET may still work, beside 5xx: presigned URLs and simple servers know no HEAD. */
+const HEAD_UNKNOWN: ReadonlySet<number> = new Set([400, 403, 404, 405]);
 
 /**
  * `http:` and `https:` URLs: GET, and PUT for outputs. Userinfo is sent as basic authentication; query strings stay as they are.
@@ -38,15 +43,26 @@ export class HttpStorage extends StorageClient {
   }
 
   async stat(url: string, signal: AbortSignal): Promise<StorageStat> {
-    const head = await this.exchange.fetch('HEAD', url, {}, signal);
-    discard(head);
-    if (isSuccess(head.status)) return fileOf(head, contentLength(head.headers));
-    if (!HEAD_UNKNOWN.has(head.status)) throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
+    const head = await this.head(url, {}, signal);
+    if (head && isSuccess(head.status)) return fileOf(head, contentLength(head.headers));
+    if (head && !knowsNoHead(head)) throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
     const first = await this.exchange.fetch('GET', url, { Range: 'bytes=0-0' }, signal);
     first.body.destroy();
     if (first.status === 206 || first.status === 416) return fileOf(first, contentRange(first.headers)?.totalBytes);
     if (isSuccess(first.status)) return fileOf(first, contentLength(first.headers));
     throw statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
+  }
+
+  /** HEAD is only a probe; `undefined` where the connection was cut instead of an answer. */
+  private async head(url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer | undefined> {
+    try {
+      const answer = await this.exchange.fetch('HEAD', url, headers, signal);
+      discard(answer);
+      return answer;
+    } catch (error) {
+      if (isCut(error)) return undefined;
+      throw error;
+    }
   }
 
   async read(url: string, { offset = 0, length, version }: ReadOptions, signal: AbortSignal): Promise<Readable> {
@@ -103,36 +119,33 @@ export class HttpStorage extends StorageClient {
    * A server may store half of what it got and say 200, for want of disk or because something between cut it. What it says of the object
    * is held against what was sent; one that says nothing, or lets nobody read there, is believed.
    */
-  private async checkStored(
-    url: string,
-    sent: { readonly sizeBytes: number; readonly sha256: string },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const ask = async (method: 'HEAD' | 'GET', headers: Readonly<Record<string, string>>): Promise<Answer | undefined> => {
-      try {
-        const answer = await this.exchange.fetch(method, url, { 'Cache-Control': 'no-cache', ...headers }, signal);
-        if (method === 'HEAD') discard(answer);
-        else answer.body.destroy();
-        return answer;
-      } catch (error) {
-        if (error instanceof TransferError) return undefined;
-        throw error;
-      }
-    };
-    const head = await ask('HEAD', { 'Want-Repr-Digest': 'sha-256=1' });
-    if (head?.status !== 200) return;
+  private async checkStored(url: string, sent: Sent, signal: AbortSignal): Promise<void> {
+    const stored = await this.stored(url, sent, signal).catch((error: unknown) => {
+      if (error instanceof TransferError) return sent;
+      throw error;
+    });
     const subject = `${shownUrl(url)} cannot be written`;
-    const sum = givenSha256(head.headers);
-    if (sum !== undefined && sum !== sent.sha256) {
+    if (stored.sha256 !== sent.sha256) {
       throw new TransferError(`${subject}: what the server stored has another checksum than what was sent`, { retryable: true });
     }
-    const said = contentLength(head.headers);
-    if (said === undefined || said === sent.sizeBytes) return;
-    // Some servers know no HEAD and answer it with a length of their own.
-    const first = await ask('GET', { Range: 'bytes=0-0' });
-    const stored = first?.status === 200 ? contentLength(first.headers) : first && contentRange(first.headers)?.totalBytes;
-    if (stored === undefined || stored === sent.sizeBytes) return;
-    throw new TransferError(`${subject}: the server stored ${stored} of ${sent.sizeBytes} bytes`, { retryable: true });
+    if (stored.sizeBytes === sent.sizeBytes) return;
+    throw new TransferError(`${subject}: the server stored ${stored.sizeBytes} of ${sent.sizeBytes} bytes`, { retryable: true });
+  }
+
+  /** What a server says that it stored; as it was sent where it does not say. */
+  private async stored(url: string, sent: Sent, signal: AbortSignal): Promise<Sent> {
+    const headers = { 'Cache-Control': 'no-cache' };
+    const head = await this.head(url, { ...headers, 'Want-Repr-Digest': 'sha-256=1' }, signal);
+    if (head?.status === 200) {
+      const { sizeBytes, sha256 } = { sizeBytes: contentLength(head.headers), sha256: givenSha256(head.headers) ?? sent.sha256 };
+      if (sha256 !== sent.sha256) return { ...sent, sha256 };
+      if (sizeBytes === undefined || sizeBytes === sent.sizeBytes) return sent;
+    }
+    // Some servers know no HEAD, or answer it with a length of their own.
+    const first = await this.exchange.fetch('GET', url, { ...headers, Range: 'bytes=0-0' }, signal);
+    first.body.destroy();
+    const sizeBytes = first.status === 200 ? contentLength(first.headers) : contentRange(first.headers)?.totalBytes;
+    return { ...sent, ...(sizeBytes !== undefined && { sizeBytes }) };
   }
 
   /** Without the fragment, which no server sees; an escape that need not be one is the character (RFC 3986 6.2.2). */
@@ -169,6 +182,10 @@ function bytesToSkip({ status, headers }: Answer, offset: number | undefined, su
   }
   if (status < 400) throw new TransferError(`${subject}: the server answered ${status} where a file was asked for`, { retryable: false });
   throw statusError(status, subject, headers);
+}
+
+function knowsNoHead({ status }: Answer): boolean {
+  return status >= 500 || HEAD_UNKNOWN.has(status);
 }
 
 function isSuccess(status: number): boolean {

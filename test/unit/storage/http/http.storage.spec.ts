@@ -262,19 +262,6 @@ describe('URLs', () => {
   });
 });
 
-describe('the size of a file', () => {
-  it.each([403, 404, 405, 501])('is asked with GET where HEAD is answered %i', async (status) => {
-    await writeFile(join(directory, 'empty'), '');
-    server.fault = (request, response) => {
-      if (request.method !== 'HEAD') return false;
-      response.writeHead(status).end();
-      return true;
-    };
-    expect(await storage.stat(`${server.url}/ten`, signal)).toMatchObject({ kind: 'file', sizeBytes: 10 });
-    expect(await storage.stat(`${server.url}/empty`, signal)).toMatchObject({ kind: 'file', sizeBytes: 0 });
-  });
-});
-
 describe('resuming', () => {
   it('skips what it has where the server knows no ranges', async () => {
     server.fault = (_, response) => {

@@ -1,0 +1,105 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { HttpStorage } from '../../../../src/storage/http/http.storage';
+import { startFileServer } from '../../../contract/http-file-server';
+import type { FileServer } from '../../../contract/http-file-server';
+import { failureOf } from '../../../transfer-failure';
+
+const signal = new AbortController().signal;
+
+let directory: string;
+let server: FileServer;
+let storage: HttpStorage;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'http-'));
+  await writeFile(join(directory, 'ten'), '0123456789');
+  server = await startFileServer(directory);
+  storage = new HttpStorage({
+    enabled: true,
+    maxRedirects: 3,
+    connectTimeoutMs: 10_000,
+    idleTimeoutMs: 10_000,
+    allowPrivateAddresses: true,
+  });
+});
+afterEach(async () => {
+  storage.close();
+  await server.close();
+  await rm(directory, { recursive: true });
+});
+
+const put = (url: string, text: string): Promise<{ sizeBytes: number }> =>
+  storage.write(url, Readable.from([Buffer.from(text)], { objectMode: false }), { sizeBytes: Buffer.byteLength(text) }, signal);
+
+describe('the size of a file', () => {
+  const withoutHead = (answer: (response: ServerResponse) => void): void => {
+    server.fault = (request, response) => {
+      if (request.method === 'HEAD') answer(response);
+      return request.method === 'HEAD';
+    };
+  };
+
+  it.each([400, 403, 404, 405, 500, 501, 502, 503, 599])('is asked with GET where HEAD is answered %i', async (status) => {
+    await writeFile(join(directory, 'empty'), '');
+    withoutHead((response) => response.writeHead(status, { 'Retry-After': '1000' }).end());
+    expect(await storage.stat(`${server.url}/ten`, signal)).toMatchObject({ kind: 'file', sizeBytes: 10 });
+    expect(await storage.stat(`${server.url}/empty`, signal)).toMatchObject({ kind: 'file', sizeBytes: 0 });
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['reset', (response) => (response.socket as Socket).resetAndDestroy()],
+    ['closed', (response) => response.socket?.end()],
+    ['broken off in the head', (response) => response.socket?.end('HTTP/1.1 200 OK\r\nContent-Le')],
+    ['answered by what is no HTTP', (response) => response.socket?.end('hello\r\n\r\n')],
+  ])('is asked with GET where the connection of HEAD is %s', async (_, answer) => {
+    withoutHead(answer);
+    expect(await storage.stat(`${server.url}/ten`, signal)).toMatchObject({ kind: 'file', sizeBytes: 10 });
+  });
+
+  it('is as away as GET says, and asked for once', async () => {
+    server.fault = (request, response) => {
+      response.writeHead(503, { 'Retry-After': request.method === 'GET' ? '7' : '1000' }).end();
+      return true;
+    };
+    expect(await failureOf(storage.stat(`${server.url}/ten`, signal))).toMatchObject({ retryable: true, away: { retryAfterMs: 7000 } });
+    expect(server.requests.map(({ method }) => method)).toEqual(['HEAD', 'GET']);
+  });
+
+  it.each([401, 410, 429])('is not asked again where HEAD is answered %i', async (status) => {
+    withoutHead((response) => response.writeHead(status).end());
+    await failureOf(storage.stat(`${server.url}/ten`, signal));
+    expect(server.requests).toHaveLength(1);
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['answered 500', (response) => response.writeHead(500).end()],
+    ['answered 405', (response) => response.writeHead(405).end()],
+    ['reset', (response) => (response.socket as Socket).resetAndDestroy()],
+  ])('is asked with GET after an upload, too, where HEAD is %s', async (_, answer) => {
+    withoutHead(answer);
+    expect(await put(`${server.url}/new`, 'whole')).toEqual({ sizeBytes: 5 });
+    server.fault = (request, response) => {
+      if (request.method === 'HEAD') answer(response);
+      if (request.method === 'PUT') request.resume().on('end', () => response.writeHead(201).end());
+      return request.method !== 'GET';
+    };
+    expect(await failureOf(put(`${server.url}/ten`, 'more than ten'))).toMatchObject({
+      retryable: true,
+      publicMessage: expect.stringContaining('the server stored 10 of 13 bytes') as string,
+    });
+  });
+
+  it('is believed after an upload where nobody may read', async () => {
+    server.fault = (request, response) => {
+      if (request.method === 'PUT') return false;
+      response.writeHead(403).end();
+      return true;
+    };
+    expect(await put(`${server.url}/new`, 'whole')).toEqual({ sizeBytes: 5 });
+  });
+});
