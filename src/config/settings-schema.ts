@@ -119,7 +119,7 @@ export const settingsSchema = {
   },
   images: {
     allowed: {
-      doc: 'Directories of local image files (SIF, archives) that a task may name by path',
+      doc: 'Directories of local images (SIF, archives, root file systems) that a task may name by path. Every client can read, with the rights of the gateway, what lies in them',
       format: 'list of texts',
       default: [] as string[],
     },

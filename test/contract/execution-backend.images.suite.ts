@@ -1,14 +1,24 @@
+import { execFile } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
 import type { Engine } from '../engines/engines';
 import { eventually, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { makeArchive, makeRootDirectory, SAY_WHO } from './image-archives';
 import { localSettings, localUnderTest } from './local-backend.fixture';
 
 const never = new AbortController().signal;
+
+interface ImageForms {
+  readonly directory: string;
+  readonly root: string;
+  readonly archive: string;
+  readonly sif?: string;
+}
 
 /** What the local backend promises where images are really used: docker, podman, apptainer. */
 export function describeImages(name: string, engine: () => Engine): void {
@@ -25,6 +35,30 @@ export function describeImages(name: string, engine: () => Engine): void {
       return made;
     };
 
+    const loaded: string[] = [];
+    /** Names that the gateway gave to the images of these files. */
+    const removeLoaded = async (): Promise<void> => {
+      if (name === 'apptainer') return;
+      const ask = async (...args: string[]): Promise<string> =>
+        (await promisify(execFile)(name, args, { env: engine().environment })).stdout;
+      const names = (await ask('images', '--format', '{{.Repository}}:{{.Tag}}', 'localhost/tes-gateway-file')).split('\n');
+      for (const each of names) if (loaded.some((file) => each.includes(`:${file}.`))) await ask('rmi', each);
+    };
+    /** One image in every form that this runtime takes, in a directory of its own. */
+    const makeImageFiles = async (who: string): Promise<ImageForms> => {
+      const parent = await fs.mkdtemp(join(workDir, 'images-of-'));
+      const directory = join(parent, 'directory');
+      await makeRootDirectory(directory, who);
+      await promisify(execFile)('tar', ['-C', directory, '-cf', join(parent, 'root.tar'), '.']);
+      await makeArchive(join(parent, 'saved.tar'), directory, ['localhost/from-an-archive:latest']);
+      const forms = { directory, root: join(parent, 'root.tar'), archive: join(parent, 'saved.tar') };
+      for (const { dev, ino } of await Promise.all(Object.values(forms).map((file) => fs.stat(file)))) loaded.push(`${dev}.${ino}`);
+      if (name !== 'apptainer') return forms;
+      const sif = join(parent, 'image.sif');
+      await promisify(execFile)('apptainer', ['-q', 'build', sif, directory], { env: engine().environment });
+      return { ...forms, sif };
+    };
+
     beforeAll(async () => {
       workDir = await makeWorkDirectory(name);
       driver = await driverWith();
@@ -32,7 +66,10 @@ export function describeImages(name: string, engine: () => Engine): void {
     afterEach(async () => {
       for (const each of drivers) await each.cleanAll();
     });
-    afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
+    afterAll(async () => {
+      await removeLoaded();
+      await fs.rm(workDir, { recursive: true, force: true });
+    });
 
     it('runs a program in an image that has no shell', async () => {
       const job = driver.job({
@@ -129,14 +166,60 @@ export function describeImages(name: string, engine: () => Engine): void {
     });
 
     it('takes an image from a file that the settings name', async () => {
-      const directory = join(workDir, 'rootfs');
-      await fs.mkdir(join(directory, 'bin'), { recursive: true });
-      for (const needed of ['tmp', 'proc', 'sys', 'dev', 'etc', 'var/tmp']) await fs.mkdir(join(directory, needed), { recursive: true });
-      await fs.copyFile('/usr/bin/busybox', join(directory, 'bin/busybox'));
-      await fs.chmod(join(directory, 'bin/busybox'), 0o755);
-      const mapped = await driverWith({ images: { allowed: [], map: { 'example.org/from-a-file:1': directory }, pull: 'never' } });
-      const job = mapped.job({ executors: [{ image: 'example.org/from-a-file:1', command: ['/bin/busybox', 'echo', 'from a file'] }] });
-      expect(stdoutOf(await mapped.carryOut(job))).toBe('from a file\n');
+      const files = await makeImageFiles('of-the-settings');
+      for (const file of Object.values(files)) {
+        const mapped = await driverWith({ images: { allowed: [], map: { 'example.org/from-a-file:1': file }, pull: 'never' } });
+        const job = mapped.job({ executors: [{ image: 'example.org/from-a-file:1', command: SAY_WHO }] });
+        expect([file, stdoutOf(await mapped.carryOut(job))]).toEqual([file, 'of-the-settings\n']);
+      }
+    });
+
+    it('runs no image that a link leads to by the time it is used', async () => {
+      const files = await makeImageFiles('right');
+      const others = await makeImageFiles('wrong');
+      const narrow = await driverWith({ images: { allowed: [dirname(files.directory)], map: {}, pull: 'never' } });
+      for (const [form, file] of Object.entries(files)) {
+        const wait = {
+          image: file,
+          command: ['/bin/busybox', 'sh', '-c', 'echo ready; until [ -e /tmp/go ]; do /bin/busybox sleep 0.1; done'],
+        };
+        const job = narrow.job({ executors: [wait, { image: file, command: SAY_WHO }] });
+        const handle = await narrow.start(job);
+        await narrow.untilPrinted(job, handle, 'ready');
+        await fs.rename(file, `${file}.moved`);
+        await fs.symlink(others[form as keyof ImageForms] ?? '', file);
+        await fs.writeFile(join(localUnderTest(engine)().workspaceOf(workDir, job.name), 'trees/0/go'), '');
+        const { observation } = await narrow.ended(job, handle);
+        expect([form, observation.phase, observation.executors.length, observation.systemError]).toEqual([
+          form,
+          'failed',
+          1,
+          { message: `the image ${file} cannot be had`, retryable: false },
+        ]);
+      }
+    });
+
+    it('uses what it has opened, though another directory is put in its place at the last moment', async () => {
+      const files = await makeImageFiles('opened');
+      const others = dirname((await makeImageFiles('swapped-in')).directory);
+      const place = dirname(files.directory);
+      const { environment = {}, images } = localSettings(engine(), workDir);
+      const inFront = join(workDir, 'in-front');
+      await fs.mkdir(inFront, { recursive: true });
+      const swap = `[ -e '${place}.moved' ] || { mv '${place}' '${place}.moved' && ln -s '${others}' '${place}'; }`;
+      const words = "*' load '* | *' import '* | *' build '* | *' exec '*' /who '*";
+      const program = `#!/bin/sh\ncase " $* " in ${words}) ${swap}; ;; esac\nPATH=\${PATH#*:} exec ${engine().name} "$@"\n`;
+      await fs.writeFile(join(inFront, engine().name), program, { mode: 0o755 });
+      const raced = await driverWith({
+        images: { ...images, allowed: [place] },
+        environment: { ...environment, PATH: `${inFront}:${environment['PATH'] ?? ''}` },
+      });
+      for (const [form, file] of Object.entries(files)) {
+        const ended = await raced.carryOut(raced.job({ executors: [{ image: file, command: SAY_WHO }] }));
+        expect([form, stdoutOf(ended), (await fs.lstat(place)).isSymbolicLink()]).toEqual([form, 'opened\n', true]);
+        await fs.rm(place);
+        await fs.rename(`${place}.moved`, place);
+      }
     });
 
     it('refuses an image file outside the directories that the settings allow, also behind a link', async () => {

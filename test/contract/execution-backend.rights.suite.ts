@@ -83,6 +83,55 @@ export function describeRights(name: string, engine: () => Engine): void {
       await ask('rmi', image);
     });
 
+    /** Archives whose own name is `victim`, which others use: as the engine saves it, compressed, and as OCI has it. */
+    const archivesNamed = async (victim: string): Promise<readonly string[]> => {
+      const evil = await imageWith('localhost/evil:latest', 'ENV WHOSE=evil');
+      await ask('tag', evil, victim);
+      const allowed = join(workDir, 'allowed');
+      await fs.mkdir(allowed, { recursive: true });
+      const archives = ['saved.tar', ...(name === 'podman' ? ['oci.tar'] : [])].map((file) => join(allowed, file));
+      for (const [index, archive] of archives.entries()) {
+        await fs.rm(archive, { force: true });
+        await ask('save', ...(index === 1 ? ['--format', 'oci-archive'] : []), '-o', archive, victim);
+      }
+      await fs.copyFile(archives[0] ?? '', join(allowed, 'again.tar'));
+      await fs.rm(join(allowed, 'again.tar.gz'), { force: true });
+      await runFile('gzip', [join(allowed, 'again.tar')]);
+      await ask('rmi', victim, evil);
+      await ask('tag', engine().images.busybox, victim);
+      return [...archives, join(allowed, 'again.tar.gz')];
+    };
+    const tags = async (): Promise<readonly string[]> => {
+      const lines = (await ask('images', '--no-trunc', '--format', '{{.Repository}}:{{.Tag}} {{.ID}}')).split('\n');
+      return lines.filter((line) => /used-by-others|evil/.test(line));
+    };
+
+    it('gives no image the name that an archive says, and leaves an image that others use as it is', async () => {
+      const victim = 'docker.io/library/used-by-others:latest';
+      const archives = await archivesNamed(victim);
+      const before = await tags();
+      const open = await driverWith({ images: { allowed: [join(workDir, 'allowed')], map: {}, pull: 'never' } });
+      const command = ['/bin/sh', '-c', 'echo "$WHOSE"'];
+      for (const archive of archives) {
+        const ended = await open.carryOut(
+          open.job({
+            executors: [
+              { image: archive, command },
+              { image: victim, command },
+            ],
+          }),
+        );
+        expect([archive, stdoutOf(ended, 0), stdoutOf(ended, 1)]).toEqual([archive, 'evil\n', '\n']);
+        expect(await tags()).toEqual(before);
+        await open.cleanAll();
+        const { dev, ino } = await fs.stat(archive);
+        for (const each of (await ask('images', '--format', '{{.Repository}}:{{.Tag}}', 'localhost/tes-gateway-file')).split('\n')) {
+          if (each.includes(`:${dev}.${ino}.`)) await ask('rmi', each);
+        }
+      }
+      await ask('rmi', victim);
+    });
+
     it('looks for a short name here as it is written', async () => {
       await ask('tag', engine().images.busybox, 'docker.io/owner/short:1');
       const ended = await driver.carryOut(driver.job({ executors: [{ image: 'owner/short:1', command: ['echo', 'here'] }] }));

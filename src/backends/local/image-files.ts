@@ -1,11 +1,18 @@
-import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { TesTaskRequest } from '../../task/tes';
 import { isWithin, segmentsOf } from '../shared/container-path';
 import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
 import type { LocalBackendSettings } from './local.settings';
+
+/** Run by the job script; `scripts/build.mjs` leaves it beside this file in `dist`. */
+export const UNNAME_IMAGE: readonly string[] = [
+  process.execPath,
+  '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON',
+  '--disable-warning=ExperimentalWarning',
+  join(__dirname, `image-archive.worker${extname(__filename)}`),
+];
 
 /** From an image's name to where its bytes are: the settings' map, a file a task may name, or a registry. */
 export class ImageFiles {
@@ -26,14 +33,19 @@ export class ImageFiles {
     if (runtime === 'bubblewrap') return { kind: 'none' };
     const mapped = this.mapped(image);
     const named = filePath(image);
-    if (mapped !== undefined) return localSource(mapped, image);
-    if (named === undefined) return { kind: 'registry', reference: image.replace(/^docker:\/\//, ''), pull: this.settings.pull };
-    // The real path counts: a link in an allowed directory does not lead out of it.
-    const real = await fs.realpath(named).catch(() => undefined);
-    if (real === undefined || !this.isAllowed(real)) {
+    if (mapped === undefined && named === undefined) {
+      return { kind: 'registry', reference: image.replace(/^docker:\/\//, ''), pull: this.settings.pull };
+    }
+    const file =
+      mapped === undefined
+        ? { kind: 'file' as const, path: named ?? '', within: this.settings.allowed }
+        : { kind: 'file' as const, path: mapped, within: ['/'] };
+    // Said early where it is so already. What counts is what the job opens: a link in an allowed directory does not lead out of it.
+    const [real, ...within] = await Promise.all([file.path, ...file.within].map((path) => fs.realpath(path).catch(() => undefined)));
+    if (real === undefined || !within.some((directory) => directory !== undefined && isWithin(segmentsOf(real), segmentsOf(directory)))) {
       throw new BackendError(`the image file ${image} does not exist or is not allowed`, { retryable: false });
     }
-    return localSource(real, image);
+    return file;
   }
 
   private mapped(image: string): string | undefined {
@@ -49,22 +61,4 @@ export class ImageFiles {
 function filePath(image: string): string | undefined {
   const path = image.replace(/^(file:\/\/|docker-archive:|oci-archive:|oci:)/, '');
   return path.startsWith('/') ? path : undefined;
-}
-
-async function localSource(path: string, image: string): Promise<ImageSource> {
-  const stats = await fs.stat(path).catch(() => undefined);
-  if (!stats) throw new BackendError(`the file of the image ${image} does not exist`, { retryable: false });
-  const form = stats.isDirectory()
-    ? await directoryForm(path)
-    : path.endsWith('.sif')
-      ? 'sif'
-      : image.startsWith('oci-archive:')
-        ? 'oci-archive'
-        : 'archive';
-  const key = createHash('sha256').update(`${path}\0${stats.size}\0${stats.mtimeMs}`).digest('hex').slice(0, 32);
-  return { kind: 'local', path, form, key };
-}
-
-async function directoryForm(path: string): Promise<'oci' | 'directory'> {
-  return (await fs.stat(join(path, 'oci-layout')).catch(() => undefined)) ? 'oci' : 'directory';
 }

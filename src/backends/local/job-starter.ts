@@ -13,6 +13,7 @@ import { existsNow } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import type { JobCgroups } from './cgroups';
 import type { HostEtc } from './host-etc';
+import { UNNAME_IMAGE } from './image-files';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
@@ -93,6 +94,7 @@ export class JobStarter {
       overlay: runtimes.overlay,
       capabilities: settings.capabilities,
       selinux: existsNow(SELINUX),
+      unnameImage: UNNAME_IMAGE,
       ...(memoryCgroup !== undefined && { memoryCgroup }),
       ...(init !== undefined && { init }),
       imagesDirectory: directories.images(runtime),

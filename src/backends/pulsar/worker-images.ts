@@ -17,7 +17,7 @@ export function imageSource(image: string, settings: WorkerImageSettings): Image
     case undefined:
       return { kind: 'none' };
     case 'file':
-      return { kind: 'remote', path: parsed.path, within: settings.imageDirectories };
+      return { kind: 'file', path: parsed.path, within: settings.imageDirectories };
     case 'registry':
       return { kind: 'registry', reference: parsed.reference, pull: settings.pull };
     default: {

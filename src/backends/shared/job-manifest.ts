@@ -37,6 +37,7 @@ export interface ManifestContext {
   /** docker and podman: see `ContainerSettings`. */
   readonly capabilities: readonly string[];
   readonly selinux: boolean;
+  readonly unnameImage?: readonly string[];
   /** apptainer: a writable layer over an image works here. */
   readonly overlay: boolean;
   readonly imagesDirectory: string;

@@ -5,50 +5,118 @@ PIPED=1
 before_executor() { "image_$1" && end_watch; } # INDEX
 ready_executor() { [ "$OVERLAY" = 0 ] || lay_trees || blame files "$1"; } # INDEX
 
-use_image() { # INDEX PATH
-  image=$2
-  [ -e "$image" ] || { note noimage "$1"; return 1; }
+# An image file of this machine (see image-files.sh). OWN=1: the settings name it, and with it the way to it.
+use_image() { # INDEX OWN
+  watch_fetch
+  image=$(bring_image "$@") || { [ $? -le 128 ] || blame pull "$1"; return 1; }
 }
 
-# The real path counts: a link in such a directory does not lead out of it.
-use_image_within() { # INDEX PATH DIRECTORY...
-  number=$1
-  image=$(readlink -f -- "$2") || image=
-  shift 2
-  for place; do
-    place=$(readlink -f -- "$place") || continue
-    case $image in "$place"/*) [ ! -e "$image" ] || return 0 ;; esac
+# In a shell of its own, which holds the descriptor. Prints a path that means what is open, whatever is renamed meanwhile: apptainer goes by paths.
+bring_image() { # INDEX OWN
+  "open_$1" 2>"streams/$1.engine" && identity_of_image || { note noimage "$1"; return 1; }
+  if [ -e /proc/self/fd/3/oci-layout ] || is_archive; then
+    make_opened "$1" || return 1
+  elif [ "$2" = 1 ] || { [ "$ROOT" = 0 ] && is_firm "$opened"; }; then
+    image=$opened
+  elif [ "$ROOT" = 1 ]; then
+    # Only a place: `enter` mounts it there.
+    image=$PWD/image
+    rm -rf image && if [ -d /proc/self/fd/3 ]; then mkdir image; else true >image; fi || blame files "$1" || return 1
+  elif [ -d /proc/self/fd/3 ]; then
+    echo 'others could replace this directory meanwhile: a gateway that is not root takes an image file there, or a directory that only root can change' >"streams/$1.engine"
+    note noimage "$1"
+    return 1
+  else
+    copy_opened "$1" || return 1
+  fi
+  echo "$image"
+}
+
+# By its first bytes: a tar, or compressed.
+is_archive() {
+  [ -f /proc/self/fd/3 ] || return 1
+  case $(od -An -v -tx1 -N 262 /proc/self/fd/3 | tr -d ' \n') in
+    1f8b* | 425a68* | fd377a585a* | 28b52ffd* | *7573746172) ;;
+    *) return 1 ;;
+  esac
+}
+
+# Whether the way to what is open can be changed by nobody but root. A read-only file system counts as a whole.
+is_firm() { # REAL_PATH
+  way=$1
+  while read -r key mount; do [ "$key" != mnt_id: ] || break; done </proc/self/fdinfo/3
+  while read -r number parent device inner point rest; do
+    [ "$number" = "$mount" ] || continue
+    case ${rest##* } in ro | ro,*) way=$point ;; esac
+  done </proc/self/mountinfo
+  while [ -n "$way" ]; do
+    way=${way%/*}
+    case $(stat -c '%u %a' -- "${way:-/}") in '0 '*[0145][0145]) ;; *) return 1 ;; esac
   done
-  note noimage "$number"
+}
+
+# Where an image of ours is made of it, under a name that stands for its present content.
+make_opened() { # INDEX
+  image=$IMAGES/$identity.sif
+  [ ! -e "$image" ] || return 0
+  if [ -d /proc/self/fd/3 ]; then
+    tar -C /proc/self/fd/3 -cf packed . 2>"streams/$1.engine" || blame pull "$1" || return 1
+    kind=oci-archive:packed
+  else
+    case $(tar -tf /proc/self/fd/3 2>/dev/null | grep -xE '(\./)?(manifest|index)\.json') in
+      *manifest.json*) kind=docker-archive:/proc/self/fd/3 ;;
+      *index.json*) kind=oci-archive:/proc/self/fd/3 ;;
+      *)
+        mkdir -p unpacked && tar -xf /proc/self/fd/3 -C unpacked 2>"streams/$1.engine" || blame pull "$1" || return 1
+        kind=unpacked
+        ;;
+    esac
+  fi
+  make_image "$1" "$identity.sif" "$kind" missing || return 1
+  # Only to make room.
+  rm -rf packed unpacked || :
+}
+
+copy_opened() { # INDEX
+  image=$IMAGES/$identity.sif
+  # For those who look what has not been used for long.
+  if [ -e "$image" ]; then touch "$image" || :; return 0; fi
+  mkdir -p "$IMAGES" && cp --reflink=auto /proc/self/fd/3 "$image.$JOB" 2>"streams/$1.engine" && is_unchanged "$1" && mv "$image.$JOB" "$image" && return
+  blame pull "$1"
+  # Only to make room.
+  rm -f "$image.$JOB"
   return 1
 }
 
-# Made aside and renamed: two jobs may make the same one at once.
+# Ends in the command. What is held by its descriptor is mounted in a mount table of the command's own, and let go of: in a container the
+# descriptor of a directory would be a way out. A descriptor cannot be mounted in another table than the one it was opened in.
+enter() { # INDEX WORD...
+  opener=open_$1
+  shift
+  [ "$image" = "$PWD/image" ] || exec "$@"
+  "$opener" && exec unshare -m --propagation slave sh -c '
+    [ "$1" -ef /proc/self/fd/3 ] && command exec 4<"$1" && [ /proc/self/fd/4 -ef /proc/self/fd/3 ] \
+      && mount -c --bind /proc/self/fd/4 image && exec 3<&- 4<&- && shift && exec "$@"
+    echo "FATAL: the image was replaced while it was opened" >&2
+    exit 255' sh "$opened" "$@"
+  echo 'FATAL: the image file is not where it was' >&2
+  exit 255
+}
+
+# Made aside and renamed: two jobs may make the same one at once. `identity` is empty where it comes from a registry.
 make_image() { # INDEX FILE SOURCE PULL
   image=$IMAGES/$2
   if [ -e "$image" ] && [ "$4" != always ]; then return 0; fi
   if [ "$4" = never ]; then note noimage "$1"; return 1; fi
-  watch_fetch
+  [ -n "$watch" ] || watch_fetch
   mkdir -p "$IMAGES" || { blame files "$1"; return 1; }
   made=$image.$JOB
-  if ! { apptainer -q build --force "$made" "$3" >/dev/null 2>"streams/$1.engine" && mv "$made" "$image"; }; then
+  if ! { apptainer -q build --force "$made" "$3" >/dev/null 2>"streams/$1.engine" && is_unchanged "$1" && mv "$made" "$image"; }; then
     blame pull "$1"
     # Only to make room.
     rm -f "$made"
     return 1
   fi
-}
-
-# A root file system as a plain tar file.
-unpack_image() { # INDEX FILE SOURCE
-  image=$IMAGES/$2
-  [ ! -e "$image" ] || return 0
-  if make_image "$1" "$2" "docker-archive:$3" missing; then return 0; fi
-  watch_fetch
-  mkdir -p "$IMAGES" unpacked && tar -xf "$3" -C unpacked 2>>"streams/$1.engine" || { blame pull "$1"; return 1; }
-  make_image "$1" "$2" unpacked missing || return 1
-  # Only to make room.
-  rm -rf unpacked
 }
 
 # Trees move into a fresh layer before an executor and back after it: renames on one disk.

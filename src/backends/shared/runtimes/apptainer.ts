@@ -15,7 +15,7 @@ export interface ApptainerSettings {
 
 /** The argv of one executor. Variables travel as APPTAINERENV_NAME with --no-eval: the only way in which values arrive byte for byte. */
 export function apptainerLaunch(context: ExecutorContext, settings: ApptainerSettings): Launch {
-  const { executor } = context;
+  const { executor, index } = context;
   const options = ['--containall', '--no-home', '--no-eval'];
   options.push(...(settings.overlay ? [`--overlay=${context.workspace}/layer`] : ['--writable-tmpfs']));
   if (context.network === 'none' && settings.asRoot) options.push('--net', '--network=none');
@@ -38,7 +38,7 @@ export function apptainerLaunch(context: ExecutorContext, settings: ApptainerSet
       // Its own name for the option `--home`, which would show the value to everybody.
       ...(home === undefined ? [] : [`export ${assignment('APPTAINER_HOME', home)}`]),
       ...env.filter(([name]) => name !== 'HOME').map(([name, value]) => `export ${assignment(`APPTAINERENV_${name}`, value)}`),
-      `exec ${quoteWords(['apptainer', '-q', 'exec', ...options])} "$image" ${quoteWords(executor.command)}`,
+      `enter ${index} ${quoteWords(['apptainer', '-q', 'exec', ...options])} "$image" ${quoteWords(executor.command)}`,
     ],
     files: {},
   };
@@ -52,8 +52,12 @@ export function apptainerLines(contexts: readonly ExecutorContext[], plan: Mount
   return [
     assignment('IMAGES', settings.imagesDirectory),
     assignment('OVERLAY', settings.overlay ? 1 : 0),
+    assignment('ROOT', settings.asRoot ? 1 : 0),
     `each_tree() { ${laid.length === 0 ? ':' : laid.join(' && ')}; }`,
-    ...contexts.map(({ index, image }) => `image_${index}() { ${imageCommand(index, image)}; }`),
+    ...contexts.flatMap(({ index, image }) => [
+      `image_${index}() { ${imageCommand(index, image)}; }`,
+      `open_${index}() { ${image.kind === 'file' ? `open_image ${quoteWords([image.path, ...image.within])}` : 'false'}; }`,
+    ]),
   ];
 }
 
@@ -67,33 +71,12 @@ function imageCommand(index: number, image: ImageSource): string {
       const file = `${createHash('sha256').update(image.reference).digest('hex').slice(0, 32)}.sif`;
       return `make_image ${index} ${quoteWords([file, `docker://${image.reference}`, image.pull])}`;
     }
-    case 'local':
-      return localCommand(index, image);
-    case 'remote':
-      return `use_image_within ${index} ${quoteWords([image.path, ...image.within])}`;
+    case 'file':
+      return `use_image ${index} ${image.within.includes('/') ? 1 : 0}`;
     case 'none':
       return 'return 1';
     default: {
       const never: never = image;
-      return never;
-    }
-  }
-}
-
-function localCommand(index: number, image: Extract<ImageSource, { kind: 'local' }>): string {
-  const file = `${image.key}.sif`;
-  switch (image.form) {
-    case 'sif':
-    case 'directory':
-      return `use_image ${index} ${quoteWord(image.path)}`;
-    case 'archive':
-      return `unpack_image ${index} ${quoteWords([file, image.path])}`;
-    case 'oci-archive':
-      return `make_image ${index} ${quoteWords([file, `oci-archive:${image.path}`, 'missing'])}`;
-    case 'oci':
-      return `make_image ${index} ${quoteWords([file, `oci:${image.path}`, 'missing'])}`;
-    default: {
-      const never: never = image.form;
       return never;
     }
   }

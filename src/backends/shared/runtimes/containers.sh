@@ -53,22 +53,50 @@ resolve_image() { # INDEX REFERENCE PULL KNOWN_ID WHOLE_NAME
   note image "$1 $image"
 }
 
-# An image file of this machine, under a name that stands for its present content.
-load_image() { # INDEX NAME PATH FORM
+# An image file of this machine (see image-files.sh), loaded under one name that stands for its present content: the names that it gives itself
+# are names of the engine's, which others use.
+load_image() { # INDEX PATH DIRECTORY...
   watch_fetch
-  if inspect_image "$1" "$2"; then return 0; fi
-  loaded=
-  if [ "$4" != directory ]; then loaded=$($ENGINE load -q -i "$3" 2>"streams/$1.engine") || loaded=; fi
-  loaded=${loaded##*
+  image=$(bring_image "$@") || { [ $? -le 128 ] || blame pull "$1"; return 1; }
 }
-  if [ -n "$loaded" ]; then
-    $ENGINE tag "${loaded#*: }" "$2" 2>"streams/$1.engine"
-  elif [ "$4" = directory ]; then
-    tar -C "$3" -cf - . | $ENGINE import - "$2" >/dev/null 2>>"streams/$1.engine"
-  elif [ "$4" = archive ]; then
-    $ENGINE import "$3" "$2" >/dev/null 2>>"streams/$1.engine"
+
+# In a shell of its own, which holds the descriptor. Prints the id.
+bring_image() { # INDEX PATH DIRECTORY...
+  number=$1
+  shift
+  open_image "$@" 2>"streams/$number.engine" && identity_of_image || { note noimage "$number"; return 1; }
+  name=localhost/tes-gateway-file:$identity
+  if ! inspect_image "$number" "$name"; then
+    load_opened "$number" && is_unchanged "$number" || return 1
+    $ENGINE tag "$image" "$name" 2>"streams/$number.engine" && inspect_image "$number" "$name" || { fault pull "$number"; return 1; }
   fi
-  inspect_image "$1" "$2" || { fault noimage "$1"; return 1; }
+  echo "$image"
+}
+
+# A root file system is imported, everything else loaded. Leaves the id in `image`.
+load_opened() { # INDEX
+  report=streams/$1.engine
+  if [ -d /proc/self/fd/3 ] && [ ! -e /proc/self/fd/3/oci-layout ]; then
+    trouble=$({ { pack_opened 2>unread || echo packing >&4; } | $ENGINE import - >loaded 2>"$report" || echo engine >&4; } 4>&1)
+  else
+    trouble=$({ { unname_opened 2>unread || echo "unname $?" >&4; } | $ENGINE load -q >loaded 2>"$report" || echo engine >&4; } 4>&1)
+    case $trouble in *'unname 3'*) $ENGINE import - </proc/self/fd/3 >loaded 2>"$report" && trouble= || trouble=engine ;; esac
+  fi
+  case $trouble in
+    '') ;;
+    *packing*) cat unread >>"$report"; fault pull "$1" || return 1 ;;
+    *unname*) cat unread >>"$report"; fault noimage "$1" || return 1 ;;
+    *) fault pull "$1" || return 1 ;;
+  esac
+  image=
+  while read -r line; do image=${line##*[!0-9a-f]}; done <loaded
+  [ "${#image}" -eq 64 ] && return
+  echo "$ENGINE does not say which image it has loaded" >"$report"
+  fault pull "$1"
+}
+pack_opened() { tar -C /proc/self/fd/3 -cf - .; }
+unname_opened() {
+  if [ -d /proc/self/fd/3 ]; then { pack_opened || echo packing >&4; } | unname_image; else unname_image </proc/self/fd/3; fi
 }
 
 before_executor() { # INDEX

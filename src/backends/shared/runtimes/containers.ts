@@ -36,6 +36,8 @@ export interface ContainerSettings {
   readonly capabilities: readonly string[];
   /** The host's kernel has SELinux. */
   readonly selinux: boolean;
+  /** The command that takes the names out of an archive of images; absent where no image files are taken. */
+  readonly unnameImage?: readonly string[];
 }
 
 /** The argv of one executor. The CLI gets a clean environment; every option is one word made here, and the image comes by its id. */
@@ -138,6 +140,7 @@ export function containerLines(
     assignment('COPIED', copiedTrees(dialect, plan, settings).join(' ')),
     assignment('MINE', `--label=${INSTANCE_LABEL}=${settings.instance}`),
     assignment('SHELL_PROGRAM', '/bin/sh'),
+    `unname_image() { ${settings.unnameImage === undefined ? 'false' : quoteWords(settings.unnameImage)}; }`,
     wordTest('is_mounted', mounted),
     wordTest('is_named', plan.rootNames),
     assignment('ROOT_WILDCARD', plan.rootWildcard ? 1 : 0),
@@ -154,9 +157,8 @@ function imageCommand(index: number, image: ImageSource, settings: ContainerSett
   switch (image.kind) {
     case 'registry':
       return `resolve_image ${index} ${quoteWords([image.reference, image.pull, knownId(image, settings), wholeImageName(image.reference)])}`;
-    case 'local':
-      return `load_image ${index} ${quoteWords([`localhost/tes-gateway-file:${image.key}`, image.path, image.form])}`;
-    case 'remote':
+    case 'file':
+      return `load_image ${index} ${quoteWords([image.path, ...image.within])}`;
     case 'none':
       return 'return 1';
     default: {

@@ -8,15 +8,8 @@ export type RuntimeName = (typeof RUNTIME_NAMES)[number];
 export type ImageSource =
   /** By name, from the engine's own store or a registry. */
   | { readonly kind: 'registry'; readonly reference: string; readonly pull: 'always' | 'missing' | 'never' }
-  /** A file or directory of this machine; `key` names its present content (path, size, time of change). */
-  | {
-      readonly kind: 'local';
-      readonly path: string;
-      readonly form: 'archive' | 'oci-archive' | 'oci' | 'sif' | 'directory';
-      readonly key: string;
-    }
-  /** A SIF file or a directory of another machine, where its real path must lie below one of these. */
-  | { readonly kind: 'remote'; readonly path: string; readonly within: readonly string[] }
+  /** A file or directory of the machine that the job runs on; when the job opens it, its real place must lie below one of `within`. */
+  | { readonly kind: 'file'; readonly path: string; readonly within: readonly string[] }
   /** Recorded, not used (bubblewrap). */
   | { readonly kind: 'none' };
 

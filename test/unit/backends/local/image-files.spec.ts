@@ -26,34 +26,23 @@ describe('image files', () => {
   it('count by where a link leads', async () => {
     await fs.writeFile(join(directory(), 'outside.sif'), 'x');
     await fs.mkdir(join(directory(), 'allowed'));
+    await fs.writeFile(join(directory(), 'allowed', 'inside.sif'), 'x');
     await fs.symlink('../outside.sif', join(directory(), 'allowed', 'link.sif'));
-    const images = files([join(directory(), 'allowed')]);
-    await expect(images.source('apptainer', join(directory(), 'allowed', 'link.sif'))).rejects.toMatchObject({ retryable: false });
+    await fs.symlink('allowed', join(directory(), 'alias'));
+    const images = files([join(directory(), 'alias')]);
+    await expect(images.source('apptainer', join(directory(), 'alias', 'link.sif'))).rejects.toMatchObject({ retryable: false });
+    expect(await images.source('apptainer', join(directory(), 'alias', 'inside.sif'))).toMatchObject({
+      within: [join(directory(), 'alias')],
+    });
   });
 
-  it('change their key when the file changes', async () => {
+  it('are left to the job to open, below what is allowed; those of the settings lie where they like', async () => {
     const path = join(directory(), 'a.tar');
     await fs.writeFile(path, 'one');
-    const images = files([], { mine: path });
-    const first = await images.source('docker', 'mine');
-    expect(first).toMatchObject({ kind: 'local', form: 'archive', path });
-    expect(await images.source('docker', 'mine')).toEqual(first);
-    await fs.writeFile(path, 'longer');
-    expect(await images.source('docker', 'mine')).not.toEqual(first);
+    const images = files([directory()], { mine: path });
+    expect(await images.source('docker', `file://${path}`)).toEqual({ kind: 'file', path, within: [directory()] });
+    expect(await images.source('docker', 'mine')).toEqual({ kind: 'file', path, within: ['/'] });
     expect(refused(images, 'mine')).toBe(0);
-  });
-
-  it('are known by what they are', async () => {
-    await fs.mkdir(join(directory(), 'sandbox'));
-    await fs.mkdir(join(directory(), 'oci'));
-    await fs.writeFile(join(directory(), 'oci', 'oci-layout'), '{}');
-    await fs.writeFile(join(directory(), 'x.sif'), '');
-    const images = files([directory()]);
-    const form = async (name: string) => (await images.source('apptainer', name)) as { form: string };
-    expect((await form(join(directory(), 'sandbox'))).form).toBe('directory');
-    expect((await form(join(directory(), 'oci'))).form).toBe('oci');
-    expect((await form(join(directory(), 'x.sif'))).form).toBe('sif');
-    expect((await form(`oci-archive:${join(directory(), 'x.sif')}`)).form).toBe('sif');
   });
 
   it('that are gone cannot be had, and no other attempt helps', async () => {

@@ -24,6 +24,8 @@ export interface FakeJob {
   /** What the engine says of the container afterwards: state, code, whether memory ran out, its own words. By default what the program made of it. */
   readonly state?: string;
   readonly entrypoint?: string;
+  /** The image is this file; what takes its names out is `tool-unname`. */
+  readonly imageFile?: string;
   readonly trees?: Readonly<Record<string, string>>;
   readonly seconds?: number;
   /** Lines of the plan that count instead of its own. */
@@ -96,7 +98,12 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
       overlay: false,
       imagesDirectory: join(directory, 'images'),
       knownImages: new Map(),
-      images: request.executors.map(({ image }) => ({ kind: 'registry', reference: image, pull: 'missing' })),
+      unnameImage: ['unname'],
+      images: request.executors.map(({ image }) =>
+        job.imageFile === undefined
+          ? { kind: 'registry', reference: image, pull: 'missing' }
+          : { kind: 'file', path: job.imageFile, within: ['/'] },
+      ),
       readHost: () => [],
       readTree: () => new Set(),
     },
