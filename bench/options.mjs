@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
-                      start, many-stored, largest, one-bubblewrap, many-bubblewrap, cancel-bubblewrap, one-podman,
-                      many-podman, cancel-podman, idle, queue, files,
+                      start, many-stored, largest, one-bubblewrap, many-bubblewrap, one-podman, many-podman,
+                      cancel-bubblewrap, crowd-bubblewrap (so of apptainer, docker, podman), idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
                       page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'
@@ -25,6 +25,7 @@ const sizes = {
     alone: 20,
     atOnce: 1000,
     atOncePodman: 200,
+    crowd: 4000,
     waiting: 10_000,
     idleSeconds: 30,
     fileMb: 2048,
@@ -42,6 +43,7 @@ const sizes = {
     alone: 5,
     atOnce: 40,
     atOncePodman: 8,
+    crowd: 200,
     waiting: 500,
     idleSeconds: 5,
     fileMb: 64,

@@ -2,16 +2,14 @@
 import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { root } from '../scripts/steps.mjs';
-import { median, round } from './figures.mjs';
+import { IMAGE, startEngine } from './engines.mjs';
+import { round } from './figures.mjs';
 import { prepareGateway } from './gateway.mjs';
 import { e2e, e2e1 } from './scenarios.mjs';
 import { pool } from './tes-server.mjs';
 
 const runFile = promisify(execFile);
-const IMAGE = 'localhost/busybox:latest';
 
 /** A gateway that takes as many trivial tasks at once as there are CPUs, or as `--parallel` says. */
 async function startGateway(bench, runtime, env = {}) {
@@ -29,7 +27,7 @@ const endsOf = (states) => (Object.keys(states).every((state) => state === 'COMP
 const allComplete = (states) => Object.keys(states).every((state) => state === 'COMPLETE');
 
 export async function bubblewrapTasks(bench) {
-  if (!bench.wants('one-bubblewrap', 'many-bubblewrap', 'cancel-bubblewrap')) return;
+  if (!bench.wants('one-bubblewrap', 'many-bubblewrap')) return;
   const { gateway, width } = await startGateway(bench, 'bubblewrap');
   try {
     if (bench.wants('one-bubblewrap')) {
@@ -57,64 +55,21 @@ export async function bubblewrapTasks(bench) {
         figures,
       });
     }
-    if (bench.wants('cancel-bubblewrap')) await cancelOfSleep(bench, gateway, 'bubblewrap');
     bench.memory('bubblewrap tasks', gateway);
   } finally {
     await gateway.remove();
   }
 }
 
-/** From the cancel of a program that has no handler for TERM to CANCELED; and how many were CANCELED when the request was answered. */
-async function cancelOfSleep(bench, gateway, runtime) {
-  const [times, count] = [[], 7];
-  let confirmed = 0;
-  for (let number = 0; number < count; number += 1) {
-    const id = await gateway.create({ executors: [{ image: IMAGE, command: ['sleep', '600'] }] });
-    while ((await gateway.state(id)) !== 'RUNNING') await pause(5);
-    // Until its program runs, which the state does not say.
-    await pause(1000);
-    const from = performance.now();
-    await gateway.call('POST', `/tasks/${id}:cancel`, {});
-    let state = await gateway.state(id);
-    if (state === 'CANCELED') confirmed += 1;
-    for (; state !== 'CANCELED'; state = await gateway.state(id)) await pause(5);
-    times.push(performance.now() - from);
-  }
-  const longest = Math.max(...times);
-  bench.row({
-    row: `cancel-${runtime}`,
-    what: `cancel of a running \`sleep 600\` to CANCELED, ${runtime}, the longest of ${count} (median ${round(median(times), 0)} ms)`,
-    target: '<= 1.5 s, CANCELED at the next look',
-    shown: `${round(longest / 1000)} s, ${confirmed} of ${count}`,
-    pass: longest <= 1500 && confirmed === count,
-    figures: { times, confirmed },
-  });
-}
-
-/** A podman of the engine tests' own, and the image in it. */
-async function podmanEnvironment(bench) {
-  const engines = join(root, 'test', 'engines');
-  const { stdout } = await runFile(join(engines, 'podman', 'start.sh'), [join(bench.cache, 'podman')]);
-  const env = Object.fromEntries(
-    stdout
-      .trim()
-      .split('\n')
-      .map((line) => line.split(/=(.*)/s).slice(0, 2)),
-  );
-  await runFile(join(engines, 'images', 'load.sh'), ['podman'], { env: { ...process.env, ...env }, timeout: 600_000 });
-  return env;
-}
-
 export async function podmanTasks(bench) {
-  if (!bench.wants('one-podman', 'many-podman', 'cancel-podman')) return;
-  const env = await podmanEnvironment(bench);
+  if (!bench.wants('one-podman', 'many-podman')) return;
+  const { env } = await startEngine('podman', bench.cache);
   const run = () => runFile('podman', ['run', '--rm', IMAGE, '/bin/sh', '-c', 'true'], { env: { ...process.env, ...env } });
   await run();
   const { gateway, width } = await startGateway(bench, 'podman', env);
   try {
     if (bench.wants('one-podman')) await onePodman(bench, gateway, run);
     if (bench.wants('many-podman')) await manyPodman(bench, gateway, run, width);
-    if (bench.wants('cancel-podman')) await cancelOfSleep(bench, gateway, 'podman');
     bench.memory('podman tasks', gateway);
   } finally {
     await gateway.remove();

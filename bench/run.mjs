@@ -7,6 +7,7 @@ import { cacheDir, root } from '../scripts/steps.mjs';
 import { median } from './figures.mjs';
 import { readOptions } from './options.mjs';
 import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
+import { ends } from './rows-ends.mjs';
 import { idleTasks } from './rows-idle.mjs';
 import { files } from './rows-files.mjs';
 import { largestTasks } from './rows-largest.mjs';
@@ -63,6 +64,7 @@ const stages = isMongo
         largestTasks,
         bubblewrapTasks,
         podmanTasks,
+        ends,
         idleTasks,
         queuePasses,
         files,
