@@ -39,6 +39,7 @@ export function largestTasks(bench) {
   const context = {
     ...{ runtime: 'podman', instance: 'bench', network: 'default', layout: layoutOf('/w/jobs/tes-a-1'), mark: '/w/cancelled/tes-a-1' },
     ...{ killGraceSeconds: 10, pidsLimit: 4096, machineCores: 4, asRoot: true, cgroups: [], overlay: true, imagesDirectory: '/w/images' },
+    ...{ capabilities: settings.local.capabilities, selinux: false },
     ...{ knownImages: new Map(), readHost: () => [], readTree: () => new Set() },
   };
   const create = (body) => {
