@@ -109,7 +109,11 @@ class StageOut {
           if (this.failures.has(index)) break;
           yield { index, place: place++, output, file };
         }
-        if (files.type !== undefined && files.type !== output.type) this.types[index] = files.type;
+        if (files.type !== undefined && files.type !== output.type) {
+          this.types[index] = files.type;
+          const found = files.type === 'DIRECTORY' ? 'directory' : 'file';
+          this.lines.say(`output ${output.path}: its type is ${output.type}, but it is a ${found} and was stored as one`);
+        }
       } catch (error) {
         this.fail(index, output, undefined, error, signal);
       }

@@ -106,10 +106,17 @@ describe('stageOut', () => {
     expect(await failureOf(stage([file('/out/missing', `${data}/m`)]))).toMatchObject({ lost: true });
   });
 
-  it('takes a FILE that is a directory as one, and the other way round', async () => {
+  it('takes a FILE that is a directory as one, and the other way round, and says so', async () => {
     await made('/out/d/f');
     await made('/out/f');
-    const { outputs, outputTypes } = await stage([file('/out/d', `${data}/d`), { path: '/out/f', url: `${data}/f`, type: 'DIRECTORY' }]);
+    const { outputs, outputTypes, systemLogs } = await stage([
+      file('/out/d', `${data}/d`),
+      { path: '/out/f', url: `${data}/f`, type: 'DIRECTORY' },
+    ]);
+    expect(systemLogs).toEqual([
+      'output /out/d: its type is FILE, but it is a directory and was stored as one',
+      'output /out/f: its type is DIRECTORY, but it is a file and was stored as one',
+    ]);
     expect(outputTypes).toEqual({ 0: 'DIRECTORY', 1: 'FILE' });
     expect(outputs.map(({ path, url }) => [path, url])).toEqual([
       ['/out/d/f', `${data}/d/f`],
