@@ -1,3 +1,5 @@
+import { hostOf } from '../task/url';
+
 /** Of the transfers that may be under way at once, so much may be with one host: the rest is left for others. */
 const SHARE = 3 / 4;
 
@@ -43,7 +45,7 @@ export class HostPlaces {
 /** The hosts of these URLs or folders, without duplicates and userinfo; '' for files. Inline content has none. */
 export function hostsOf(files: readonly { readonly url?: string; readonly content?: string }[]): readonly string[] {
   const hosts = new Set<string>();
-  for (const { url, content } of files) if (url !== undefined && !content) hosts.add(URL.parse(url)?.host ?? '');
+  for (const { url, content } of files) if (url !== undefined && !content) hosts.add(hostOf(url));
   return [...hosts];
 }
 

@@ -5,13 +5,16 @@ import type { TaskStore } from '../ports/task-store';
 import type { Handle } from '../task/task-record';
 import { streamLengths } from '../task/stream-lengths';
 import { isStoring, isTerminal } from '../task/task-state';
+import { hostOf } from '../task/url';
+import { AwayHosts } from './away-hosts';
 import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
 import { type HostPlaces, hostsOf } from './host-places';
 import { loadJob } from './job';
 import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
-import { stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
+import { FRESH_START_BYTES, stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
+import type { TransferOptions } from './transfers/transfers';
 import type { Applied } from './task-writer';
 
 /** A task whose storage hosts have no place left asks again after this, ms. */
@@ -32,6 +35,7 @@ export interface StagerParts {
  * (`stage-out`). Every step is saved before the next one begins; after a crash the next holder goes on from the saved handle.
  */
 export class Stager {
+  private readonly away = { in: new AwayHosts(), out: new AwayHosts() };
   private readonly stored = new StoredFilesOfJobs();
 
   constructor(
@@ -86,8 +90,8 @@ export class Stager {
   /** False when the task does not want them any more, or has to wait. */
   private async inputs(claim: Claim, backend: ExecutionBackend, job: Job, handle: Handle): Promise<boolean> {
     const { storage } = this.parts;
-    const staged = await this.transfer(claim, backend, job.request.inputs ?? [], (signal) =>
-      stageIn(job.request, backend.workspace(job, handle), storage, this.settings.transfers, signal),
+    const staged = await this.transfer(claim, backend, job.request.inputs ?? [], (options, signal) =>
+      stageIn(job.request, backend.workspace(job, handle), storage, options, signal),
     );
     if (!staged) return false;
     const { inputTypes, systemLogs } = staged;
@@ -100,10 +104,9 @@ export class Stager {
     const { storage } = this.parts;
     // Whoever has outputs restored may have lost what was stored, or some of it.
     const again = claim.task.step === 'restore' ? {} : { stored: this.stored.of(job.name) };
-    const executors = claim.task.attempts.at(-1)?.executors ?? [];
-    const options = { ...this.settings.transfers, ...again, streams: streamLengths(job.request, executors) };
-    const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (signal) =>
-      stageOut(job.request, backend.workspace(job, handle), storage, options, signal),
+    const streams = streamLengths(job.request, claim.task.attempts.at(-1)?.executors ?? []);
+    const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (options, signal) =>
+      stageOut(job.request, backend.workspace(job, handle), storage, { ...options, ...again, streams }, signal),
     );
     if (!staged) return;
     this.stored.forget(job.name);
@@ -115,11 +118,16 @@ export class Stager {
     claim: Claim,
     backend: ExecutionBackend,
     files: readonly { readonly url?: string; readonly content?: string }[],
-    move: (signal: AbortSignal) => Promise<Result>,
+    move: (options: TransferOptions, signal: AbortSignal) => Promise<Result>,
   ): Promise<Result | undefined> {
-    const { hosts } = this.parts;
-    const giveBack = (isStoring(claim.task.step) ? hosts.out : hosts.in).take(backend.name, hostsOf(files));
+    const direction = isStoring(claim.task.step) ? 'out' : 'in';
+    const away = this.away[direction];
+    const hosts = hostsOf(files);
+    // Whoever has outputs restored says that the storage is back.
+    const leave = claim.task.step === 'restore' ? () => undefined : away.enter(hosts, claim.task.storageWait?.reason);
+    const giveBack = this.parts.hosts[direction].take(backend.name, hosts);
     if (!giveBack) {
+      leave();
       const { attempt, step } = claim.task;
       await claim.release({ type: 'postponed', attempt, step, delayMs: NO_PLACE_MS });
       return undefined;
@@ -128,7 +136,16 @@ export class Stager {
     const limitMs = Math.min(this.settings.longestTransferMs, (maxTransferSeconds ?? Infinity) * 1000, 2 ** 31 - 1);
     const limit = AbortSignal.timeout(limitMs);
     try {
-      const result = await move(AbortSignal.any([claim.signal, limit]));
+      const options: TransferOptions = {
+        ...this.settings.transfers,
+        onAway: (url, failed) => {
+          if (hostOf(url) !== '') away.failed(hostOf(url), failed);
+        },
+        onProgress: ({ files: arrived, bytes }) => {
+          if (arrived > 0 || bytes >= FRESH_START_BYTES) leave();
+        },
+      };
+      const result = await move(options, AbortSignal.any([claim.signal, limit]));
       claim.signal.throwIfAborted();
       return result;
     } catch (error) {
@@ -140,6 +157,7 @@ export class Stager {
         cause: error,
       });
     } finally {
+      leave();
       giveBack();
     }
   }

@@ -8,3 +8,8 @@ export function schemeOf(url: string): string | undefined {
 export function namesFolder(url: string): boolean {
   return (/^https?:/i.test(url) ? url.replace(/[?#][^]*$/, '') : url).endsWith('/');
 }
+
+/** The host of a URL, with its port where that is not the usual one; `''` for a file. */
+export function hostOf(url: string): string {
+  return URL.parse(url)?.host ?? '';
+}

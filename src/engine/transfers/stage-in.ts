@@ -107,7 +107,7 @@ class StageIn {
   }
 
   private async stat(path: string, url: string, signal: AbortSignal): Promise<StorageStat> {
-    const tries = new Tries(this.options);
+    const tries = new Tries(this.options, url);
     for (;;) {
       try {
         return await this.storage.for(url).stat(url, signal);
@@ -191,7 +191,7 @@ class StageIn {
     const client = this.storage.for(file.url);
     if (!client.openFile || !workspace.writeFile) return undefined;
     const open = client.openFile.bind(client, file.url, signal);
-    const source = { open, name: shownUrl(file.url), ...versioned(file), tries: new Tries(this.options) };
+    const source = { open, name: shownUrl(file.url), ...versioned(file), tries: new Tries(this.options, file.url) };
     const moved = this.progress.moved.bind(this.progress);
     return workspace.writeFile(file.path, attributesOf(file), (target) => copyFile(source, target, moved, signal), signal);
   }
@@ -205,7 +205,7 @@ class StageIn {
         name: shownUrl(file.url),
         ...versioned(file),
       },
-      new Tries(this.options),
+      new Tries(this.options, file.url),
       (bytes) => {
         came += bytes;
         this.progress.moved(bytes);

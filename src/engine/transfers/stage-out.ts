@@ -6,6 +6,7 @@ import type { ObjectOptions } from '../../ports/storage-client';
 import type { OutputFile } from '../../task/task-record';
 import type { TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/transfer-plan';
+import { hostOf } from '../../task/url';
 import { maskUserinfo } from '../../task/url-mask';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';
@@ -90,6 +91,7 @@ class StageOut {
   private readonly types: Record<number, TesFileType> = {};
   private readonly lines = new LogLines();
   private readonly failures = new Map<number, TransferError>();
+  private readonly awayHosts = new Set<string>();
   private readonly progress: ProgressCount;
 
   constructor(
@@ -121,6 +123,8 @@ class StageOut {
   }
 
   async store({ index, place, output, file }: Upload, signal: AbortSignal): Promise<void> {
+    // What is left for it would fail one by one, each after its tries; all of it is stored later.
+    if (this.awayHosts.has(hostOf(file.url))) return;
     try {
       if (file.linked === undefined && !(await this.isStored(file, signal))) {
         await this.upload(file, signal);
@@ -161,7 +165,7 @@ class StageOut {
   }
 
   private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {
-    const tries = new Tries(this.options);
+    const tries = new Tries(this.options, file.url);
     for (;;) {
       try {
         const { sizeBytes } = await (this.copyLocal(file, signal) ?? this.stream(file, signal));
@@ -221,10 +225,10 @@ class StageOut {
   private fail(index: number, output: TesOutput, file: OutputUpload | undefined, error: unknown, signal: AbortSignal): void {
     signal.throwIfAborted();
     if (!(error instanceof TransferError)) throw error;
+    const { path, url } = file ?? output;
+    if (error.away && hostOf(url) !== '') this.awayHosts.add(hostOf(url));
     if (this.failures.has(index)) return;
-    const path = file?.path ?? output.path;
-    const url = shownUrl(file?.url ?? output.url);
-    const text = `output ${path} could not be stored at ${url}: ${error.publicMessage}`;
+    const text = `output ${path} could not be stored at ${shownUrl(url)}: ${error.publicMessage}`;
     this.failures.set(index, error.reworded(text));
   }
 }

@@ -1,3 +1,4 @@
+import type { StorageAway } from '../../ports/errors';
 /** How transfers are carried out. Every member has a default. */
 export interface TransferOptions {
   /** Files moved at once for one task; default 8. */
@@ -9,6 +10,8 @@ export interface TransferOptions {
   readonly longestDelayMs?: number;
   /** Told after every piece of data; must be fast and must not throw. */
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** Told once the tries of a file are used up because its storage is away; must be fast and must not throw. */
+  readonly onAway?: (url: string, away: StorageAway) => void;
   /** In [0, 1). */
   readonly random?: () => number;
 }

@@ -5,3 +5,4 @@ export { stageOut } from './stage-out';
 export type { StageOutOptions } from './stage-out';
 export { StoredFiles, StoredFilesOfJobs } from './stored-files';
 export type { TransferOptions, TransferProgress } from './transfer-options';
+export { FRESH_START_BYTES } from './tries';

@@ -3,14 +3,19 @@ import { TransferError } from '../../ports/errors';
 import { backOff } from '../../task/failure-policy';
 import type { TransferOptions } from './transfer-options';
 
-/** A failure after this much data is the first one again: a long file over a bad line still arrives, and the count stays bounded. */
-const FRESH_START_BYTES = 8 * 1024 * 1024;
+/** More than the buffers on the way hold: its storage answers. A failure after so much is the first one again: a long file over a bad line still arrives, and the count stays bounded. */
+export const FRESH_START_BYTES = 8 * 1024 * 1024;
 
 /** The tries of one file: how many failures in a row are borne, and the pause after each. */
 export class Tries {
   private failures = 0;
   private bytes = 0;
-  constructor(private readonly options: TransferOptions) {}
+
+  constructor(
+    private readonly options: TransferOptions,
+    /** Of the file in its storage. */
+    private readonly url?: string,
+  ) {}
 
   progressed(bytes: number): void {
     this.bytes += bytes;
@@ -22,11 +27,14 @@ export class Tries {
     signal.throwIfAborted();
     this.failures += 1;
     this.bytes = 0;
-    if (!(error instanceof TransferError) || !error.retryable || this.failures >= (this.options.tries ?? 3)) throw error;
-    const { firstDelayMs = 500, longestDelayMs = 10_000, random = Math.random } = this.options;
+    if (!(error instanceof TransferError) || !error.retryable) throw error;
+    const { tries = 3, firstDelayMs = 500, longestDelayMs = 10_000, random = Math.random, onAway } = this.options;
     const { retryAfterMs = 0 } = error.away ?? {};
     // Whoever waits for a task may wait so long; a file holds a place.
-    if (retryAfterMs > longestDelayMs) throw error;
+    if (this.failures >= tries || retryAfterMs > longestDelayMs) {
+      if (error.away && this.url !== undefined) onAway?.(this.url, error.away);
+      throw error;
+    }
     const delayMs = backOff(this.failures - 1, { firstDelayMs, longestDelayMs }, random());
     await pause(Math.max(delayMs, retryAfterMs), undefined, { signal });
   }

@@ -1,0 +1,56 @@
+import { type StorageAway, TransferError } from '../ports/errors';
+
+/** Between two checks whether a storage is back, ms. */
+const CHECK_MS = 1000;
+/** Hosts known at once; the one that failed longest ago is forgotten first. */
+const MOST = 1000;
+
+interface Known {
+  /** By this process's own clock, ms. */
+  readonly failedAt: number;
+  readonly away: StorageAway;
+  isChecked: boolean;
+}
+
+/**
+ * Which storage hosts were found away, by transfers that tried as often as they may. Until such a host is back one transfer at a time, of
+ * all backends, finds out whether it is; the others fail at once instead of holding room and places while they try or time out.
+ */
+export class AwayHosts {
+  private readonly known = new Map<string, Known>();
+
+  /** A transfer with this host failed for good, for now. */
+  failed(host: string, away: StorageAway): void {
+    const isChecked = this.known.get(host)?.isChecked ?? false;
+    this.known.delete(host);
+    this.known.set(host, { failedAt: performance.now(), away, isChecked });
+    const [oldest] = this.known.keys();
+    if (this.known.size > MOST && oldest !== undefined) this.known.delete(oldest);
+  }
+
+  /**
+   * To be called before data is moved with these hosts; what it returns, afterwards, or as soon as they answer: a host that has not `failed`
+   * again by then is back. Throws `TransferError.away` when one of them is known to be away and another transfer checks it, or did a
+   * moment ago: in the words of the caller's own failure before, where it had one.
+   */
+  enter(hosts: readonly string[], failedBefore?: string): () => void {
+    const entered = hosts.flatMap((host) => {
+      const known = this.known.get(host);
+      return known ? [{ host, known }] : [];
+    });
+    for (const { host, known } of entered) {
+      const pauseMs = Math.max(CHECK_MS, known.away.retryAfterMs ?? 0);
+      if (!known.isChecked && performance.now() - known.failedAt >= pauseMs) continue;
+      const words = failedBefore ?? `${host} is away, another transfer checks whether it is back`;
+      throw new TransferError(words, { retryable: true, away: known.away });
+    }
+    for (const { known } of entered) known.isChecked = true;
+    return () => {
+      for (const { host, known } of entered.splice(0)) {
+        const current = this.known.get(host);
+        if (current === known) this.known.delete(host);
+        else if (current) current.isChecked = false;
+      }
+    };
+  }
+}

@@ -1,0 +1,75 @@
+import { AwayHosts } from '../../../src/engine/away-hosts';
+import { TransferError } from '../../../src/ports/errors';
+
+let hosts: AwayHosts;
+const refused = (host = 'a', before?: string): TransferError | undefined => {
+  try {
+    hosts.enter([host], before)();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TransferError) return error;
+    throw error;
+  }
+};
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  hosts = new AwayHosts();
+});
+afterEach(() => {
+  jest.useRealTimers();
+});
+
+describe('hosts that are away', () => {
+  it('are not tried again for a moment, nor before they want to be, and others are', () => {
+    hosts.failed('a', { brief: true });
+    hosts.failed('b', { retryAfterMs: 5000 });
+    expect(refused('a')).toMatchObject({ publicMessage: 'a is away, another transfer checks whether it is back', away: { brief: true } });
+    expect(refused('a', 'output /o could not be stored')?.publicMessage).toBe('output /o could not be stored');
+    expect(refused('c')).toBeUndefined();
+    jest.advanceTimersByTime(1000);
+    expect([refused('a'), refused('b')]).toEqual([undefined, expect.any(TransferError)]);
+    jest.advanceTimersByTime(4000);
+    expect(refused('b')).toBeUndefined();
+  });
+
+  it('are tried by one transfer at a time until one comes through', () => {
+    hosts.failed('a', {});
+    jest.advanceTimersByTime(1000);
+    const leave = hosts.enter(['a', 'b']);
+    jest.advanceTimersByTime(60_000);
+    expect(refused()).toBeDefined();
+    hosts.failed('a', {});
+    leave();
+    expect(refused()).toBeDefined();
+    jest.advanceTimersByTime(1000);
+    const answered = hosts.enter(['a']);
+    answered();
+    expect(refused()).toBeUndefined();
+  });
+
+  it('are let go of once, however often that is said', () => {
+    hosts.failed('a', {});
+    jest.advanceTimersByTime(1000);
+    const first = hosts.enter(['a']);
+    hosts.failed('a', {});
+    first();
+    jest.advanceTimersByTime(1000);
+    hosts.enter(['a']);
+    first();
+    expect(refused()).toBeDefined();
+  });
+
+  it('leave no check behind where another of the hosts is not to be tried', () => {
+    hosts.failed('a', {});
+    jest.advanceTimersByTime(1000);
+    hosts.failed('b', {});
+    expect(() => hosts.enter(['a', 'b'])).toThrow('b is away');
+    expect(refused('a')).toBeUndefined();
+  });
+
+  it('are a bounded number', () => {
+    for (let index = 0; index <= 1000; index += 1) hosts.failed(`host${index}`, {});
+    expect([refused('host0'), refused('host1')]).toEqual([undefined, expect.any(TransferError)]);
+  });
+});
