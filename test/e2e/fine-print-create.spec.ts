@@ -111,7 +111,7 @@ describe('CreateTask', () => {
     expect((await client.task(await client.create({ resources }))).resources).toEqual(resources);
     await client.create({ resources: {} });
     expect(
-      await client.refusal({ ...TRUE_TASK, resources: { cpu_cores: 1.5, ram_gb: '1', disk_gb: null, preemptible: 'no', zones: 'eu' } }),
+      await client.refusal({ ...TRUE_TASK, resources: { cpu_cores: '1.5', ram_gb: '1', disk_gb: null, preemptible: 'no', zones: 'eu' } }),
     ).toEqual(['$.resources.cpu_cores', '$.resources.preemptible', '$.resources.ram_gb', '$.resources.zones']);
   });
 
