@@ -22,13 +22,16 @@ interface Meeting {
  * stored twice, directories are merged, and what a wildcard matches is not known yet. Pure; linear in the number of outputs.
  */
 export function checkMeetingOutputs(outputs: readonly TesOutput[], storage: StorageRegistry): Problem[] {
-  if (outputs.length < 2) return [];
+  const keys = outputs.map((output) => (isWildcard(output) ? undefined : storage.identity(finalUrl(output, storage))));
+  const known = keys.filter((key) => key !== undefined);
+  // Nearly every task: then no path need be looked at.
+  if (new Set(known).size === known.length) return [];
   const problems: Problem[] = [];
   const meetings = new Map<string, Meeting>();
   for (const [index, output] of outputs.entries()) {
-    if (output.path_prefix !== undefined && mayHoldWildcard(output.path)) continue;
+    const key = keys[index];
+    if (key === undefined) continue;
     const path = normalizeContainerPath(output.path);
-    const key = storage.identity(finalUrl(path, output, storage));
     const { file, directories } = meetings.get(key) ?? { directories: [] };
     const isFile = output.type !== 'DIRECTORY';
     const other = [...(file ? [file] : []), ...(isFile ? directories : [])].find((one) => one.path !== path);
@@ -46,8 +49,12 @@ export function checkMeetingOutputs(outputs: readonly TesOutput[], storage: Stor
   return problems;
 }
 
+function isWildcard({ path, path_prefix: prefix }: TesOutput): boolean {
+  return prefix !== undefined && mayHoldWildcard(path);
+}
+
 /** A file whose URL ends in a slash goes below it, under its own name. */
-function finalUrl(path: string, { url, type }: TesOutput, storage: StorageRegistry): string {
+function finalUrl({ path, url, type }: TesOutput, storage: StorageRegistry): string {
   const client = type !== 'DIRECTORY' && namesFolder(url) ? storage.find(url) : undefined;
-  return client ? client.join(url, posix.basename(path)) : url;
+  return client ? client.join(url, posix.basename(normalizeContainerPath(path))) : url;
 }

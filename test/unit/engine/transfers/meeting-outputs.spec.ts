@@ -2,6 +2,7 @@ import { checkMeetingOutputs } from '../../../../src/engine/transfers/meeting-ou
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
+import { normalizeContainerPath } from '../../../../src/task/container-path';
 import type { TesOutput } from '../../../../src/task/tes';
 
 const HTTP = { enabled: true, connectTimeoutMs: 1000, idleTimeoutMs: 1000, maxRedirects: 1, allowPrivateAddresses: true };
@@ -22,6 +23,7 @@ describe('outputs that would overwrite each other', () => {
     ['what goes below a directory and what is named there', file('/a/o', 'file:///data/'), file('/b/p', '/data/o')],
     ['a host in capitals, its port, an escape', file('/o1', 'http://h/%7Ex?a'), file('/o2', 'HTTP://H:80/~x?a')],
     ['a fragment', file('/o1', 'http://h/x#a'), file('/o2', 'http://h/x#b')],
+    ['names that dots hide', file('/a/x/../o', '/data/'), file('/b/o/.', '/data/')],
     ['a directory with a query', file('/a/o', 'http://h/d/?sig=1'), file('/b/o', 'http://h/d/?sig=1')],
     ['a scheme that nobody serves', file('/o1', 's3://b/x'), file('/o2', 's3://b/x')],
     ['a prefix without a wildcard', wildcard('/o/1', '/data/x'), file('/o2', '/data/x')],
@@ -29,7 +31,7 @@ describe('outputs that would overwrite each other', () => {
     expect(checkMeetingOutputs([one, file('/between', '/data/between'), other], storage)).toEqual([
       {
         path: '$.outputs[2].url',
-        message: `is also the url of another output, $.outputs[0]: ${other.path} and ${one.path} would overwrite each other`,
+        message: `is also the url of another output, $.outputs[0]: ${normalizeContainerPath(other.path)} and ${normalizeContainerPath(one.path)} would overwrite each other`,
       },
     ]);
   });
