@@ -84,6 +84,7 @@ export class PulsarWithWorkerData extends PulsarBackend {
       },
       commitInputs: () => Promise.resolve(),
       isThere: (signal) => trees.isThere(signal),
+      sizeBytes: (signal) => trees.sizeBytes(signal),
       stat: (path, signal) => trees.stat(path, signal),
       list: (path, signal) => trees.list(path, signal),
       read: (path, signal) => trees.read(path, signal),
