@@ -272,7 +272,9 @@ export function describeStart(name: string, underTest: () => BackendUnderTest): 
         await driver.untilPhase(job, handle, 'running');
         await pause(milliseconds);
         const observation = await driver.backend.cancel(job.name, handle, never);
-        expect([5, 137, 143]).toContain(observation?.executors[0]?.exitCode);
+        expect(observation).toBeDefined();
+        // None at all, where its image was being opened still.
+        expect([undefined, 5, 137, 143]).toContain(observation?.executors[0]?.exitCode);
       }
     });
   });
