@@ -1,6 +1,6 @@
 import { checkContainerPath, isReservedPath } from './container-path';
 import { isSameInput, type UrlIdentity } from './distinct-inputs';
-import { holderOf, isOrHasBelow, outermost } from './folders';
+import { holderOf, isBelowOne, isOrHasBelow, outermost } from './folders';
 import { parseImageReference } from './image-reference';
 import type { Problem } from './problem';
 import type { TesExecutor, TesInput, TesOutput, TesTaskRequest } from './tes';
@@ -152,13 +152,20 @@ function checkInputs(inputs: readonly TesInput[], limits: TaskLimits, identity: 
 
 /** A file is no directory: nothing lies below it. */
 function checkBelowFiles(inputs: PlacedInputs, volumes: readonly (string | undefined)[], found: Problems): void {
-  // The directories that have to be: far fewer than files, as a rule.
-  const needed = new Set(volumes.flatMap((volume) => (volume === undefined ? [] : `${volume}/`)));
-  for (const path of inputs.keys()) needed.add(path.slice(0, path.lastIndexOf('/') + 1));
+  // A text of another length is no file's path: that is quicker to see than that it is none.
+  const lengths = new Set<number>();
+  for (const path of inputs.keys()) lengths.add(path.length);
+  const mayLieBelow = (path: string): boolean =>
+    isBelowOne(path, (end) => lengths.has(end - 1) && inputs.get(path.slice(0, end - 1))?.input.type === 'FILE') !== false;
+  // The directories that have to be, and are one of the files or lie below it: none, as a rule.
+  const needed = new Set<string>();
+  const inVolumes = volumes.flatMap((volume) => (volume === undefined ? [] : `${volume}/.`));
+  for (const path of [...inputs.keys(), ...inVolumes]) if (mayLieBelow(path)) needed.add(path.slice(0, path.lastIndexOf('/') + 1));
+  if (needed.size === 0) return;
   const sorted = [...needed].sort();
   const blocking = [...inputs].filter(([path, { input }]) => input.type === 'FILE' && isOrHasBelow(sorted, `${path}/`));
   if (blocking.length === 0) return;
-  const files = outermost(blocking.map(([path]) => `${path}/`));
+  const files = outermost(new Set(blocking.map(([path]) => `${path}/`)));
   const blockedBy = (path: string): string | undefined => files[holderOf(files, `${path}/`) ?? -1]?.slice(0, -1);
   for (const [path, { index }] of inputs) {
     const file = blockedBy(path);

@@ -1,12 +1,28 @@
 /**
- * Directories as texts that end in a slash, so that "lies in" means "begins with". Everything here costs a sort or a binary search: a
- * task may name tens of thousands of them.
+ * Directories as texts that end in a slash, so that "lies in" means "begins with". Everything here costs a few look-ups of each, a sort
+ * or a binary search: a task may name tens of thousands of them.
  */
 
+/** How many of the directories above one are looked up. Each costs its length, so that all of a deep one would cost the square of it. */
+const LEVELS_LOOKED_UP = 16;
+
+/**
+ * Whether one of the directories above a path is so, each given by its length with its slash; `undefined` when none of the upper ones is
+ * and there are more than those.
+ */
+export function isBelowOne(path: string, isSo: (length: number) => boolean): boolean | undefined {
+  for (let level = 0, slash = 0; level <= LEVELS_LOOKED_UP; level++, slash = path.indexOf('/', slash + 1)) {
+    if (slash < 0 || slash === path.length - 1) return false;
+    if (isSo(slash + 1)) return true;
+  }
+  return undefined;
+}
+
 /** Those that lie in none of the others, in order. */
-export function outermost(folders: Iterable<string>): string[] {
+export function outermost(folders: ReadonlySet<string>): string[] {
   const kept: string[] = [];
-  for (const folder of [...new Set(folders)].sort()) {
+  // Most of many lie in a few: those are not sorted.
+  for (const folder of [...folders].filter((one) => !isBelowOne(one, (length) => folders.has(one.slice(0, length)))).sort()) {
     const last = kept.at(-1);
     // In order, what lies in a folder follows it at once.
     if (last === undefined || !folder.startsWith(last)) kept.push(folder);

@@ -163,8 +163,8 @@ function treesFunction(plan: MountPlan): string {
     (tree) =>
       `mkdir ${quoteWord(`trees/${tree}`)} && chmod ${tree === ROOT_TREE ? '755' : '777'} ${quoteWord(`trees/${tree}`)} || return 1`,
   );
-  for (const segments of plan.directories) {
-    const place = locate(plan, segments);
+  for (const folder of plan.directories) {
+    const place = locate(plan, segmentsOf(folder));
     commands.push(`directory ${quoteWords([`trees/${place.tree}`, ...place.segments])} || return 1`);
   }
   for (const root of plan.roots) if (root.fresh) commands.push(`chmod 1777 ${quoteWord(`trees/${root.tree}`)} || return 1`);

@@ -1,5 +1,5 @@
 import { hasBelow, holderOf, outermost } from '../../task/folders';
-import { folderOf } from './container-path';
+import { folderOf, segmentsOf } from './container-path';
 import { jobDirectories } from './job-paths';
 import type { JobDirectories } from './job-paths';
 import type { Segments } from './container-path';
@@ -27,8 +27,8 @@ export interface TreePlace {
  */
 export interface MountPlan {
   readonly roots: readonly MountRoot[];
-  /** Directories that exist before the first executor starts. */
-  readonly directories: readonly Segments[];
+  /** Directories that exist before the first executor starts, each with a slash at its end. */
+  readonly directories: readonly string[];
   /** Something is declared directly in `/`, which is no mount: it lies in the tree `root` and is moved in and out. */
   readonly rootEntries: boolean;
   /** The names of those. */
@@ -46,16 +46,17 @@ export function mountPlan(request: TesTaskRequest): MountPlan {
   return mountPlanOf(jobDirectories(request));
 }
 
-export function mountPlanOf({ directories, rootEntries, rootNames, rootWildcard }: JobDirectories): MountPlan {
-  const folders = outermost(['/tmp/', ...directories.keys()].filter((folder) => folder !== '/'));
+export function mountPlanOf({ directories, holders, rootNames, rootWildcard }: JobDirectories): MountPlan {
+  const folders = outermost(new Set(['/tmp/', ...holders]));
   // Numbers of trees outlive a gateway: a job of an older one has to be found as it was laid.
   const roots = folders
-    .map((folder) => ({ segments: directories.get(folder) ?? ['tmp'], path: folder.slice(0, -1) }))
+    .map((folder) => ({ segments: segmentsOf(folder), path: folder.slice(0, -1) }))
     .sort((a, b) => a.segments.length - b.segments.length || (a.path < b.path ? -1 : 1))
     .map(({ segments, path }, number): MountRoot => ({ path, segments, tree: String(number), fresh: path === '/tmp' }));
   const byPath = new Map(roots.map((root) => [`${root.path}/`, root]));
   const index = { folders, roots: folders.flatMap((folder) => byPath.get(folder) ?? []) };
-  return { roots, directories: [...directories.values()], rootEntries, rootNames, rootWildcard, index };
+  const rootEntries = rootNames.length > 0 || rootWildcard;
+  return { roots, directories: [...directories], rootEntries, rootNames, rootWildcard, index };
 }
 
 /** The root that holds a container path, or is it. */

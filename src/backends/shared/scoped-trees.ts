@@ -92,7 +92,7 @@ export class ScopedTrees {
   }
 
   private makeDirectories(): void {
-    for (const segments of this.plan.directories) this.makeDirectory(segments);
+    for (const folder of this.plan.directories) this.makeDirectory(segmentsOf(folder));
     for (const root of this.plan.roots) if (root.fresh) chmodSync(join(this.directory, root.tree), 0o1777);
   }
 

@@ -151,6 +151,8 @@ describe('inputs', () => {
   it('cannot lie below a file, in whatever order they come', () => {
     expectProblem({ inputs: [input({ path: '/a' }), input({ path: '/a/b/c' })] }, '$.inputs[1].path', 'below /a');
     expectProblem({ inputs: [input({ path: '/a/b' }), input({ path: '/a/' })] }, '$.inputs[0].path', 'below /a');
+    const deep = '/d'.repeat(30);
+    expectProblem({ inputs: [input({ path: deep }), input({ path: `${deep}/b` })] }, '$.inputs[1].path', `below ${deep}`);
     expect(problems({ inputs: [input({ path: '/a', type: 'DIRECTORY' }), input({ path: '/a/b' }), input({ path: '/ab' })] })).toEqual([]);
   });
   it('cannot make a volume a file', () => {

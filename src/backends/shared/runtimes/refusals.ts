@@ -79,9 +79,9 @@ function unspeakableToEngine(engine: 'docker' | 'podman', request: TesTaskReques
 
 /** docker and podman read a mount as a line of CSV, in which the CR of a CR LF is lost: the directory would be another one. */
 function unmountable({ directories }: JobDirectories): readonly string[] {
-  return [...directories.values()]
-    .filter((segments) => segments.some((segment) => segment.includes('\r\n')))
-    .map((segments) => `${JSON.stringify(`/${segments.join('/')}`)} holds CR LF and cannot be mounted exactly`);
+  return [...directories]
+    .filter((folder) => folder.includes('\r\n'))
+    .map((folder) => `${JSON.stringify(folder.slice(0, -1))} holds CR LF and cannot be mounted exactly`);
 }
 
 function skeletonPaths(request: TesTaskRequest): readonly string[] {
