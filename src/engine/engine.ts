@@ -79,7 +79,7 @@ export class Engine {
       fullness: (task) => this.fullness(task),
     });
     const away = new AwayRules(backends, this.monitor);
-    const failures = new FailureHandling(settings, log, now, random, (task, error) => away.ruleFor(task, error));
+    const failures = new FailureHandling(settings, log, store, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
     this.housekeeping = new Housekeeping(store, backends, settings, log, this.writer);
     this.observer = new Observer({ store, backends, writer: this.writer, probes, failures }, settings, () => this.gatherMs(), {

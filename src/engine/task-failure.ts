@@ -1,4 +1,5 @@
 import { RunError, TransferError } from '../ports/errors';
+import type { TaskStore } from '../ports/task-store';
 import type { Observation } from '../task/observation';
 import {
   type AwayRule,
@@ -33,7 +34,8 @@ export class FailureHandling {
   constructor(
     private readonly settings: { readonly retry: RetryPolicy; readonly keepOutputsMs?: number },
     private readonly log: EngineLog,
-    private readonly now: () => number,
+    /** Patience goes by the store's time: the machine's clock may be set, and another gateway's differ. */
+    private readonly store: Pick<TaskStore, 'now'>,
     private readonly random: () => number,
     private readonly awayRule: (task: TaskRecord, error: unknown) => AwayRule,
   ) {}
@@ -66,7 +68,7 @@ export class FailureHandling {
 
   /** For how much longer the workspace of a task is kept whose outputs could not be stored, ms. */
   keptMs({ keptUntil }: TaskRecord): number {
-    return Math.max(0, (keptUntil ?? 0) - this.now());
+    return Math.max(0, (keptUntil ?? 0) - this.store.now());
   }
 
   /** The pause before the next attempt. */
@@ -75,7 +77,7 @@ export class FailureHandling {
   }
 
   private decide(task: TaskRecord, failure: Failure, observation?: Observation, away?: AwayRule): TaskEvent {
-    const decision = decideFailure(task, failure, this.now(), this.settings.retry, this.random(), away);
+    const decision = decideFailure(task, failure, this.store.now(), this.settings.retry, this.random(), away);
     const attempt = task.attempt;
     const withObservation = observation ? { observation } : {};
     switch (decision.kind) {
@@ -102,7 +104,7 @@ export class FailureHandling {
         const { keepOutputsMs: keepMs } = this.settings;
         const isKept = isStoring(task.step) && task.step !== 'restore' && failure.lost !== true && keepMs !== undefined;
         if (!isKept) return { type: 'failed', attempt, reason, ...withObservation };
-        const until = new Date(this.now() + keepMs).toISOString();
+        const until = new Date(this.store.now() + keepMs).toISOString();
         return {
           type: 'failed',
           attempt,

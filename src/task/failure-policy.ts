@@ -67,7 +67,7 @@ export type FailureDecision =
  * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
  * | retryable | elsewhere | another attempt while there are some left, else fail |
  *
- * `random` in [0, 1): full jitter.
+ * `now` is the store's time; `random` in [0, 1): full jitter.
  */
 export function decideFailure(
   task: TaskRecord,

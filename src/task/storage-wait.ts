@@ -1,4 +1,5 @@
 import { endAttempt, withAttemptLine } from './attempt-changes';
+import type { ReduceContext } from './reduction';
 import type { TaskEvent } from './task-events';
 import type { AttemptRecord, StorageWait, TaskRecord } from './task-record';
 import { isStoring } from './task-state';
@@ -6,12 +7,16 @@ import { isStoring } from './task-state';
 /** What is written into the record of a task that waits for a storage. Its clock goes on for as long as it waits for the same. */
 
 /** Outputs stay where they are; inputs give the attempt back, which is not counted. */
-export function awaitingStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awaitsStorage' }>, now: number): TaskRecord {
+export function awaitingStorage(
+  task: TaskRecord,
+  event: Extract<TaskEvent, { type: 'awaitsStorage' }>,
+  { now, storeNow }: Pick<ReduceContext, 'now' | 'storeNow'>,
+): TaskRecord {
   const of = isStoring(task.step) ? 'outputs' : 'inputs';
   const before = task.storageWait?.of === of ? task.storageWait : undefined;
   const storageWait: StorageWait = {
     of,
-    since: before?.since ?? now,
+    since: before?.since ?? storeNow,
     count: (before?.count ?? 0) + 1,
     reason: event.reason,
     pauseMs: event.delayMs,
@@ -21,11 +26,11 @@ export function awaitingStorage(task: TaskRecord, event: Extract<TaskEvent, { ty
 }
 
 /** Everything was read, or stored. */
-export function waitOver(task: TaskRecord, now: number): TaskRecord {
+export function waitOver(task: TaskRecord, storeNow: number): TaskRecord {
   const { storageWait, ...rest } = task;
   if (!storageWait) return task;
   const { of, since, reason } = storageWait;
-  const seconds = Math.max(1, Math.round((now - since) / 1000));
+  const seconds = Math.max(1, Math.round((storeNow - since) / 1000));
   return withAttemptLine(rest, `the ${of} waited ${seconds} s for a storage that was away (${reason})`);
 }
 

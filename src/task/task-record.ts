@@ -119,7 +119,7 @@ export interface LeftJob {
 /** What a task waits for whose storage is away. */
 export interface StorageWait {
   readonly of: 'inputs' | 'outputs';
-  /** Wall time, ms. */
+  /** Store time, ms. */
   readonly since: number;
   /** Tries so far. */
   readonly count: number;
@@ -176,13 +176,13 @@ export interface TaskRecord {
   readonly notBefore?: number;
   /** What the current attempt was given, where that is less than it needs. */
   readonly given?: Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
-  /** Consecutive failures in the current step, since when (wall time), and the last public reason. Reset by every success. */
+  /** Consecutive failures in the current step, since when (store time, ms), and the last public reason. Reset by every success. */
   readonly trouble?: { readonly count: number; readonly since: number; readonly reason: string };
   /** A storage that is away. Outlives attempts, and the process, until everything has been read or stored. */
   readonly storageWait?: StorageWait;
   /** How many attempts ended because the storage of an input was away. They are not counted. */
   readonly waitedAttempts?: number;
-  /** In `kept` and `restore`: when the workspace is removed, wall time, ms. */
+  /** In `kept` and `restore`: when the workspace is removed, store time, ms. */
   readonly keptUntil?: number;
   /** In `kept` and `restore`: what the workspace takes on its disk, once that is known. */
   readonly keptBytes?: number;

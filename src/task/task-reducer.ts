@@ -77,7 +77,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
             ...attempt,
             systemLogs: addLines(attempt.systemLogs, event.systemLogs),
           })),
-          context.now,
+          context.storeNow,
         ),
         context,
       );
@@ -92,7 +92,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
             outputs: event.outputs,
             systemLogs: addLines(attempt.systemLogs, event.systemLogs),
           })),
-          context.now,
+          context.storeNow,
         ),
         task.outcome === 'failed' ? 'EXECUTOR_ERROR' : 'COMPLETE',
         context,
@@ -320,20 +320,20 @@ function failed(
   }
   const over = ended(withAttemptLine(merge(task, observation), reason), 'SYSTEM_ERROR', context);
   if (keepMs === undefined || over.kind !== 'changed') return over;
-  return { kind: 'changed', task: { ...over.task, step: 'kept', keptUntil: context.now + keepMs } };
+  return { kind: 'changed', task: { ...over.task, step: 'kept', keptUntil: context.storeNow + keepMs } };
 }
 
 function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred' }>, context: ReduceContext): Reduction {
   if (task.step === 'done' || task.step === 'queued') return IGNORED_STATE;
   if (event.step !== undefined && event.step !== task.step) return letGo(task, context);
-  const trouble = { count: (task.trouble?.count ?? 0) + 1, since: task.trouble?.since ?? context.now, reason: event.reason };
+  const trouble = { count: (task.trouble?.count ?? 0) + 1, since: task.trouble?.since ?? context.storeNow, reason: event.reason };
   return changed({ ...task, trouble, dueAt: context.storeNow + event.delayMs }, context);
 }
 
 function awaitsStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awaitsStorage' }>, context: ReduceContext): Reduction {
   if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
   if (event.step !== task.step) return letGo(task, context);
-  return progressed(awaitingStorage(task, event, context.now), context, isStoring(task.step) ? event.delayMs : 0);
+  return progressed(awaitingStorage(task, event, context), context, isStoring(task.step) ? event.delayMs : 0);
 }
 
 /** Terminal: state, end, exit codes and logs in one write, which also asks for the clean-up. */

@@ -26,6 +26,8 @@ export class EngineBench {
   readonly engine: Engine;
   readonly service: TaskService;
   readonly logs: LogReader;
+  /** Of the machine's clock, which somebody has set; the store's goes on as before. */
+  aheadMs = 0;
   private serial = 0;
 
   private constructor(
@@ -41,7 +43,7 @@ export class EngineBench {
     this.backend = this.backends[0] as ScriptedBackend;
     const backends = new BackendRegistry(this.backends, new Map(Object.entries(placements)));
     const storage = new StorageRegistry([this.storage]);
-    const now = (): number => Date.now();
+    const now = (): number => Date.now() + this.aheadMs;
     const all = { ...ENGINE, ...settings };
     this.engine = new Engine({ store, backends, storage, settings: all, log: SILENT, now, random: () => 0.01 });
     this.service = new TaskService(

@@ -92,6 +92,21 @@ describe('a backend that goes away', () => {
     expect(servers.north.started).toEqual([jobName(id, 1)]);
   });
 
+  it('is waited for by the clock of the store: one of the machine that is set forward ends no patience', async () => {
+    let isAway = true;
+    bench = await EngineBench.start({
+      onCall: (verb) => (verb === 'observe' && isAway ? 'before' : undefined),
+      life: () => ({ looks: 0, ending: { phase: 'succeeded' } }),
+    });
+    const id = await bench.create();
+    const { trouble } = await bench.until(id, (task) => (task.trouble?.count ?? 0) >= 2);
+    bench.aheadMs = 7 * 86_400_000;
+    const waiting = await bench.until(id, (task) => (task.trouble?.count ?? 0) >= 4 || task.attempt > 1);
+    expect(waiting).toMatchObject({ attempt: 1, trouble: { since: trouble?.since } });
+    isAway = false;
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
+  });
+
   it('lets its tasks move when the settings say so; the job that stayed is ended before it takes anything new', async () => {
     await begin(MOVE);
     const id = await cutWhileRunning();

@@ -144,6 +144,16 @@ describe('a task whose outputs find their storage away', () => {
     expect((await lines(id)).split('\n').at(-1)).toMatch(/connection was refused.*retry\.output_patience_seconds/);
   });
 
+  it('waits by the clock of the store: one of the machine that is set forward ends no patience', async () => {
+    const id = await ended(retry({ longestDelayMs: 100 }));
+    await bench.until(id, waits(2));
+    bench.aheadMs = 7 * 86_400_000;
+    expect(await bench.until(id, (task) => waits(4)(task) || task.endedAt !== undefined)).toMatchObject({ step: 'await-storage' });
+    away = undefined;
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+    expect(await lines(id)).toMatch(/the outputs waited \d s for/);
+  });
+
   it('waits the shorter time for a storage that answers with a fault of its own', async () => {
     away = { brief: true };
     const id = await ended(retry({ storagePatienceMs: 300 }));

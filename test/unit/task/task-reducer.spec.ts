@@ -245,7 +245,7 @@ describe('the life of a task', () => {
       { type: 'deferred', attempt: 1, reason: 'away', delayMs: 700 },
       { type: 'deferred', attempt: 1, reason: 'still away', delayMs: 700 },
     ]);
-    expect(trouble).toMatchObject({ dueAt: 9_700, trouble: { count: 2, since: 5_000, reason: 'still away' } });
+    expect(trouble).toMatchObject({ dueAt: 9_700, trouble: { count: 2, since: 9_000, reason: 'still away' } });
     expect(through(trouble, [observed(seen('running'))])).not.toHaveProperty('trouble');
   });
 
