@@ -116,7 +116,6 @@ const needs = members(
   } satisfies Always<TaskNeeds>,
   {
     ...({
-      diskGb: number,
       maxTransferSeconds: number,
       backend: text,
       folders: list(text),
@@ -126,7 +125,7 @@ const needs = members(
       reaches: map(flag),
     } satisfies Sometimes<TaskNeeds>),
     // Written by earlier versions and read by nobody.
-    ...{ schemes: list(text), preemptible: flag },
+    ...{ schemes: list(text), preemptible: flag, diskGb: number },
   },
 );
 const types = map(oneOf(['FILE', 'DIRECTORY']));

@@ -44,7 +44,7 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
   };
   const cpuCores = amount('cpu_cores') ?? defaults.cpuCores;
   const ramGb = amount('ram_gb') ?? defaults.ramGb;
-  const diskGb = amount('disk_gb');
+  amount('disk_gb');
 
   for (const key of ambiguousParameters(parameters)) {
     problems.push({
@@ -64,7 +64,6 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
   const needs: TaskNeeds = {
     cpuCores,
     ramGb,
-    ...(diskGb !== undefined && { diskGb }),
     ...(backend !== undefined && { backend }),
     ...(folders.length > 0 && { folders }),
     ...(labels !== undefined && { labels }),

@@ -76,7 +76,6 @@ export interface TaskNeeds {
   /** Charged against a backend's capacity; what an attempt was given may be less (`TaskRecord.given`). */
   readonly cpuCores: number;
   readonly ramGb: number;
-  readonly diskGb?: number;
   /** `backend_parameters.backend`, if the client chose one. */
   readonly backend?: string;
   /** The folders that inputs and outputs lie in (`url-folders.ts`); absent = none, or a task of an older gateway. */

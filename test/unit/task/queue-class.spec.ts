@@ -28,7 +28,7 @@ describe('the class of a waiting task', () => {
   });
 
   it('does not hold what decides nothing, and what a client may invent', () => {
-    for (const changes of [{ parameterKeys: ['gpus'] }, { strict: true }, { refusedBy: [] }, { diskGb: 7 }]) {
+    for (const changes of [{ parameterKeys: ['gpus'] }, { strict: true }, { refusedBy: [] }]) {
       expect(of(changes)).toBe(of({}));
     }
     // Which folders is for the settings to judge; that there are some is not.
