@@ -57,6 +57,10 @@ export interface TaskServiceSettings {
   readonly pageBytes: number;
 }
 
+/** No client sends a request again sooner than this, and none is still being stored after that, ms. */
+const SENT_AGAIN_MS = 1000;
+const ARRIVED_MS = 20_000;
+
 /** Says whether there is room for another task on disk; cheap, asked for every create. Returns the public reason when there is none. */
 export type DiskGuard = () => string | undefined;
 
@@ -106,7 +110,9 @@ export class TaskService {
     const keyed =
       key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
     const warnings = options.ignored === undefined ? admitted.warnings : [options.ignored, ...admitted.warnings];
-    const id = this.insert(principal, requestJson, { ...admitted, warnings }, keyed);
+    // Another gateway may have the body as well. Where this one has it, on the same base path, it is another task anyway.
+    const arrival = same || !this.store.isShared ? undefined : arrivalAs(arrivalKey, options.basePath);
+    const id = this.insert(principal, requestJson, { ...admitted, warnings }, keyed, arrival);
     if (same) return id;
     this.arriving.set(arrivalKey, { basePath: options.basePath, id });
     try {
@@ -216,6 +222,7 @@ export class TaskService {
     requestJson: string,
     admitted: ReturnType<TaskAdmission['admit']>,
     key: IdempotencyKey | undefined,
+    arrival?: IdempotencyKey,
   ): Promise<string> {
     const now = this.context.now();
     const id = this.context.newId(now);
@@ -237,8 +244,13 @@ export class TaskService {
       systemLogs: admitted.warnings,
       overlay: {},
     };
-    const result = await this.writer.create(requestJson, task, key);
+    const began = this.store.now();
+    const result = await this.writer.create(requestJson, task, key ?? arrival);
     if (result.kind === 'inserted') return id;
+    if (!key) {
+      const isSentAgain = !result.sameBody && this.store.now() - began >= SENT_AGAIN_MS;
+      return isSentAgain ? result.id : this.insert(principal, requestJson, admitted, undefined);
+    }
     if (!result.sameBody) throw new Conflict('this Idempotency-Key was used with another body');
     return result.id;
   }
@@ -250,6 +262,11 @@ function ownerFilter(principal: Principal): string | undefined {
 
 function notFound(id: string): TaskNotFound {
   return new TaskNotFound(`there is no task ${id.slice(0, 100)}`);
+}
+
+/** The body as a key of its own, which no client can send, and its base path as what is sent under it. */
+function arrivalAs(body: string, basePath: string): IdempotencyKey {
+  return { key: `\0${sha256(body)}`, bodySha256: basePath, ttlMs: ARRIVED_MS };
 }
 
 function sha256(text: string): string {

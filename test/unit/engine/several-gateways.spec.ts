@@ -20,18 +20,29 @@ describe('several gateways on one store', () => {
   let fails: boolean;
   let beforeAssign: (instance: string) => Promise<void>;
   let running: EngineBench[];
+  /** Of the store's clock while a task is being stored. */
+  let insertMs: number;
+  let aheadMs: number;
   beforeEach(async () => {
     const alone = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
     seen = new Map();
     fails = false;
     beforeAssign = () => Promise.resolve();
     running = [];
+    insertMs = aheadMs = 0;
     // The embedded store as if others had it open too.
     store = new Proxy<TaskStore>(alone, {
       get: (object, key) => {
         if (key === 'isShared') return true;
         if (key === 'seenGateways') return () => (fails ? Promise.reject(away()) : Promise.resolve(seen));
         if (fails && (key === 'getTask' || key === 'liveBackends' || key === 'used')) return () => Promise.reject(away());
+        if (key === 'now') return () => object.now() + aheadMs;
+        if (key === 'insert') {
+          return (...given: Parameters<TaskStore['insert']>) => {
+            aheadMs += insertMs;
+            return object.insert(...given);
+          };
+        }
         if (key === 'assign') {
           return async (...given: Parameters<TaskStore['assign']>) => {
             await beforeAssign(given[0].boundTo ?? '');
@@ -71,6 +82,21 @@ describe('several gateways on one store', () => {
     await asked.service.cancel(AnonymousPrincipal, id);
     expect((await asked.done(id)).state).toBe('CANCELED');
     expect(owner.world.fenced).toContain(jobName(id, 1));
+  });
+
+  it('take one body on two base paths for one task where the store was slow, and for two where nobody had to send it again', async () => {
+    const [one, other] = [await gateway('one', full), await gateway('other', full)];
+    other.skipIds(100);
+    const send = (bench: EngineBench, basePath: string, request = REQUEST): Promise<string> =>
+      bench.service.create(AnonymousPrincipal, request, { basePath });
+    const first = await send(one, '/v1');
+    insertMs = 5000;
+    expect(await send(other, '/ga4gh/tes/v1')).toBe(first);
+    const ids = new Set([first, await send(other, '/v1'), await send(other, '/v1', { ...REQUEST, name: 'another' })]);
+    insertMs = 0;
+    ids.add(await send(other, '/ga4gh/tes/v1'));
+    expect(ids.size).toBe(4);
+    expect(await store.counts()).toEqual({ QUEUED: 4 });
   });
 
   it('stop a transfer of a task that another one was asked to cancel, without waiting for the lease', async () => {
