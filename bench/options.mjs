@@ -7,7 +7,8 @@ const HELP = `npm run bench -- [options]
                       cancel-bubblewrap, crowd-bubblewrap (so of apptainer, docker, podman), idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
-                      page-none, page-owner, page-state, page-tag, ..., idle, looks, memory; MONGODB_URI names another server than the tests'
+                      page-none, page-owner, page-state, page-tag, ..., idle, looks, memory,
+                      h-page, h-tag, h-get-minimal, h-get-full, h-create, life; MONGODB_URI names another server than the tests'
   --quick             small sizes and one repetition: shows that everything works, no figures to quote
   --soak              instead of the table: --minutes (20) of mixed load, and whether the end is like the beginning
   --json FILE         everything that was measured
@@ -21,6 +22,7 @@ const sizes = {
   full: {
     load: { reps: 3, duration: 4, yardSeconds: 2, warmup: 2 },
     many: 1_000_000,
+    stored: 100_000,
     live: 10_000,
     alone: 20,
     atOnce: 1000,
@@ -39,6 +41,7 @@ const sizes = {
   quick: {
     load: { reps: 1, duration: 1, yardSeconds: 1, warmup: 1 },
     many: 20_000,
+    stored: 2000,
     live: 1000,
     alone: 5,
     atOnce: 40,
