@@ -152,18 +152,25 @@ function isBrokerUrl(text: string): boolean {
   return url !== null && /^amqps?:$/.test(url.protocol) && url.hostname !== '' && url.hash === '';
 }
 
-const firstLine = (file: string): string => readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+/** What stands in a file that a key of an entry names. */
+function secretIn(file: string, place: string): string {
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    throw new Error(`${place}: ${(error as Error).message}`, { cause: error });
+  }
+}
 
 /** Fills in what an entry leaves out. `token_file` and `amqp_url_file` name files that hold a secret. */
 export function readBackends(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
-  return value.map((entry: unknown) => {
+  return value.map((entry: unknown, index) => {
     if (!isMap(entry)) return entry;
     const given = { name: entry['type'] ?? 'local', type: 'local', network: 'default', drain: false, ...entry };
     if (given['type'] !== 'pulsar') return { runtime: 'auto', ...given };
     const { token_file: file, amqp_url_file: amqpFile, url, ...rest } = given as Record<string, unknown>;
     return {
-      token: typeof file === 'string' ? firstLine(file) : '',
+      token: typeof file === 'string' ? secretIn(file, `entry ${index}: token_file`) : '',
       staging: 'gateway',
       stager: ['tes-gateway-stager'],
       stager_files: [],
@@ -172,7 +179,7 @@ export function readBackends(value: unknown): unknown {
       when_away: 'wait',
       move_after_seconds: 600,
       ...(url !== undefined && { url: typeof url === 'string' ? url.replace(/\/+$/, '') : url }),
-      ...(typeof amqpFile === 'string' && { amqp_url: firstLine(amqpFile) }),
+      ...(typeof amqpFile === 'string' && { amqp_url: secretIn(amqpFile, `entry ${index}: amqp_url_file`) }),
       ...(file !== undefined && typeof file !== 'string' && { token_file: file }),
       ...(amqpFile !== undefined && typeof amqpFile !== 'string' && { amqp_url_file: amqpFile }),
       ...rest,

@@ -1,3 +1,4 @@
+import { SettingsError } from './settings';
 import type { SettingDefinition } from './setting-sources';
 import { settingDefinitions } from './setting-sources';
 import { settingsSchema } from './settings-schema';
@@ -16,7 +17,10 @@ const ACTIONS: Readonly<Record<string, CommandLine['action']>> = {
   '--help': 'help',
 };
 
-/** Takes out what is not a setting: `--config FILE`, `--config=FILE`, `--version`, `--check-config`, `--help`. */
+/**
+ * Takes out what is not a setting: `--config FILE`, `--config=FILE`, `--version`, `--check-config`, `--help`.
+ * @throws SettingsError for a `--config` without a file
+ */
 export function readCommandLine(argv: readonly string[]): CommandLine {
   const configFiles: string[] = [];
   const flags: string[] = [];
@@ -27,7 +31,8 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
     const next = argv[at + 1];
     if (named) action = named;
     else if (word.startsWith('--config=')) configFiles.push(word.slice('--config='.length));
-    else if (word === '--config' && next !== undefined) {
+    else if (word === '--config') {
+      if (next === undefined) throw new SettingsError(['--config: needs the name of a file']);
       configFiles.push(next);
       at += 1;
     } else flags.push(word);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
+import { isMap } from './setting-checks';
 import { settingFormats } from './setting-formats';
 
 /** A leaf of the schema. */
@@ -39,8 +40,6 @@ export function settingDefinitions(schema: object, prefix = ''): Map<string, Set
   return found;
 }
 
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Drops the keys that would reach into JavaScript's own objects. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
@@ -68,12 +67,19 @@ export class SettingSources {
 
   /** `TES_GATEWAY__SERVER__PORT=8081`; with `_FILE` at the end the value stands in the file named. */
   environment(env: Readonly<Record<string, string | undefined>>): void {
+    const shortened = new Map([...this.definitions.keys()].map((key) => [`TES_GATEWAY_${key.replaceAll('.', '_')}`.toUpperCase(), key]));
     for (const [variable, text] of Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1))) {
-      if (!variable.startsWith(ENVIRONMENT_PREFIX) || text === undefined) continue;
+      if (text === undefined) continue;
+      const meant = shortened.get(variable.replaceAll('__', '_')) ?? shortened.get(variable.replaceAll('__', '_').replace(/_FILE$/, ''));
+      // Kubernetes sets `TES_GATEWAY_SERVER_PORT=tcp://...` for a service called tes-gateway-server.
+      if (!variable.startsWith(ENVIRONMENT_PREFIX) && meant !== undefined && !text.startsWith('tcp://'))
+        this.given.faults.push(`${variable}: the variable of ${meant} is ${variableOf(meant)}`);
+      if (!variable.startsWith(ENVIRONMENT_PREFIX)) continue;
       const key = variable.slice(ENVIRONMENT_PREFIX.length).toLowerCase().replaceAll('__', '.');
       if (this.definitions.has(key)) this.text(key, text, variable);
       else if (key.endsWith('_file') && this.definitions.has(key.slice(0, -5))) this.textOfFile(key.slice(0, -5), text, variable);
-      else this.given.faults.push(`${variable}: there is no setting ${key}`);
+      else
+        this.given.faults.push(`${variable}: there is no setting ${key}${meant === undefined ? '' : `; ${meant} is ${variableOf(meant)}`}`);
     }
   }
 
@@ -121,11 +127,24 @@ export class SettingSources {
 
   private value(key: string, value: unknown, source: string): void {
     const format = this.definitions.get(key)?.format;
-    const read = typeof format === 'string' ? settingFormats[format]?.read : undefined;
-    this.given.values.push({ key, value: read ? read(value) : value, source });
+    const { read, validate } = (typeof format === 'string' && settingFormats[format]) || {};
+    try {
+      const taken = read ? read(value) : value;
+      // Where no map is wanted convict would look for settings in it, and speak of itself.
+      if (isMap(taken) && !validate) throw new Error(`must be one of the possible values: ${JSON.stringify(format)}`);
+      if (isMap(taken)) validate?.(taken);
+      this.given.values.push({ key, value: taken, source });
+    } catch (error) {
+      this.given.faults.push(`${source}: ${key}: ${firstLine(error)}`);
+    }
   }
 }
 
+function variableOf(key: string): string {
+  return ENVIRONMENT_PREFIX + key.replaceAll('.', '__').toUpperCase();
+}
+
+/** What follows the line of a YAML fault, after a colon, is the text around it: a value there may be a secret. */
 function firstLine(error: unknown): string {
-  return (error as Error).message.split('\n', 1).join('');
+  return (error as Error).message.split('\n', 1).join('').replace(/:$/, '');
 }

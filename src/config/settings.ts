@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import convict from 'convict';
 import { stringify } from 'yaml';
 import { SECRET_BACKEND_KEYS } from './backend-settings';
+import { isMap } from './setting-checks';
 import { settingFormats } from './setting-formats';
 import type { GivenSetting } from './setting-sources';
 import { SettingSources, settingDefinitions } from './setting-sources';
@@ -78,7 +79,9 @@ export function readLayers(schema: object, layers: SettingLayers): object {
   // Convict's own reading of the environment and the arguments is off: it would take wrong types for right ones.
   const config = convict(schema as convict.Schema<Record<string, unknown>>, { env: {}, args: [] });
   const given = new Map<string, GivenSetting>(sources.given.values.map((setting) => [setting.key, setting]));
-  for (const { key, value } of given.values()) config.set(key, value);
+  // Convict would take a dot in a name of a map (`alpine:3.18`) for one of its own.
+  const values = [...given.values()];
+  for (const { key, value } of values) if (!isMap(value)) config.set(key, value);
   const faults = [...sources.given.faults];
   try {
     config.validate({ allowed: 'strict' });
@@ -91,7 +94,14 @@ export function readLayers(schema: object, layers: SettingLayers): object {
     }
   }
   if (faults.length > 0) throw new SettingsError(faults);
-  return config.getProperties();
+  const page = config.getProperties();
+  for (const { key, value } of values) if (isMap(value)) place(page, key.split('.'), value);
+  return page;
+}
+
+function place(group: Record<string, unknown>, [name = '', ...inner]: readonly string[], value: unknown): void {
+  if (inner.length === 0) group[name] = value;
+  else place(group[name] as Record<string, unknown>, inner, value);
 }
 
 /** What is wrong although each value is right for itself. */

@@ -1,4 +1,5 @@
 import { helpText, readCommandLine } from '../../../src/config/command-line';
+import { SettingsError } from '../../../src/config/settings';
 
 describe('the command line', () => {
   it('takes out files and actions and leaves the flags of settings', () => {
@@ -13,8 +14,8 @@ describe('the command line', () => {
     expect(readCommandLine([])).toEqual({ configFiles: [], action: 'serve', flags: [] });
   });
 
-  it('leaves a --config without a file to be refused as a flag', () => {
-    expect(readCommandLine(['--config']).flags).toEqual(['--config']);
+  it('refuses a --config without a file', () => {
+    expect(() => readCommandLine(['--config'])).toThrow(new SettingsError(['--config: needs the name of a file']));
   });
 
   it('explains every setting with its default', () => {

@@ -103,6 +103,14 @@ describe('settings', () => {
     ['retention.finished', '"soon"', 'must be off, or a time such as 30d, 12h, 45m'],
     ['images.pull', '"sometimes"', 'must be one of the possible values: ["always","missing","never"]'],
     ['images.map', '{a: 1}', 'must be a map of texts'],
+    ['server.port', '{a: 1}', 'must be a port between 0 and 65535'],
+    ['storage.file.allowed', '{projects: /projects}', 'must be a list of texts'],
+    ['logs.level', '{a: warn}', 'must be one of the possible values'],
+    ['local.capabilities', '[NET_RWA]', 'must be a list of Linux capabilities such as NET_RAW, without CAP_'],
+    ['local.capabilities', '[CAP_NET_RAW]', 'must be a list of Linux capabilities such as NET_RAW, without CAP_'],
+    ['backends', '{name: local}', 'must be a list of at least one backend'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, token_file: /none}]', 'entry 0: token_file: ENOENT'],
+    ['backends', '[{type: pulsar, amqp_url_file: /none, runtime: podman}]', 'entry 0: amqp_url_file: ENOENT'],
     ['backends', '[]', 'must be a list of at least one backend'],
     ['backends', '[{name: a/b}]', 'entry 0: name must be a name of letters, digits, - and _'],
     ['backends', '[{name: a}, {name: a}]', 'two backends are called a'],
@@ -151,6 +159,25 @@ describe('settings', () => {
   ])('refuses %s: %s from a file', (key, value, words) => {
     const path = file(key.split('.').reduceRight((inner, name) => `{${name}: ${inner}}`, value));
     expect(faultsOf({ files: [path] })).toEqual([expect.stringContaining(`${path}: ${key}: ${words}`)]);
+  });
+
+  it.each([
+    ['TES_GATEWAY_SERVER_PORT', 'the variable of server.port is TES_GATEWAY__SERVER__PORT'],
+    ['TES_GATEWAY_SERVER__PORT', 'the variable of server.port is TES_GATEWAY__SERVER__PORT'],
+    ['TES_GATEWAY__SERVER_PORT', 'there is no setting server_port; server.port is TES_GATEWAY__SERVER__PORT'],
+    ['TES_GATEWAY_STORE_URL_FILE', 'the variable of store.url is TES_GATEWAY__STORE__URL'],
+  ])('names the variable that %s should be', (variable, words) => {
+    expect(faultsOf({ env: { [variable]: '8081' } })).toEqual([`${variable}: ${words}`]);
+  });
+
+  it('leaves variables that are no settings of its own', () => {
+    const env = { TES_GATEWAY_CACHE: '/cache', TES_GATEWAY_SERVER_PORT: 'tcp://10.0.0.1:80' };
+    expect(faultsOf({ env })).toEqual([]);
+  });
+
+  it('takes image names with dots in a map', () => {
+    const path = file('images: {map: {"alpine:3.18": /a.sif, "docker.io/library/busybox:1.36": /b.sif}}');
+    expect(load({ files: [path] }).images.map).toEqual({ 'alpine:3.18': '/a.sif', 'docker.io/library/busybox:1.36': '/b.sif' });
   });
 
   it('refuses a file that is no YAML or is not there, in one line', () => {
