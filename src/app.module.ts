@@ -12,6 +12,7 @@ import { serveDocumentation } from './api/openapi';
 import { AnonymousAuthenticator } from './auth/none/anonymous.authenticator';
 import { LocalBackend } from './backends/local/local.backend';
 import { PulsarBackend } from './backends/pulsar/pulsar.backend';
+import { listenFault } from './config/address';
 import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { Engine } from './engine/engine';
@@ -158,7 +159,9 @@ export class Gateway {
     // Whoever stops the gateway because one of them failed finds none of the others half-way.
     await Promise.allSettled(begun);
     await Promise.all(begun);
-    await this.app.listen(server.port, server.host);
+    await this.app.listen(server.port, server.host).catch((error: unknown) => {
+      throw listenFault(error, server.host, server.port);
+    });
     const address = this.app.getHttpServer().address();
     return typeof address === 'object' && address !== null ? address.port : server.port;
   }

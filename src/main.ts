@@ -7,7 +7,7 @@ import type { Gateway as RunningGateway } from './app.module';
 import { helpText, readCommandLine } from './config/command-line';
 import { processEnvironment, programEnvironment } from './config/process-environment';
 import { addressOf } from './config/address';
-import { COMPILE_CACHE, makeDirectories } from './config/make-directory';
+import { COMPILE_CACHE, makeDirectories, unreadable } from './config/make-directory';
 import { SettingsError, describeSettings, loadSettings } from './config/settings';
 import type { Settings } from './config/settings';
 import { endProcess, outliveReaders } from './telemetry/standard-streams';
@@ -67,6 +67,7 @@ async function serve(settings: Settings): Promise<void> {
   const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
   const log = createLog({ level: settings.logs.level, format });
   endOnBugs(log);
+  for (const line of unreadable(settings)) log.warn(line);
   const version = versionOfPackage();
   let gateway: RunningGateway | undefined;
   try {

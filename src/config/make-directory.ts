@@ -45,3 +45,23 @@ export function makeDirectories({ data_dir, work_dir, storage }: Settings): void
   });
   if (faults.length > 0) throw new SettingsError(faults);
 }
+
+/** Files and directories that the settings name and that cannot be read now, one line each. No fault: they may be mounted later. */
+export function unreadable({ storage, images }: Settings): string[] {
+  const named = {
+    'storage.file.allowed': storage.file.allowed,
+    'images.allowed': images.allowed,
+    'images.map': Object.values(images.map),
+    'images.auth_file': images.auth_file === '' ? [] : [images.auth_file],
+  };
+  return Object.entries(named).flatMap(([key, paths]) =>
+    paths.flatMap((path) => {
+      try {
+        accessSync(path, constants.R_OK);
+        return [];
+      } catch (error) {
+        return [`${key}: cannot be read now: ${(error as Error).message}`];
+      }
+    }),
+  );
+}

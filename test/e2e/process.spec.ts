@@ -139,7 +139,9 @@ describe('the command', () => {
   it('names a port that is taken and ends', async () => {
     const gateway = new Gateway(['--server.port', String(await listening())]);
     expect(await gateway.ended).toBe(1);
-    expect(gateway.output).toMatch(/the gateway cannot start: .*EADDRINUSE/);
+    expect(gateway.output).toMatch(
+      /the gateway cannot start: server\.port: another process listens on port [0-9]+ of 127\.0\.0\.1.*EADDRINUSE/,
+    );
   });
 
   it('ends when its port is taken and whoever read what it says has gone', async () => {

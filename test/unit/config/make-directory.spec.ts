@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { makeDirectories, makeDirectory } from '../../../src/config/make-directory';
+import { makeDirectories, makeDirectory, unreadable } from '../../../src/config/make-directory';
 import { loadSettings } from '../../../src/config/settings';
 
 let folder: string;
@@ -41,4 +41,16 @@ describe('the directories of the settings', () => {
       /^settings: data_dir: the directory \/proc\/self.* cannot be made or written to: E/,
     );
   });
+});
+
+it('names what the settings name and nobody can read, and refuses none of it', () => {
+  const list = JSON.stringify([folder, '/none/files']);
+  const map = JSON.stringify({ here: folder, 'busybox:1.36': '/none/busybox.sif' });
+  const argv = ['--storage.file.allowed', list, '--images.allowed', list, '--images.map', map, '--images.auth_file', '/none/logins'];
+  expect(unreadable(loadSettings({ files: [], env: {}, argv }))).toEqual([
+    expect.stringMatching(/^storage\.file\.allowed: cannot be read now: ENOENT.*\/none\/files/),
+    expect.stringMatching(/^images\.allowed: cannot be read now: ENOENT.*\/none\/files/),
+    expect.stringMatching(/^images\.map: cannot be read now: ENOENT.*\/none\/busybox\.sif/),
+    expect.stringMatching(/^images\.auth_file: cannot be read now: ENOENT.*\/none\/logins/),
+  ]);
 });
