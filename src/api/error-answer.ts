@@ -33,7 +33,9 @@ export function answerFor(error: unknown, bodyLimitBytes: number): ErrorAnswer {
   if (status === 413) {
     return ofStatus(413, `the body is larger than ${bodyLimitBytes} bytes (setting server.body_limit_bytes)`);
   }
-  return ofStatus(status, isNativeError(error) ? error.message : undefined);
+  // A task that is not there is a `RequestError`: this is a path that no route has.
+  const where = status === 404 ? ': the TES API is at /ga4gh/tes/v1 and /v1' : '';
+  return ofStatus(status, isNativeError(error) ? error.message + where : undefined);
 }
 
 /** For what fails before a route is found: bad URLs, bad HTTP. */

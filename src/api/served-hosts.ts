@@ -26,7 +26,7 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
       return done();
     }
     if (name !== undefined && name === nameOf(mappedless(request.socket.localAddress))) return done();
-    done(new HttpException('this server does not answer to that host name (setting server.allowed_hosts)', 421));
+    done(new HttpException(`this server does not answer to the host name ${name ?? 'it was sent'} (setting server.allowed_hosts)`, 421));
   });
 }
 

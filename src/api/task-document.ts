@@ -1,4 +1,5 @@
 import { InvalidTask, type Problem } from '../ports/errors';
+import { ignoredMembers } from '../task/ignored-members';
 import { normalizeTask } from '../task/normalize-task';
 import type { TesTaskRequest } from '../task/tes';
 import { DtoShape } from './dto-shape';
@@ -19,7 +20,10 @@ export function readTask(body: unknown): TesTaskRequest {
   if (isTask(document, problems)) return document;
   const [first] = problems;
   const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
-  throw new InvalidTask(`not a TES task: ${first?.path ?? '$'} ${first?.message ?? 'is not valid'}${more}`, {
+  // What is required is often there under a misspelt name.
+  const ignored = ignoredMembers(body);
+  const aside = ignored === undefined ? '' : `; ${ignored}`;
+  throw new InvalidTask(`not a TES task: ${first?.path ?? '$'} ${first?.message ?? 'is not valid'}${more}${aside}`, {
     details: problems.slice(0, MOST_PROBLEMS),
   });
 }

@@ -25,9 +25,13 @@ describe('answerFor', () => {
     [new InsufficientStorage('x'), 507, 'INSUFFICIENT_STORAGE'],
     [new BadRequestException('x'), 400, 'INVALID_REQUEST'],
     [new ForbiddenException('x'), 403, 'FORBIDDEN'],
-    [new NotFoundException('x'), 404, 'NOT_FOUND'],
   ])('answers %s with %i %s', (error, status, code) => {
     expect(answer(error)).toEqual({ status, body: { code, message: 'x' }, unexpected: false });
+  });
+
+  it('says where the API is to whoever asks elsewhere', () => {
+    const message = 'Cannot POST /tasks: the TES API is at /ga4gh/tes/v1 and /v1';
+    expect(answer(new NotFoundException('Cannot POST /tasks'))).toMatchObject({ status: 404, body: { code: 'NOT_FOUND', message } });
   });
 
   it('carries details and the time to wait', () => {

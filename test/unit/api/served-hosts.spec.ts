@@ -44,6 +44,12 @@ describe('a server on a loopback address', () => {
     });
   });
 
+  it('names the host that it does not serve', async () => {
+    const { body } = await send(api.port(), 'GET', '/v1/tasks', { host: 'Tes.Example.:8080' });
+    const message = 'this server does not answer to the host name tes.example (setting server.allowed_hosts)';
+    expect(JSON.parse(body)).toMatchObject({ message });
+  });
+
   it.each(['/healthz', '/v1/tasks', '/docs', '/nowhere'])('refuses a page of another name every path: %s', async (path) => {
     expect((await send(api.port(), 'GET', path, { host: 'evil.example' })).status).toBe(421);
   });

@@ -37,6 +37,11 @@ describe('readTask', () => {
     expect(readTask(task)).toEqual(task);
   });
 
+  it('names what it does not know beside what is missing', () => {
+    const misspelt = { executors: [{ image: 'busybox', comand: ['true'] }] };
+    expect(() => readTask(misspelt)).toThrow('not a TES task: $.executors[0].command is required; ignored: executors[0].comand');
+  });
+
   it.each([[undefined], [null], ['text'], [3], [true], [[]], [[executor]]])('refuses a body that is no object: %j', (body) => {
     expect(problemsOf(body)).toEqual([{ path: '$', message: 'must be an object: a TES task' }]);
   });
