@@ -108,7 +108,7 @@ export class FailureHandling {
         return {
           type: 'failed',
           attempt,
-          reason: `${reason}; the workspace ${jobNameOf(task)} on ${task.backend ?? ''} is kept until ${until}, an operator can have the outputs stored`,
+          reason: `${reason}; the workspace ${jobNameOf(task)} on ${task.backend ?? ''} is kept until ${until}, an operator can have the outputs stored (restore-outputs)`,
           keepMs,
         };
       }

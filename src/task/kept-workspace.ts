@@ -14,6 +14,9 @@ export function restoreRequested(task: TaskRecord, context: ReduceContext): Redu
   return changed(without({ ...task, step: 'restore', dueAt: context.storeNow }, 'trouble'), context);
 }
 
+/** The last word on outputs of which the lines before say that they could not be stored. */
+export const RESTORED = "the outputs were stored after all, at an operator's request";
+
 /** Storing them again failed. */
 export function keptAgain(task: TaskRecord, reason: string, context: ReduceContext): Reduction {
   const line = `the outputs could not be stored again: ${reason}`;

@@ -1,5 +1,5 @@
 import { leftJob } from './left-behind';
-import { expired, keptAgain, measured, restoreRequested } from './kept-workspace';
+import { expired, keptAgain, measured, RESTORED, restoreRequested } from './kept-workspace';
 import type { Observation } from './observation';
 import {
   changed,
@@ -90,7 +90,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
           withAttempt({ ...task, overlay: overlayTypes(task.overlay, undefined, event.outputTypes) }, (attempt) => ({
             ...attempt,
             outputs: event.outputs,
-            systemLogs: addLines(attempt.systemLogs, event.systemLogs),
+            systemLogs: addLines(attempt.systemLogs, task.step === 'restore' ? [...event.systemLogs, RESTORED] : event.systemLogs),
           })),
           context.storeNow,
         ),

@@ -112,7 +112,9 @@ export class OutputFiles {
 
   private async *directory(top: WorkspaceEntry, shown: string, url: string): AsyncGenerator<OutputUpload> {
     await this.client.mkdir?.(url, top.mode | OWNER_ALL, this.signal);
+    let isEmpty = true;
     for await (const entry of this.workspace.list(top.path, this.signal)) {
+      isEmpty = false;
       const below = relativeTo(top.path, entry.path) ?? '';
       const at = { path: joinContainerPath(shown, below), url: this.client.join(url, below) };
       switch (entry.kind) {
@@ -134,6 +136,8 @@ export class OutputFiles {
         }
       }
     }
+    // It may be there only because it was mounted, when the program wrote elsewhere.
+    if (isEmpty) this.say(`output ${shown}: the directory is empty${this.client.mkdir ? '' : ', left out'}`);
   }
 
   /** A link below an output directory: kept where it stays inside and the storage knows links, else copied as the file it points at. */

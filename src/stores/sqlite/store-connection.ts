@@ -46,7 +46,7 @@ export class StoreConnection {
     const onProgress = options.onProgress ?? ((): void => undefined);
     if (options.path === IN_MEMORY) return new StoreConnection(openDatabase(IN_MEMORY, onProgress), undefined, options, onProgress);
     mkdirSync(dirname(options.path), { recursive: true });
-    const inUse = `The task store ${options.path} is in use: another tes-gateway process has it open`;
+    const inUse = `The task store ${options.path} is in use: another tes-gateway process has it open. Stop that first`;
     const lock = StoreLock.acquire(`${options.path}.lock`, inUse);
     try {
       // Requests may hold secrets: only this user reads the file, and SQLite makes those beside it alike.

@@ -38,7 +38,9 @@ describe('a task whose outputs could not be stored', () => {
     const id = await unstored();
     const task = await kept(id);
     expect(task).toMatchObject({ state: 'SYSTEM_ERROR', attempt: 1 });
-    expect(await lines(id)).toMatch(/403; the workspace \S+ on scripted is kept until .*, an operator can have the outputs stored$/);
+    expect(await lines(id)).toMatch(
+      /403; the workspace \S+ on scripted is kept until .*, an operator can have the outputs stored \(restore-outputs\)$/,
+    );
     expect(await lines(id)).toContain(`the workspace ${jobName(id, 1)} on`);
     const { outputs_kept_until: until } = await bench.service.explain(AnonymousPrincipal, id);
     expect(until).toBe(new Date(task.keptUntil ?? 0).toISOString());
@@ -56,6 +58,7 @@ describe('a task whose outputs could not be stored', () => {
     expect(done).not.toHaveProperty('keptUntil');
     expect(done.attempts[0]?.outputs).toEqual([{ url: 'mem://out', path: '/out', sizeBytes: 6 }]);
     expect(bench.storage.objects.get('mem://out')).toBe('output');
+    expect(await lines(id)).toMatch(/\nthe outputs were stored after all, at an operator's request$/);
     expect(bench.world.jobs.size).toBe(0);
     expect(bench.world.started).toHaveLength(1);
     const { COMPLETE, SYSTEM_ERROR = 0 } = await bench.store.counts();

@@ -134,9 +134,10 @@ describe('stageOut', () => {
     expect((await stat(join(data, 'o/sub/tool'))).mode & 0o777).toBe(0o755);
   });
 
-  it('stores an empty directory', async () => {
+  it('stores an empty directory, and says that it is empty', async () => {
     await mkdir(join(workspace.root, 'out'));
-    expect((await stage([{ path: '/out', url: `${data}/o`, type: 'DIRECTORY' }])).outputs).toEqual([]);
+    const { outputs, systemLogs } = await stage([{ path: '/out', url: `${data}/o`, type: 'DIRECTORY' }]);
+    expect([outputs, systemLogs]).toEqual([[], ['output /out: the directory is empty']]);
     expect(await names()).toEqual(['o']);
   });
 });
