@@ -84,7 +84,7 @@ const common: Checks = {
   url_prefixes: (value) =>
     must(
       Array.isArray(value) && value.length > 0 && value.every((prefix) => isText(prefix) && isPrefix(prefix)),
-      'a list of URLs, or of their beginnings up to a slash, such as ["https://data.example/", "s3://"]',
+      'a list of URLs, or of their beginnings up to a slash, such as ["https://data.example/", "/projects/"]',
     ),
 };
 

@@ -112,7 +112,7 @@ export const settingsSchema = {
       default: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID'],
     },
     keep_workspace: {
-      doc: "Whether a task's workspace stays after the end",
+      doc: "Whether a task's workspace stays after the end, for a look: `BACKEND/kept` in `work_dir`, where nothing removes it",
       format: ['never', 'on_error', 'always'],
       default: 'never' as 'never' | 'on_error' | 'always',
     },
@@ -216,7 +216,7 @@ export const settingsSchema = {
       default: '7d',
     },
     unstored_outputs_gb: {
-      doc: 'Disk that such workspaces may take on each backend, GB; beyond it the oldest are removed, never the latest',
+      doc: 'Disk that such workspaces may take on each backend, GB (10^9 bytes); beyond it the oldest are removed, never the latest',
       format: 'positive number',
       default: 100,
     },
