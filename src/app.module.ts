@@ -76,6 +76,8 @@ class EngineModule {
 
 /** One gateway process, put together by hand from the settings. */
 export class Gateway {
+  private stopping = false;
+
   private constructor(
     private readonly context: GatewayContext,
     private readonly app: NestFastifyApplication,
@@ -168,6 +170,7 @@ export class Gateway {
 
   /** Creates are refused at once; reads go on while transfers under way get their grace; then everything is let go. Jobs are left alone. */
   async stop(): Promise<void> {
+    this.stopping = true;
     this.tasks.stopTaking();
     this.readiness.stop();
     this.watches.disk.stop();
@@ -189,6 +192,8 @@ export class Gateway {
 
   /** The store was away when the gateway began to listen, and turns out to be one that it cannot use. */
   private giveUp(error: unknown): void {
+    // A stop closes a store that was still away.
+    if (this.stopping) return;
     this.context.log.fatal({ err: error }, `the gateway cannot go on: ${(error as Error).message}`);
     void this.stop().finally(() => endProcess(1));
   }
@@ -210,7 +215,8 @@ interface StoreInReach {
 
 async function openStore({ settings, log }: GatewayContext, instance: string): Promise<StoreInReach> {
   const { type } = settings.store;
-  const onProgress = (line: string): void => log.info({ store: type }, line);
+  // Rare, and part of it is trouble (a store that is unreachable, or damaged), which an operator must read who asked for warnings only.
+  const onProgress = (line: string): void => log.warn({ store: type }, line);
   switch (type) {
     case 'sqlite': {
       const store = await SqliteTaskStore.open({ ...slices.sqliteOptions(settings), onProgress });

@@ -290,6 +290,14 @@ describe('a stop', () => {
     expect(await gateway.ended).toBe(0);
   });
 
+  it('is none that failed while the store is still away, which a log of warnings says', async () => {
+    const gateway = new Gateway(['--store.type', 'mongodb', '--store.url', 'mongodb://127.0.0.1:1/', '--logs.level', 'warn']);
+    await gateway.says(/MongoDB is not reached/);
+    gateway.child.kill('SIGTERM');
+    expect(await gateway.ended).toBe(0);
+    expect(gateway.output).not.toContain('fatal');
+  });
+
   it('ends a transfer when its grace is over, and the task goes on after the next start', async () => {
     const { gateway } = await staging(['--server.shutdown_grace_seconds', '0.1']);
     gateway.child.kill('SIGTERM');
