@@ -125,9 +125,7 @@ export class Gateway {
       random: Math.random,
     });
     logTasks(engine.events, log);
-    const disk = new FreeDisk(slices.freeDiskSettings(settings), (error, directory) =>
-      log.warn({ err: error, directory }, 'free disk space is not known'),
-    );
+    const disk = new FreeDisk(slices.freeDiskSettings(settings), (line, fields) => log.warn(fields, line));
     const tasks = new TaskService(
       store,
       engine.writer,

@@ -152,7 +152,7 @@ export function serviceInfoSettings({ service_info: info }: Settings, version: s
 }
 
 export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): FreeDiskSettings {
-  return { directories: [data_dir, work_dir], minFreeBytes: limits.min_free_disk, everyMs: 5 * SECOND };
+  return { directories: { data_dir, work_dir }, minFreeBytes: limits.min_free_disk, everyMs: 5 * SECOND };
 }
 
 /** What the engine reads of an entry of `backends`, whatever its type. */

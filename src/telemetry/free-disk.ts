@@ -1,8 +1,8 @@
 import { statfs } from 'node:fs/promises';
 
 export interface FreeDiskSettings {
-  /** Directories whose file systems are watched. */
-  readonly directories: readonly string[];
+  /** Directories whose file systems are watched, by the settings that name them. */
+  readonly directories: Readonly<Record<string, string>>;
   /** `limits.min_free_disk`, bytes. */
   readonly minFreeBytes: number;
   /** Pause between two looks, ms. */
@@ -12,11 +12,13 @@ export interface FreeDiskSettings {
 /** Looks at intervals how much room there is, so that no create has to ask the file system. */
 export class FreeDisk {
   private readonly freeBytes = new Map<string, number>();
+  private lastSaid: string | undefined;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly settings: FreeDiskSettings,
-    private readonly onError: (error: unknown, directory: string) => void,
+    /** A warning for the operator. */
+    private readonly warn: (line: string, fields?: { readonly err: unknown; readonly directory: string }) => void,
   ) {}
 
   async start(): Promise<void> {
@@ -31,8 +33,9 @@ export class FreeDisk {
 
   /** Why another task cannot be taken, as a public sentence; `undefined` when there is room. */
   shortage(): string | undefined {
-    const low = [...this.freeBytes.values()].some((free) => free < this.settings.minFreeBytes);
-    return low ? `less than ${this.settings.minFreeBytes} bytes of disk are free (setting limits.min_free_disk)` : undefined;
+    const { directories, minFreeBytes } = this.settings;
+    const low = Object.keys(directories).filter((setting) => (this.freeBytes.get(directories[setting] ?? '') ?? Infinity) < minFreeBytes);
+    return low.length > 0 ? `less than ${minFreeBytes} bytes are free in ${low.join(' and ')} (setting limits.min_free_disk)` : undefined;
   }
 
   /** Free bytes by directory, as last seen. */
@@ -42,15 +45,18 @@ export class FreeDisk {
 
   async look(): Promise<void> {
     await Promise.all(
-      this.settings.directories.map(async (directory) => {
+      Object.values(this.settings.directories).map(async (directory) => {
         try {
           const { bavail, bsize } = await statfs(directory);
           this.freeBytes.set(directory, bavail * bsize);
         } catch (error) {
           // What was seen last stays; a disk that cannot be asked is told by the store soon enough.
-          this.onError(error, directory);
+          this.warn('free disk space is not known', { err: error, directory });
         }
       }),
     );
+    const shortage = this.shortage();
+    if (shortage !== this.lastSaid) this.warn(`${shortage ?? 'there is room again'}: creates are ${shortage ? 'answered 507' : 'taken'}`);
+    this.lastSaid = shortage;
   }
 }

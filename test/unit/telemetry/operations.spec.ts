@@ -21,7 +21,7 @@ async function start({ minFreeBytes = 0 } = {}) {
     changed: () => undefined,
   });
   await Promise.all(backends.all.map((backend) => monitor.join(backend)));
-  const disk = new FreeDisk({ directories: ['/'], minFreeBytes, everyMs: 60_000 }, () => undefined);
+  const disk = new FreeDisk({ directories: { work_dir: '/' }, minFreeBytes, everyMs: 60_000 }, () => undefined);
   await disk.look();
   const events = new TaskEvents((error) => {
     throw error;
@@ -90,15 +90,28 @@ describe('readiness', () => {
 describe('free disk', () => {
   it('keeps what it saw last when a directory cannot be asked, and says so', async () => {
     const errors: string[] = [];
-    const disk = new FreeDisk({ directories: ['/', '/is-nowhere'], minFreeBytes: 1, everyMs: 5 }, (_error, directory) =>
-      errors.push(directory),
-    );
+    const directories = { data_dir: '/', work_dir: '/is-nowhere' };
+    const disk = new FreeDisk({ directories, minFreeBytes: 1, everyMs: 5 }, (_line, fields) => errors.push(fields?.directory ?? ''));
     await disk.start();
     while (errors.length < 2) await setTimeout(5);
     disk.stop();
     expect(errors).toContain('/is-nowhere');
     expect(disk.free.get('/')).toBeGreaterThan(1);
     expect(disk.shortage()).toBeUndefined();
+  });
+
+  it('names the directory that has too little, and says it once', async () => {
+    const lines: string[] = [];
+    const settings = { directories: { data_dir: '/proc', work_dir: '/' }, minFreeBytes: 1, everyMs: 60_000 };
+    const disk = new FreeDisk(settings, (line) => lines.push(line));
+    // A file system that never has room.
+    await disk.look();
+    await disk.look();
+    expect(disk.shortage()).toBe('less than 1 bytes are free in data_dir (setting limits.min_free_disk)');
+    expect(lines).toEqual([`${disk.shortage() ?? ''}: creates are answered 507`]);
+    settings.minFreeBytes = 0;
+    await disk.look();
+    expect(lines.slice(1)).toEqual(['there is room again: creates are taken']);
   });
 });
 
