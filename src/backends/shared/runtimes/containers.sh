@@ -249,8 +249,8 @@ code_of_catatonit() { # INDEX
 #   a limit or a cancel has ended it    the container's code, or one of a signal
 #   exited N, and the command said N    the program's
 #   exited, and the command says else   the command failed, or was killed: what it had to write is cut short
-#   created, 126 or 127                 the program is missing or cannot be executed: docker says so of the container, podman's command of itself
-#   created, anything else              the engine could not start it
+#   created, 126 or 127, without init   the program is missing or cannot be executed: docker says so of the container, podman's command of itself
+#   created, anything else              the engine could not start it; an init starts the program, and says itself that it cannot
 #   running                             the command, or podman's watcher of the container, was killed
 #   unknown                             the engine does not answer, or never made it
 judge() { # INDEX CODE
@@ -277,12 +277,20 @@ X
       ran=
       [ "$ENGINE" = docker ] || ended=$(code_of_podman "$1" "$2")
       case $ended in
-        126 | 127) code=$ended ;;
+        126 | 127) if may_have_init; then fault start "$1"; else code=$ended; fi ;;
         *) fault start "$1" ;;
       esac
       ;;
     running) blame unwatched "$1" ;;
     *) fault start "$1" ;;
+  esac
+}
+
+# Or the engine does not answer.
+may_have_init() {
+  case $(engine inspect --type container --format '{{.HostConfig.Init}}' "$name" 2>/dev/null) in
+    true | '') ;;
+    *) return 1 ;;
   esac
 }
 

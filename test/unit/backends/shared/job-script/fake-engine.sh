@@ -17,7 +17,7 @@ case $verb in
     ;;
   inspect)
     [ -e "$FAKE/state" ] || exit 1
-    cat "$FAKE/state"
+    case $* in *.HostConfig.Init*) cat "$FAKE/init" 2>/dev/null || echo '<nil>' ;; *) cat "$FAKE/state" ;; esac
     ;;
   run | start)
     [ ! -e "$FAKE/program" ] || (cd "$FAKE/container" && sh "$FAKE/program")

@@ -73,6 +73,21 @@ const rows: readonly Row[] = [
     code: 126,
   },
   {
+    what: 'podman: an init that it may not start',
+    runtime: 'podman',
+    request: plain,
+    faults: { init: 'true', run: 'echo "Error: runc: setting rlimits: OCI permission denied" >&2; exit 126' },
+    state: 'created 0 false ',
+    error: /podman could not start executor 0: Error: runc: setting rlimits/,
+  },
+  {
+    what: 'docker: an init that it may not start',
+    request: plain,
+    faults: { init: 'true', run: 'exit 126' },
+    state: 'created 126 false setting rlimits: permission denied',
+    error: /docker could not start executor 0: setting rlimits/,
+  },
+  {
     what: 'podman: anything else',
     runtime: 'podman',
     request: inRoot,
