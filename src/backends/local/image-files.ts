@@ -43,7 +43,11 @@ export class ImageFiles {
     // Said early where it is so already. What counts is what the job opens: a link in an allowed directory does not lead out of it.
     const [real, ...within] = await Promise.all([file.path, ...file.within].map((path) => fs.realpath(path).catch(() => undefined)));
     if (real === undefined || !within.some((directory) => directory !== undefined && isWithin(segmentsOf(real), segmentsOf(directory)))) {
-      throw new BackendError(`the image file ${image} does not exist or is not allowed`, { retryable: false });
+      const fault =
+        mapped === undefined
+          ? `the image file ${image} does not exist, or a link leads out of the directories of the setting images.allowed`
+          : `the setting images.map names a file for the image ${image} that does not exist`;
+      throw new BackendError(fault, { retryable: false });
     }
     return file;
   }

@@ -45,8 +45,14 @@ describe('image files', () => {
     expect(refused(images, 'mine')).toBe(0);
   });
 
-  it('that are gone cannot be had, and no other attempt helps', async () => {
-    await expect(files([], { mine: join(directory(), 'none') }).source('docker', 'mine')).rejects.toMatchObject({ retryable: false });
-    await expect(files([directory()]).source('docker', join(directory(), 'none'))).rejects.toMatchObject({ retryable: false });
+  it('that are gone cannot be had, no other attempt helps, and the setting is named', async () => {
+    await expect(files([], { mine: join(directory(), 'none') }).source('docker', 'mine')).rejects.toMatchObject({
+      retryable: false,
+      publicMessage: 'the setting images.map names a file for the image mine that does not exist',
+    });
+    await expect(files([directory()]).source('docker', join(directory(), 'none'))).rejects.toMatchObject({
+      retryable: false,
+      publicMessage: expect.stringMatching(/none does not exist, or .* images\.allowed$/) as string,
+    });
   });
 });
