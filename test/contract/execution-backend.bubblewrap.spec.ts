@@ -114,6 +114,17 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
       });
     });
 
+    it('has ended everything that a program left before it says how that ended', async () => {
+      // The kernel needs a while to end so many, who could write, and put links in the way, meanwhile.
+      const leave = 'i=0; while [ $i -lt 200 ]; do (while :; do echo left >>/work/log; done) >/dev/null 2>&1 & i=$((i+1)); done';
+      const mark = `left-${process.pid}-${Date.now()}`;
+      const ended = await driver.carryOut(driver.job({ executors: [{ command: ['/bin/sh', '-c', leave, mark], stdout: '/work/said' }] }));
+      const pids = (await fs.readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+      const lines = await Promise.all(pids.map((pid) => fs.readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')));
+      expect(lines.filter((line) => line.includes(mark))).toHaveLength(0);
+      expect([ended.observation.phase, exitCodes(ended)]).toEqual(['succeeded', [0]]);
+    });
+
     it('does not stumble over what an executor made of the mount points', async () => {
       const evil = 'mv /etc /moved; ln -s /oldroot/tmp /etc; mv /var /gone; echo out >/out.txt; true';
       const job = driver.job({

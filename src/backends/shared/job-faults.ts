@@ -28,6 +28,7 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
   disk: { retryable: true, sentence: () => FULL_DISK },
   files: { retryable: true, sentence: (_facts, executor) => `files of executor ${executor} could not be moved in the workspace` },
   stream: { retryable: true, sentence: (_facts, executor) => `not all that executor ${executor} wrote to its streams could be kept` },
+  lingering: { retryable: true, sentence: (_facts, executor) => `processes of executor ${executor} could not be ended` },
   place: { retryable: true, sentence: (_facts, executor) => `a stream of executor ${executor} could not be written to its path` },
   late: {
     retryable: true,
@@ -53,7 +54,7 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
 };
 
 /** Notes beside which the runtime's last words mean nothing: they are a program's own, or of another matter. */
-const OF_OTHERS = new Set(['unwatched', 'client', 'disk', 'late', 'stream']);
+const OF_OTHERS = new Set(['unwatched', 'client', 'disk', 'late', 'stream', 'lingering']);
 
 /**
  * Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. `memoryKills` tells a memory limit

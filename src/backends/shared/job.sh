@@ -185,10 +185,25 @@ make_workdir() { # INDEX TREE SEGMENT...
   esac
 }
 
-# Starts an executor and waits for it and its streams. Leaves its code in `code`; `unwritten` says that not all it wrote is there.
+# Whatever still runs of an executor would write into what counts as whole, or put a link in the way of what is done here next. The runtime's
+# part says who that may be; they have been killed, but where much runs the kernel takes seconds.
+await_left() {
+  turns=0
+  while staying=$(left_behind); [ -n "$staying" ]; do
+    # One that is on its way out cannot be killed again, and need not be.
+    # shellcheck disable=SC2086
+    kill -KILL $staying 2>/dev/null
+    turns=$((turns + 1))
+    [ "$turns" -lt 6000 ] || return 1
+    sleep 0.05
+  done
+}
+
+# Starts an executor and waits for it and its streams. Leaves its code in `code`; `unwritten` says that not all it wrote is there, `lingering`
+# that it could not be ended.
 run_executor() { # INDEX
   code=1
-  out=streams/$1.stdout err=streams/$1.stderr readers= unwritten=
+  out=streams/$1.stdout err=streams/$1.stderr readers= unwritten= lingering=
   { true >"$out" && true >"$err"; } 2>/dev/null || { unwritten=1 && return; }
   if [ "$PIPED" = 0 ]; then
     exec 5>"$out" 6>"$err"
@@ -206,6 +221,7 @@ run_executor() { # INDEX
   code=$?
   exec 5>&- 6>&-
   program_ended
+  if may_leave "$1" "$code"; then await_left || lingering=1; fi
   for reader in $readers; do await_reader "$reader"; done
 }
 
@@ -287,6 +303,7 @@ while [ "$index" -lt "$EXECUTORS" ]; do
   watch_program
   note begin "$index"
   run_executor "$index"
+  [ -z "$lingering" ] || blame lingering "$index" || finish broken
   # Looked at while everything that was written is there still.
   [ -z "$unwritten" ] || blame stream "$index" || finish broken
   after_executor "$index" "$code" || { note broken "$index $code"; finish broken; }

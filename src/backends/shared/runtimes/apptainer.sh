@@ -3,6 +3,17 @@
 PIPED=1
 
 before_executor() { "image_$1" && end_watch; } # INDEX
+
+# Where it ends by itself it has waited for the last process. Where it was killed the kernel ends these, by and by: whoever has a mount of this job.
+may_leave() { [ "$2" -gt 128 ]; } # INDEX CODE
+left_behind() {
+  if grep -qsF "/$JOB/" "/proc/$$/mountinfo"; then return; fi
+  set +f
+  for file in $(grep -lsF "/$JOB/" /proc/[0-9]*/mountinfo); do
+    file=${file%/mountinfo}
+    echo "${file#/proc/}"
+  done
+}
 ready_executor() { [ "$OVERLAY" = 0 ] || lay_trees || blame files "$1"; } # INDEX
 
 # An image file of this machine (see image-files.sh). OWN=1: the settings name it, and with it the way to it.
