@@ -203,6 +203,36 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
       expect((await ended.workspace.stat('/kept.txt', never))?.modifiedMs).toBe(modifiedMs);
     });
 
+    it('brings links and odd names that lie directly in / as they are', async () => {
+      const script = [
+        'echo real >/work/real.txt; ln -s /work/real.txt /named.txt; ln -s /work/real.txt /new.txt; ln -s /nowhere /stray.txt',
+        'echo blank >"/blank.txt "; echo colon >/a:b.txt; echo dots >/..dots.txt; mkdir /d.txt; echo below >/d.txt/..x; echo in >/w:k/in',
+      ];
+      const job = driver.job({
+        volumes: ['/work', '/w:k'],
+        outputs: [
+          { path: '/named.txt', type: 'FILE', url: '/x' },
+          { path: '/*.txt*', path_prefix: '/', type: 'FILE', url: '/y' },
+        ],
+        executors: [{ command: sh(script.join(';')) }, { command: sh('cat "/blank.txt " /a:b.txt /..dots.txt /d.txt/..x /new.txt /w:k/in') }],
+      });
+      const ended = await driver.carryOut(job);
+      expect([errorsOf(ended), stdoutOf(ended, 1)]).toEqual([[[0, 0], ['', '']], 'blank\ncolon\ndots\nbelow\nreal\nin\n']);
+      const targets = ['/named.txt', '/new.txt', '/stray.txt'].map((path) => ended.workspace.stat(path, never));
+      expect(await Promise.all(targets)).toMatchObject([
+        { kind: 'link', linkTarget: '/work/real.txt' },
+        { kind: 'link', linkTarget: '/work/real.txt' },
+        { kind: 'link', linkTarget: '/nowhere' },
+      ]);
+      for (const [path, text] of [
+        ['/blank.txt ', 'blank\n'],
+        ['/a:b.txt', 'colon\n'],
+        ['/..dots.txt', 'dots\n'],
+        ['/d.txt/..x', 'below\n'],
+      ] as const)
+        expect(await textOf(ended.workspace, path)).toBe(text);
+    });
+
     it('takes stdin through links that stay in what the task can see', async () => {
       const names = ['plain', 'relative', 'absolute', 'across', 'dir/deep', 'chain', "odd'\n*$(x)"];
       const make = [

@@ -134,7 +134,7 @@ make_image() { # INDEX FILE SOURCE PULL
 lay_trees() {
   rm -rf layer && mkdir -p layer/work layer/upper && chmod 755 layer layer/upper || return 1
   set +f
-  for file in trees/root/* trees/root/.[!.]*; do
+  for file in trees/root/* trees/root/.[!.]* trees/root/..?*; do
     if [ -e "$file" ] || [ -L "$file" ]; then mv "$file" layer/upper/ || return 1; fi
   done
   set -f
@@ -155,7 +155,7 @@ lay_tree() { # TREE NAME PARENT_SEGMENT...
 take_trees() {
   each_tree take_tree || return 1
   set +f
-  for file in layer/upper/* layer/upper/.[!.]*; do
+  for file in layer/upper/* layer/upper/.[!.]* layer/upper/..?*; do
     if [ -c "$file" ]; then continue; fi
     if [ -e "$file" ] || [ -L "$file" ]; then mv "$file" trees/root/ || return 1; fi
   done

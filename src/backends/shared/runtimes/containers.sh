@@ -137,7 +137,8 @@ copy_in() { # INDEX TREE
   rm -rf copied && mkdir copied && mv "trees/$2" "copied/${path##*/}" || return 1
   # What an executor wrote is the gateway user's by now; the next one may have another user.
   [ "$1" -eq 0 ] || chmod -R a+rwX copied || return 1
-  $ENGINE cp "copied/${path##*/}" "$name:${parent:-/}" >/dev/null 2>"streams/$1.engine" && mv "copied/${path##*/}" "trees/$2"
+  # A word with a colon is of a container, unless it begins with a dot.
+  $ENGINE cp "./copied/${path##*/}" "$name:${parent:-/}" >/dev/null 2>"streams/$1.engine" && mv "copied/${path##*/}" "trees/$2"
 }
 
 start_created() {
@@ -171,9 +172,9 @@ fill_root() { # INDEX KEY TREE PATH
   mkdir -p "fill/$3" "$known" || { fault copy "$1"; return 1; }
   unpack "$1" "$scratch:$4/." "fill/$3" -p --numeric-owner || is_absent "$1" || { fault copy "$1"; return 1; }
   set +f
-  set -- "$1" "$2" "$3" "$4" fill/"$3"/* fill/"$3"/.[!.]*
+  set -- "$1" "$2" "$3" "$4" fill/"$3"/* fill/"$3"/.[!.]* fill/"$3"/..?*
   set -f
-  if [ ! -e "$5" ] && [ ! -L "$5" ] && [ $# -eq 6 ] && [ ! -e "$6" ] && [ ! -L "$6" ]; then
+  if [ $# -eq 7 ] && [ ! -e "$5" ] && [ ! -L "$5" ] && [ ! -e "$6" ] && [ ! -L "$6" ] && [ ! -e "$7" ] && [ ! -L "$7" ]; then
     # Without this the next task looks again.
     { echo empty >"$known/$2.$$" && mv "$known/$2.$$" "$known/$2"; } 2>/dev/null
     return 0
@@ -222,21 +223,53 @@ copy_back_root() { # INDEX
   "take_named_$1" || return 1
   [ "$ROOT_WILDCARD" = 1 ] || return 0
   $ENGINE diff "$name" >changes 2>"streams/$1.engine" || { fault copy "$1"; return 1; }
-  while IFS=' ' read -r kind path; do
-    entry=${path#/}
-    case $entry in */* | '' | proc | sys | dev | run | etc | sbin | .dockerenv) continue ;; esac
-    if [ "$kind" = A ] && ! is_named "$entry"; then take_entry "$1" "$entry" </dev/null || return 1; fi
+  entry=
+  while IFS= read -r line; do
+    case $line in
+      [ACD]' /'*) ;;
+      # The rest of a name with a line break. Which one it is cannot be told for certain.
+      *)
+        [ -n "$entry" ] || continue
+        echo "a name in / that begins with $entry holds a line break" >"streams/$1.engine"
+        blame copy "$1"
+        return 1
+        ;;
+    esac
+    entry=${line#? /}
+    case $entry in */* | '' | . | .. | proc | sys | dev | run | etc | sbin | .dockerenv) entry= && continue ;; esac
+    case $line in A*) ;; *) entry= && continue ;; esac
+    if ! is_named "$entry"; then take_entry "$1" "$entry" </dev/null || return 1; fi
   done <changes
 }
 
 take_entry() { # INDEX ENTRY
   if is_mounted "$2"; then return 0; fi
   rm -rf copied && mkdir copied || { fault copy "$1"; return 1; }
-  if $ENGINE cp "$name:/$2" copied/ >/dev/null 2>"streams/$1.engine"; then
-    rm -rf "trees/root/$2" && mv "copied/$2" trees/root/ || { fault copy "$1"; return 1; }
-  else
-    is_absent "$1" && rm -rf "trees/root/$2" || { fault copy "$1"; return 1; }
-  fi
+  "take_with_$ENGINE" "$1" "$2"
+  case $? in
+    0) rm -rf "trees/root/$2" && mv "copied/$2" trees/root/ || { fault copy "$1"; return 1; } ;;
+    1) rm -rf "trees/root/$2" || { fault copy "$1"; return 1; } ;;
+    *) fault copy "$1" || return 1 ;;
+  esac
+}
+
+# 1: it is not there; 2: it could not be copied.
+take_with_docker() { # INDEX ENTRY
+  $ENGINE cp "$name:/$2" copied/ >/dev/null 2>"streams/$1.engine" && return
+  is_absent "$1" || return 2
+  return 1
+}
+# Its `cp` gives what a link leads to, and nothing where that lies in a directory of ours.
+take_with_podman() { # INDEX ENTRY
+  if [ "$ROOT" = 0 ]; then set -- "$@" podman unshare; fi
+  report=streams/$1.engine entry=$2
+  shift 2
+  # It is let go of with its container.
+  "$@" "$SHELL_PROGRAM" -c '
+    found=$(podman mount "$1") || exit 2
+    found=$found/$2
+    [ -e "$found" ] || [ -L "$found" ] || exit 1
+    cp -a -- "$found" copied/ || exit 2' "$SHELL_PROGRAM" "$name" "$entry" 2>"$report"
 }
 
 # It ends with 1 when there is no program to start, and says this alone.

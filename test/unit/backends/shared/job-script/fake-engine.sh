@@ -23,8 +23,12 @@ case $verb in
     [ ! -e "$FAKE/program" ] || (cd "$FAKE/container" && sh "$FAKE/program")
     end $?
     ;;
+  # podman alone.
+  mount) echo "$FAKE/container" ;;
   cp)
+    # As docker takes words apart.
     case $2 in
+      .*) /bin/cp -a "$2" "$FAKE/container${3#*:}" ;;
       *:*)
         place=$FAKE/container${2#*:}
         if [ ! -e "${place%/.}" ]; then

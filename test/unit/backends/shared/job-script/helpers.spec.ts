@@ -16,6 +16,12 @@ const into = (what: string): string => `case $2 in *:*) ;; *) ${what} ;; esac`;
 const rows: readonly (FakeJob & { readonly what: string; readonly error: RegExp; readonly absent?: string })[] = [
   { what: 'diff fails', request: wild, faults: { diff: 'exit 125' }, error: /could not copy/ },
   {
+    what: 'diff tells a name in / with a line break, which cannot be told from two',
+    request: wild,
+    faults: { diff: 'printf "C /tmp\\nA /tmp/x\\ny\\nA /a\\nb.txt\\n"; exit 0' },
+    error: /could not copy files for executor 0: a name in \/ that begins with a holds a line break/,
+  },
+  {
     what: 'cp of what is named in / fails',
     request: inRoot,
     program: 'echo x >out',
@@ -123,6 +129,28 @@ describe('helpers of the job script', () => {
     expect(ended).toMatchObject({ ending: 'succeeded' });
     expect(ended.file('trees/root/out')).toBe('x\n');
     expect(ended.calls.filter((call) => call.startsWith('diff'))).toEqual([]);
+  });
+
+  it('copies into and out of a tree whose name holds a colon', async () => {
+    const request = { outputs: [{ path: '/o/k:1/out', url: 'file:///x', type: 'FILE' as const }], executors: [{ command: ['x'] }] };
+    const ended = await runFake(directory(), { request, asRoot: false, program: 'echo x >o/k:1/out' });
+    expect([ended.error, ended.file('trees/1/out') ?? ended.file('trees/0/out')]).toEqual([undefined, 'x\n']);
+  });
+
+  it('does not mind line breaks in names of which nobody asked', async () => {
+    const diff = 'printf "C /tmp\\nA /tmp/x\\ny\\nA /a.txt\\n"; exit 0';
+    const ended = await runFake(directory(), { request: wild, program: 'echo x >a.txt', faults: { diff } });
+    expect([ended.error, ended.file('trees/root/a.txt')]).toEqual([undefined, 'x\n']);
+  });
+
+  it('ends what an executor has left, and waits for it, before its streams are placed', async () => {
+    const plan = [
+      'may_leave() { return 0; }',
+      'left_behind() { read -r pid <"$FAKE/container/pid"; kill -0 "$pid" 2>/dev/null && echo "$pid" || ls trees/0 >"$FAKE/placed"; }',
+    ];
+    const ended = await runFake(directory(), { request: streamed, program: 'sleep 600 >/dev/null 2>&1 & echo $! >pid', plan: plan.join('\n') });
+    expect(ended).toMatchObject({ ending: 'succeeded', codes: [0] });
+    expect([ended.file('../fake/placed'), ended.file('trees/0/said')]).toEqual(['', '']);
   });
 
   it('leaves out what is named in / and is not there, and removes what the program removed', async () => {
