@@ -102,15 +102,17 @@ copy_opened() { # INDEX
 # Ends in the command. What is held by its descriptor is mounted in a mount table of the command's own, and let go of: in a container the
 # descriptor of a directory would be a way out. A descriptor cannot be mounted in another table than the one it was opened in.
 enter() { # INDEX WORD...
-  opener=open_$1
+  opener=open_$1 begun=streams/$1.begun
   shift
-  [ "$image" = "$PWD/image" ] || exec "$@"
+  # What a shell says of a missing program would be taken for the task's own.
+  command -v "$1" >/dev/null || exit
+  [ "$image" = "$PWD/image" ] || { true >"$begun" && exec "$@"; }
   "$opener" && exec unshare -m --propagation slave sh -c '
     [ "$1" -ef /proc/self/fd/3 ] && command exec 4<"$1" && [ /proc/self/fd/4 -ef /proc/self/fd/3 ] \
-      && mount -c --bind /proc/self/fd/4 image && exec 3<&- 4<&- && shift && exec "$@"
-    echo "FATAL: the image was replaced while it was opened" >&2
-    exit 255' sh "$opened" "$@"
-  echo 'FATAL: the image file is not where it was' >&2
+      && mount -c --bind /proc/self/fd/4 image && exec 3<&- 4<&- && true >"$2" && shift 2 && exec "$@"
+    echo "the image was replaced while it was opened" >&2
+    exit 255' sh "$opened" "$begun" "$@"
+  echo 'the image file is not where it was' >&2
   exit 255
 }
 
@@ -177,15 +179,23 @@ take_tree() { # TREE NAME PARENT_SEGMENT...
   if [ -d "$found/$last" ] && [ ! -L "$found/$last" ]; then mv "$found/$last" "trees/$tree"; else mkdir -m 777 "trees/$tree"; fi
 }
 
-# 255 is the program's own, unless apptainer says FATAL last and nothing was written: then it could not start it.
+# Until apptainer itself has begun no code is a program's. Then 255 is, unless apptainer's are the only words, and FATAL the last of them: it
+# could not start the program.
 after_executor() { # INDEX CODE
+  [ -e "streams/$1.begun" ] || [ -e "$MARK" ] || [ -e timeout ] || return 1
   if [ "$OVERLAY" = 1 ]; then take_trees 2>"streams/$1.engine" || { blame files "$1"; return 1; }; fi
-  if [ "$2" -ne 255 ] || [ -s "streams/$1.stdout" ]; then return 0; fi
-  words=
-  while read -r line; do words=$line; done <"streams/$1.stderr"
+  [ "$2" -eq 255 ] || return 0
+  said=streams/$1.stderr
+  if "merged_$1"; then said=streams/$1.stdout; elif [ -s "streams/$1.stdout" ]; then return 0; fi
+  words= first_words=
+  while read -r line; do
+    [ -n "$first_words" ] || first_words=$line
+    case $first_words in '' | 'INFO:    '* | 'WARNING: '* | 'ERROR:   '* | 'FATAL:   '*) ;; *) return 0 ;; esac
+    case $line in 'FATAL:   '*) words=$line ;; esac
+  done <"$said"
   case $words in
-    'FATAL: '*'executable file not found'* | 'FATAL: '*' stat '*'no such file or directory') code=127 ;;
-    'FATAL: '*' permission denied' | 'FATAL: '*'exec format error'*) code=126 ;;
-    'FATAL: '*) return 1 ;;
+    *'executable file not found'* | *' stat '*'no such file or directory') code=127 ;;
+    *'permission denied' | *'exec format error'*) code=126 ;;
+    ?*) return 1 ;;
   esac
 }
