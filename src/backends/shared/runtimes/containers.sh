@@ -179,11 +179,11 @@ fill_root() { # INDEX KEY TREE PATH
     { echo empty >"$known/$2.$$" && mv "$known/$2.$$" "$known/$2"; } 2>/dev/null
     return 0
   fi
-  # No-clobber: some versions of cp call that a failure (1) and say so.
+  # No-clobber: some versions of cp call that a failure (1) and say so, and all do where a directory would replace what is none, or a link stays.
   LC_ALL=C cp -a -n "fill/$3/." "trees/$3/" 2>"streams/$1.engine"
   case $? in
     0) ;;
-    1) [ -s "streams/$1.engine" ] && ! grep -qv 'not replacing' "streams/$1.engine" || { fault copy "$1"; return 1; } ;;
+    1) [ -s "streams/$1.engine" ] && ! grep -qv -e 'not replacing' -e 'cannot overwrite ' -e 'not writing through dangling' "streams/$1.engine" || { fault copy "$1"; return 1; } ;;
     *) fault copy "$1" || return 1 ;;
   esac
   chmod 777 "trees/$3" || fault copy "$1"

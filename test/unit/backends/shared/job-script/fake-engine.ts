@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { brokenDetail, systemErrorOf } from '../../../../../src/backends/shared/job-faults';
 import type { JobFacts } from '../../../../../src/backends/shared/job-facts';
@@ -27,6 +27,7 @@ export interface FakeJob {
   /** The image is this file; what takes its names out is `tool-unname`. */
   readonly imageFile?: string;
   readonly trees?: Readonly<Record<string, string>>;
+  readonly links?: Readonly<Record<string, string>>;
   readonly seconds?: number;
   /** Lines of the plan that count instead of its own. */
   readonly plan?: string;
@@ -63,6 +64,7 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
   for (const tree of ['root', ...plan.roots.map((root) => root.tree)]) mkdirSync(join(layout.trees, tree), { recursive: true });
   for (const { path } of plan.roots) mkdirSync(join(fake, 'container', path), { recursive: true });
   for (const [name, text] of Object.entries(job.trees ?? {})) writeFileSync(join(layout.trees, name), text);
+  for (const [name, target] of Object.entries(job.links ?? {})) symlinkSync(target, join(layout.trees, name));
   const files = manifest(
     {
       taskId: 'a',

@@ -1,3 +1,5 @@
+import { readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { temporaryDirectory } from '../../temporary-directory';
 import { runFake } from './fake-engine';
 import type { FakeJob } from './fake-engine';
@@ -137,6 +139,19 @@ describe('helpers of the job script', () => {
     expect([ended.error, ended.file('trees/1/out') ?? ended.file('trees/0/out')]).toEqual([undefined, 'x\n']);
   });
 
+  it('lets inputs win over what the image brings, of whatever kind both are', async () => {
+    const image = 'cd "$FAKE/container/o"; mkdir a b; echo image | tee a/x b/x c d e >/dev/null; cd ../..';
+    const ended = await runFake(directory(), {
+      request: inTree,
+      trees: { '0/a': 'input', '0/c': 'input' },
+      links: { '0/b': '/etc', '0/d': '/nowhere' },
+      faults: { create: image },
+    });
+    expect(ended.error).toBeUndefined();
+    expect(['a', 'c', 'e'].map((name) => ended.file(`trees/0/${name}`))).toEqual(['input', 'input', 'image\n']);
+    expect(['b', 'd'].map((name) => readlinkSync(join(directory(), 'job/trees/0', name)))).toEqual(['/etc', '/nowhere']);
+  });
+
   it('does not mind line breaks in names of which nobody asked', async () => {
     const diff = 'printf "C /tmp\\nA /tmp/x\\ny\\nA /a.txt\\n"; exit 0';
     const ended = await runFake(directory(), { request: wild, program: 'echo x >a.txt', faults: { diff } });
@@ -148,7 +163,11 @@ describe('helpers of the job script', () => {
       'may_leave() { return 0; }',
       'left_behind() { read -r pid <"$FAKE/container/pid"; kill -0 "$pid" 2>/dev/null && echo "$pid" || ls trees/0 >"$FAKE/placed"; }',
     ];
-    const ended = await runFake(directory(), { request: streamed, program: 'sleep 600 >/dev/null 2>&1 & echo $! >pid', plan: plan.join('\n') });
+    const ended = await runFake(directory(), {
+      request: streamed,
+      program: 'sleep 600 >/dev/null 2>&1 & echo $! >pid',
+      plan: plan.join('\n'),
+    });
     expect(ended).toMatchObject({ ending: 'succeeded', codes: [0] });
     expect([ended.file('../fake/placed'), ended.file('trees/0/said')]).toEqual(['', '']);
   });

@@ -23,11 +23,11 @@ describe('the code with which apptainer ends', () => {
     ['apptainer is missing', '(open_0() { false; }; enter 0 not-there x)'],
     ['the groups of the job cannot be joined', '(exit 125)'],
     ['the image has gone', '(image=$PWD/image; open_0() { false; }; enter 0 true)'],
-  ])('is no program's when %s', (_what, launch) => {
+  ])("is no program's when %s", (_what, launch) => {
     expect(shell(`mkdir streams; ${launch} 2>streams/0.stderr; after_executor 0 $? && echo "program $?" || echo broken`)).toBe('broken');
   });
 
-  it('is the program's once apptainer has begun', () => {
+  it("is the program's once apptainer has begun", () => {
     expect(shell('mkdir streams; (enter 0 sh -c "exit 3"); code=$?; after_executor 0 $code && echo "$code"')).toBe('3');
   });
 
