@@ -9,6 +9,7 @@ import type { BackendUnderTest, Ended, JobRequest } from './execution-backend.fi
 const runFile = promisify(execFile);
 const never = new AbortController().signal;
 const DISK_MB = 24;
+const MOST_NAMES = 2000;
 /** More than half of the disk: it fits once, and its copy beside it does not. */
 const ONCE = 14_000_000;
 const TOO_MUCH = 40_000_000;
@@ -35,6 +36,13 @@ const ways: readonly { readonly way: string; readonly request: JobRequest; reado
     request: {
       outputs: output('/o/*.bin', { path_prefix: '/o' }),
       executors: [sh(`for n in 1 2 3 4; do head -c ${TOO_MUCH / 4} /dev/zero >/o/$n.bin 2>/dev/null; done; exit 0`)],
+    },
+  },
+  {
+    way: 'names, of which the disk has no more',
+    request: {
+      outputs: output('/o/*', { path_prefix: '/o' }),
+      executors: [sh('true'), sh(`n=0; while [ $n -lt ${2 * MOST_NAMES} ]; do { true >/o/$n; } 2>/dev/null; n=$((n + 1)); done; exit 0`)],
     },
   },
   {
@@ -70,7 +78,7 @@ export function describeFullDisk(name: string, underTest: () => BackendUnderTest
     let driver: JobDriver;
     beforeAll(async () => {
       workDir = await makeWorkDirectory(`${name}-small`);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m`, 'tmpfs', workDir]);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_MB}m,nr_inodes=${MOST_NAMES}`, 'tmpfs', workDir]);
       const backend = underTest().make(workDir);
       await backend.start(never);
       driver = new JobDriver(backend, underTest().images);
@@ -95,6 +103,19 @@ export function describeFullDisk(name: string, underTest: () => BackendUnderTest
       const { observation, workspace } = await driver.carryOut(job);
       expect(observation).toMatchObject({ phase: 'succeeded', executors: [{ exitCode: 0, stdout: { totalBytes: ONCE } }] });
       expect(await workspace.stat('/o/out', never)).toMatchObject({ kind: 'file', sizeBytes: ONCE });
+    });
+
+    it('cancels a program that has left the disk neither room nor names', async () => {
+      const fill = `n=0; while [ $n -lt ${MOST_NAMES} ]; do { true >/o/$n; } 2>/dev/null; n=$((n + 1)); done; cat /dev/zero >/o/0`;
+      const job = driver.job({ volumes: ['/o'], executors: [sh(`{ ${fill}; } 2>/dev/null; echo ready >&2; echo ready; sleep 600`)] });
+      const handle = await driver.start(job);
+      const taken = async (): Promise<true | undefined> => {
+        const { bfree, ffree } = await fs.statfs(workDir);
+        return bfree === 0 && ffree === 0 ? true : undefined;
+      };
+      await eventually('a full disk', taken);
+      await driver.backend.cancel(job.name, handle, never);
+      expect(await underTest().leftovers(job.name)).toEqual([]);
     });
 
     it('carries the next job through', async () => {

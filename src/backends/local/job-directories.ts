@@ -1,4 +1,5 @@
 import { promises as fs } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import { errorCode, isMissing } from '../shared/file-errors';
@@ -54,13 +55,24 @@ export class JobDirectories {
   /** Durable before it resolves: from now on nothing starts under this name. */
   async leaveMark(jobName: string): Promise<void> {
     const path = this.mark(jobName);
-    const file = await fs.open(path, 'w', 0o600);
+    const file = await fs.open(path, 'w', 0o600).catch((error: unknown) => this.markOfReserve(jobName, error));
     try {
       await file.sync();
     } finally {
       await file.close();
     }
     await syncDirectory(join(this.workDir, 'cancelled'));
+  }
+
+  /** A disk without room, or names, for a mark is no way for a task not to be cancelled: its script keeps a file for its own last words. */
+  private async markOfReserve(jobName: string, error: unknown): Promise<FileHandle> {
+    const code = errorCode(error);
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
+    const path = this.mark(jobName);
+    await fs.rename(this.workspace(jobName).reserve, path).catch((cause: unknown) => {
+      throw isMissing(cause) ? error : cause;
+    });
+    return fs.open(path, 'r+');
   }
 
   isMarked(jobName: string): boolean {

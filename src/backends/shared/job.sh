@@ -20,12 +20,14 @@ note() {
   printf '%s\n' "$1 $up $2" >>progress
 }
 
-# By shell builtins alone: looked at after each executor. What did not fit has to be there still, else there is room again.
+# By shell builtins alone: looked at after each executor. What did not fit has to be there still, else there is room again. A file of its own
+# for each executor: a disk may be out of names and not of bytes.
 has_room() {
-  { printf '%16384d' 0 >probe; } 2>/dev/null
+  probe=probe.${index-}
+  { printf '%16384d' 0 >"$probe"; } 2>/dev/null
   room=$?
   # Emptied also when it was cut; that it cannot even be made says the same again.
-  { true >probe; } 2>/dev/null
+  { true >"$probe"; } 2>/dev/null
   return $room
 }
 
@@ -303,10 +305,16 @@ while [ "$index" -lt "$EXECUTORS" ]; do
   watch_program
   note begin "$index"
   run_executor "$index"
+  # Looked at while everything that was written is there still: a program that found no room, and did not say so, has left less than it made.
+  full=
+  has_room || full=1
   [ -z "$lingering" ] || blame lingering "$index" || finish broken
-  # Looked at while everything that was written is there still.
   [ -z "$unwritten" ] || blame stream "$index" || finish broken
-  after_executor "$index" "$code" || { note broken "$index $code"; finish broken; }
+  after_executor "$index" "$code" || {
+    [ -z "$full" ] || disk_is_full
+    note broken "$index $code"
+    finish broken
+  }
   end_watch
   if [ -e timeout ]; then word=timeout
   elif [ "$code" -ne 0 ] && ! "ignored_$index"; then word=failed; fi
@@ -316,8 +324,7 @@ while [ "$index" -lt "$EXECUTORS" ]; do
   "after_$index" || placed=
   note end "$index $code"
   [ -n "$placed" ] || finish broken
-  # A program that found no room, and did not say so, has left less than it made.
-  has_room || { disk_is_full && finish broken; }
+  [ -z "$full" ] || { disk_is_full && finish broken; }
   [ "$word" = succeeded ] || break
   index=$((index + 1))
 done

@@ -16,6 +16,8 @@ export interface Layout {
   readonly newPlan: string;
   /** pid, start time and boot id of the job's shell; made by an atomic link. */
   readonly started: string;
+  /** Room for the script's last words; made by it before anything else. */
+  readonly reserve: string;
   readonly progress: string;
   /** `progress`, renamed when the last line was written. */
   readonly result: string;
@@ -30,6 +32,7 @@ export function layoutOf(directory: string): Layout {
     plan: join(directory, 'plan'),
     newPlan: join(directory, 'plan.new'),
     started: join(directory, 'started'),
+    reserve: join(directory, 'reserve'),
     progress: join(directory, 'progress'),
     result: join(directory, 'result'),
   };
