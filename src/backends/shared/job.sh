@@ -69,10 +69,22 @@ watch_time() { # SECONDS FILE_THAT_SAYS_SO
     sleep "$1" &
     wait $! || exit 0
     true >"$2"
+    trap kill_launched EXIT
     end_executor "$(exec sh -c 'echo $PPID')"
+    trap - EXIT
   ) &
   watch=$! watched=$2
   echo "$watch" >watching
+}
+
+# Where a program has left the machine no process to be started, a shell ends with the first that it tries: then by builtins alone. The
+# runtime's own process is a child of this script until it was waited for; what runs in its container ends with it, or when its engine is asked.
+kill_launched() {
+  launched=
+  { read -r launched <launched && read -r line <"/proc/$launched/stat"; } 2>/dev/null || return 0
+  # shellcheck disable=SC2086
+  set -- ${line##*) }
+  [ "${2-}" != $$ ] || kill -KILL "$launched"
 }
 
 # A watch whose time is over is waited for: it would end whatever comes next.
@@ -219,7 +231,11 @@ run_executor() { # INDEX
     echo "$readers" >readers
   fi
   if "merged_$1"; then exec 6>&5; fi
-  ("launch_$1") <"$stdin" >&5 2>&6 5>&- 6>&-
+  (
+    read -r launched line </proc/self/stat
+    echo "$launched" >launched
+    "launch_$1"
+  ) <"$stdin" >&5 2>&6 5>&- 6>&-
   code=$?
   exec 5>&- 6>&-
   program_ended

@@ -9,6 +9,7 @@ may_leave() { [ "$2" -gt 128 ]; } # INDEX CODE
 left_behind() {
   if grep -qsF "/$JOB/" "/proc/$$/mountinfo"; then return; fi
   set +f
+  # shellcheck disable=SC2013
   for file in $(grep -lsF "/$JOB/" /proc/[0-9]*/mountinfo); do
     file=${file%/mountinfo}
     echo "${file#/proc/}"

@@ -19,6 +19,7 @@ may_leave() { # INDEX CODE
   [ -n "$children" ]
 }
 # In the script's own process namespace the number is another's by now.
+# shellcheck disable=SC3013
 left_behind() { [ "/proc/$first_pid/ns/pid" -ef "/proc/$$/ns/pid" ] || offspring members "$first_pid" ''; }
 
 # bwrap writes an exit code only when the program was started and has ended; without one, it failed itself.

@@ -210,6 +210,19 @@ describe('helpers of the job script', () => {
     expect(ended.file('trees/root/out')).toBe('x\n');
   });
 
+  it.each(['docker', 'podman'] as const)('keeps the time limit where no process can be started any more (%s)', async (runtime) => {
+    // As a shell ends that cannot fork.
+    const ended = await runFake(directory(), {
+      runtime,
+      request: streamed,
+      program: 'echo said; exec sleep 10',
+      seconds: 1,
+      plan: 'end_executor() { exit 2; }',
+      state: 'running 0 false ',
+    });
+    expect(ended).toMatchObject({ ending: 'timeout', codes: [137], error: undefined });
+  });
+
   it('counts the time of all executors together', async () => {
     const executors = Array.from({ length: 4 }, () => ({ command: ['x'] }));
     const ended = await runFake(directory(), { request: { executors }, program: 'exec sleep 0.7', seconds: 1 });
