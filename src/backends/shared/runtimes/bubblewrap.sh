@@ -13,9 +13,15 @@ may_leave() { # INDEX CODE
   case $line in *'"child-pid": '[0-9]*) ;; *) return 1 ;; esac
   first_pid=${line#*'"child-pid": '}
   first_pid=${first_pid%%[!0-9]*}
+  # Not in every kernel. A program that got hold of the first process could give it threads.
   [ -e "/proc/$first_pid/task/$first_pid/children" ] || return 0
-  # It has no line end, with which `read` would succeed.
-  { read -r children <"/proc/$first_pid/task/$first_pid/children"; } 2>/dev/null
+  set +f
+  for file in /proc/"$first_pid"/task/*/children; do
+    # It has no line end, with which `read` would succeed.
+    { read -r children <"$file"; } 2>/dev/null
+    [ -z "$children" ] || break
+  done
+  set -f
   [ -n "$children" ]
 }
 # In the script's own process namespace the number is another's by now.
