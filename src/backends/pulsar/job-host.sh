@@ -104,7 +104,8 @@ put() { # FILE MODE NAME TREE SEGMENT...
   mode=$2
   name=$3
   shift 3
-  if directory "$@" && mv "$file" "$found/$name"; then
+  # Never into a directory that has the name.
+  if directory "$@" && mv -fT "$file" "$found/$name"; then
     [ "$mode" = 666 ] || chmod "$mode" "$found/$name" || failed=1
   else
     failed=1
@@ -117,7 +118,7 @@ put_link() { # TARGET NAME TREE SEGMENT...
   target=$1
   name=$2
   shift 2
-  directory "$@" && ln -s -- "$target" "$found/$name" || failed=1
+  directory "$@" && ln -sT -- "$target" "$found/$name" || failed=1
 }
 
 # The stager is no child of this script: what ends the executors at their time limit must not end it. Its plan may hold credentials: no
