@@ -355,11 +355,38 @@ name_entrypoint() { # INDEX
   esac
 }
 
+# podman's command may miss the last of what was written by a program that has not read all of its stdin. Where there is a stdin podman's watcher
+# of the container keeps its own account, which has every byte.
+complete_streams() { # INDEX
+  [ "$ENGINE" = podman ] && [ "$stdin" != /dev/null ] || return 0
+  watch_copy
+  if "merged_$1"; then
+    complete_stream "$1" stdout logged_both || return 1
+  else
+    complete_stream "$1" stdout logged_stdout && complete_stream "$1" stderr logged_stderr || return 1
+  fi
+  # Only to make room.
+  rm -f "streams/$1.log" || :
+}
+complete_stream() { # INDEX STREAM FUNCTION
+  told=$({ { "$3" || echo failed >&4; } | wc -c; } 4>&1)
+  case $told in *failed*) fault copy "$1" || return 1 ;; esac
+  [ "$((told))" -gt "$(($(wc -c <"streams/$1.$2")))" ] || return 0
+  "$3" >completing && mv -f completing "streams/$1.$2" && return
+  blame stream "$1"
+}
+# Its own warnings are not the program's.
+logged() { podman --log-level=fatal logs "$name"; }
+logged_stdout() { logged 2>/dev/null; }
+logged_stderr() { logged 2>&1 >/dev/null; }
+logged_both() { logged 2>&1; }
+
 after_executor() { # INDEX CODE
   ran=1
   if [ "$2" -ne 0 ] || [ -e "$MARK" ] || [ -e timeout ]; then judge "$1" "$2" || return 1; fi
   [ "$code" -ne 127 ] || name_entrypoint "$1"
   [ -n "$ran" ] || return 0
+  complete_streams "$1" || return 1
   if [ -n "$COPIED" ]; then watch_copy && copy_back "$1" || return 1; fi
   if [ "$ENGINE$ROOT" = podman0 ]; then
     podman unshare "$SHELL_PROGRAM" -c 'chown -hR 0:0 trees && chmod -R u+rwX trees' 2>"streams/$1.engine" || { fault copy "$1"; return 1; }

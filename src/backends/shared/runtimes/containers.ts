@@ -19,6 +19,8 @@ export interface ContainerDialect {
   /** Always given. */
   readonly options: readonly string[];
   gpuOptions(gpus: string): readonly string[];
+  /** What the engine keeps of the streams beside what its command writes. */
+  logOptions(context: ExecutorContext): readonly string[];
 }
 
 export interface ContainerSettings {
@@ -68,7 +70,7 @@ function containerOptions(
   copied: ReadonlySet<string>,
 ): { options: readonly string[]; envFile: string; exported: readonly (readonly [string, string])[] } {
   const { executor, index, limits } = context;
-  const options = ['--pull=never', '--log-driver=none', '--entrypoint=', ...dialect.options, ...initOptions(settings.init)];
+  const options = ['--pull=never', ...dialect.logOptions(context), '--entrypoint=', ...dialect.options, ...initOptions(settings.init)];
   options.push(...rightsOptions(settings));
   for (const [label, value] of Object.entries(context.labels)) options.push(`--label=${label}=${value}`);
   if (context.network !== 'default') options.push(`--network=${context.network}`);

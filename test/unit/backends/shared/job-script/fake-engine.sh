@@ -1,6 +1,7 @@
 #!/bin/sh
 # A docker or podman whose container is a directory, `$FAKE/container`, and whose program is `$FAKE/program`. What goes wrong stands in files
 # named after its verbs (`$FAKE/cp`), which are read before anything is done; `exit` in one leaves the verb undone.
+case $1 in --*) shift ;; esac
 verb=$1
 [ "$verb" != image ] || verb=image-$2
 echo "$verb $*" >>"$FAKE/calls"

@@ -152,6 +152,44 @@ describe('helpers of the job script', () => {
     expect(['b', 'd'].map((name) => readlinkSync(join(directory(), 'job/trees/0', name)))).toEqual(['/etc', '/nowhere']);
   });
 
+  describe('podman, whose command missed the last of the streams of a program with a stdin', () => {
+    const logs = 'echo first; echo last; echo one >&2; exit 0';
+    const run = (faults: FakeJob['faults'], more: object = {}) => {
+      const request = { ...stdin, executors: [{ command: ['x'], stdin: '/w/in', stdout: '/w/out', stderr: '/w/err', ...more }] };
+      return runFake(directory(), {
+        runtime: 'podman',
+        request,
+        trees: { '1/in': 'x' },
+        program: 'echo first; echo one >&2',
+        ...(faults && { faults }),
+      });
+    };
+
+    it('takes them as its watcher has them, which are whole', async () => {
+      const ended = await run({ logs });
+      expect([ended.error, ended.file('trees/1/out'), ended.file('trees/1/err')]).toEqual([undefined, 'first\nlast\n', 'one\n']);
+      expect(ended.file('streams/0.stdout')).toBe('first\nlast\n');
+    });
+
+    it('takes both from one where they go into one file', async () => {
+      const ended = await run({ logs }, { stderr: '/w/out' });
+      expect([ended.error, ended.file('trees/1/out')]).toEqual([undefined, 'first\nlast\none\n']);
+    });
+
+    it('leaves longer ones as they are', async () => {
+      const ended = await run({ logs: 'exit 0' });
+      expect([ended.error, ended.file('trees/1/out')]).toEqual([undefined, 'first\n']);
+    });
+
+    it.each(['exit 1', 'echo half; exit 1'])('is tried again when its watcher has no account: %s', async (fault) => {
+      expect(await run({ logs: fault })).toMatchObject({
+        ending: 'broken',
+        retryable: true,
+        error: expect.stringMatching(/could not copy/) as string,
+      });
+    });
+  });
+
   it('does not mind line breaks in names of which nobody asked', async () => {
     const diff = 'printf "C /tmp\\nA /tmp/x\\ny\\nA /a.txt\\n"; exit 0';
     const ended = await runFake(directory(), { request: wild, program: 'echo x >a.txt', faults: { diff } });
