@@ -214,10 +214,19 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
           { path: '/named.txt', type: 'FILE', url: '/x' },
           { path: '/*.txt*', path_prefix: '/', type: 'FILE', url: '/y' },
         ],
-        executors: [{ command: sh(script.join(';')) }, { command: sh('cat "/blank.txt " /a:b.txt /..dots.txt /d.txt/..x /new.txt /w:k/in') }],
+        executors: [
+          { command: sh(script.join(';')) },
+          { command: sh('cat "/blank.txt " /a:b.txt /..dots.txt /d.txt/..x /new.txt /w:k/in') },
+        ],
       });
       const ended = await driver.carryOut(job);
-      expect([errorsOf(ended), stdoutOf(ended, 1)]).toEqual([[[0, 0], ['', '']], 'blank\ncolon\ndots\nbelow\nreal\nin\n']);
+      expect([errorsOf(ended), stdoutOf(ended, 1)]).toEqual([
+        [
+          [0, 0],
+          ['', ''],
+        ],
+        'blank\ncolon\ndots\nbelow\nreal\nin\n',
+      ]);
       const targets = ['/named.txt', '/new.txt', '/stray.txt'].map((path) => ended.workspace.stat(path, never));
       expect(await Promise.all(targets)).toMatchObject([
         { kind: 'link', linkTarget: '/work/real.txt' },
