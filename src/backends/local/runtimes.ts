@@ -13,6 +13,7 @@ import type { ContainerEngine } from './container-engine';
 import { CliContainerEngine } from './cli-container-engine';
 import { ImageFiles } from './image-files';
 import { KnownImages } from './known-images';
+import { layersAreWhole } from './overlay-options';
 import { existsNow } from '../shared/small-files';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
@@ -81,6 +82,7 @@ export class Runtimes {
 
   /** With an empty image: the program is missing in any case, what counts is whether the layer is the complaint. */
   private async tryOverlay(signal: AbortSignal): Promise<boolean> {
+    if (process.getuid?.() === 0 && !layersAreWhole()) return false;
     const directory = join(this.directories.scripts, 'overlay');
     for (const name of ['image/bin', 'image/tmp', 'image/proc', 'image/sys', 'image/dev', 'image/etc', 'layer/upper', 'layer/work']) {
       await fs.mkdir(join(directory, name), { recursive: true });
