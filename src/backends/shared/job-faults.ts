@@ -41,6 +41,11 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
     sentence: (facts, executor) =>
       `the ${facts.runtime} command of executor ${executor} failed or was killed before its container ended, so that its output may be cut short`,
   },
+  outside: {
+    retryable: true,
+    sentence: (facts, executor) =>
+      `the container of executor ${executor} was killed from outside: by ${facts.runtime}, which was stopped, or by somebody through it`,
+  },
   // Whatever the streams hold then is the program's own.
   unwatched: {
     retryable: true,
@@ -54,7 +59,7 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
 };
 
 /** Notes beside which the runtime's last words mean nothing: they are a program's own, or of another matter. */
-const OF_OTHERS = new Set(['unwatched', 'client', 'disk', 'late', 'stream', 'lingering']);
+const OF_OTHERS = new Set(['unwatched', 'client', 'disk', 'late', 'stream', 'lingering', 'outside']);
 
 /**
  * Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. `memoryKills` tells a memory limit

@@ -284,7 +284,7 @@ code_of_catatonit() { # INDEX
 # What became of an executor, by what the engine says of its container: the code of its command tells of the command. Sets `code`; `ran` is empty
 # when its program never started. Fails, with a note, when that was not the program's doing.
 #   a limit or a cancel has ended it    the container's code, or one of a signal
-#   exited N, and the command said N    the program's
+#   exited N, and the command said N    the program's, unless docker has ended it, or has been started again since (N above 128)
 #   exited, and the command says else   the command failed, or was killed: what it had to write is cut short
 #   created, 126 or 127, without init   the program is missing or cannot be executed: docker says so of the container, podman's command of itself
 #   created, anything else              the engine could not start it; an init starts the program, and says itself that it cannot
@@ -308,7 +308,9 @@ X
     exited | stopped)
       [ "$ended" = "$2" ] || { blame client "$1"; return 1; }
       [ "$2" -ne 1 ] || [ -s "streams/$1.stdout" ] || code_of_catatonit "$1"
-      if [ "$2" -eq 137 ] && [ "$oom" = true ]; then note oom "$1"; fi
+      if [ "$2" -eq 137 ] && [ "$oom" = true ]; then note oom "$1"
+      elif [ "$ENGINE" = docker ] && [ "$2" -gt 128 ]; then died_alone || { blame outside "$1"; return 1; }
+      fi
       ;;
     created | configured | initialized)
       ran=
@@ -329,6 +331,23 @@ may_have_init() {
     true | '') ;;
     *) return 1 ;;
   esac
+}
+
+# A daemon that is stopped ends its containers, and whoever asks what became of one waits at its socket for the next daemon. It remembers what it
+# has done to a container, as long as it runs: a program that ended by a signal of its own died, and nobody had it killed.
+died_alone() {
+  seen=$(engine events --since 0 --until "$(($(date +%s) + 1))" --filter "container=$name" --format '{{.Action}}' 2>/dev/null)
+  case "
+$seen
+" in
+    *'
+kill
+'*) return 1 ;;
+    *'
+die
+'*) return 0 ;;
+  esac
+  return 1
 }
 
 # Its `start` says 125 of everything; the words are podman's own.
@@ -378,6 +397,7 @@ complete_stream() { # INDEX STREAM FUNCTION
 # Its own warnings are not the program's.
 logged() { podman --log-level=fatal logs "$name"; }
 logged_stdout() { logged 2>/dev/null; }
+# shellcheck disable=SC2069
 logged_stderr() { logged 2>&1 >/dev/null; }
 logged_both() { logged 2>&1; }
 

@@ -123,7 +123,35 @@ const rows: readonly Row[] = [
     faults: { run: 'exit 137', inspect: 'exit 1', ps: 'exit 1' },
     error: /^docker did not answer/,
   },
-  { what: 'a program that is killed', request: plain, faults: { run: 'exit 137' }, state: 'exited 137 false ', code: 137 },
+  {
+    what: 'a program that is killed, but not by docker',
+    request: plain,
+    faults: { run: 'exit 137', events: 'printf "create\\nattach\\nstart\\ndie\\n"' },
+    state: 'exited 137 false ',
+    code: 137,
+  },
+  {
+    what: 'a container that docker has killed',
+    request: plain,
+    faults: { run: 'exit 143', events: 'printf "start\\nkill\\ndie\\n"' },
+    state: 'exited 143 false ',
+    error: /^the container of executor 0 was killed from outside: by docker, which was stopped, or by somebody through it$/,
+  },
+  {
+    what: 'a container of which docker, started again, remembers nothing',
+    request: plain,
+    faults: { run: 'exit 137' },
+    state: 'exited 137 false ',
+    error: /^the container of executor 0 was killed from outside/,
+  },
+  {
+    what: 'podman: a program that is killed',
+    runtime: 'podman',
+    request: plain,
+    faults: { run: 'exit 137' },
+    state: 'exited 137 false ',
+    code: 137,
+  },
   { what: 'a container that is dead', request: plain, faults: { run: 'exit 137' }, state: 'dead 137 false ', error: /could not start/ },
 ];
 
