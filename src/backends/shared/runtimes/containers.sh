@@ -259,7 +259,7 @@ take_with_docker() { # INDEX ENTRY
   is_absent "$1" || return 2
   return 1
 }
-# Its `cp` gives what a link leads to, and nothing where that lies in a directory of ours.
+# Its `cp` gives what a link leads to, and nothing where that lies in a directory of ours; but of directories what their volumes hold.
 take_with_podman() { # INDEX ENTRY
   if [ "$ROOT" = 0 ]; then set -- "$@" podman unshare; fi
   report=streams/$1.engine entry=$2
@@ -268,7 +268,10 @@ take_with_podman() { # INDEX ENTRY
   "$@" "$SHELL_PROGRAM" -c '
     found=$(podman mount "$1") || exit 2
     found=$found/$2
-    [ -e "$found" ] || [ -L "$found" ] || exit 1
+    if [ ! -L "$found" ]; then
+      [ -e "$found" ] || exit 1
+      [ ! -d "$found" ] || exec podman cp "$1:/$2" copied/
+    fi
     cp -a -- "$found" copied/ || exit 2' "$SHELL_PROGRAM" "$name" "$entry" 2>"$report"
 }
 
