@@ -118,6 +118,15 @@ export function describeFullDisk(name: string, underTest: () => BackendUnderTest
       expect(await underTest().leftovers(job.name)).toEqual([]);
     });
 
+    it('cancels a job whose inputs have left the disk no names, before it was handed over', async () => {
+      const job = driver.job({ inputs: [{ path: '/in', type: 'DIRECTORY' }], executors: [sh('true')] });
+      const files = Array.from({ length: MOST_NAMES }, (_, number) => [`/in/${number}`, ''] as const);
+      await expect(driver.prepare(job, Object.fromEntries(files))).rejects.toMatchObject({ retryable: true });
+      expect((await fs.statfs(workDir)).ffree).toBe(0);
+      await driver.backend.cancel(job.name, undefined, never);
+      expect((await fs.statfs(workDir)).ffree).toBeGreaterThan(0);
+    });
+
     it('carries the next job through', async () => {
       await driver.shell(`head -c ${TOO_MUCH} /dev/zero >/o/x`, { volumes: ['/o'] });
       await driver.cleanAll();

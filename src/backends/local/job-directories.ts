@@ -64,15 +64,22 @@ export class JobDirectories {
     await syncDirectory(join(this.workDir, 'cancelled'));
   }
 
-  /** A disk without room, or names, for a mark is no way for a task not to be cancelled: its script keeps a file for its own last words. */
+  /**
+   * A disk without room, or names, for a mark is no way for a task not to be cancelled: its script keeps a file for its own last words, and
+   * inputs of a job that was never handed over are wanted by nobody.
+   */
   private async markOfReserve(jobName: string, error: unknown): Promise<FileHandle> {
     const code = errorCode(error);
     if (code !== 'ENOSPC' && code !== 'EDQUOT') throw error;
     const path = this.mark(jobName);
-    await fs.rename(this.workspace(jobName).reserve, path).catch((cause: unknown) => {
-      throw isMissing(cause) ? error : cause;
-    });
-    return fs.open(path, 'r+');
+    const { reserve, plan, inputs, trees } = this.workspace(jobName);
+    try {
+      await fs.rename(reserve, path);
+    } catch (cause) {
+      if (!isMissing(cause) || existsNow(plan)) throw error;
+      for (const staged of [inputs, trees]) await removeTree(staged);
+    }
+    return fs.open(path, 'w', 0o600);
   }
 
   isMarked(jobName: string): boolean {
