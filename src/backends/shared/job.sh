@@ -337,7 +337,8 @@ while [ "$index" -lt "$EXECUTORS" ]; do
   last=
   if [ "$word" != succeeded ] || [ $((index + 1)) -eq "$EXECUTORS" ]; then last=1; fi
   placed=1
-  "after_$index" || placed=
+  # Of what was cancelled nothing is stored, and something of it may still run.
+  [ -e "$MARK" ] || "after_$index" || placed=
   note end "$index $code"
   [ -n "$placed" ] || finish broken
   [ -z "$full" ] || { disk_is_full && finish broken; }

@@ -286,7 +286,7 @@ code_of_catatonit() { # INDEX
 
 # What became of an executor, by what the engine says of its container: the code of its command tells of the command. Sets `code`; `ran` is empty
 # when its program never started. Fails, with a note, when that was not the program's doing.
-#   a limit or a cancel has ended it    the container's code, or one of a signal
+#   a limit or a cancel has ended it    the container's code, or one of a signal; at a limit it is waited for
 #   exited N, and the command said N    the program's, unless docker has ended it, or has been started again since (N above 128)
 #   exited, and the command says else   the command failed, or was killed: what it had to write is cut short
 #   created, 126 or 127, without init   the program is missing or cannot be executed: docker says so of the container, podman's command of itself
@@ -294,11 +294,8 @@ code_of_catatonit() { # INDEX
 #   running                             the command, or podman's watcher of the container, was killed
 #   unknown                             the engine does not answer, or never made it
 judge() { # INDEX CODE
-  state=$(engine inspect --type container --format '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' "$name" 2>/dev/null) || state=
-  status= ended= oom= words=
-  read -r status ended oom words <<X
-$state
-X
+  ask_state
+  if [ ! -e "$MARK" ] && [ -e timeout ]; then await_container || { fault lingering "$1"; return 1; }; fi
   if [ -e "$MARK" ] || [ -e timeout ]; then
     case $status in
       exited | stopped) code=$ended ;;
@@ -334,6 +331,33 @@ may_have_init() {
     true | '') ;;
     *) return 1 ;;
   esac
+}
+
+ask_state() {
+  state=$(engine inspect --type container --format '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}} {{.State.Error}}' "$name" 2>/dev/null) || state=
+  status= ended= oom= words=
+  read -r status ended oom words <<X
+$state
+X
+}
+
+# At its time limit the command may have been ended before the container. What still runs could write into what is stored, or put a link in the
+# way; so may what the engine does not tell of.
+await_container() {
+  tries=0
+  while :; do
+    case $status in
+      '') return 1 ;;
+      running | paused | stopping | restarting | unknown) ;;
+      *) return 0 ;;
+    esac
+    tries=$((tries + 1))
+    [ "$tries" -lt 100 ] || return 1
+    # It may just have ended.
+    engine kill "$name" >/dev/null 2>&1
+    sleep 0.1
+    ask_state
+  done
 }
 
 # A daemon that is stopped ends its containers, and whoever asks what became of one waits at its socket for the next daemon. It remembers what it

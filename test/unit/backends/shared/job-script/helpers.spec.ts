@@ -257,6 +257,7 @@ describe('helpers of the job script', () => {
       seconds: 1,
       plan: 'end_executor() { exit 2; }',
       state: 'running 0 false ',
+      faults: { kill: 'echo "exited 137 false " >"$FAKE/state"' },
     });
     expect(ended).toMatchObject({ ending: 'timeout', codes: [137], error: undefined });
   });

@@ -175,8 +175,31 @@ describe('whose fault it is that an executor ended so', () => {
   });
 
   it('names the limit, and not the engine, when the time is over', async () => {
-    const ended = await runFake(directory(), { request: plain, program: 'exec sleep 60', seconds: 1, state: 'running 0 false ' });
-    expect(ended).toMatchObject({ ending: 'timeout', codes: [143], error: undefined });
+    const kill = 'echo "exited 137 false " >"$FAKE/state"';
+    const ended = await runFake(directory(), {
+      request: { executors: [{ command: ['x'], stdout: '/o/said' }] },
+      program: 'echo said; exec sleep 60',
+      seconds: 1,
+      state: 'running 0 false ',
+      faults: { stop: 'exit 1', kill },
+    });
+    expect(ended).toMatchObject({ ending: 'timeout', codes: [137], error: undefined });
+    expect(ended.file('trees/0/said')).toBe('said\n');
+  });
+
+  it.each([
+    ['running 0 false ', '', 'processes of executor 0 could not be ended'],
+    ['', 'exit 1', 'docker did not answer'],
+  ])('places and stores nothing at a time limit while the container may run (%j)', async (state, ps, error) => {
+    const ended = await runFake(directory(), {
+      request: { executors: [{ command: ['x'], stdout: '/o/said' }] },
+      program: 'echo said; exec sleep 60',
+      seconds: 1,
+      state,
+      faults: { ...(ps && { ps }), ...(state === '' && { inspect: 'exit 1' }) },
+    });
+    expect(ended).toMatchObject({ ending: 'broken', error, retryable: true });
+    expect(ended.file('trees/0/said')).toBeUndefined();
   });
 
   it('names the ENTRYPOINT of an image in which the program is missing, whatever it holds', async () => {
