@@ -6,8 +6,8 @@ import type { RuntimeName } from './runtimes/runtime';
 export const part = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
 
 const RUNTIME_PARTS: Readonly<Record<RuntimeName, readonly string[]>> = {
-  docker: ['image-files.sh', 'containers.sh'],
-  podman: ['image-files.sh', 'containers.sh'],
+  docker: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
+  podman: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
   apptainer: ['image-files.sh', 'apptainer.sh'],
   bubblewrap: ['bubblewrap.sh'],
 };
