@@ -171,6 +171,20 @@ export function describeBlame(name: string, engine: () => Engine, underTest: () 
       );
     });
 
+    // podman keeps no account of that.
+    if (name === 'docker') {
+      it('is the system when docker was asked to end the container, and the program when that ended itself', async () => {
+        const job = driver.job({ executors: [sh('echo ready; sleep 600')] });
+        const handle = await driver.start(job);
+        await driver.untilPrinted(job, handle, 'ready');
+        await runFile(name, ['kill', `${job.name}-0`], { env: { ...process.env, ...engine().env } });
+        const { observation } = await driver.ended(job, handle);
+        expect(observation).toMatchObject({ phase: 'failed', systemError: { retryable: true } });
+        expect(observation.systemError?.message).toMatch(/was killed from outside: by docker/);
+        expect(ownFault(await driver.shell('sh -c "kill -9 \\$\\$"'))).toEqual(['failed', [137], undefined]);
+      });
+    }
+
     it('names the ENTRYPOINT of an image in which the program is not found', async () => {
       const { env } = engine();
       const options = { env: { ...process.env, ...env } };
