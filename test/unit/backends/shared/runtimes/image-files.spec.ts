@@ -95,7 +95,9 @@ describe('image files, in the job script', () => {
     };
     // A mount table of its own takes root.
     if (process.getuid?.() === 0) expect(enter(':')).toBe('right 0');
-    expect(enter(`mv ${at('place', 'a')} ${at('moved')}; ln -s ${at('wrong')} ${at('place', 'a')}`)).toMatch(/^the image was replaced .*\n 255$|^the image file is not .*\n 255$/);
+    expect(enter(`mv ${at('place', 'a')} ${at('moved')}; ln -s ${at('wrong')} ${at('place', 'a')}`)).toMatch(
+      /^the image was replaced .*\n 255$|^the image file is not .*\n 255$/,
+    );
     expect(existsSync(at('moved'))).toBe(true);
     expect(enter('false')).toBe('the image file is not where it was\n 255');
   });
