@@ -12,6 +12,7 @@ const part = (name) => require(join(dist, name));
 const { MongoTaskStore } = part('stores/mongo/mongo-task-store.js');
 const { Engine } = part('engine/engine.js');
 const { BackendRegistry, StorageRegistry } = part('ports/registries.js');
+const { adapters } = part('adapters.js');
 const { loadSettings } = part('config/settings.js');
 const { engineSettings } = part('settings-slices.js');
 
@@ -39,7 +40,7 @@ const backend = {
   },
 };
 const say = (message, fields) => process.stderr.write(`${instance}: ${message} ${fields?.err?.message ?? ''}\n`);
-const settings = loadSettings({ files: [join(root, 'settings', 'default.yaml')], env: {}, argv: [] });
+const settings = loadSettings({ files: [join(root, 'settings', 'default.yaml')], env: {}, argv: [] }, adapters);
 const store = await MongoTaskStore.open({ url, database, instance, maxDueMs: 3_600_000 });
 const engine = new Engine({
   store,

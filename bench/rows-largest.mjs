@@ -14,18 +14,20 @@ export function largestTasks(bench) {
   const { readTask } = built('api/task-document.js');
   const { BackendRegistry, StorageRegistry } = built('ports/registries.js');
   const { FileStorage } = built('storage/file/file.storage.js');
+  const { httpStorage } = built('storage/http/http.adapter.js');
   const { HttpStorage } = built('storage/http/http.storage.js');
   const { refusalsOf } = built('backends/shared/runtimes/refusals.js');
   const { manifest } = built('backends/shared/job-manifest.js');
   const { layoutOf } = built('backends/shared/layout.js');
   const { mountPlan } = built('backends/shared/mount-plan.js');
   const { loadSettings } = built('config/settings.js');
-  const { admissionSettings, httpStorageSettings } = built('settings-slices.js');
+  const { admissionSettings } = built('settings-slices.js');
+  const { adapters } = built('adapters.js');
 
-  const settings = loadSettings({ files: [], env: {}, argv: [] });
+  const settings = loadSettings({ files: [], env: {}, argv: [] }, adapters);
   const storage = new StorageRegistry([
     new FileStorage({ allowed: ['/data'], instance: 'bench' }),
-    new HttpStorage(httpStorageSettings(settings)),
+    new HttpStorage(httpStorage.here(settings.storage.http, 'bench')),
   ]);
   const backend = {
     name: 'bench',

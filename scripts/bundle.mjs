@@ -14,10 +14,21 @@ const WHEN_ASKED = ['mongoose', 'amqplib'];
 /** Packages that Nest loads only for features that are not used here; they are not installed. */
 const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/multipart', '@fastify/view'];
 
+/** The bundles, and the adapters that each starts itself: of the others only the pages of settings are in it. */
+const BUNDLES = [
+  { entry: 'main.ts', starts: [] },
+  { entry: 'app.module.ts', starts: ['auth', 'backends', 'storage', 'stores'] },
+  { entry: 'stager.main.ts', starts: ['storage'] },
+];
+
 /** Writes the bundles into `folder`. Throws when something cannot be resolved. Ends the bundler's process: quickstart goes on for long. */
 export async function bundle(folder) {
-  await build({
-    entryPoints: [join(source, 'main.ts'), join(source, 'app.module.ts'), join(source, 'stager.main.ts')],
+  await Promise.all(BUNDLES.map((one) => bundleOne(folder, one))).finally(stop);
+}
+
+function bundleOne(folder, { entry, starts }) {
+  return build({
+    entryPoints: [join(source, entry)],
     absWorkingDir: root,
     outdir: folder,
     allowOverwrite: true,
@@ -37,19 +48,23 @@ export async function bundle(folder) {
     // Packages that look for others at run time find them from where the bundle lies.
     banner: { js: "const __dist = __dirname, __bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     define: { 'import.meta.url': '__bundleUrl' },
-    plugins: [{ name: 'modules', setup: modules }],
+    plugins: [{ name: 'modules', setup: (plugin) => modules(plugin, starts) }],
     logLevel: 'silent',
-  }).finally(stop);
+  });
 }
 
 /** Ours go through what the tests go through: esbuild does not write the metadata of decorators. */
-function modules(plugin) {
+function modules(plugin, starts) {
   const { jest } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const [, settings] = Object.values(jest.transform)[0];
   const options = { ...settings, module: { type: 'es6' }, sourceMaps: 'inline', swcrc: false };
   // Nest's ValidationPipe, which is not used here, would keep all of both: validators, telephone numbers of the world and more.
   plugin.onResolve({ filter: /^class-(validator|transformer)$/ }, ({ path, kind }) =>
     kind === 'dynamic-import' ? { path, external: true } : undefined,
+  );
+  const isStarted = (importer) => starts.includes(relative(source, importer).split('/', 1).join(''));
+  plugin.onResolve({ filter: /^\.\// }, ({ path, kind, importer }) =>
+    kind === 'dynamic-import' && importer.endsWith('.adapter.ts') && !isStarted(importer) ? { path, external: true } : undefined,
   );
   // A bundle of its own, loaded by main.js when it is needed.
   plugin.onResolve({ filter: /^\.\/app\.module\.js$/ }, ({ path }) => ({ path, external: true }));

@@ -1,6 +1,6 @@
-// Writes the tables of README.md that are made from code: the settings, and what each runtime can do.
-// With --check it changes nothing and only says whether they are up to date.
-import { readFileSync, writeFileSync } from 'node:fs';
+// Writes what is made from the pages of settings, and from the list of runtimes: tables of README.md and of the backends' READMEs, and
+// settings/settings.schema.json. With --check it changes nothing and only says whether they are up to date.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
 import { root } from './steps.mjs';
@@ -12,7 +12,9 @@ registerHooks({
     return next(isSource ? `${specifier}.ts` : specifier, context);
   },
 });
-const { settingsSchema } = await import('../src/config/settings-schema.ts');
+const { adapters } = await import('../src/adapters.ts');
+const { entryPage, settingsPage } = await import('../src/config/settings-schema.ts');
+const { settingsJsonSchema } = await import('../src/config/settings-json-schema.ts');
 const { RUNTIME_ABILITIES } = await import('../src/backends/shared/runtimes/capabilities.ts');
 
 function* leaves(node, prefix = '') {
@@ -26,13 +28,15 @@ const cell = (text) => text.replaceAll('|', '\\|');
 const shown = (value) => (value === '' ? '' : `\`${cell(typeof value === 'string' ? value : JSON.stringify(value).replaceAll('"', ''))}\``);
 const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 
-function settingsTable() {
-  const rows = [...leaves(settingsSchema)].map(([key, { doc, format, default: value, sensitive }]) => {
-    const choices = Array.isArray(format) ? ` (${format.join(', ')})` : '';
-    return [`\`${key}\``, shown(value), `${cell(doc + choices)}${sensitive ? ' (secret)' : ''}`];
-  });
-  return table(['setting', 'default', 'meaning'], rows);
+function settingRow([key, { doc, format, default: value, sensitive, required }]) {
+  const choices = Array.isArray(format) ? ` (${format.join(', ')})` : '';
+  const secret = sensitive ? `; secret, also \`${key}_file\`: a file that holds it` : '';
+  return [`\`${key}\``, required ? 'needed' : value === undefined ? '' : shown(value), cell(doc + choices) + secret];
 }
+
+const settingsTable = () => table(['setting', 'default', 'meaning'], [...leaves(settingsPage(adapters))].map(settingRow));
+/** Of the keys of one type of backend. */
+const entryTable = (backend) => () => table(['key', 'default', 'meaning'], Object.entries(entryPage(backend)).map(settingRow));
 
 function runtimesTable() {
   const words = {
@@ -49,17 +53,32 @@ function runtimesTable() {
   return table(['', ...runtimes.map(({ runtime }) => runtime)], rows);
 }
 
-const path = join(root, 'README.md');
-const before = readFileSync(path, 'utf8');
-let after = before;
-for (const [name, make] of Object.entries({ settings: settingsTable, runtimes: runtimesTable })) {
-  const [begin, end] = [`<!-- ${name}: made by scripts/readme-tables.mjs -->`, `<!-- end of ${name} -->`];
-  const [from, to] = [after.indexOf(begin), after.indexOf(end)];
-  if (from < 0 || to < from) throw new Error(`README.md has no place for the table: ${begin} ... ${end}`);
-  after = `${after.slice(0, from)}${begin}\n\n${make()}\n\n${after.slice(to)}`;
+const stale = [];
+
+function put(file, text) {
+  const path = join(root, file);
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return;
+  if (process.argv.includes('--check')) stale.push(file);
+  else writeFileSync(path, text);
 }
-if (!process.argv.includes('--check')) writeFileSync(path, after);
-else if (after !== before) {
-  console.error('The tables of README.md are out of date: node scripts/readme-tables.mjs');
+
+/** Fills the places of `tables` (name -> maker) in a page. */
+function fill(file, tables) {
+  let text = readFileSync(join(root, file), 'utf8');
+  for (const [name, make] of Object.entries(tables)) {
+    const [begin, end] = [`<!-- ${name}: made by scripts/readme-tables.mjs -->`, `<!-- end of ${name} -->`];
+    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`${file} has no place for the table: ${begin} ... ${end}`);
+    text = `${text.slice(0, from)}${begin}\n\n${make()}\n\n${text.slice(to)}`;
+  }
+  put(file, text);
+}
+
+const [first, ...others] = adapters.backends;
+fill('README.md', { settings: settingsTable, entries: entryTable(first), runtimes: runtimesTable });
+for (const backend of others) fill(`src/backends/${backend.type}/README.md`, { entries: entryTable(backend) });
+put('settings/settings.schema.json', `${JSON.stringify(settingsJsonSchema(adapters), null, 2)}\n`);
+if (stale.length > 0) {
+  console.error(`${stale.join(', ')}: out of date. Run: node scripts/readme-tables.mjs`);
   process.exitCode = 1;
 }

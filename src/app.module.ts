@@ -6,12 +6,10 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
+import { adapters as everyAdapter } from './adapters';
 import { ApiModule } from './api/api.module';
 import { configureHttp, fastifyAdapterOptions } from './api/http-server';
 import { serveDocumentation } from './api/openapi';
-import { AnonymousAuthenticator } from './auth/none/anonymous.authenticator';
-import { LocalBackend } from './backends/local/local.backend';
-import { PulsarBackend } from './backends/pulsar/pulsar.backend';
 import { listenFault } from './config/address';
 import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
@@ -22,14 +20,12 @@ import { LogReader } from './engine/log-reader';
 import { TaskAdmission } from './engine/task-admission';
 import { taskId } from './engine/task-id';
 import { TaskService } from './engine/task.service';
+import type { Adapters, StoreInReach } from './ports/adapter';
+import type { Authenticator } from './ports/authenticator';
 import type { ExecutionBackend } from './ports/execution-backend';
+import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
-import type { TaskStore } from './ports/task-store';
 import * as slices from './settings-slices';
-import { FileStorage } from './storage/file/file.storage';
-import { HttpStorage } from './storage/http/http.storage';
-import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
-import { StoreLock } from './stores/sqlite/store-lock';
 import { EventLoopWatch } from './telemetry/event-loop-watch';
 import { FreeDisk } from './telemetry/free-disk';
 import { engineLog } from './telemetry/gateway-log';
@@ -49,7 +45,11 @@ export interface GatewayContext {
   readonly log: Logger;
   /** What the backends' programs (docker, podman, apptainer) see of this process's environment. */
   readonly environment: Readonly<Record<string, string>>;
+  /** Absent = all there are. */
+  readonly adapters?: Adapters;
 }
+
+type Composition = GatewayContext & { readonly adapters: Adapters; readonly instance: string };
 
 /** A store that is away is waited for so long before the gateway listens without it, ms. */
 const STORE_PATIENCE_MS = 2000;
@@ -86,14 +86,14 @@ export class Gateway {
     private readonly tasks: TaskService,
     private readonly readiness: Readiness,
     private readonly watches: { readonly disk: FreeDisk; readonly loop: EventLoopWatch },
-    private readonly lock: StoreLock,
+    private readonly lock: ProcessLock,
   ) {}
 
   /** Opens the store, or begins to, and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
   static async create(context: GatewayContext): Promise<Gateway> {
     const { settings } = context;
     const inUse = `The data directory ${settings.data_dir} is in use: another tes-gateway process has it. Give each its own (setting data_dir)`;
-    const lock = StoreLock.acquire(join(settings.data_dir, 'gateway.lock'), inUse);
+    const lock = ProcessLock.acquire(join(settings.data_dir, 'gateway.lock'), inUse);
     try {
       return await Gateway.createIn(context, lock);
     } catch (error) {
@@ -102,19 +102,21 @@ export class Gateway {
     }
   }
 
-  private static async createIn(context: GatewayContext, lock: StoreLock): Promise<Gateway> {
-    const { settings, log } = context;
+  private static async createIn(given: GatewayContext, lock: ProcessLock): Promise<Gateway> {
+    const { settings, log } = given;
     const instance = instanceName(settings.instance, settings.data_dir);
-    const stored = await openStore(context, instance);
+    const context: Composition = { adapters: everyAdapter, ...given, instance };
+    const stored = await openStore(context);
     const { store } = stored;
     const backends = new BackendRegistry(
-      createBackends(context, instance),
+      await createBackends(context),
       new Map(settings.backends.map((backend) => [backend.name, slices.placement(backend)])),
     );
-    const storage = new StorageRegistry([
-      new FileStorage(slices.fileStorageSettings(settings, instance)),
-      new HttpStorage(slices.httpStorageSettings(settings)),
-    ]);
+    const storage = new StorageRegistry(
+      await Promise.all(
+        context.adapters.storages.map((adapter) => adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, instance))),
+      ),
+    );
     const engine = new Engine({
       store,
       backends,
@@ -204,35 +206,17 @@ export class Gateway {
   }
 }
 
-/** A store, and when it can be used: one in another process may be away at the start. */
-interface StoreInReach {
-  readonly store: TaskStore;
-  /** Rejects with what no waiting mends. */
-  readonly opened: Promise<void>;
-}
-
-async function openStore({ settings, log }: GatewayContext, instance: string): Promise<StoreInReach> {
+function openStore({ adapters, instance, settings, log }: Composition): Promise<StoreInReach> {
   const { type } = settings.store;
-  // Rare, and part of it is trouble (a store that is unreachable, or damaged), which an operator must read who asked for warnings only.
-  const onProgress = (line: string): void => log.warn({ store: type }, line);
-  switch (type) {
-    case 'sqlite': {
-      const store = await SqliteTaskStore.open({ ...slices.sqliteOptions(settings), onProgress });
-      return { store, opened: Promise.resolve() };
-    }
-    case 'mongodb': {
-      // Loaded only where it is used: its driver takes long to load.
-      const { MongoTaskStore } = await import('./stores/mongo/mongo-task-store.js');
-      const home = directoryId(settings.data_dir);
-      const onTaken = (why: string): void => endAtOnce(log, why);
-      const store = new MongoTaskStore({ ...slices.mongoOptions(settings, instance), home, onTaken, onProgress });
-      return { store, opened: store.connect({ patient: true }) };
-    }
-    default: {
-      const never: never = type;
-      throw new Error(`store.type ${String(never)} is not known`);
-    }
-  }
+  return chosen(adapters.stores, type).create(settings.store, {
+    dataDir: settings.data_dir,
+    instance,
+    home: directoryId(settings.data_dir),
+    maxDueMs: slices.maxDueMs(settings),
+    // Rare, and part of it is trouble (a store that is unreachable, or damaged), which an operator must read who asked for warnings only.
+    onProgress: (line) => log.warn({ store: type }, line),
+    onTaken: (why) => endAtOnce(log, why),
+  });
 }
 
 /** Another process works under this one's name: nothing that this one does any more is right. Jobs go on. */
@@ -241,35 +225,43 @@ function endAtOnce(log: Logger, why: string): void {
   process.exit(1);
 }
 
-function createBackends({ settings, environment, log }: GatewayContext, instance: string): readonly ExecutionBackend[] {
-  return settings.backends.map((backend) => {
-    const surroundings: Parameters<typeof slices.pulsarBackendSettings>[2] = {
-      instance,
-      log: (level, message, fields) => log[level]({ backend: backend.name, ...fields }, message),
-    };
-    switch (backend.type) {
-      case 'local':
-        return new LocalBackend(slices.localBackendSettings(settings, backend, { ...surroundings, environment }));
-      case 'pulsar':
-        return new PulsarBackend(slices.pulsarBackendSettings(settings, backend, surroundings));
-      default: {
-        const never: never = backend;
-        throw new Error(`a backend of type ${String(never)} is not known`);
-      }
-    }
-  });
+function createBackends(composition: Composition): Promise<readonly ExecutionBackend[]> {
+  const { adapters, settings, environment, instance, log } = composition;
+  return Promise.all(
+    settings.backends.map((entry) => {
+      const surroundings: Parameters<typeof slices.backendContext>[2] = {
+        instance,
+        environment,
+        log: (level, message, fields) => log[level]({ backend: entry.name, ...fields }, message),
+      };
+      return chosen(adapters.backends, entry.type).create(entry, slices.backendContext(settings, entry.name, surroundings, adapters));
+    }),
+  );
 }
 
-async function createApp(
-  { settings, version, log }: GatewayContext,
-  metrics: GatewayMetrics,
-  imports: DynamicModule[],
-): Promise<NestFastifyApplication> {
+async function createAuthenticators({ adapters, settings: { auth = {} } }: Composition): Promise<readonly Authenticator[]> {
+  const on: Authenticator[] = [];
+  for (const adapter of adapters.authenticators) {
+    const authenticator = await adapter.create(auth[adapter.type] ?? {}, on);
+    if (authenticator) on.push(authenticator);
+  }
+  return on;
+}
+
+/** The settings were checked against the same list. */
+function chosen<Adapter extends { readonly type: string }>(all: readonly Adapter[], type: string): Adapter {
+  const found = all.find((adapter) => adapter.type === type);
+  if (!found) throw new Error(`there is no adapter of type ${type}`);
+  return found;
+}
+
+async function createApp(context: Composition, metrics: GatewayMetrics, imports: DynamicModule[]): Promise<NestFastifyApplication> {
+  const { settings, version, log } = context;
   const api = slices.apiSettings(settings);
   const module = ApiModule.register({
     settings: api,
     serviceInfo: slices.serviceInfoSettings(settings, version),
-    authenticators: [new AnonymousAuthenticator()],
+    authenticators: await createAuthenticators(context),
     imports,
   });
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(fastifyAdapterOptions(api)), {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { adapters } from './adapters';
 import type { Gateway as RunningGateway } from './app.module';
 import { helpText, readCommandLine } from './config/command-line';
 import { processEnvironment, programEnvironment } from './config/process-environment';
@@ -29,12 +30,12 @@ async function main(): Promise<void> {
     case 'version':
       return say(versionOfPackage());
     case 'help':
-      return say(helpText());
+      return say(helpText(adapters));
     case 'check-config':
-      return say(describeSettings(loadSettings(layers)).trimEnd());
+      return say(describeSettings(loadSettings(layers, adapters), adapters).trimEnd());
     case 'serve':
       beginAgainWithSmallNursery();
-      return serve(loadSettings(layers));
+      return serve(loadSettings(layers, adapters));
     default: {
       const never: never = action;
       throw new Error(`no such action: ${String(never)}`);
@@ -67,7 +68,7 @@ async function serve(settings: Settings): Promise<void> {
   const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
   const log = createLog({ level: settings.logs.level, format });
   endOnBugs(log);
-  for (const line of unreadable(settings)) log.warn(line);
+  for (const line of unreadable(settings, adapters)) log.warn(line);
   const version = versionOfPackage();
   let gateway: RunningGateway | undefined;
   try {

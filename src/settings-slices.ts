@@ -1,20 +1,14 @@
 import { join } from 'node:path';
 import type { ApiSettings, ServiceInfoSettings } from './api/api-settings';
-import { COMMAND_ENVIRONMENT } from './backends/local/local.settings';
-import type { LocalBackendSettings } from './backends/local/local.settings';
-import type { PulsarBackendSettings } from './backends/pulsar/pulsar.settings';
 import { spanMs } from './config/setting-formats';
-import type { BackendSettings, LocalBackendEntry, PulsarBackendEntry } from './config/backend-settings';
 import type { Settings } from './config/settings';
 import type { EngineSettings } from './engine/engine-settings';
 import type { EndWaitSettings } from './engine/end-waits';
 import type { LogReaderSettings } from './engine/log-reader';
 import type { AdmissionSettings } from './engine/task-admission';
 import type { TaskServiceSettings } from './engine/task.service';
-import type { FileStorageSettings } from './storage/file/file.storage';
-import type { HttpStorageSettings } from './storage/http/http.storage';
-import type { MongoTaskStoreOptions } from './stores/mongo/mongo-task-store';
-import type { SqliteTaskStoreOptions } from './stores/sqlite/sqlite-task-store';
+import type { Adapters, BackendContext, BackendEntry, StorageElsewhere } from './ports/adapter';
+import type { RetryPolicy } from './task/failure-policy';
 import type { Placement, WhenAway } from './task/placement';
 import type { TesState } from './task/tes';
 import { prefixFolders } from './task/url-folders';
@@ -28,19 +22,12 @@ const HOUR = 60 * MINUTE;
 const GB = 1e9;
 
 export function engineSettings(settings: Settings, instance: string): EngineSettings {
-  const { retry, transfers, limits } = settings;
+  const { transfers, limits } = settings;
   const retentionMs = spanMs(settings.retention.finished);
   const keepOutputsMs = spanMs(settings.retention.unstored_outputs);
   return {
     instance,
-    retry: {
-      attempts: retry.attempts,
-      firstDelayMs: retry.first_delay_seconds * SECOND,
-      longestDelayMs: retry.longest_delay_seconds * SECOND,
-      patienceMs: retry.backend_patience_seconds * SECOND,
-      storagePatienceMs: retry.storage_patience_seconds * SECOND,
-      outputPatienceMs: retry.output_patience_seconds * SECOND,
-    },
+    retry: retryPolicy(settings),
     leaseMs: 30 * SECOND,
     tickMs: 30 * SECOND,
     peekMs: 2 * SECOND,
@@ -57,6 +44,17 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     ...(retentionMs === undefined ? {} : { retentionMs }),
     ...(keepOutputsMs === undefined ? {} : { keepOutputsMs }),
     keepOutputsBytes: settings.retention.unstored_outputs_gb * GB,
+  };
+}
+
+function retryPolicy({ retry }: Settings): RetryPolicy {
+  return {
+    attempts: retry.attempts,
+    firstDelayMs: retry.first_delay_seconds * SECOND,
+    longestDelayMs: retry.longest_delay_seconds * SECOND,
+    patienceMs: retry.backend_patience_seconds * SECOND,
+    storagePatienceMs: retry.storage_patience_seconds * SECOND,
+    outputPatienceMs: retry.output_patience_seconds * SECOND,
   };
 }
 
@@ -98,34 +96,9 @@ export function logReaderSettings({ logs }: Settings): LogReaderSettings {
   return { pollMs: SECOND / 2, mostFollowers: logs.followers };
 }
 
-export function sqliteOptions(settings: Settings): Pick<SqliteTaskStoreOptions, 'path' | 'maxDueMs'> {
-  return { path: join(settings.data_dir, 'tasks.sqlite'), maxDueMs: maxDueMs(settings) };
-}
-
-export function mongoOptions(
-  settings: Settings,
-  instance: string,
-): Pick<MongoTaskStoreOptions, 'url' | 'database' | 'instance' | 'maxDueMs'> {
-  const { url, database } = settings.store;
-  return { url, database, instance, maxDueMs: maxDueMs(settings) };
-}
-
-function maxDueMs({ retry }: Settings): number {
+/** The longest interval the engine ever puts between now and a `dueAt`, ms. */
+export function maxDueMs({ retry }: Settings): number {
   return Math.max(HOUR, retry.longest_delay_seconds * SECOND);
-}
-
-export function fileStorageSettings({ storage }: Settings, instance: string): FileStorageSettings {
-  return { allowed: storage.file.allowed, instance };
-}
-
-export function httpStorageSettings({ storage: { http } }: Settings): HttpStorageSettings {
-  return {
-    enabled: http.enabled,
-    maxRedirects: http.max_redirects,
-    allowPrivateAddresses: http.allow_private_addresses,
-    connectTimeoutMs: 10 * SECOND,
-    idleTimeoutMs: http.timeout_seconds * SECOND,
-  };
 }
 
 export function apiSettings({ server }: Settings): ApiSettings {
@@ -156,7 +129,7 @@ export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): Free
 }
 
 /** What the engine reads of an entry of `backends`, whatever its type. */
-export function placement(backend: BackendSettings): Placement {
+export function placement(backend: BackendEntry): Placement {
   return {
     labels: backend.labels ?? {},
     ...(backend.url_prefixes === undefined ? {} : { urlPrefixes: prefixFolders(backend.url_prefixes) }),
@@ -165,90 +138,40 @@ export function placement(backend: BackendSettings): Placement {
 }
 
 /** What runs on another machine goes on there while it cannot be reached: it is worth waiting for. */
-function whenAway(backend: BackendSettings): WhenAway {
-  if (backend.type === 'local') return { kind: 'patience' };
-  return backend.when_away === 'move' ? { kind: 'move', afterMs: backend.move_after_seconds * SECOND } : { kind: 'wait' };
+function whenAway({ when_away: kind, move_after_seconds: seconds = 0 }: BackendEntry): WhenAway {
+  if (kind === undefined) return { kind: 'patience' };
+  return kind === 'move' ? { kind, afterMs: seconds * SECOND } : { kind };
 }
 
-/** One entry of `backends` of type `local`. */
-export function localBackendSettings(
+/** What every backend gets, whatever its type. */
+export function backendContext(
   settings: Settings,
-  backend: LocalBackendEntry,
-  surroundings: Pick<LocalBackendSettings, 'instance' | 'log'> & { readonly environment: Readonly<Record<string, string>> },
-): LocalBackendSettings {
-  const { images, local } = settings;
+  name: string,
+  surroundings: Pick<BackendContext, 'instance' | 'environment' | 'log'>,
+  { storages }: Adapters,
+): BackendContext {
+  const { images, local, transfers } = settings;
   return {
-    name: backend.name,
-    runtime: backend.runtime,
-    network: backend.network,
-    ...(backend.cpus === undefined ? {} : { cpus: backend.cpus }),
-    ...(backend.ram_gb === undefined ? {} : { ramGb: backend.ram_gb }),
-    drain: backend.drain,
-    workDir: join(settings.work_dir, backend.name),
-    instance: surroundings.instance,
-    killGraceSeconds: local.kill_grace_seconds,
-    pidsLimit: local.pids_limit,
-    capabilities: local.capabilities,
-    keepWorkspace: local.keep_workspace,
+    ...surroundings,
+    workDir: join(settings.work_dir, name),
+    jobs: {
+      killGraceSeconds: local.kill_grace_seconds,
+      pidsLimit: local.pids_limit,
+      capabilities: local.capabilities,
+      keepWorkspace: local.keep_workspace,
+    },
     images: {
       allowed: images.allowed,
       map: images.map,
       pull: images.pull,
       ...(images.auth_file === '' ? {} : { authFile: images.auth_file }),
     },
-    environment: Object.fromEntries(
-      COMMAND_ENVIRONMENT.flatMap((name) => {
-        const value = surroundings.environment[name];
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ),
-    log: surroundings.log,
-  };
-}
-
-/** One entry of `backends` of type `pulsar`. */
-export function pulsarBackendSettings(
-  settings: Settings,
-  backend: PulsarBackendEntry,
-  surroundings: Pick<PulsarBackendSettings, 'instance' | 'log'>,
-): PulsarBackendSettings {
-  return {
-    name: backend.name,
-    ...(backend.url === undefined ? {} : { url: backend.url }),
-    token: backend.token,
-    ...(backend.amqp_url === undefined ? {} : { amqpUrl: backend.amqp_url }),
-    ...(backend.amqp_key_prefix === undefined ? {} : { amqpKeyPrefix: backend.amqp_key_prefix }),
-    ...(backend.manager === undefined ? {} : { manager: backend.manager }),
-    runtime: backend.runtime,
-    network: backend.network,
-    slots: backend.slots,
-    ...(backend.cpus === undefined ? {} : { cpus: backend.cpus }),
-    ...(backend.ram_gb === undefined ? {} : { ramGb: backend.ram_gb }),
-    drain: backend.drain,
-    instance: surroundings.instance,
-    killGraceSeconds: settings.local.kill_grace_seconds,
-    pidsLimit: settings.local.pids_limit,
-    capabilities: settings.local.capabilities,
-    pull: settings.images.pull,
-    imageDirectories: settings.images.allowed,
-    environment: backend.environment,
-    ...(backend.staging === 'worker' ? { stager: stagerSettings(settings, backend) } : {}),
-    log: surroundings.log,
-  };
-}
-
-/** What the stager on a worker is told of the settings: the transfers of the gateway, but its own files. */
-function stagerSettings(settings: Settings, backend: PulsarBackendEntry): NonNullable<PulsarBackendSettings['stager']> {
-  const { transfers } = settings;
-  return {
-    command: backend.stager,
-    ...(backend.stager_image === undefined ? {} : { image: backend.stager_image }),
-    files: backend.stager_files,
     transfers: { parallel: transfers.parallel, tries: transfers.tries },
-    retry: engineSettings(settings, '').retry,
-    storage: [
-      { name: 'http', schemes: ['http', 'https'], settings: httpStorageSettings(settings) },
-      { name: 'file', schemes: ['file'], settings: { allowed: backend.stager_files } },
-    ],
+    retry: retryPolicy(settings),
+    storagesElsewhere: storages.flatMap((storage): StorageElsewhere[] => {
+      const { type: name, schemes } = storage;
+      const values = settings.storage[name] ?? {};
+      return storage.elsewhere ? [{ name, schemes, slice: (directories) => storage.elsewhere?.(values, directories) ?? {} }] : [];
+    }),
   };
 }

@@ -2,6 +2,7 @@
 import './node-version';
 import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { adapters } from './adapters';
 import { mountPlan } from './backends/shared/mount-plan';
 import { parseProgress } from './backends/shared/job-progress';
 import { executorRecords } from './backends/shared/job-report';
@@ -16,10 +17,6 @@ import type { TransferOptions, TransferProgress } from './engine/transfers/trans
 import { GatewayError, TransferError } from './ports/errors';
 import { StorageRegistry } from './ports/registries';
 import type { StorageClient } from './ports/storage-client';
-import { FileStorage } from './storage/file/file.storage';
-import type { FileStorageSettings } from './storage/file/file.storage';
-import { HttpStorage } from './storage/http/http.storage';
-import type { HttpStorageSettings } from './storage/http/http.storage';
 import { streamLengths } from './task/stream-lengths';
 import type { ExecutorRecord } from './task/task-record';
 import { outliveReaders } from './telemetry/standard-streams';
@@ -69,7 +66,7 @@ function takePlan(): StagerPlan {
 }
 
 async function attend({ request, transfers, retry, storage: settings }: StagerPlan, signal: AbortSignal): Promise<void> {
-  const storage = new StorageRegistry(settings.map(storageOf));
+  const storage = new StorageRegistry(await Promise.all(settings.map(storageOf)));
   const workspace = new TreeWorkspace(stagerLayout(process.cwd()), mountPlan(request));
   let moved: TransferProgress = { files: 0, bytes: 0 };
   const options: TransferOptions = { ...transfers, onProgress: (progress) => (moved = progress) };
@@ -103,17 +100,10 @@ async function timed<T>(work: () => Promise<T>): Promise<T & { readonly ms: numb
   return { ...done, ms: Math.round(performance.now() - from) };
 }
 
-function storageOf({ name, settings }: StagerPlan['storage'][number]): StorageClient {
-  switch (name) {
-    case 'http':
-      return new HttpStorage(settings as HttpStorageSettings);
-    case 'file':
-      return new FileStorage(settings as FileStorageSettings);
-    default: {
-      const never: never = name;
-      throw new TransferError(`the stager on the worker knows no storage ${String(never)}`, { retryable: false });
-    }
-  }
+function storageOf({ name, settings }: StagerPlan['storage'][number]): Promise<StorageClient> {
+  const adapter = adapters.storages.find(({ type }) => type === name);
+  if (!adapter) throw new TransferError(`the stager on the worker knows no storage ${name}`, { retryable: false });
+  return adapter.create(settings);
 }
 
 /** Until the script wants the outputs. A file, looked at: it works in a container as well, and costs microseconds. */

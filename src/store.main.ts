@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { adapters } from './adapters';
 import { instanceName } from './config/instance-name';
 import { processEnvironment } from './config/process-environment';
 import { makeDirectory } from './config/make-directory';
@@ -12,12 +13,11 @@ import { readLines, writeLines } from './engine/line-file';
 import { exportTasks, importTasks } from './engine/store-transfer';
 import { TaskEvents } from './engine/task-events';
 import { TaskWriter } from './engine/task-writer';
+import type { StoreAdapter } from './ports/adapter';
 import { GatewayError, StoreError } from './ports/errors';
 import { BackendRegistry } from './ports/registries';
 import type { TaskStore } from './ports/task-store';
-import { mongoOptions, sqliteOptions } from './settings-slices';
-import { backupStore } from './stores/sqlite/backup';
-import { SqliteTaskStore } from './stores/sqlite/sqlite-task-store';
+import { maxDueMs } from './settings-slices';
 import { outliveReaders } from './telemetry/standard-streams';
 
 interface Options {
@@ -51,7 +51,10 @@ function storeCommand(say: Say): Command {
   command('backup', 'Copy the embedded store into FILE, while the gateway may go on')
     .argument('<file>', 'must not exist yet')
     .action(async (file: string, options: Options) => {
-      const bytes = await backupStore(storePath(settingsOf(options)), file, say);
+      const settings = settingsOf(options);
+      const store = storeOf(settings);
+      if (!store.backup) throw refused(`store.type is ${store.type}: only the embedded store is backed up so, a database by its own tools`);
+      const bytes = await store.backup({ dataDir: settings.data_dir, onProgress: say }, file);
       say(`${file}: ${bytes} bytes`);
     });
 
@@ -128,30 +131,33 @@ function storeCommand(say: Say): Command {
 
 /** The same layers as the gateway reads, so that both mean the same store. */
 function settingsOf({ config, dataDir }: Options): Settings {
-  return loadSettings({
+  const layers = {
     files: [join(__dirname, '..', 'settings', 'default.yaml'), ...config],
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
-  });
+  };
+  return loadSettings(layers, adapters);
+}
+
+function storeOf({ store }: Settings): StoreAdapter {
+  const found = adapters.stores.find(({ type }) => type === store.type);
+  if (!found) throw new Error(`there is no store of type ${store.type}`);
+  return found;
 }
 
 /** Other settings mean another store: a new, empty one would answer as if all were well. */
 function refuseNoStore(settings: Settings): void {
-  if (settings.store.type === 'sqlite' && !existsSync(storePath(settings)))
-    throw refused(`there is no task store at ${storePath(settings)}: give the gateway's settings (--config, --data-dir)`);
+  const file = storeOf(settings).file?.({ dataDir: settings.data_dir });
+  if (file !== undefined && !existsSync(file))
+    throw refused(`there is no task store at ${file}: give the gateway's settings (--config, --data-dir)`);
 }
 
 /** These settings say what will come back. */
 function refuseWhatIsHere(settings: Settings, instance: string | undefined, backend: string | undefined): void {
   if (settings.backends.some(({ name }) => name === backend))
     throw refused(`backend ${backend} is set up in these settings: take it out first, or use --force`);
-  if (settings.store.type === 'sqlite' && instance === instanceName(settings.instance, settings.data_dir))
+  if (!storeOf(settings).isShared && instance === instanceName(settings.instance, settings.data_dir))
     throw refused(`${instance} is the gateway of this data directory: start it, or use --force`);
-}
-
-function storePath(settings: Settings): string {
-  if (settings.store.type === 'sqlite') return sqliteOptions(settings).path;
-  throw refused(`store.type is ${settings.store.type}: only the embedded store is backed up so, a database by its own tools`);
 }
 
 async function withStore<Result>(settings: Settings, say: Say, work: (store: TaskStore) => Promise<Result>): Promise<Result> {
@@ -164,20 +170,14 @@ async function withStore<Result>(settings: Settings, say: Say, work: (store: Tas
 }
 
 async function openStore(settings: Settings, say: Say): Promise<TaskStore> {
-  const { type } = settings.store;
-  switch (type) {
-    case 'sqlite':
-      return SqliteTaskStore.open({ ...sqliteOptions(settings), onProgress: say });
-    case 'mongodb': {
-      const { MongoTaskStore } = await import('./stores/mongo/mongo-task-store.js');
-      const instance = `store-command-${randomBytes(6).toString('hex')}`;
-      return MongoTaskStore.open({ ...mongoOptions(settings, instance), isTool: true, onProgress: say });
-    }
-    default: {
-      const never: never = type;
-      throw new Error(`store.type ${String(never)} is not known`);
-    }
-  }
+  const { store, opened } = await storeOf(settings).create(settings.store, {
+    dataDir: settings.data_dir,
+    instance: `store-command-${randomBytes(6).toString('hex')}`,
+    maxDueMs: maxDueMs(settings),
+    onProgress: say,
+  });
+  await opened;
+  return store;
 }
 
 function writerOn(store: TaskStore): TaskWriter {

@@ -8,7 +8,7 @@ const layers = {
   engine: ['task', 'ports', 'engine'],
   api: ['task', 'ports', 'engine', 'api'],
   telemetry: ['task', 'ports', 'engine', 'telemetry'],
-  config: ['config'],
+  config: ['task', 'ports', 'config'],
 };
 const adapters = {
   backends: ['task', 'ports', 'backends/shared'],
@@ -51,6 +51,12 @@ module.exports = {
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/config/' },
       to: { path: 'node_modules/convict/' },
+    },
+    {
+      name: 'only-the-list-names-adapters',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/adapters\\.ts$', '^src/(backends|stores|storage|auth)/'] },
+      to: { path: '^src/(backends/(?!shared/)|stores/|storage/|auth/)' },
     },
     {
       name: 'nothing-imports-a-composition-root',

@@ -36,7 +36,6 @@ export class AuthGuard implements CanActivate, OnModuleDestroy {
 
   /** RFC 9110 11.6.1: what the client may try. */
   private challenges(): string[] {
-    const schemes = new Set(this.authenticators.map(({ scheme }) => (scheme === 'basic' ? 'Basic realm="tes-gateway"' : 'Bearer')));
-    return [...schemes];
+    return this.authenticators.flatMap(({ challenge }) => challenge ?? []);
   }
 }

@@ -1,7 +1,6 @@
+import type { Adapters, SettingDefinition } from '../ports/adapter';
 import { SettingsError } from './settings';
-import type { SettingDefinition } from './setting-sources';
-import { settingDefinitions } from './setting-sources';
-import { settingsSchema } from './settings-schema';
+import { entryPage, settingDefinitions, settingsPage } from './settings-schema';
 
 export interface CommandLine {
   /** Files named by `--config`, in order. */
@@ -41,10 +40,14 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
 }
 
 /** What `--help` prints. */
-export function helpText(): string {
-  const lines = [...settingDefinitions(settingsSchema)].map(
-    ([key, definition]) => `  --${key}  ${definition.doc}${defaultText(definition)}`,
-  );
+export function helpText(adapters: Adapters): string {
+  const line = (indent: string, key: string, definition: SettingDefinition): string =>
+    `${indent}${key}  ${definition.doc}${defaultText(definition)}`;
+  const entries = adapters.backends.flatMap((backend) => [
+    '',
+    `An entry of backends of type ${backend.type}:`,
+    ...Object.entries(entryPage(backend)).map(([key, definition]) => line('  ', key, definition)),
+  ]);
   return [
     'tes-gateway: a GA4GH TES 1.1 server',
     '',
@@ -52,11 +55,12 @@ export function helpText(): string {
     '  --check-config   print the effective settings and end',
     '  --version        print the version and end',
     '',
-    'Settings (also by file, and by environment as TES_GATEWAY__SERVER__PORT):',
-    ...lines,
+    'Settings (also by file, and by environment as TES_GATEWAY__SERVER__PORT; a secret also as KEY_file, the name of a file that holds it):',
+    ...[...settingDefinitions(settingsPage(adapters))].map(([key, definition]) => line('  --', key, definition)),
+    ...entries,
   ].join('\n');
 }
 
 function defaultText({ default: value }: SettingDefinition): string {
-  return value === '' ? '' : ` [${typeof value === 'string' ? value : JSON.stringify(value)}]`;
+  return value === '' || value === undefined ? '' : ` [${typeof value === 'string' ? value : JSON.stringify(value)}]`;
 }

@@ -1,7 +1,8 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Adapters } from '../ports/adapter';
 import type { Settings } from './settings';
-import { SettingsError } from './settings';
+import { pathsIn, SettingsError } from './settings';
 
 /** In `data_dir`: what V8 made of the code. */
 export const COMPILE_CACHE = 'compile-cache';
@@ -26,10 +27,12 @@ export function makeDirectory(path: string): void {
 }
 
 /** Makes the directories of the settings. @throws SettingsError with one line for each that cannot be made or written to */
-export function makeDirectories({ data_dir, work_dir, storage }: Settings): void {
+export function makeDirectories(settings: Settings): void {
+  const { data_dir, work_dir, storage } = settings;
   const ownFiles = join(data_dir, 'files');
+  const isUsed = Object.values(storage).flatMap(Object.values).flat().includes(ownFiles);
   const wanted = [
-    ['data_dir', [data_dir, join(data_dir, COMPILE_CACHE), ...(storage.file.allowed.includes(ownFiles) ? [ownFiles] : [])]],
+    ['data_dir', [data_dir, join(data_dir, COMPILE_CACHE), ...(isUsed ? [ownFiles] : [])]],
     ['work_dir', [work_dir]],
   ] as const;
   const faults = wanted.flatMap(([key, paths]) => {
@@ -47,21 +50,15 @@ export function makeDirectories({ data_dir, work_dir, storage }: Settings): void
 }
 
 /** Files and directories that the settings name and that cannot be read now, one line each. No fault: they may be mounted later. */
-export function unreadable({ storage, images }: Settings): string[] {
-  const named = {
-    'storage.file.allowed': storage.file.allowed,
-    'images.allowed': images.allowed,
-    'images.map': Object.values(images.map),
-    'images.auth_file': images.auth_file === '' ? [] : [images.auth_file],
-  };
-  return Object.entries(named).flatMap(([key, paths]) =>
-    paths.flatMap((path) => {
-      try {
-        accessSync(path, constants.R_OK);
-        return [];
-      } catch (error) {
-        return [`${key}: cannot be read now: ${(error as Error).message}`];
-      }
-    }),
-  );
+export function unreadable(settings: Settings, adapters: Adapters): string[] {
+  const made = ['data_dir', 'work_dir'];
+  return pathsIn(settings, adapters).flatMap(({ key, path }) => {
+    if (made.includes(key)) return [];
+    try {
+      accessSync(path, constants.R_OK);
+      return [];
+    } catch (error) {
+      return [`${key}: cannot be read now: ${(error as Error).message}`];
+    }
+  });
 }

@@ -1,11 +1,24 @@
-import { readBackends, validateBackends } from './backend-settings';
-import { isCount, isMap, isNumber, isText, must } from './setting-checks';
+import type { SettingDefinition, SettingRule } from '../ports/adapter';
 
-export interface SettingFormat {
-  /** Throws with a public sentence. */
-  readonly validate: (value: unknown) => void;
+export interface SettingFormat extends SettingRule {
   /** From what people write to what the program uses; given only what is not valid as it is. */
   readonly read?: (value: unknown) => unknown;
+  /** Makes the paths in a valid value absolute. */
+  readonly paths?: (value: unknown, absolute: (path: string) => string) => unknown;
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((entry) => isText(entry) && entry !== '');
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** A whole scheme, a URL without a query, or an absolute path. */
+function isPrefix(text: string): boolean {
+  if (/^[a-z][a-z0-9+.-]*:\/\/$/i.test(text) || /^\/[^\0]*$/.test(text)) return true;
+  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? URL.parse(text) : null;
+  return url !== null && url.search === '' && url.hash === '' && url.username === '' && url.password === '';
 }
 
 const SIZE_UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
@@ -32,33 +45,111 @@ const CAPABILITIES: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Every format that `settings-schema.ts` names; a list there is a choice of texts. Strict: a text is no number. */
+const SIZE_SCHEMA = { type: ['integer', 'string'], pattern: '^\\s*\\d+(\\.\\d+)?\\s*[KMGTkmgt]?(i?[Bb])?\\s*$', minimum: 0 };
+const TEXTS_SCHEMA = { type: 'array', items: { type: 'string', minLength: 1 } };
+const MAP_SCHEMA = { type: 'object', additionalProperties: { type: 'string' } };
+
+/** Every format that pages of settings name; a list there is a choice of texts. Strict: a text is no number. */
 export const settingFormats: Readonly<Record<string, SettingFormat>> = {
-  text: { validate: (value) => must(isText(value), 'text') },
-  'yes or no': { validate: (value) => must(typeof value === 'boolean', 'true or false') },
-  count: { validate: (value) => must(isCount(value), 'a whole number of 0 or more') },
-  'positive count': { validate: (value) => must(isCount(value) && value > 0, 'a whole number above 0') },
-  number: { validate: (value) => must(isNumber(value), 'a number of 0 or more') },
-  'positive number': { validate: (value) => must(isNumber(value) && value > 0, 'a number above 0') },
-  'tcp port': { validate: (value) => must(isCount(value) && value <= 65_535, 'a port between 0 and 65535') },
-  size: { validate: (value) => must(isCount(value), 'a number of bytes, or a size such as 16 MiB'), read: readSize },
+  text: { test: isText, words: 'text', schema: { type: 'string' } },
+  path: {
+    test: isText,
+    words: 'text',
+    schema: { type: 'string' },
+    paths: (value, absolute) => (value === '' ? value : absolute(value as string)),
+  },
+  'yes or no': { test: (value) => typeof value === 'boolean', words: 'true or false', schema: { type: 'boolean' } },
+  count: { test: isCount, words: 'a whole number of 0 or more', schema: { type: 'integer', minimum: 0 } },
+  'positive count': {
+    test: (value) => isCount(value) && value > 0,
+    words: 'a whole number above 0',
+    schema: { type: 'integer', minimum: 1 },
+  },
+  number: { test: isNumber, words: 'a number of 0 or more', schema: { type: 'number', minimum: 0 } },
+  'positive number': {
+    test: (value) => isNumber(value) && value > 0,
+    words: 'a number above 0',
+    schema: { type: 'number', exclusiveMinimum: 0 },
+  },
+  'tcp port': {
+    test: (value) => isCount(value) && value <= 65_535,
+    words: 'a port between 0 and 65535',
+    schema: { type: 'integer', minimum: 0, maximum: 65_535 },
+  },
+  size: { test: isCount, words: 'a number of bytes, or a size such as 16 MiB', schema: SIZE_SCHEMA, read: readSize },
   'content size': {
-    validate: (value) => must(isCount(value) && value >= 128 * 1024, 'at least 131072 bytes (128 KiB)'),
+    test: (value) => isCount(value) && value >= 128 * 1024,
+    words: 'at least 131072 bytes (128 KiB)',
+    schema: { ...SIZE_SCHEMA, minimum: 128 * 1024 },
     read: readSize,
   },
   span: {
-    validate: (value) => must(value === 'off' || (isText(value) && spanMs(value) !== undefined), 'off, or a time such as 30d, 12h, 45m'),
+    test: (value) => value === 'off' || (isText(value) && spanMs(value) !== undefined),
+    words: 'off, or a time such as 30d, 12h, 45m',
+    schema: { type: 'string', pattern: '^(off|\\d+[smhd])$' },
   },
-  'list of texts': {
-    validate: (value) => must(Array.isArray(value) && value.every((entry) => isText(entry) && entry !== ''), 'a list of texts'),
+  name: {
+    test: (value) => isText(value) && /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/.test(value),
+    words: 'a name of letters, digits, - and _',
+    schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' },
+  },
+  'list of texts': { test: isTexts, words: 'a list of texts', schema: TEXTS_SCHEMA },
+  'list of paths': {
+    test: isTexts,
+    words: 'a list of texts',
+    schema: TEXTS_SCHEMA,
+    paths: (value, absolute) => (value as readonly string[]).map(absolute),
   },
   'list of capabilities': {
-    validate: (value) =>
-      must(
-        Array.isArray(value) && value.every((entry) => CAPABILITIES.has(entry as string)),
-        'a list of Linux capabilities such as NET_RAW, without CAP_',
-      ),
+    test: (value) => isTexts(value) && value.every((entry) => CAPABILITIES.has(entry)),
+    words: 'a list of Linux capabilities such as NET_RAW, without CAP_',
+    schema: { type: 'array', items: { enum: [...CAPABILITIES] } },
   },
-  'map of texts': { validate: (value) => must(isMap(value) && Object.values(value).every(isText), 'a map of texts') },
-  backends: { validate: validateBackends, read: readBackends },
+  'list of URL prefixes': {
+    test: (value) => isTexts(value) && value.length > 0 && value.every(isPrefix),
+    words: 'a list of URLs, or of their beginnings up to a slash, such as ["https://data.example/", "/projects/"]',
+    schema: { ...TEXTS_SCHEMA, minItems: 1 },
+  },
+  'map of texts': { test: (value) => isMap(value) && Object.values(value).every(isText), words: 'a map of texts', schema: MAP_SCHEMA },
+  'map of paths': {
+    test: (value) => isMap(value) && Object.values(value).every(isText),
+    words: 'a map of texts',
+    schema: MAP_SCHEMA,
+    paths: (value, absolute) =>
+      Object.fromEntries(Object.entries(value as Record<string, string>).map(([name, path]) => [name, absolute(path)])),
+  },
+  labels: {
+    test: (value) =>
+      isMap(value) &&
+      Object.entries(value).every(([name, word]) => /^[a-z0-9][a-z0-9_.-]{0,62}$/.test(name) && isText(word) && word !== ''),
+    words: 'a map of words with names in lower case, such as {site: north}',
+    schema: { ...MAP_SCHEMA, propertyNames: { pattern: '^[a-z0-9][a-z0-9_.-]{0,62}$' } },
+  },
+  // Looked into by `backend-entries.ts`, which says what is wrong in which entry.
+  backends: { test: () => true, words: 'a list of backends', schema: {} },
 };
+
+/** The rule behind `SettingDefinition.format`. */
+export function ruleOf({ format }: SettingDefinition): SettingFormat {
+  if (typeof format === 'string') {
+    const known = settingFormats[format];
+    if (!known) throw new Error(`no page of settings may name the format ${format}`);
+    return known;
+  }
+  if (!isChoice(format)) return format;
+  return { test: (value) => isText(value) && format.includes(value), words: choiceWords(format), schema: { enum: format } };
+}
+
+/** Whether a value is written as it is on the command line and in the environment; everything else is YAML there. */
+export function isWrittenPlainly({ format }: SettingDefinition): boolean {
+  return format === 'text' || format === 'path' || isChoice(format);
+}
+
+/** What goes on after "must be". */
+export function choiceWords(choice: readonly string[]): string {
+  return choice.length > 2 ? `one of ${choice.join(', ')}` : choice.join(' or ');
+}
+
+function isChoice(format: SettingDefinition['format']): format is readonly string[] {
+  return Array.isArray(format);
+}

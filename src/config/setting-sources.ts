@@ -1,17 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
-import { isMap } from './setting-checks';
-import { settingFormats } from './setting-formats';
-
-/** A leaf of the schema. */
-export interface SettingDefinition {
-  readonly doc: string;
-  /** A name in `settingFormats`, or a choice of texts. */
-  readonly format: string | readonly string[];
-  readonly default: unknown;
-  readonly sensitive?: boolean;
-}
+import type { SettingDefinition } from '../ports/adapter';
+import { secretIn } from './backend-entries';
+import { isWrittenPlainly, ruleOf } from './setting-formats';
 
 /** One value that somebody gave, and where, for the message when it is wrong. */
 export interface GivenSetting {
@@ -29,16 +21,7 @@ export interface GivenSettings {
 export const ENVIRONMENT_PREFIX = 'TES_GATEWAY__';
 const NEVER_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** Every setting by its dotted name, in the order of the page. */
-export function settingDefinitions(schema: object, prefix = ''): Map<string, SettingDefinition> {
-  const found = new Map<string, SettingDefinition>();
-  for (const [name, node] of Object.entries(schema) as [string, object][]) {
-    const key = prefix + name;
-    if ('default' in node) found.set(key, node as SettingDefinition);
-    else for (const [inner, definition] of settingDefinitions(node, `${key}.`)) found.set(inner, definition);
-  }
-  return found;
-}
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Drops the keys that would reach into JavaScript's own objects. */
 function plain(value: unknown): unknown {
@@ -83,22 +66,26 @@ export class SettingSources {
     }
   }
 
-  /** `--server.port 8081`, `--server.port=8081`. */
+  /** `--server.port 8081`, `--server.port=8081`; `--store.url_file` for one that is sensitive. */
   flags(argv: readonly string[]): void {
-    const options = Object.fromEntries([...this.definitions.keys()].map((key) => [key, { type: 'string' as const }]));
+    const names = [...this.definitions].flatMap(([key, { sensitive }]) => (sensitive ? [key, `${key}_file`] : [key]));
+    const options = Object.fromEntries(names.map((key) => [key, { type: 'string' as const }]));
     const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true });
     for (const token of tokens) {
       if (token.kind === 'positional') this.given.faults.push(`${token.value}: flags begin with --`);
       if (token.kind !== 'option') continue;
-      if (!this.definitions.has(token.name)) this.given.faults.push(`${token.rawName}: there is no setting ${token.name}`);
+      const secret = this.secretBehind(token.name);
+      if (!this.definitions.has(token.name) && secret === undefined)
+        this.given.faults.push(`${token.rawName}: there is no setting ${token.name}`);
       else if (token.value === undefined) this.given.faults.push(`${token.rawName}: ${token.name} needs a value`);
-      else this.text(token.name, token.value, token.rawName);
+      else if (secret === undefined) this.text(token.name, token.value, token.rawName);
+      else this.textOfFile(secret, token.value, token.rawName);
     }
   }
 
   private textOfFile(key: string, path: string, source: string): void {
     try {
-      this.text(key, readFileSync(path, 'utf8').replace(/\r?\n$/, ''), source);
+      this.text(key, secretIn(path), source);
     } catch (error) {
       this.given.faults.push(`${source}: ${key}: ${firstLine(error)}`);
     }
@@ -106,9 +93,9 @@ export class SettingSources {
 
   /** Text stays as it is where text is wanted; everything else is YAML, of which JSON is a part. */
   private text(key: string, text: string, source: string): void {
-    const format = this.definitions.get(key)?.format;
+    const definition = this.definitions.get(key);
     try {
-      this.value(key, format === 'text' || Array.isArray(format) ? text : plain(parse(text)), source);
+      this.value(key, definition && isWrittenPlainly(definition) ? text : plain(parse(text)), source);
     } catch (error) {
       this.given.faults.push(`${source}: ${key}: ${firstLine(error)}`);
     }
@@ -118,25 +105,28 @@ export class SettingSources {
     for (const [name, value] of Object.entries(node)) {
       const key = prefix + name;
       const isGroup = !this.definitions.has(key) && [...this.definitions.keys()].some((known) => known.startsWith(`${key}.`));
+      const secret = this.secretBehind(key);
       if (this.definitions.has(key)) this.value(key, value, source);
+      else if (secret !== undefined && typeof value === 'string') this.textOfFile(secret, value, source);
       else if (!isGroup) this.given.faults.push(`${source}: there is no setting ${key}`);
       else if (isMap(value)) this.tree(value, `${key}.`, source);
       else if (value !== null) this.given.faults.push(`${source}: ${key}: must hold settings by name`);
     }
   }
 
+  /** The sensitive setting whose value stands in the file that `KEY_file` names. */
+  private secretBehind(key: string): string | undefined {
+    const secret = key.endsWith('_file') ? key.slice(0, -'_file'.length) : undefined;
+    return secret !== undefined && this.definitions.get(secret)?.sensitive ? secret : undefined;
+  }
+
   private value(key: string, value: unknown, source: string): void {
-    const format = this.definitions.get(key)?.format;
-    const { read, validate } = (typeof format === 'string' && settingFormats[format]) || {};
-    try {
-      const taken = read ? read(value) : value;
-      // Where no map is wanted convict would look for settings in it, and speak of itself.
-      if (isMap(taken) && !validate) throw new Error(`must be one of the possible values: ${JSON.stringify(format)}`);
-      if (isMap(taken)) validate?.(taken);
-      this.given.values.push({ key, value: taken, source });
-    } catch (error) {
-      this.given.faults.push(`${source}: ${key}: ${firstLine(error)}`);
-    }
+    const definition = this.definitions.get(key);
+    const rule = definition && ruleOf(definition);
+    const taken = rule?.read ? rule.read(value) : value;
+    // Where no map is wanted convict would look for settings in it, and speak of itself.
+    if (rule && isMap(taken) && !rule.test(taken)) this.given.faults.push(`${source}: ${key}: must be ${rule.words}`);
+    else this.given.values.push({ key, value: taken, source });
   }
 }
 

@@ -1,14 +1,14 @@
-import type { BackendSettings } from './backend-settings';
+import type { Adapters, SettingDefinition, SettingsPage } from '../ports/adapter';
 
 const MIB = 1024 * 1024;
 /** What clients that know fewer states may be shown instead. */
 const shown = ['off', 'QUEUED', 'INITIALIZING', 'RUNNING', 'PAUSED', 'CANCELED', 'SYSTEM_ERROR', 'UNKNOWN'];
 
 /**
- * Every setting there is: what it means, what it may be, what it is when nobody says. The README's table is made from this page.
- * A setting's environment variable and flag follow from its name: `server.port` is `TES_GATEWAY__SERVER__PORT` and `--server.port`.
- * One that is marked `sensitive` is masked wherever settings are shown. In lists of directories `<data_dir>` stands for that setting.
- * Loads without a compiler (no imports of values), so that `scripts/settings-table.mjs` can read it as it is.
+ * The gateway's own settings: what each means, what it may be, what it is when nobody says. Those of adapters stand in their folders;
+ * `settingsPage` puts all together. A setting's environment variable and flag follow from its name: `server.port` is
+ * `TES_GATEWAY__SERVER__PORT` and `--server.port`. In paths `<data_dir>` stands for that setting.
+ * Loads without a compiler (no imports of values), so that `scripts/readme-tables.mjs` can read it as it is.
  */
 export const settingsSchema = {
   server: {
@@ -43,47 +43,10 @@ export const settingsSchema = {
   instance: { doc: 'Name of this process among gateways; made up once and kept in `data_dir` when empty', format: 'text', default: '' },
   data_dir: {
     doc: 'The store, the instance name, compiled code for the next start and, by default, the files that `file:` URLs may reach',
-    format: 'text',
+    format: 'path',
     default: './data',
   },
-  work_dir: { doc: 'Workspaces of tasks; apart from `data_dir`, on a disk with room', format: 'text', default: './work' },
-  store: {
-    type: {
-      doc: 'Where tasks are kept: a file in `data_dir` of this one gateway, or a MongoDB replica set that any number of gateways share',
-      format: ['sqlite', 'mongodb'],
-      default: 'sqlite' as 'sqlite' | 'mongodb',
-    },
-    url: {
-      doc: 'Connection string of MongoDB (`mongodb://user:password@host/?authSource=admin&tls=true`)',
-      format: 'text',
-      default: '',
-      sensitive: true,
-    },
-    database: { doc: 'Name of the database in it', format: 'text', default: 'tes_gateway' },
-  },
-  storage: {
-    file: {
-      allowed: {
-        doc: 'Directories that `file:` URLs and bare paths may read and write',
-        format: 'list of texts',
-        default: ['<data_dir>/files'],
-      },
-    },
-    http: {
-      enabled: { doc: 'Whether `http:` and `https:` URLs may be used', format: 'yes or no', default: true },
-      max_redirects: { doc: 'Redirects followed in one transfer', format: 'count', default: 5 },
-      allow_private_addresses: {
-        doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect. On, because that is where most storage is; off where whoever creates tasks must not reach what this machine reaches',
-        format: 'yes or no',
-        default: true,
-      },
-      timeout_seconds: {
-        doc: 'A transfer in which nothing moves for so long is given up and tried again',
-        format: 'positive number',
-        default: 60,
-      },
-    },
-  },
+  work_dir: { doc: 'Workspaces of tasks; apart from `data_dir`, on a disk with room', format: 'path', default: './work' },
   transfers: {
     parallel: { doc: 'Files of one task moved at once', format: 'positive count', default: 8 },
     tasks: {
@@ -97,11 +60,6 @@ export const settingsSchema = {
       default: 86_400,
     },
     tries: { doc: 'Tries at one file before the attempt at the task fails', format: 'positive count', default: 3 },
-  },
-  backends: {
-    doc: 'Where tasks run: a list of `{name, type: local, runtime: auto|docker|podman|apptainer|bubblewrap, network: default|host|none, cpus, ram_gb, drain, labels, url_prefixes}`; `cpus` and `ram_gb` left out mean all there is; `labels` and `url_prefixes` say which tasks go there (below); `{name, type: pulsar, url, runtime, ...}` is a Pulsar server (src/backends/pulsar/README.md)',
-    format: 'backends',
-    default: [{ name: 'local', type: 'local', runtime: 'auto', network: 'default', drain: false }] as readonly BackendSettings[],
   },
   local: {
     kill_grace_seconds: { doc: 'From SIGTERM to SIGKILL when a task is cancelled or out of time', format: 'number', default: 10 },
@@ -120,12 +78,12 @@ export const settingsSchema = {
   images: {
     allowed: {
       doc: 'Directories of local images (SIF, archives, root file systems) that a task may name by path. Every client can read, with the rights of the gateway, what lies in them',
-      format: 'list of texts',
+      format: 'list of paths',
       default: [] as string[],
     },
     map: {
       doc: 'Image name to local file, used instead of a registry',
-      format: 'map of texts',
+      format: 'map of paths',
       default: {} as Readonly<Record<string, string>>,
     },
     pull: {
@@ -133,7 +91,7 @@ export const settingsSchema = {
       format: ['always', 'missing', 'never'],
       default: 'missing' as 'always' | 'missing' | 'never',
     },
-    auth_file: { doc: 'Registry logins, a file as `docker login` writes it', format: 'text', default: '' },
+    auth_file: { doc: 'Registry logins, a file as `docker login` writes it', format: 'path', default: '' },
   },
   limits: {
     max_queued: {
@@ -259,3 +217,103 @@ export const settingsSchema = {
     environment: { doc: 'Such as `prod` or `test`', format: 'text', default: '' },
   },
 };
+
+/** A page with groups: leaves have a `default`. */
+export type SettingsTree = { readonly [Name in string]: SettingDefinition | SettingsTree };
+
+/** A setting, not a group of them. */
+export function isDefinition(node: SettingsTree[string]): node is SettingDefinition {
+  return 'default' in node;
+}
+
+/** Every setting by its dotted name, in the order of the page. */
+export function settingDefinitions(page: SettingsTree, prefix = ''): Map<string, SettingDefinition> {
+  const found = new Map<string, SettingDefinition>();
+  for (const [name, node] of Object.entries(page)) {
+    const key = prefix + name;
+    if (isDefinition(node)) found.set(key, node);
+    else for (const [inner, definition] of settingDefinitions(node, `${key}.`)) found.set(inner, definition);
+  }
+  return found;
+}
+
+/** Every setting there is, those of the adapters in their places. Two stores must not give one name two meanings. */
+export function settingsPage({ backends, stores, storages, authenticators }: Adapters): SettingsTree {
+  const { server, instance, data_dir, work_dir, transfers, ...others } = settingsSchema;
+  const groups = (adapters: readonly { readonly type: string; readonly settings: SettingsPage }[]): SettingsTree =>
+    Object.fromEntries(adapters.flatMap(({ type, settings }) => (Object.keys(settings).length > 0 ? [[type, settings]] : [])));
+  const auth = groups(authenticators);
+  const types = stores.map(({ type }) => type);
+  return {
+    server,
+    instance,
+    data_dir,
+    work_dir,
+    store: {
+      type: {
+        doc: `Where tasks are kept: ${listed(stores)}`,
+        format: types,
+        default: types[0] ?? '',
+      },
+      ...Object.fromEntries(stores.flatMap(({ settings }) => Object.entries(settings))),
+    },
+    storage: groups(storages),
+    ...(Object.keys(auth).length > 0 && { auth }),
+    transfers,
+    backends: {
+      doc: `Where tasks run: a list of entries, their keys below; ${listed(backends)}`,
+      format: 'backends',
+      default: backends.slice(0, 1).map(({ type }) => ({ type })),
+    },
+    ...others,
+  };
+}
+
+function listed(adapters: readonly { readonly type: string; readonly doc: string }[]): string {
+  return adapters.map(({ type, doc }) => `\`${type}\` is ${doc}`).join(', ');
+}
+
+/** In every entry of `backends`. */
+export const COMMON_ENTRY = {
+  name: {
+    doc: "What clients send as `backend_parameters.backend`; the type's name when it is left out",
+    format: 'name',
+    default: undefined as string | undefined,
+  },
+  cpus: { doc: 'Cores to give away; all there are when left out', format: 'positive number', default: undefined as number | undefined },
+  ram_gb: {
+    doc: 'Memory to give away, in 2^30 bytes; all there is when left out',
+    format: 'positive number',
+    default: undefined as number | undefined,
+  },
+  drain: { doc: 'No new tasks; those that are there go on', format: 'yes or no', default: false },
+  labels: {
+    doc: 'Words by which tasks choose it (below)',
+    format: 'labels',
+    default: undefined as Readonly<Record<string, string>> | undefined,
+  },
+  url_prefixes: {
+    doc: 'Only tasks all of whose URLs lie below one of these go there (below); all when left out',
+    format: 'list of URL prefixes',
+    default: undefined as readonly string[] | undefined,
+  },
+};
+
+/** In entries of backends whose jobs run on other machines, too. */
+export const REMOTE_ENTRY = {
+  when_away: {
+    doc: 'Its tasks `wait` while it is unreachable, however long, or `move` to another backend',
+    format: ['wait', 'move'],
+    default: 'wait' as 'wait' | 'move',
+  },
+  move_after_seconds: {
+    doc: '`when_away: move`: after the backend has not answered for this long',
+    format: 'positive number',
+    default: 600,
+  },
+};
+
+/** What an entry of `backends` of this type may say, in the order of the tables. */
+export function entryPage({ isRemote, settings }: Adapters['backends'][number]): SettingsPage {
+  return { ...COMMON_ENTRY, ...settings, ...(isRemote ? REMOTE_ENTRY : {}) };
+}

@@ -1,19 +1,27 @@
 import { resolve } from 'node:path';
 import convict from 'convict';
 import { stringify } from 'yaml';
-import { SECRET_BACKEND_KEYS } from './backend-settings';
-import { isMap } from './setting-checks';
-import { settingFormats } from './setting-formats';
+import type { Adapters, BackendEntry } from '../ports/adapter';
+import { maskedEntry, readEntries } from './backend-entries';
+import { ruleOf } from './setting-formats';
 import type { GivenSetting } from './setting-sources';
-import { SettingSources, settingDefinitions } from './setting-sources';
-import { settingsSchema } from './settings-schema';
+import { SettingSources } from './setting-sources';
+import type { settingsSchema, SettingsTree } from './settings-schema';
+import { isDefinition, settingDefinitions, settingsPage } from './settings-schema';
 
-type ValuesOf<Schema> = Schema extends { readonly default: infer Value }
+const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+type ValuesIn<Schema> = Schema extends { readonly default: infer Value }
   ? Value
-  : { readonly [Key in keyof Schema]: ValuesOf<Schema[Key]> };
+  : { readonly [Key in keyof Schema]: ValuesIn<Schema[Key]> };
 
-/** Every setting, checked, deep-frozen; paths are absolute. `''` means "not set" in texts. */
-export type Settings = ValuesOf<typeof settingsSchema>;
+/** Every setting, checked, deep-frozen; paths are absolute. `''` means "not set" in texts. What adapters own is typed by their pages. */
+export type Settings = ValuesIn<typeof settingsSchema> & {
+  readonly store: Readonly<Record<string, unknown>> & { readonly type: string };
+  readonly storage: Readonly<Record<string, object>>;
+  readonly auth?: Readonly<Record<string, object>>;
+  readonly backends: readonly BackendEntry[];
+};
 
 export interface SettingLayers {
   /** YAML files, the later one wins. */
@@ -31,87 +39,80 @@ export class SettingsError extends Error {
   }
 }
 
-for (const [name, { validate }] of Object.entries(settingFormats)) convict.addFormat({ name, validate });
-
 /**
  * Reads the layers, the later one wins: defaults, files, environment, flags.
  * @throws SettingsError when a key is unknown or a value is of a wrong type, with every fault at once
  */
-export function loadSettings(layers: SettingLayers): Settings {
-  const settings = withAbsolutePaths(readLayers(settingsSchema, layers) as Settings);
-  const faults = faultsBetween(settings);
+export function loadSettings(layers: SettingLayers, adapters: Adapters): Settings {
+  const page = settingsPage(adapters);
+  const { values, given, faults } = readLayers(page, layers);
+  const { entries, faults: entryFaults } = readEntries(values['backends'], adapters);
+  faults.push(...entryFaults.map((fault) => `${given.get('backends')?.source ?? 'settings'}: backends: ${fault}`));
+  if (faults.length > 0) throw new SettingsError(faults);
+  const settings = withAbsolutePaths({ ...values, backends: entries } as unknown as Settings, page);
+  faults.push(...faultsBetween(settings), ...faultsOfAdapters(settings, adapters));
   if (faults.length > 0) throw new SettingsError(faults);
   return deepFreeze(settings);
 }
 
 /** Settings as YAML for people, which may serve as a settings file again; secrets are masked, set or not. */
-export function describeSettings(settings: object, schema: object = settingsSchema): string {
-  const secrets = [...settingDefinitions(schema)].filter(([, { sensitive }]) => sensitive).map(([key]) => key);
-  return stringify(masked(settings, secrets, ''));
+export function describeSettings(settings: Settings, adapters: Adapters): string {
+  const shown = structuredClone(settings) as unknown as Record<string, unknown>;
+  for (const [key, { sensitive }] of settingDefinitions(settingsPage(adapters))) if (sensitive) putAt(shown, key, () => '[masked]');
+  shown['backends'] = settings.backends.map((entry) => maskedEntry(entry, adapters));
+  return stringify(shown);
 }
 
-function masked(group: object, secrets: readonly string[], prefix: string): object {
-  return Object.fromEntries(
-    Object.entries(group).map(([name, value]: [string, unknown]) => {
-      const key = prefix + name;
-      if (secrets.includes(key)) return [name, '[masked]'];
-      if (key === 'backends' && Array.isArray(value)) return [name, value.map(maskedBackend)];
-      const isGroup = secrets.some((secret) => secret.startsWith(`${key}.`)) && typeof value === 'object' && value !== null;
-      return [name, isGroup ? masked(value, secrets, `${key}.`) : value];
-    }),
-  );
-}
-
-function maskedBackend(entry: unknown): unknown {
-  if (typeof entry !== 'object' || entry === null) return entry;
-  return Object.fromEntries(
-    Object.entries(entry).map(([key, value]) => [key, SECRET_BACKEND_KEYS.has(key) ? '[masked]' : (value as unknown)]),
-  );
-}
-
-/** The values of a page of settings, checked one by one. */
-export function readLayers(schema: object, layers: SettingLayers): object {
-  const sources = new SettingSources(settingDefinitions(schema));
+/** The values of a page of settings, checked one by one. `faults` is empty when they can be used. */
+export function readLayers(
+  page: SettingsTree,
+  layers: SettingLayers,
+): { readonly values: Record<string, unknown>; readonly given: ReadonlyMap<string, GivenSetting>; readonly faults: string[] } {
+  const definitions = settingDefinitions(page);
+  const sources = new SettingSources(definitions);
   for (const file of layers.files) sources.file(file);
   sources.environment(layers.env);
   sources.flags(layers.argv);
 
   // Convict's own reading of the environment and the arguments is off: it would take wrong types for right ones.
-  const config = convict(schema as convict.Schema<Record<string, unknown>>, { env: {}, args: [] });
+  const config = convict(convictSchema(page), { env: {}, args: [] });
   const given = new Map<string, GivenSetting>(sources.given.values.map((setting) => [setting.key, setting]));
   // Convict would take a dot in a name of a map (`alpine:3.18`) for one of its own.
-  const values = [...given.values()];
-  for (const { key, value } of values) if (!isMap(value)) config.set(key, value);
+  const maps = [...given.values()].filter(({ value }) => isMap(value));
+  for (const setting of given.values()) if (!maps.includes(setting)) config.set(setting.key, setting.value);
   const faults = [...sources.given.faults];
   try {
     config.validate({ allowed: 'strict' });
   } catch (error) {
     for (const line of (error as Error).message.split('\n')) {
-      const key = /^([a-z_.]+): /.exec(line)?.[1];
-      // The value of a list of backends may hold a token.
-      const shown = key === 'backends' ? line.replace(/: value was .*$/, '') : line;
-      faults.push(`${(key && given.get(key)?.source) ?? 'settings'}: ${shown}`);
+      const key = /^([a-z0-9_.-]+): /.exec(line)?.[1];
+      faults.push(`${(key && given.get(key)?.source) ?? 'settings'}: ${line}`);
     }
   }
-  if (faults.length > 0) throw new SettingsError(faults);
-  const page = config.getProperties();
-  for (const { key, value } of values) if (isMap(value)) place(page, key.split('.'), value);
-  return page;
+  const values = config.getProperties();
+  for (const { key, value } of maps) putAt(values, key, () => value);
+  return { values, given, faults };
 }
 
-function place(group: Record<string, unknown>, [name = '', ...inner]: readonly string[], value: unknown): void {
-  if (inner.length === 0) group[name] = value;
-  else place(group[name] as Record<string, unknown>, inner, value);
+/** The page in convict's terms. */
+function convictSchema(page: SettingsTree, prefix = ''): convict.Schema<Record<string, unknown>> {
+  const nodes = Object.entries(page).map(([name, node]) => {
+    const key = prefix + name;
+    if (!isDefinition(node)) return [name, convictSchema(node, `${key}.`)];
+    const rule = ruleOf(node);
+    // A name of its own: what has a format by name is never changed to fit it.
+    const validate = (value: unknown): void => {
+      if (!rule.test(value)) throw new Error(`must be ${rule.words}`);
+    };
+    convict.addFormat({ name: key, validate });
+    return [name, { ...node, format: key }];
+  });
+  return Object.fromEntries(nodes) as convict.Schema<Record<string, unknown>>;
 }
 
 /** What is wrong although each value is right for itself. */
-function faultsBetween({ data_dir, work_dir, limits, retry, store }: Settings): string[] {
+function faultsBetween({ data_dir, work_dir, limits, retry }: Settings): string[] {
   const faults: string[] = [];
-  // The url itself is never shown: it may hold a password.
-  if (store.type === 'mongodb' && !/^mongodb(\+srv)?:\/\/./.test(store.url))
-    faults.push('settings: store.url: must be a connection string such as mongodb://host/ when store.type is mongodb');
-  if (store.type === 'mongodb' && !/^[A-Za-z0-9_-]{1,63}$/.test(store.database))
-    faults.push('settings: store.database: must be a name of at most 63 letters, digits, _ and -');
   if (`${work_dir}/`.startsWith(`${data_dir}/`) || `${data_dir}/`.startsWith(`${work_dir}/`))
     faults.push(`settings: work_dir: must be apart from data_dir, but they are ${work_dir} and ${data_dir}`);
   if (limits.default_runtime_seconds > limits.max_runtime_seconds)
@@ -121,22 +122,51 @@ function faultsBetween({ data_dir, work_dir, limits, retry, store }: Settings): 
   return faults;
 }
 
-function withAbsolutePaths(settings: Settings): Settings {
-  const { storage, images } = settings;
+/** The same, as the adapters in use see it. */
+function faultsOfAdapters({ store, storage, auth = {} }: Settings, adapters: Adapters): string[] {
+  const chosen = adapters.stores.find(({ type }) => type === store.type);
+  const groups = [
+    ...adapters.storages.map((adapter) => ({ adapter, values: storage[adapter.type], group: `storage.${adapter.type}` })),
+    ...adapters.authenticators.map((adapter) => ({ adapter, values: auth[adapter.type], group: `auth.${adapter.type}` })),
+    ...(chosen ? [{ adapter: chosen, values: store, group: 'store' }] : []),
+  ];
+  return groups.flatMap(({ adapter, values = {}, group }) =>
+    (adapter.faults?.(values) ?? []).map((fault) => `settings: ${group}.${fault}`),
+  );
+}
+
+function withAbsolutePaths(settings: Settings, page: SettingsTree): Settings {
   const dataDir = resolve(settings.data_dir);
-  const path = (text: string): string => resolve(text.replace('<data_dir>', dataDir));
-  return {
-    ...settings,
-    data_dir: dataDir,
-    work_dir: path(settings.work_dir),
-    storage: { ...storage, file: { allowed: storage.file.allowed.map(path) } },
-    images: {
-      ...images,
-      allowed: images.allowed.map(path),
-      map: Object.fromEntries(Object.entries(images.map).map(([name, file]) => [name, path(file)])),
-      auth_file: images.auth_file === '' ? '' : path(images.auth_file),
-    },
-  };
+  const absolute = (path: string): string => resolve(path.replace('<data_dir>', dataDir));
+  const changed = structuredClone(settings) as unknown as Record<string, unknown>;
+  for (const [key, definition] of settingDefinitions(page)) {
+    const { paths } = ruleOf(definition);
+    if (paths) putAt(changed, key, (value) => paths(value, absolute));
+  }
+  return changed as unknown as Settings;
+}
+
+/** Every path that the settings name, with its setting. */
+export function pathsIn(settings: Settings, adapters: Adapters): readonly { readonly key: string; readonly path: string }[] {
+  const found: { key: string; path: string }[] = [];
+  const tree = structuredClone(settings) as unknown as Record<string, unknown>;
+  for (const [key, definition] of settingDefinitions(settingsPage(adapters))) {
+    const { paths } = ruleOf(definition);
+    const note = (path: string): string => {
+      found.push({ key, path });
+      return path;
+    };
+    if (paths) putAt(tree, key, (value) => paths(value, note));
+  }
+  return found;
+}
+
+/** Changes one value, by its dotted name. */
+function putAt(tree: Record<string, unknown>, key: string, change: (value: unknown) => unknown): void {
+  const names = key.split('.');
+  const last = names.pop() ?? '';
+  const group = names.reduce((node, name) => node[name] as Record<string, unknown>, tree);
+  group[last] = change(group[last]);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -10,6 +10,8 @@ export interface Principal {
 /** One way to prove who one is. */
 export abstract class Authenticator {
   abstract readonly scheme: string;
+  /** How a client is asked for it (`WWW-Authenticate`, RFC 9110 11.6.1), such as `Bearer`; absent = it asks nobody. */
+  readonly challenge?: string;
   /** `undefined` = "not my scheme"; throws `Unauthenticated` = "mine, and bad". */
   abstract authenticate(
     headers: Readonly<Record<string, string | string[] | undefined>>,

@@ -1,62 +1,50 @@
-import { type SettingDefinition, settingDefinitions } from '../../src/config/setting-sources';
-import { loadSettings } from '../../src/config/settings';
-import { settingsSchema } from '../../src/config/settings-schema';
+import { adapters } from '../../src/adapters';
+import { loadSettings, type Settings } from '../../src/config/settings';
+import { settingDefinitions, settingsSchema } from '../../src/config/settings-schema';
+import type { BackendContext } from '../../src/ports/adapter';
 import * as slices from '../../src/settings-slices';
 
 /** Read by the composition itself, not handed on in a slice. */
-const READ_DIRECTLY = [
-  'server.host',
-  'server.port',
-  'server.shutdown_grace_seconds',
-  'instance',
-  'store.type',
-  'logs.level',
-  'logs.format',
-];
+const READ_DIRECTLY = ['server.host', 'server.port', 'server.shutdown_grace_seconds', 'instance', 'logs.level', 'logs.format'];
 
-const load = (...argv: string[]) => loadSettings({ files: [], env: {}, argv });
+const load = (...argv: string[]) => loadSettings({ files: [], env: {}, argv }, adapters);
+const SURROUNDINGS = { instance: 'me', environment: { PATH: '/bin', SECRET: 'x' }, log: () => undefined };
+const contextOf = (settings: Settings, name = 'local'): BackendContext => slices.backendContext(settings, name, SURROUNDINGS, adapters);
 
 function allSlices(...argv: string[]): string {
   const settings = load(...argv);
-  const surroundings = { instance: 'me', environment: { PATH: '/bin', SECRET: 'x' }, log: () => undefined };
   return JSON.stringify([
     slices.engineSettings(settings, 'me'),
     slices.admissionSettings(settings),
     slices.taskServiceSettings(settings),
     slices.logReaderSettings(settings),
-    slices.sqliteOptions(settings),
-    slices.mongoOptions(settings, 'me'),
-    slices.fileStorageSettings(settings, 'me'),
-    slices.httpStorageSettings(settings),
+    slices.maxDueMs(settings),
     slices.apiSettings(settings),
     slices.serviceInfoSettings(settings, '1.0.0'),
     slices.freeDiskSettings(settings),
-    settings.backends.map((backend) =>
-      backend.type === 'local'
-        ? slices.localBackendSettings(settings, backend, surroundings)
-        : slices.pulsarBackendSettings(settings, backend, surroundings),
-    ),
+    contextOf(settings),
   ]);
 }
 
 /** Another valid value than the default. */
-function another({ format, default: value }: SettingDefinition): string {
+function another({ format, default: value }: { readonly format: unknown; readonly default: unknown }): string {
   if (Array.isArray(format)) return String(format.find((choice) => choice !== value));
   switch (format) {
     case 'text':
+    case 'path':
       return '/another/text';
     case 'yes or no':
       return String(!value);
     case 'list of texts':
+    case 'list of paths':
       return '[/another/text]';
     case 'list of capabilities':
       return '[NET_RAW]';
     case 'map of texts':
+    case 'map of paths':
       return '{a: /another/text}';
     case 'span':
       return '9d';
-    case 'backends':
-      return '[{name: other, runtime: podman, network: none, cpus: 1, ram_gb: 2, drain: true}]';
     default:
       return String(Number(value) + (Number(value) > 1 ? -1 : 1));
   }
@@ -82,50 +70,27 @@ describe('the slices of the settings', () => {
     expect(slices.taskServiceSettings(load('--api.show_canceling_as=RUNNING')).views).toEqual({ showCancelingAs: 'RUNNING' });
   });
 
-  it('give a backend a workspace of its own and only what its programs need of the environment', () => {
-    const settings = load('--work_dir=/w', '--backends=[{name: one}, {name: two, cpus: 2}]');
-    const surroundings = { instance: 'me', environment: { PATH: '/bin', SECRET: 'x' }, log: () => undefined };
-    const [one, two] = settings.backends.map((backend) =>
-      backend.type === 'local' ? slices.localBackendSettings(settings, backend, surroundings) : undefined,
-    );
-    expect(one).toMatchObject({ name: 'one', workDir: '/w/one', environment: { PATH: '/bin' } });
-    expect(one).not.toHaveProperty('cpus');
-    expect(two).toMatchObject({ workDir: '/w/two', cpus: 2 });
-    expect(one?.environment).not.toHaveProperty('SECRET');
+  it('give each backend a workspace of its own', () => {
+    const settings = load('--work_dir=/w');
+    expect([contextOf(settings, 'one').workDir, contextOf(settings, 'two').workDir]).toEqual(['/w/one', '/w/two']);
   });
 
-  it('hand everything on that a Pulsar server needs', () => {
-    const entry =
-      '{name: far, type: pulsar, url: "http://h:1/p/", token: t, manager: m, runtime: podman, network: none, slots: 9, cpus: 2, ram_gb: 3, drain: true, environment: {A: b}}';
+  it('give backends the storages that work on other machines, with the directories that are theirs there', () => {
+    const { storagesElsewhere } = contextOf(load('--storage.http.max_redirects=2'));
+    expect(storagesElsewhere.map(({ name, schemes, slice }) => [name, schemes, slice(['/theirs'])])).toEqual([
+      ['file', ['file'], { allowed: ['/theirs'] }],
+      ['http', ['http', 'https'], expect.objectContaining({ maxRedirects: 2 })],
+    ]);
+  });
+
+  it('say what tasks do while their backend is away', () => {
     const settings = load(
-      `--backends=[${entry}]`,
-      '--local.pids_limit=7',
-      '--local.kill_grace_seconds=3',
-      '--local.capabilities=[CHOWN,NET_RAW]',
-      '--images.pull=never',
-      '--images.allowed=[/i]',
+      '--backends=[{type: local}, {name: a, type: pulsar, url: "http://h", runtime: podman}, {name: b, type: pulsar, url: "http://h", runtime: podman, when_away: move, move_after_seconds: 9}]',
     );
-    const [backend] = settings.backends;
-    const log = (): void => undefined;
-    expect(backend?.type === 'pulsar' && slices.pulsarBackendSettings(settings, backend, { instance: 'me', log })).toEqual({
-      name: 'far',
-      url: 'http://h:1/p',
-      token: 't',
-      manager: 'm',
-      runtime: 'podman',
-      network: 'none',
-      slots: 9,
-      cpus: 2,
-      ramGb: 3,
-      drain: true,
-      instance: 'me',
-      killGraceSeconds: 3,
-      pidsLimit: 7,
-      capabilities: ['CHOWN', 'NET_RAW'],
-      pull: 'never',
-      imageDirectories: ['/i'],
-      environment: { A: 'b' },
-      log,
-    });
+    expect(settings.backends.map((entry) => slices.placement(entry).whenAway)).toEqual([
+      { kind: 'patience' },
+      { kind: 'wait' },
+      { kind: 'move', afterMs: 9000 },
+    ]);
   });
 });

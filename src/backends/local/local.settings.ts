@@ -1,6 +1,5 @@
+import type { LogLevel } from '../../ports/adapter';
 import type { RuntimeName } from '../shared/runtimes/runtime';
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** What the backend on this machine needs to know. Frozen; made by the composition root. */
 export interface LocalBackendSettings {

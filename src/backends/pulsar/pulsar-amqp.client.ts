@@ -5,7 +5,7 @@ import { BackendError } from '../../ports/errors';
 import { errorCode } from '../shared/file-errors';
 import { EXCHANGE, isJobName, JSON_TYPE, parseUpdate, queueNames } from './pulsar-amqp.messages';
 import type { QueueNames, Update } from './pulsar-amqp.messages';
-import type { LogLevel } from './pulsar.settings';
+import type { LogLevel } from '../../ports/adapter';
 
 const RECONNECT = { initialDelay: 200, factor: 2, maxDelay: 15_000, jitter: 0.5 };
 const HEARTBEAT_SECONDS = 20;

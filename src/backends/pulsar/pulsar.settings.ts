@@ -1,7 +1,6 @@
+import type { LogLevel } from '../../ports/adapter';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { StagerPlan, StagerStorage } from '../shared/stager-plan';
-
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** `staging: worker`. */
 export interface StagerSettings {

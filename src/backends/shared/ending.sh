@@ -43,8 +43,8 @@ container_now() {
   echo "$JOB-$running"
 }
 
-# The first process of a container as this machine numbers it. Fails where that cannot be said for certain: an engine on another machine, a
-# gateway or Pulsar in a container.
+# The first process of a container as this machine numbers it. Fails where that cannot be said for certain: an engine on another machine, or
+# a job that was started from within a container.
 first_process() { # CONTAINER
   # shellcheck disable=SC2046
   set -- $(engine inspect --type container --format '{{.Id}} {{.State.Pid}}' "$1" 2>/dev/null)

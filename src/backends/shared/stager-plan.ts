@@ -22,9 +22,9 @@ export const STAGER_VERSION = 1;
 /** The list of what was stored travels in the job's report. */
 export const MOST_RESULT_BYTES = 16 << 20;
 
-/** Settings of one storage, under the name by which both composition roots know it. */
+/** Settings of one storage, by the name of its adapter. */
 export interface StagerStorage {
-  readonly name: 'http' | 'file';
+  readonly name: string;
   readonly schemes: readonly string[];
   readonly settings: object;
 }

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../../ports/errors';
+import { ProcessLock } from '../../ports/process-lock';
 import type { Durability } from '../../ports/task-store';
 import { Checkpointer } from './checkpointer';
 import { GroupCommit } from './group-commit';
@@ -9,7 +10,7 @@ import { IN_MEMORY, openDatabase } from './open-database';
 import { isCorruption, toStoreError } from './sqlite-errors';
 import { prepareStatements, row, rows, type Statements } from './statements';
 import { StoreClock } from './store-clock';
-import { StoreLock } from './store-lock';
+
 
 export interface SqliteTaskStoreOptions {
   /** The store's file, made when missing, with `-wal`, `-shm` and `.lock` files beside it; or `:memory:`. */
@@ -47,7 +48,7 @@ export class StoreConnection {
     if (options.path === IN_MEMORY) return new StoreConnection(openDatabase(IN_MEMORY, onProgress), undefined, options, onProgress);
     mkdirSync(dirname(options.path), { recursive: true });
     const inUse = `The task store ${options.path} is in use: another tes-gateway process has it open. Stop that first`;
-    const lock = StoreLock.acquire(`${options.path}.lock`, inUse);
+    const lock = ProcessLock.acquire(`${options.path}.lock`, inUse);
     try {
       // Requests may hold secrets: only this user reads the file, and SQLite makes those beside it alike.
       closeSync(openSync(options.path, 'a', 0o600));
@@ -60,7 +61,7 @@ export class StoreConnection {
 
   private constructor(
     private readonly db: DatabaseSync,
-    private readonly lock: StoreLock | undefined,
+    private readonly lock: ProcessLock | undefined,
     private readonly options: SqliteTaskStoreOptions,
     private readonly onProgress: (line: string) => void,
   ) {

@@ -1,3 +1,4 @@
+import { adapters } from '../../../src/adapters';
 import { helpText, readCommandLine } from '../../../src/config/command-line';
 import { SettingsError } from '../../../src/config/settings';
 
@@ -19,6 +20,6 @@ describe('the command line', () => {
   });
 
   it('explains every setting with its default', () => {
-    expect(helpText()).toContain('--server.port  Port to listen on; 0 takes a free one [8080]');
+    expect(helpText(adapters)).toContain('--server.port  Port to listen on; 0 takes a free one [8080]');
   });
 });

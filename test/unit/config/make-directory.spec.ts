@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeDirectories, makeDirectory, unreadable } from '../../../src/config/make-directory';
+import { adapters } from '../../../src/adapters';
 import { loadSettings } from '../../../src/config/settings';
 
 let folder: string;
@@ -21,7 +22,7 @@ it.each(['/proc/none', '/proc/none/of/it', '/proc/self/none'])('gives up where n
 
 describe('the directories of the settings', () => {
   const made = (data_dir: string, work_dir: string) => () =>
-    makeDirectories(loadSettings({ files: [], env: {}, argv: [`--data_dir=${data_dir}`, `--work_dir=${work_dir}`] }));
+    makeDirectories(loadSettings({ files: [], env: {}, argv: [`--data_dir=${data_dir}`, `--work_dir=${work_dir}`] }, adapters));
 
   it('are made, with the one for files', () => {
     made(join(folder, 'data'), join(folder, 'work'))();
@@ -47,7 +48,7 @@ it('names what the settings name and nobody can read, and refuses none of it', (
   const list = JSON.stringify([folder, '/none/files']);
   const map = JSON.stringify({ here: folder, 'busybox:1.36': '/none/busybox.sif' });
   const argv = ['--storage.file.allowed', list, '--images.allowed', list, '--images.map', map, '--images.auth_file', '/none/logins'];
-  expect(unreadable(loadSettings({ files: [], env: {}, argv }))).toEqual([
+  expect(unreadable(loadSettings({ files: [], env: {}, argv }, adapters), adapters)).toEqual([
     expect.stringMatching(/^storage\.file\.allowed: cannot be read now: ENOENT.*\/none\/files/),
     expect.stringMatching(/^images\.allowed: cannot be read now: ENOENT.*\/none\/files/),
     expect.stringMatching(/^images\.map: cannot be read now: ENOENT.*\/none\/busybox\.sif/),

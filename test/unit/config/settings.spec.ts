@@ -2,8 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
+import { adapters } from '../../../src/adapters';
+import type { Adapters } from '../../../src/ports/adapter';
 import type { SettingLayers } from '../../../src/config/settings';
-import { SettingsError, describeSettings, loadSettings, readLayers } from '../../../src/config/settings';
+import { SettingsError, describeSettings, loadSettings } from '../../../src/config/settings';
 
 const defaultFile = join(__dirname, '../../../settings/default.yaml');
 let folder: string;
@@ -22,7 +24,7 @@ const file = (content: string): string => {
   writeFileSync(path, content);
   return path;
 };
-const load = (layers: Partial<SettingLayers>) => loadSettings({ files: [], env: {}, argv: [], ...layers });
+const load = (layers: Partial<SettingLayers>, known = adapters) => loadSettings({ files: [], env: {}, argv: [], ...layers }, known);
 const faultsOf = (layers: Partial<SettingLayers>): readonly string[] => {
   try {
     load(layers);
@@ -101,11 +103,11 @@ describe('settings', () => {
     ['limits.min_free_disk', '"much"', 'must be a number of bytes, or a size such as 16 MiB'],
     ['api.content_limit_bytes', '131071', 'must be at least 131072 bytes (128 KiB)'],
     ['retention.finished', '"soon"', 'must be off, or a time such as 30d, 12h, 45m'],
-    ['images.pull', '"sometimes"', 'must be one of the possible values: ["always","missing","never"]'],
+    ['images.pull', '"sometimes"', 'must be one of always, missing, never'],
     ['images.map', '{a: 1}', 'must be a map of texts'],
     ['server.port', '{a: 1}', 'must be a port between 0 and 65535'],
     ['storage.file.allowed', '{projects: /projects}', 'must be a list of texts'],
-    ['logs.level', '{a: warn}', 'must be one of the possible values'],
+    ['logs.level', '{a: warn}', 'must be one of trace, debug, info'],
     ['local.capabilities', '[NET_RWA]', 'must be a list of Linux capabilities such as NET_RAW, without CAP_'],
     ['local.capabilities', '[CAP_NET_RAW]', 'must be a list of Linux capabilities such as NET_RAW, without CAP_'],
     ['backends', '{name: local}', 'must be a list of at least one backend'],
@@ -208,9 +210,9 @@ describe('settings', () => {
       argv: ['--data_dir', 'here', '--images.map', '{a: x.sif}', '--storage.file.allowed', "['<data_dir>/in', /out]"],
     });
     expect(settings.data_dir).toBe(resolve('here'));
-    expect(settings.storage.file.allowed).toEqual([resolve('here/in'), '/out']);
+    expect(settings.storage['file']).toEqual({ allowed: [resolve('here/in'), '/out'] });
     expect(settings.images.map).toEqual({ a: resolve('x.sif') });
-    expect(load({}).storage.file.allowed).toEqual([resolve('data/files')]);
+    expect(load({}).storage['file']).toEqual({ allowed: [resolve('data/files')] });
   });
 
   it.each([
@@ -233,16 +235,28 @@ describe('settings', () => {
   });
 
   it('masks secrets, set or not, when settings are shown, and leaves their values out of faults', () => {
-    const schema = {
-      plain: { doc: '', format: 'text', default: 'seen' },
-      key: { doc: '', format: 'text', default: '', sensitive: true },
-      group: { key: { doc: '', format: 'count', default: 1, sensitive: true }, other: { doc: '', format: 'count', default: 1 } },
+    const known: Adapters = {
+      ...adapters,
+      storages: [
+        {
+          type: 'made-up',
+          doc: '',
+          schemes: [],
+          settings: {
+            key: { doc: '', format: 'text', default: '', sensitive: true },
+            pin: { doc: '', format: 'count', default: 1, sensitive: true },
+            other: { doc: '', format: 'count', default: 1 },
+          },
+          here: () => ({}),
+          create: () => Promise.reject(new Error('not in this test')),
+        },
+      ],
     };
-    const layers = (env: Record<string, string>): SettingLayers => ({ files: [], argv: [], env });
-    const shown = describeSettings(readLayers(schema, layers({ TES_GATEWAY__KEY: 'hunter2' })), schema);
-    expect(parse(shown)).toEqual({ plain: 'seen', key: '[masked]', group: { key: '[masked]', other: 1 } });
-    expect(() => readLayers(schema, layers({ TES_GATEWAY__GROUP__KEY: 'hunter2' }))).toThrow(
-      /^TES_GATEWAY__GROUP__KEY: group.key: must be (?!.*hunter2)/,
+    const settings = load({ argv: ['--storage.made-up.key=hunter2'] }, known);
+    const shown = parse(describeSettings(settings, known)) as { readonly storage: unknown };
+    expect(shown.storage).toEqual({ 'made-up': { key: '[masked]', pin: '[masked]', other: 1 } });
+    expect(() => load({ argv: ['--storage.made-up.pin=hunter2'] }, known)).toThrow(
+      /^--storage.made-up.pin: storage.made-up.pin: must be (?!.*hunter2)/,
     );
   });
 
@@ -255,8 +269,8 @@ describe('settings', () => {
     expect(faults.join()).not.toContain('hunter2');
     const settings = load({ env: { TES_GATEWAY__STORE__TYPE: 'mongodb', TES_GATEWAY__STORE__URL: 'mongodb://user:hunter2@host/' } });
     expect(settings.store).toEqual({ type: 'mongodb', url: 'mongodb://user:hunter2@host/', database: 'tes_gateway' });
-    expect(describeSettings(settings)).toContain('url: "[masked]"');
-    expect(describeSettings(settings)).not.toContain('hunter2');
+    expect(describeSettings(settings, adapters)).toContain('url: "[masked]"');
+    expect(describeSettings(settings, adapters)).not.toContain('hunter2');
   });
 
   it("shows a Pulsar server's token nowhere, and reads it from a file", () => {
@@ -268,7 +282,7 @@ describe('settings', () => {
       {
         name: 'pulsar',
         type: 'pulsar',
-        url: 'http://h',
+        url: 'http://h/',
         token: 'hunter2',
         runtime: 'podman',
         network: 'default',
@@ -282,8 +296,8 @@ describe('settings', () => {
         drain: false,
       },
     ]);
-    expect(describeSettings(settings)).toContain('token: "[masked]"');
-    expect(describeSettings(settings)).not.toContain('hunter2');
+    expect(describeSettings(settings, adapters)).toContain('token: "[masked]"');
+    expect(describeSettings(settings, adapters)).not.toContain('hunter2');
     expect(faultsOf({ argv: ['--backends=[{type: pulsar, url: "http://h", runtime: podman, token: hunter2, slots: 0}]'] })).toEqual([
       '--backends: backends: entry 0: slots must be a whole number above 0',
     ]);
@@ -294,18 +308,55 @@ describe('settings', () => {
     const entry = `[{type: pulsar, runtime: podman, staging: worker, amqp_url_file: ${secret}, amqp_key_prefix: tes1}]`;
     const settings = load({ env: { TES_GATEWAY__BACKENDS: entry } });
     expect(settings.backends[0]).toMatchObject({ amqp_url: 'amqps://user:hunter2@broker/', amqp_key_prefix: 'tes1', token: '' });
-    expect(describeSettings(settings)).not.toContain('hunter2');
+    expect(describeSettings(settings, adapters)).not.toContain('hunter2');
   });
 
   it('reads the connection string from a file, as secrets are handed to containers', () => {
     const secret = file('mongodb://user:hunter2@host/\n');
-    expect(load({ env: { TES_GATEWAY__STORE__TYPE: 'mongodb', TES_GATEWAY__STORE__URL_FILE: secret } }).store.url).toBe(
+    expect(load({ env: { TES_GATEWAY__STORE__TYPE: 'mongodb', TES_GATEWAY__STORE__URL_FILE: secret } }).store['url']).toBe(
       'mongodb://user:hunter2@host/',
     );
   });
 
+  it.each([
+    ['a file of settings', (secret: string) => ({ files: [file(`store: {type: mongodb, url_file: ${secret}}`)] })],
+    ['a flag', (secret: string) => ({ argv: ['--store.type=mongodb', `--store.url_file=${secret}`] })],
+  ])('takes KEY_file for what is sensitive, and for nothing else, in %s', (_where, layers) => {
+    expect(load(layers(file('mongodb://user:hunter2@host/\n'))).store['url']).toBe('mongodb://user:hunter2@host/');
+    expect(faultsOf(layers(join(folder, 'absent')))).toEqual([expect.stringMatching(/: store\.url: ENOENT/)]);
+    expect(faultsOf({ argv: ['--store.database_file=/x'], files: [file('store: {database_file: /x}')] })).toEqual([
+      expect.stringContaining('there is no setting store.database_file'),
+      expect.stringContaining('there is no setting store.database_file'),
+    ]);
+  });
+
+  it.each([
+    ['token_file: /absent/secret', ': token_file: ENOENT'],
+    ['token_file: 7', ': token_file: must be the name of a file'],
+    ['token: hunter2, token_file: /absent/secret', ': token_file: not beside token: give one of them'],
+    ['url_file: /x', ' has an unknown key url_file'],
+  ])('refuses an entry of backends with %s', (members, words) => {
+    const [fault, ...others] = faultsOf({ argv: [`--backends=[{type: pulsar, url: "http://h", runtime: podman, ${members}}]`] });
+    expect(fault).toContain(`--backends: backends: entry 0${words}`);
+    expect([fault, ...others].join()).not.toContain('hunter2');
+    expect(others).toEqual([]);
+  });
+
+  it('names every fault of every entry of backends at once', () => {
+    expect(faultsOf({ argv: ['--backends=[{name: a/b, cpus: 0}, 7, {type: rocket}, {name: c}, {name: c}]'] })).toEqual([
+      '--backends: backends: entry 0: name must be a name of letters, digits, - and _',
+      '--backends: backends: entry 0: cpus must be a number above 0',
+      '--backends: backends: entry 1 must be an object such as {name: local, type: local}',
+      '--backends: backends: entry 2: type must be local or pulsar',
+      '--backends: backends: two backends are called c',
+    ]);
+  });
+
   it('shows settings as a file that says the same again, secrets aside', () => {
     const settings = load({ env: { TES_GATEWAY__IMAGES__MAP: '{a: /b.sif}', TES_GATEWAY__SERVER__PORT: '9' } });
-    expect(load({ files: [file(describeSettings(settings))] })).toEqual({ ...settings, store: { ...settings.store, url: '[masked]' } });
+    expect(load({ files: [file(describeSettings(settings, adapters))] })).toEqual({
+      ...settings,
+      store: { ...settings.store, url: '[masked]' },
+    });
   });
 });

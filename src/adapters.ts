@@ -1,0 +1,16 @@
+import { noAuthentication } from './auth/none/none.adapter';
+import { localBackend } from './backends/local/local.adapter';
+import { pulsarBackend } from './backends/pulsar/pulsar.adapter';
+import type { Adapters } from './ports/adapter';
+import { fileStorage } from './storage/file/file.adapter';
+import { httpStorage } from './storage/http/http.adapter';
+import { mongoStore } from './stores/mongo/mongo.adapter';
+import { sqliteStore } from './stores/sqlite/sqlite.adapter';
+
+/** Every adapter there is; no other file of `src` names one. Loads without a compiler, so that scripts can read the pages of settings. */
+export const adapters: Adapters = {
+  backends: [localBackend, pulsarBackend],
+  stores: [sqliteStore, mongoStore],
+  storages: [fileStorage, httpStorage],
+  authenticators: [noAuthentication],
+};

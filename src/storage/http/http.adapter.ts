@@ -1,0 +1,43 @@
+import type { StorageAdapter, ValuesOf } from '../../ports/adapter';
+import type { HttpStorageSettings } from './http.storage';
+
+const settings = {
+  enabled: { doc: 'Whether `http:` and `https:` URLs may be used', format: 'yes or no', default: true },
+  max_redirects: { doc: 'Redirects followed in one transfer', format: 'count', default: 5 },
+  allow_private_addresses: {
+    doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect. On, because that is where most storage is; off where whoever creates tasks must not reach what this machine reaches',
+    format: 'yes or no',
+    default: true,
+  },
+  timeout_seconds: {
+    doc: 'A transfer in which nothing moves for so long is given up and tried again',
+    format: 'positive number',
+    default: 60,
+  },
+};
+
+/** Nobody would set it. */
+const CONNECT_TIMEOUT_MS = 10_000;
+
+function slice(values: ValuesOf<typeof settings>): HttpStorageSettings {
+  return {
+    enabled: values.enabled,
+    maxRedirects: values.max_redirects,
+    allowPrivateAddresses: values.allow_private_addresses,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    idleTimeoutMs: values.timeout_seconds * 1000,
+  };
+}
+
+export const httpStorage: StorageAdapter<ValuesOf<typeof settings>, HttpStorageSettings> = {
+  type: 'http',
+  doc: 'web servers',
+  schemes: ['http', 'https'],
+  settings,
+  here: slice,
+  elsewhere: slice,
+  async create(client) {
+    const { HttpStorage } = await import('./http.storage.js');
+    return new HttpStorage(client);
+  },
+};
