@@ -9,7 +9,9 @@ const newest = (folder) => Math.max(...readdirSync(folder, { recursive: true }).
 /** `always` builds even if dist/ looks up to date. */
 export async function build({ always = false } = {}) {
   const built = join(root, 'dist', 'main.js');
-  const others = ['package-lock.json', 'scripts/build.mjs', 'scripts/bundle.mjs'].map((name) => statSync(join(root, name)).mtimeMs);
+  const others = ['package-lock.json', '.swcrc', 'scripts/build.mjs', 'scripts/bundle.mjs'].map(
+    (name) => statSync(join(root, name)).mtimeMs,
+  );
   const sources = Math.max(newest(join(root, 'src')), ...others);
   if (!always && existsSync(built) && statSync(built).mtimeMs > sources) return;
   const from = performance.now();

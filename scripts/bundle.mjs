@@ -55,8 +55,7 @@ function bundleOne(folder, { entry, starts }) {
 
 /** Ours go through what the tests go through: esbuild does not write the metadata of decorators. */
 function modules(plugin, starts) {
-  const { jest } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const [, settings] = Object.values(jest.transform)[0];
+  const settings = JSON.parse(readFileSync(join(root, '.swcrc'), 'utf8'));
   const options = { ...settings, module: { type: 'es6' }, sourceMaps: 'inline', swcrc: false };
   // Nest's ValidationPipe, which is not used here, would keep all of both: validators, telephone numbers of the world and more.
   plugin.onResolve({ filter: /^class-(validator|transformer)$/ }, ({ path, kind }) =>

@@ -1,4 +1,5 @@
 import { Agent, request } from 'node:http';
+import supertest from 'supertest';
 import type { TesState, TesTask, TesTaskRequest } from '../../src/task/tes';
 import { faultsOf } from './official';
 
@@ -26,7 +27,11 @@ export class Client {
     readonly base: string = TES_BASE,
   ) {}
 
-  /** `target` is sent as it is. */
+  private get http(): ReturnType<typeof supertest> {
+    return supertest(`http://127.0.0.1:${this.port()}`);
+  }
+
+  /** `target` and the body are sent as they are, byte for byte. */
   send(
     method: string,
     target: string,
@@ -53,15 +58,18 @@ export class Client {
   }
 
   get(path: string): Promise<Answer> {
-    return this.send('GET', this.base + path);
+    return answerOf(this.http.get(this.base + path).agent(AGENT));
   }
 
   /** POST /tasks with any body. */
   post(task: unknown, headers: Record<string, string> = {}): Promise<Answer> {
-    return this.send('POST', `${this.base}/tasks`, {
-      body: JSON.stringify(task),
-      headers: { 'content-type': 'application/json', ...headers },
-    });
+    return answerOf(
+      this.http
+        .post(`${this.base}/tasks`)
+        .agent(AGENT)
+        .set({ 'content-type': 'application/json', ...headers })
+        .send(JSON.stringify(task)),
+    );
   }
 
   /** Creates a task that must be taken. */
@@ -91,7 +99,7 @@ export class Client {
   }
 
   cancel(id: string): Promise<Answer> {
-    return this.send('POST', `${this.base}/tasks/${id}:cancel`);
+    return answerOf(this.http.post(`${this.base}/tasks/${id}:cancel`).agent(AGENT));
   }
 
   /** The ids of one page. */
@@ -109,6 +117,11 @@ export class Client {
     expect([answer.status, code]).toEqual([400, 'INVALID_TASK']);
     return (details ?? []).map(({ path }) => path);
   }
+}
+
+async function answerOf(sent: supertest.Test): Promise<Answer> {
+  const { status, headers, text } = await sent;
+  return { status, headers: headers, text, json: parsed(text) };
 }
 
 function parsed(text: string): unknown {

@@ -45,10 +45,10 @@ class Gateway {
   readonly ended: Promise<number | NodeJS.Signals | null>;
   readonly child: ChildProcess;
 
-  constructor(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}) {
+  constructor(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}, program = main) {
     const place = ['--server.port', '0', '--data_dir', join(folder, 'data'), '--work_dir', join(folder, 'work')];
     const backends = ['--backends', '[{name: local, type: local, runtime: bubblewrap}]'];
-    this.child = spawn(process.execPath, [main, ...place, ...backends, ...flags], { cwd: folder, env: { ...process.env, ...env } });
+    this.child = spawn(process.execPath, [program, ...place, ...backends, ...flags], { cwd: folder, env: { ...process.env, ...env } });
     children.push(this.child);
     this.child.stdout?.on('data', (chunk) => (this.output += String(chunk)));
     this.child.stderr?.on('data', (chunk) => (this.output += String(chunk)));
@@ -208,6 +208,14 @@ describe('a running gateway', () => {
     expect((await answer()).status).toBe(200);
     signal('SIGTERM');
     expect(await code()).toBe('0\n');
+  });
+
+  it('runs from its sources, as `npm run dev` starts it, and stops with it', async () => {
+    const gateway = new Gateway([], {}, join(top, 'scripts/dev.mjs'));
+    expect((await fetch(`${await gateway.url()}/readyz`)).status).toBe(200);
+    gateway.child.kill('SIGTERM');
+    await gateway.says(/"msg":"stopped"/);
+    expect(await gateway.ended).toBe(0);
   });
 
   it('prints an address that can be opened', async () => {

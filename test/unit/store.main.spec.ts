@@ -6,7 +6,7 @@ import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import { queuedTask, requestOf } from '../contract/task-store.fixture';
 
 function storeCommand(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const hook = join(__dirname, 'stores', 'sqlite', 'typescript-hook.mjs');
+  const hook = join(__dirname, '../../scripts/typescript-hook.mjs');
   const program = join(__dirname, '..', '..', 'src', 'store.main.ts');
   return spawnSync(process.execPath, ['--import', hook, program, ...args], { encoding: 'utf8' });
 }

@@ -1,14 +1,10 @@
-// Lets a child process of a test run our TypeScript as it is, as jest does: `node --import <this file> x.ts`.
+// Lets Node run our TypeScript as it is, as jest does: `node --import <this file> x.ts`.
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { transformSync } from '@swc/core';
 
-const jsc = {
-  target: 'es2024',
-  parser: { syntax: 'typescript', decorators: true },
-  transform: { legacyDecorator: true, decoratorMetadata: true },
-};
+const { jsc, module } = JSON.parse(readFileSync(new URL('../.swcrc', import.meta.url), 'utf8'));
 
 registerHooks({
   resolve(specifier, context, next) {
@@ -22,7 +18,7 @@ registerHooks({
   load(url, context, next) {
     if (!url.startsWith('file:') || !url.endsWith('.ts')) return next(url, context);
     const filename = fileURLToPath(url);
-    const { code } = transformSync(readFileSync(filename, 'utf8'), { filename, jsc, module: { type: 'commonjs' }, sourceMaps: 'inline' });
+    const { code } = transformSync(readFileSync(filename, 'utf8'), { filename, jsc, module, swcrc: false, sourceMaps: 'inline' });
     return { format: 'commonjs', source: code, shortCircuit: true };
   },
 });
