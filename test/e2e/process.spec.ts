@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 jest.setTimeout(120_000);
 
 const top = join(__dirname, '../..');
-const scratch = process.env.TES_GATEWAY_CACHE ?? join(homedir(), '.cache', 'tes-gateway');
+const scratch = process.env['TES_GATEWAY_CACHE'] ?? join(homedir(), '.cache', 'tes-gateway');
 const run = promisify(execFile);
 
 let main: string;

@@ -1,22 +1,24 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional, ApiResponse, ApiSchema } from '@nestjs/swagger';
+import type { Problem } from '../../ports/errors';
+import type { ErrorBody } from '../error-answer';
 
 @ApiSchema({ name: 'problem' })
-export class ProblemDto {
+export class ProblemDto implements Problem {
   @ApiProperty({ description: 'A JSON path, or the name of a parameter.', example: '$.executors[0].command[1]' })
-  path: string;
+  path!: string;
 
   @ApiProperty({ example: 'must be a string' })
-  message: string;
+  message!: string;
 }
 
 @ApiSchema({ name: 'error', description: 'Every answer that is not 2xx.' })
-export class ErrorDto {
+export class ErrorDto implements ErrorBody {
   @ApiProperty({ description: 'Stable.', example: 'INVALID_TASK' })
-  code: string;
+  code!: string;
 
   @ApiProperty({ description: 'For people.' })
-  message: string;
+  message!: string;
 
   @ApiPropertyOptional({ type: [ProblemDto] })
   details?: ProblemDto[];

@@ -1,13 +1,15 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
+import type { TaskExplanation } from '../../engine/task.service';
+import type { BackendDescription } from '../backend-description';
 import { TES_STATES, type TesState } from '../../task/tes';
 
 @ApiSchema({ name: 'trouble' })
 export class TroubleDto {
   @ApiProperty({ type: 'integer', description: 'Failures in a row.' })
-  count: number;
+  count!: number;
 
   @ApiProperty()
-  reason: string;
+  reason!: string;
 }
 
 @ApiSchema({
@@ -16,34 +18,34 @@ export class TroubleDto {
 })
 export class StorageWaitDto {
   @ApiProperty({ enum: ['inputs', 'outputs'] })
-  of: 'inputs' | 'outputs';
+  of!: 'inputs' | 'outputs';
 
   @ApiProperty({ description: 'RFC 3339.' })
-  since: string;
+  since!: string;
 
   @ApiProperty({ type: 'integer', description: 'How often it was tried.' })
-  tries: number;
+  tries!: number;
 
   @ApiProperty()
-  reason: string;
+  reason!: string;
 
   @ApiPropertyOptional({ description: 'RFC 3339; absent while it is being tried.' })
   next_try_at?: string;
 }
 
 @ApiSchema({ name: 'taskExplanation', description: 'Where the engine is with a task.' })
-export class TaskExplanationDto {
+export class TaskExplanationDto implements TaskExplanation {
   @ApiProperty()
-  id: string;
+  id!: string;
 
   @ApiProperty({ enum: TES_STATES, enumName: 'tesState' })
-  state: TesState;
+  state!: TesState;
 
   @ApiProperty({ example: 'stage-in' })
-  step: string;
+  step!: string;
 
   @ApiProperty({ type: 'integer', description: '0 before the first one.' })
-  attempt: number;
+  attempt!: number;
 
   @ApiPropertyOptional()
   backend?: string;
@@ -65,21 +67,21 @@ export class TaskExplanationDto {
 }
 
 @ApiSchema({ name: 'backend' })
-export class BackendDto {
+export class BackendDto implements BackendDescription {
   @ApiProperty()
-  name: string;
+  name!: string;
 
   @ApiProperty({ type: [String], description: "The gateways that have it; what runs on a gateway's own machine is an entry for each." })
-  gateways: string[];
+  gateways!: string[];
 
   @ApiProperty({ description: 'It answers.' })
-  available: boolean;
+  available!: boolean;
 
   @ApiProperty({ description: 'It takes no new tasks.' })
-  draining: boolean;
+  draining!: boolean;
 
   @ApiProperty({ enum: ['gateway', 'worker'] })
-  staging: 'gateway' | 'worker';
+  staging!: 'gateway' | 'worker';
 
   @ApiPropertyOptional({ description: 'Absent = unlimited, as `ram_gb` and `slots`.' })
   cpu_cores?: number;
@@ -95,20 +97,20 @@ export class BackendDto {
     additionalProperties: { type: 'string' },
     description: 'A task asks for one with `backend_parameters`: `{"label.NAME": "VALUE"}`.',
   })
-  labels: Record<string, string>;
+  labels!: Record<string, string>;
 
   @ApiPropertyOptional({ type: [String], description: 'Only tasks all of whose URLs lie below these go there.' })
   url_prefixes?: string[];
 
   @ApiProperty({ type: [String] })
-  backend_parameters: string[];
+  backend_parameters!: string[];
 
   @ApiProperty({ type: [String], description: 'What it enforces and what it cannot.' })
-  notes: string[];
+  notes!: string[];
 }
 
 @ApiSchema({ name: 'backendList' })
 export class BackendListDto {
   @ApiProperty({ type: [BackendDto] })
-  backends: BackendDto[];
+  backends!: BackendDto[];
 }

@@ -1,12 +1,26 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { TES_FILE_TYPES, TES_STATES, type TesFileType, type TesState } from '../../task/tes';
+import {
+  TES_FILE_TYPES,
+  TES_STATES,
+  type TesExecutor,
+  type TesFileType,
+  type TesInput,
+  type TesOutput,
+  type TesResources,
+  type TesState,
+  type TesTask,
+} from '../../task/tes';
 import { TaskLogDto } from './task-log.dto';
 import { Amount, Choice, Cores, Flag, Many, One, Optional, Text, TextList, TextMap } from './wire-types';
+
+/** As it is sent: what normalisation fills in may be absent. */
+type Sent<Wire extends { type: TesFileType }> = Omit<Wire, 'type'> & { type?: TesFileType };
+type SentTask = Omit<Partial<TesTask>, 'inputs' | 'outputs' | 'executors'>;
 
 const stringMap = { type: 'object', additionalProperties: { type: 'string' } } as const;
 
 @ApiSchema({ name: 'tesInput', description: 'A file or directory that is in every executor at `path` before the first one starts.' })
-export class InputDto {
+export class InputDto implements Sent<TesInput> {
   @ApiPropertyOptional()
   @Optional()
   @Text()
@@ -24,7 +38,7 @@ export class InputDto {
 
   @ApiProperty({ description: 'Absolute path inside the container.', example: '/data/file1' })
   @Text()
-  path: string;
+  path!: string;
 
   @ApiPropertyOptional({ enum: TES_FILE_TYPES, enumName: 'tesFileType', default: 'FILE' })
   @Optional()
@@ -43,7 +57,7 @@ export class InputDto {
 }
 
 @ApiSchema({ name: 'tesOutput', description: 'A file or directory that is stored at `url` after the executors ended.' })
-export class OutputDto {
+export class OutputDto implements Sent<TesOutput> {
   @ApiPropertyOptional()
   @Optional()
   @Text()
@@ -56,11 +70,11 @@ export class OutputDto {
 
   @ApiProperty({ description: 'A directory where `path` has wildcards.', example: 's3://my-object-store/outfile-1' })
   @Text()
-  url: string;
+  url!: string;
 
   @ApiProperty({ description: 'Absolute path inside the container; may hold POSIX wildcards.', example: '/data/outfile' })
   @Text()
-  path: string;
+  path!: string;
 
   @ApiPropertyOptional({ description: 'Taken off the matching paths. Required where `path` has wildcards, else ignored.' })
   @Optional()
@@ -74,7 +88,7 @@ export class OutputDto {
 }
 
 @ApiSchema({ name: 'tesResources', description: 'What the task asks for. A GB is 2^30 bytes.' })
-export class ResourcesDto {
+export class ResourcesDto implements TesResources {
   @ApiPropertyOptional({ format: 'double', example: 4, description: 'May be a fraction, as in TES 1.2.' })
   @Optional()
   @Cores()
@@ -112,14 +126,14 @@ export class ResourcesDto {
 }
 
 @ApiSchema({ name: 'tesExecutor', description: 'One command in one container image.' })
-export class ExecutorDto {
+export class ExecutorDto implements TesExecutor {
   @ApiProperty({ example: 'ubuntu:24.04' })
   @Text()
-  image: string;
+  image!: string;
 
   @ApiProperty({ type: [String], description: 'argv; no shell is implied.', example: ['/bin/md5', '/data/file1'] })
   @TextList()
-  command: string[];
+  command!: string[];
 
   @ApiPropertyOptional({ description: 'Made when it is missing.', example: '/data/' })
   @Optional()
@@ -153,7 +167,7 @@ export class ExecutorDto {
 }
 
 @ApiSchema({ name: 'tesTask', description: 'A task: as submitted, plus what the server adds.' })
-export class TaskDto {
+export class TaskDto implements SentTask {
   @ApiPropertyOptional({ readOnly: true, example: 'job-0012345' })
   id?: string;
 
@@ -187,7 +201,7 @@ export class TaskDto {
 
   @ApiProperty({ type: [ExecutorDto], description: 'Carried out one after the other; the first error ends the task.' })
   @Many(() => ExecutorDto)
-  executors: ExecutorDto[];
+  executors!: ExecutorDto[];
 
   @ApiPropertyOptional({ type: [String], description: 'Directories shared by the executors, empty at the start.', example: ['/vol/A/'] })
   @Optional()

@@ -6,7 +6,7 @@ import { directoryId, instanceName } from '../../../src/config/instance-name';
 describe('the name of an instance', () => {
   let folder: string;
   beforeEach(() => {
-    const scratch = process.env.TES_GATEWAY_CACHE ?? join(homedir(), '.cache', 'tes-gateway');
+    const scratch = process.env['TES_GATEWAY_CACHE'] ?? join(homedir(), '.cache', 'tes-gateway');
     mkdirSync(scratch, { recursive: true });
     folder = mkdtempSync(join(scratch, 'instance-'));
   });

@@ -12,7 +12,7 @@ let folder: string;
 let files: number;
 
 beforeEach(() => {
-  const scratch = process.env.TES_GATEWAY_CACHE ?? join(homedir(), '.cache', 'tes-gateway');
+  const scratch = process.env['TES_GATEWAY_CACHE'] ?? join(homedir(), '.cache', 'tes-gateway');
   mkdirSync(scratch, { recursive: true });
   folder = mkdtempSync(join(scratch, 'settings-'));
   files = 0;
@@ -195,7 +195,7 @@ describe('settings', () => {
     const path = file('__proto__: {polluted: 1}\nserver: {__proto__: {polluted: 1}, port: 9}\nconstructor: {prototype: {polluted: 1}}');
     expect(load({ files: [path] }).server.port).toBe(9);
     expect(load({ env: { TES_GATEWAY__IMAGES__MAP: '{"__proto__": {"polluted": 1}, "a": "/b"}' } }).images.map).toEqual({ a: '/b' });
-    expect(({} as Record<string, unknown>).polluted).toBeUndefined();
+    expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
   });
 
   it('reads sizes with units', () => {

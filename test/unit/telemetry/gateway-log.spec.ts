@@ -65,14 +65,14 @@ describe('the log', () => {
   it('leaves text with an @ that is no userinfo as it is', () => {
     const { log, first } = written();
     log.info('mail a@b.org, see https://host/path@2x.png');
-    expect(first().msg).toBe('mail a@b.org, see https://host/path@2x.png');
+    expect(first()['msg']).toBe('mail a@b.org, see https://host/path@2x.png');
   });
 
   it("writes an error's own words and those of its causes, and nothing that a library hung on it", () => {
     const { log, first, lines } = written();
     const cause = Object.assign(new Error('reset'), { code: 'ECONNRESET', config: { headers: { cookie: 'hunter2' } } });
     log.error({ err: new TransferError('cannot read', { retryable: true, cause }) }, 'failed');
-    expect(first().err).toMatchObject({
+    expect(first()['err']).toMatchObject({
       type: 'TransferError',
       code: 'TRANSFER_ERROR',
       message: 'cannot read',
