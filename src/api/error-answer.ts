@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { isNativeError } from 'node:util/types';
 import { HttpException } from '@nestjs/common';
-import { type Problem, RequestError, RunError } from '../ports/errors';
+import { type Problem, RequestError, type RequestErrorCode, RunError } from '../ports/errors';
 
 /** Every error answer of this server (TES leaves them open). `code` is stable, `message` is for people. */
 export interface ErrorBody {
@@ -45,14 +45,27 @@ export function ofStatus(status: number, message?: string): ErrorAnswer {
   return { status, body: { code: CODES[status] ?? code, message: message ?? phrase }, unexpected: false };
 }
 
-/** Codes that are also those of `ports/errors.ts`. */
-const CODES: Readonly<Record<number, string>> = { 400: 'INVALID_REQUEST', 401: 'UNAUTHENTICATED', 413: 'PAYLOAD_TOO_LARGE' };
+const STATUS_OF: Readonly<Record<RequestErrorCode, number>> = {
+  INVALID_TASK: 400,
+  INVALID_REQUEST: 400,
+  UNAUTHENTICATED: 401,
+  FORBIDDEN: 403,
+  TASK_NOT_FOUND: 404,
+  CONFLICT: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  TOO_MANY_REQUESTS: 429,
+  UNAVAILABLE: 503,
+  INSUFFICIENT_STORAGE: 507,
+};
+
+/** What fails before a route is found has the code of an error of ours where its status stands for one. */
+const CODES: Readonly<Record<number, RequestErrorCode>> = { 400: 'INVALID_REQUEST', 401: 'UNAUTHENTICATED', 413: 'PAYLOAD_TOO_LARGE' };
 
 const UNEXPECTED: ErrorAnswer = { status: 500, body: { code: 'INTERNAL', message: 'internal error' }, unexpected: true };
 
 function ofRequestError(error: RequestError): ErrorAnswer {
   const body = { code: error.code, message: error.publicMessage, ...(error.details && { details: error.details }) };
-  const answer = { status: error.httpStatus, body, unexpected: false };
+  const answer = { status: STATUS_OF[error.code], body, unexpected: false };
   return error.retryAfterSeconds === undefined ? answer : { ...answer, retryAfterSeconds: error.retryAfterSeconds };
 }
 

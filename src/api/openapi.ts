@@ -3,9 +3,10 @@ import type { FastifyRequest } from 'fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { ApiSettings } from './api-settings';
 import { forwardedPrefix } from './forwarded-prefix';
+import { TES_PATHS } from './tes-paths';
 
 /** Where TES lives; paths of the document are relative to it, as in the official one. */
-const TES_BASE = '/ga4gh/tes/v1';
+const TES_BASE = `/${TES_PATHS[0]}`;
 
 /** Swagger UI at `/docs`, the document at `/docs-json` and `/docs-yaml`, built when it is first asked for. Call it before init. */
 export function serveDocumentation(app: NestFastifyApplication, version: string, settings: Pick<ApiSettings, 'trustProxy'>): void {

@@ -9,10 +9,11 @@ import { ServiceInfoDto } from './dto/answers.dto';
 import { ApiErrors } from './dto/error.dto';
 import { JsonAnswer } from './json-answer.decorator';
 import { legacyServiceInfo, serviceInfo } from './service-info';
+import { TES_PATHS } from './tes-paths';
 
 /** What this server is and can reach, asked anew of the storages and backends each time. Public, as GA4GH registries read it. */
 @ApiTags('TaskService')
-@Controller(['ga4gh/tes/v1', 'v1', ''])
+@Controller([...TES_PATHS, ''])
 export class ServiceInfoController {
   constructor(
     @Inject(SERVICE_INFO_SETTINGS) private readonly settings: ServiceInfoSettings,

@@ -8,11 +8,12 @@ import { CurrentPrincipal } from './current-principal.decorator';
 import { JsonAnswer } from './json-answer.decorator';
 import { CancelledTaskId, CreateContext, ListTasksQuery, TaskDocument, TaskId, ViewQuery } from './request-parts.decorator';
 import { ApiCancelTask, ApiCreateTask, ApiGetTask, ApiListTasks } from './tasks.openapi';
+import { TES_PATHS } from './tes-paths';
 
 /** TES 1.1 under both bases that clients use. `{id}:cancel` is one segment, so that `%3Acancel` is served as well. */
 @ApiTags('TaskService')
 @UseGuards(AuthGuard)
-@Controller(['ga4gh/tes/v1', 'v1'])
+@Controller([...TES_PATHS])
 export class TasksController {
   constructor(private readonly tasks: TaskService) {}
 

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import type { Adapters, BackendAdapter, SettingDefinition } from '../ports/adapter';
 import { choiceWords, ruleOf } from './setting-formats';
 import { entryPage } from './settings-schema';
+import { isObject } from '../task/plain-object';
 
 type Entry = Readonly<Record<string, unknown>>;
 
-const isMap = (value: unknown): value is Entry => typeof value === 'object' && value !== null && !Array.isArray(value);
 const firstLine = (error: unknown): string => (error as Error).message.split('\n', 1).join('');
 
 /** The content of a file that holds one secret. Throws the file system's error. */
@@ -32,7 +32,8 @@ export function readEntries(value: unknown, { backends }: Adapters): ReadEntries
 
 function readEntry(given: unknown, backends: readonly BackendAdapter[]): { readonly values: Entry; readonly faults: readonly string[] } {
   const [first] = backends;
-  if (!isMap(given) || !first) return { values: {}, faults: [` must be an object such as {name: ${first?.type}, type: ${first?.type}}`] };
+  if (!isObject(given) || !first)
+    return { values: {}, faults: [` must be an object such as {name: ${first?.type}, type: ${first?.type}}`] };
   const { type = first.type } = given;
   const adapter = backends.find((backend) => backend.type === type);
   if (!adapter) return { values: {}, faults: [`: type must be ${choiceWords(backends.map((backend) => backend.type))}`] };
@@ -71,7 +72,7 @@ function valueOf(entry: Entry, key: string, { sensitive, ...definition }: Settin
 
 /** An entry as it may be shown. */
 export function maskedEntry(entry: unknown, { backends }: Adapters): unknown {
-  if (!isMap(entry)) return entry;
+  if (!isObject(entry)) return entry;
   const adapter = backends.find(({ type }) => type === entry['type']);
   const page = adapter ? entryPage(adapter) : {};
   return Object.fromEntries(Object.entries(entry).map(([key, value]) => [key, page[key]?.sensitive ? '[masked]' : value]));

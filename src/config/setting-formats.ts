@@ -1,4 +1,5 @@
 import type { SettingDefinition, SettingRule } from '../ports/adapter';
+import { isObject } from '../task/plain-object';
 
 export interface SettingFormat extends SettingRule {
   /** From what people write to what the program uses; given only what is not valid as it is. */
@@ -12,7 +13,6 @@ const isNumber = (value: unknown): value is number => typeof value === 'number' 
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
 const isTexts = (value: unknown): value is readonly string[] =>
   Array.isArray(value) && value.every((entry) => isText(entry) && entry !== '');
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A whole scheme, a URL without a query, or an absolute path. */
 function isPrefix(text: string): boolean {
@@ -110,9 +110,9 @@ export const settingFormats: Readonly<Record<string, SettingFormat>> = {
     words: 'a list of URLs, or of their beginnings up to a slash, such as ["https://data.example/", "/projects/"]',
     schema: { ...TEXTS_SCHEMA, minItems: 1 },
   },
-  'map of texts': { test: (value) => isMap(value) && Object.values(value).every(isText), words: 'a map of texts', schema: MAP_SCHEMA },
+  'map of texts': { test: (value) => isObject(value) && Object.values(value).every(isText), words: 'a map of texts', schema: MAP_SCHEMA },
   'map of paths': {
-    test: (value) => isMap(value) && Object.values(value).every(isText),
+    test: (value) => isObject(value) && Object.values(value).every(isText),
     words: 'a map of texts',
     schema: MAP_SCHEMA,
     paths: (value, absolute) =>
@@ -120,7 +120,7 @@ export const settingFormats: Readonly<Record<string, SettingFormat>> = {
   },
   labels: {
     test: (value) =>
-      isMap(value) &&
+      isObject(value) &&
       Object.entries(value).every(([name, word]) => /^[a-z0-9][a-z0-9_.-]{0,62}$/.test(name) && isText(word) && word !== ''),
     words: 'a map of words with names in lower case, such as {site: north}',
     schema: { ...MAP_SCHEMA, propertyNames: { pattern: '^[a-z0-9][a-z0-9_.-]{0,62}$' } },

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import type { SettingDefinition } from '../ports/adapter';
 import { secretIn } from './backend-entries';
 import { isWrittenPlainly, ruleOf } from './setting-formats';
+import { isObject } from '../task/plain-object';
 
 /** One value that somebody gave, and where, for the message when it is wrong. */
 export interface GivenSetting {
@@ -21,12 +22,10 @@ export interface GivenSettings {
 export const ENVIRONMENT_PREFIX = 'TES_GATEWAY__';
 const NEVER_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** Drops the keys that would reach into JavaScript's own objects. */
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
-  if (!isMap(value)) return value;
+  if (!isObject(value)) return value;
   return Object.fromEntries(Object.entries(value).flatMap(([key, inner]) => (NEVER_KEYS.has(key) ? [] : [[key, plain(inner)]])));
 }
 
@@ -41,7 +40,7 @@ export class SettingSources {
     try {
       const content: unknown = plain(parse(readFileSync(path, 'utf8')));
       if (content === null || content === undefined) return;
-      if (isMap(content)) this.tree(content, '', path);
+      if (isObject(content)) this.tree(content, '', path);
       else this.given.faults.push(`${path}: must hold settings by name`);
     } catch (error) {
       this.given.faults.push(`${path}: ${firstLine(error)}`);
@@ -109,7 +108,7 @@ export class SettingSources {
       if (this.definitions.has(key)) this.value(key, value, source);
       else if (secret !== undefined && typeof value === 'string') this.textOfFile(secret, value, source);
       else if (!isGroup) this.given.faults.push(`${source}: there is no setting ${key}`);
-      else if (isMap(value)) this.tree(value, `${key}.`, source);
+      else if (isObject(value)) this.tree(value, `${key}.`, source);
       else if (value !== null) this.given.faults.push(`${source}: ${key}: must hold settings by name`);
     }
   }
@@ -125,7 +124,7 @@ export class SettingSources {
     const rule = definition && ruleOf(definition);
     const taken = rule?.read ? rule.read(value) : value;
     // Where no map is wanted convict would look for settings in it, and speak of itself.
-    if (rule && isMap(taken) && !rule.test(taken)) this.given.faults.push(`${source}: ${key}: must be ${rule.words}`);
+    if (rule && isObject(taken) && !rule.test(taken)) this.given.faults.push(`${source}: ${key}: must be ${rule.words}`);
     else this.given.values.push({ key, value: taken, source });
   }
 }

@@ -3,13 +3,12 @@ import convict from 'convict';
 import { stringify } from 'yaml';
 import type { Adapters, BackendEntry } from '../ports/adapter';
 import { maskedEntry, readEntries } from './backend-entries';
+import { isObject } from '../task/plain-object';
 import { ruleOf } from './setting-formats';
 import type { GivenSetting } from './setting-sources';
 import { SettingSources } from './setting-sources';
 import type { settingsSchema, SettingsTree } from './settings-schema';
 import { isDefinition, settingDefinitions, settingsPage } from './settings-schema';
-
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 type ValuesIn<Schema> = Schema extends { readonly default: infer Value }
   ? Value
@@ -78,7 +77,7 @@ export function readLayers(
   const config = convict(convictSchema(page), { env: {}, args: [] });
   const given = new Map<string, GivenSetting>(sources.given.values.map((setting) => [setting.key, setting]));
   // Convict would take a dot in a name of a map (`alpine:3.18`) for one of its own.
-  const maps = [...given.values()].filter(({ value }) => isMap(value));
+  const maps = [...given.values()].filter(({ value }) => isObject(value));
   for (const setting of given.values()) if (!maps.includes(setting)) config.set(setting.key, setting.value);
   const faults = [...sources.given.faults];
   try {

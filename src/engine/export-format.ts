@@ -3,6 +3,7 @@ import type { StoredTask } from '../ports/task-store';
 import { TASK_STEPS, type TaskNeeds, type TaskRecord } from '../task/task-record';
 import { STEPS_OF_STATE } from '../task/task-state';
 import { TES_STATES } from '../task/tes';
+import { isObject } from '../task/plain-object';
 
 /**
  * Tasks as text, one a line, oldest first: a line that says what this is, a line for each task, a line that says how many there were. The
@@ -172,10 +173,6 @@ function parsed(json: string): unknown {
   } catch {
     throw new InvalidTask('it is not JSON, or cut off');
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function firstOf(faults: readonly (string | undefined)[]): string | undefined {

@@ -1,3 +1,5 @@
+import type { Problem } from '../task/problem';
+
 /**
  * Two families of expected failures, never mixed. Anything else thrown is a bug.
  * Match on `code` or class, never on text. `message` is internal; `publicMessage` may reach a client or `system_logs`.
@@ -13,15 +15,23 @@ export abstract class GatewayError extends Error {
   }
 }
 
-/** One fault of a request: where (a JSON path such as `$.inputs[0].path`, or a parameter's name) and what. */
-export interface Problem {
-  readonly path: string;
-  readonly message: string;
-}
+export type { Problem };
+
+export type RequestErrorCode =
+  | 'INVALID_TASK'
+  | 'INVALID_REQUEST'
+  | 'UNAUTHENTICATED'
+  | 'FORBIDDEN'
+  | 'TASK_NOT_FOUND'
+  | 'CONFLICT'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'TOO_MANY_REQUESTS'
+  | 'UNAVAILABLE'
+  | 'INSUFFICIENT_STORAGE';
 
 /** The client's request cannot be served. Translated to HTTP only in `src/api`. */
 export abstract class RequestError extends GatewayError {
-  abstract readonly httpStatus: number;
+  abstract override readonly code: RequestErrorCode;
   readonly details: readonly Problem[] | undefined;
   /** Seconds for `Retry-After`, where waiting helps. */
   readonly retryAfterSeconds: number | undefined;
@@ -37,45 +47,35 @@ export abstract class RequestError extends GatewayError {
 
 export class InvalidTask extends RequestError {
   readonly code = 'INVALID_TASK';
-  readonly httpStatus = 400;
 }
 /** A query parameter, header or page token that is not acceptable. */
 export class InvalidRequest extends RequestError {
   readonly code = 'INVALID_REQUEST';
-  readonly httpStatus = 400;
 }
 export class Unauthenticated extends RequestError {
   readonly code = 'UNAUTHENTICATED';
-  readonly httpStatus = 401;
 }
 export class Forbidden extends RequestError {
   readonly code = 'FORBIDDEN';
-  readonly httpStatus = 403;
 }
 /** Also for someone else's task. */
 export class TaskNotFound extends RequestError {
   readonly code = 'TASK_NOT_FOUND';
-  readonly httpStatus = 404;
 }
 export class Conflict extends RequestError {
   readonly code = 'CONFLICT';
-  readonly httpStatus = 409;
 }
 export class PayloadTooLarge extends RequestError {
   readonly code = 'PAYLOAD_TOO_LARGE';
-  readonly httpStatus = 413;
 }
 export class TooManyRequests extends RequestError {
   readonly code = 'TOO_MANY_REQUESTS';
-  readonly httpStatus = 429;
 }
 export class Unavailable extends RequestError {
   readonly code = 'UNAVAILABLE';
-  readonly httpStatus = 503;
 }
 export class InsufficientStorage extends RequestError {
   readonly code = 'INSUFFICIENT_STORAGE';
-  readonly httpStatus = 507;
 }
 
 /** Something failed while a task was being carried out. Becomes a later `dueAt`, a new attempt, or a `failed` event. */

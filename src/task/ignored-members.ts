@@ -1,4 +1,5 @@
 import { READ_ONLY, type Shape, TASK } from './normalize-task';
+import { isObject } from './plain-object';
 
 const MOST_NAMES = 20;
 const MOST_LENGTH = 100;
@@ -73,8 +74,4 @@ function nameOf(parent: string, key: string): string {
 
 function escaped(character: string): string {
   return Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`).join('');
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

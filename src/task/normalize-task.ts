@@ -1,4 +1,5 @@
 import type { TesFileType } from './tes';
+import { isObject } from './plain-object';
 
 /**
  * Brings a body that a client sent into the form the validator and everything behind it expect. Real clients write "absent"
@@ -24,10 +25,6 @@ interface Rule {
 /** The members that TES knows of an object; what else it holds is left out. */
 export type Shape = readonly (readonly [key: string, rule: Rule])[];
 type JsonObject = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function pick(source: JsonObject, shape: Shape): unknown {
   const picked: Record<string, unknown> = {};
