@@ -1,4 +1,4 @@
-// Puts what the server loads at its start into two files, dist/main.js and dist/app.module.js, and the stager, which is installed alone on
+// Puts what the server loads at its start into two files, dist/main.js and dist/gateway.js, and the stager, which is installed alone on
 // workers, into dist/stager.main.js: finding, reading and compiling a thousand
 // modules, many of them never used, takes most of a start. The compiler's other files of dist/ stay beside them, for the worker, the
 // store's own command and the bench.
@@ -17,7 +17,7 @@ const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/p
 /** The bundles, and the adapters that each starts itself: of the others only the pages of settings are in it. */
 const BUNDLES = [
   { entry: 'main.ts', starts: [] },
-  { entry: 'app.module.ts', starts: ['auth', 'backends', 'storage', 'stores'] },
+  { entry: 'gateway.ts', starts: ['auth', 'backends', 'storage', 'stores'] },
   { entry: 'stager.main.ts', starts: ['storage'] },
 ];
 
@@ -66,7 +66,7 @@ function modules(plugin, starts) {
     kind === 'dynamic-import' && importer.endsWith('.adapter.ts') && !isStarted(importer) ? { path, external: true } : undefined,
   );
   // A bundle of its own, loaded by main.js when it is needed.
-  plugin.onResolve({ filter: /^\.\/app\.module\.js$/ }, ({ path }) => ({ path, external: true }));
+  plugin.onResolve({ filter: /^\.\/gateway\.js$/ }, ({ path }) => ({ path, external: true }));
   plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
     const text = readFileSync(path, 'utf8');
     const { code } = transformSync(text, { ...options, filename: path });

@@ -4,7 +4,7 @@ import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { adapters } from './adapters';
-import type { Gateway as RunningGateway } from './app.module';
+import type { Gateway as RunningGateway } from './gateway';
 import { helpText, readCommandLine } from './config/command-line';
 import { processEnvironment, programEnvironment } from './config/process-environment';
 import { addressOf } from './config/address';
@@ -64,7 +64,7 @@ async function serve(settings: Settings): Promise<void> {
   // What V8 made of the code is kept for the next start. Where it cannot be kept, it is made again.
   enableCompileCache(join(settings.data_dir, COMPILE_CACHE));
   // Loaded only now: the version, or a fault of the settings, is said without loading everything.
-  const { createLog, Gateway } = await import('./app.module.js');
+  const { createLog, Gateway } = await import('./gateway.js');
   const format = settings.logs.format === 'auto' ? (process.stdout.isTTY ? 'pretty' : 'json') : settings.logs.format;
   const log = createLog({ level: settings.logs.level, format });
   endOnBugs(log);

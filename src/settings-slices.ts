@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { ApiSettings, ServiceInfoSettings } from './api/api-settings';
 import { spanMs } from './config/setting-formats';
 import type { Settings } from './config/settings';
+import type { CoreSettings } from './engine/core';
 import type { EngineSettings } from './engine/engine-settings';
 import type { EndWaitSettings } from './engine/end-waits';
 import type { LogReaderSettings } from './engine/log-reader';
@@ -20,6 +21,17 @@ const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const GB = 1e9;
+
+/** The slices of everything between the ports. */
+export function coreSettings(settings: Settings, instance: string): CoreSettings {
+  return {
+    engine: engineSettings(settings, instance),
+    admission: admissionSettings(settings),
+    service: taskServiceSettings(settings),
+    logs: logReaderSettings(settings),
+    endWaits: END_WAITS,
+  };
+}
 
 export function engineSettings(settings: Settings, instance: string): EngineSettings {
   const { transfers, limits } = settings;
@@ -90,7 +102,7 @@ export function taskServiceSettings({ api, limits }: Settings): TaskServiceSetti
 }
 
 /** TES 1.0 clients know no CANCELING: most jobs end within this time, and then their next look reads CANCELED. */
-export const END_WAITS: EndWaitSettings = { waitMs: 2 * SECOND, lookMs: SECOND / 2, most: 256 };
+const END_WAITS: EndWaitSettings = { waitMs: 2 * SECOND, lookMs: SECOND / 2, most: 256 };
 
 export function logReaderSettings({ logs }: Settings): LogReaderSettings {
   return { pollMs: SECOND / 2, mostFollowers: logs.followers };

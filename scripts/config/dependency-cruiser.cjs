@@ -62,7 +62,7 @@ module.exports = {
       name: 'nothing-imports-a-composition-root',
       severity: 'error',
       from: { path: '^src/', pathNot: '^src/main\\.ts$' },
-      to: { path: '^src/([^/]+\\.main|app\\.module|main)\\.ts$' },
+      to: { path: '^src/([^/]+\\.main|gateway|main)\\.ts$' },
     },
     { name: 'src-knows-no-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|bench|scripts)/' } },
     { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },

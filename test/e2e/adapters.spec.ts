@@ -1,7 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { adapters } from '../../src/adapters';
-import { Gateway, createLog } from '../../src/app.module';
+import { Gateway, createLog } from '../../src/gateway';
 import { makeDirectories } from '../../src/config/make-directory';
 import { helpText } from '../../src/config/command-line';
 import { describeSettings, loadSettings } from '../../src/config/settings';

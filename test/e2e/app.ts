@@ -1,19 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { Global, Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { ApiModule } from '../../src/api/api.module';
 import type { ApiSettings, ServiceInfoSettings } from '../../src/api/api-settings';
 import { configureHttp, fastifyAdapterOptions } from '../../src/api/http-server';
 import { serveDocumentation } from '../../src/api/openapi';
 import { AnonymousAuthenticator } from '../../src/auth/none/anonymous.authenticator';
-import { Engine } from '../../src/engine/engine';
+import { AppModule } from '../../src/app.module';
+import { createCore } from '../../src/engine/core';
+import type { Engine } from '../../src/engine/engine';
 import type { EngineSettings } from '../../src/engine/engine-settings';
-import { KnownBackends } from '../../src/engine/known-backends';
-import { LogReader } from '../../src/engine/log-reader';
-import { type AdmissionSettings, TaskAdmission } from '../../src/engine/task-admission';
+import type { AdmissionSettings } from '../../src/engine/task-admission';
 import { taskId } from '../../src/engine/task-id';
-import { TaskService, type TaskServiceSettings } from '../../src/engine/task.service';
+import type { TaskService, TaskServiceSettings } from '../../src/engine/task.service';
 import type { Authenticator } from '../../src/ports/authenticator';
 import type { ExecutionBackend } from '../../src/ports/execution-backend';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
@@ -75,29 +74,26 @@ export class TestGateway {
     const memory = new MemoryStorage();
     const backends = new BackendRegistry(options.backends ?? [backend], new Map(Object.entries(options.placements ?? {})));
     const storage = new StorageRegistry([memory, ...(options.storage ?? [])]);
-    const engine = new Engine({
+    const core = createCore({
       store,
       backends,
       storage,
-      settings: { ...ENGINE, ...options.engine },
+      settings: {
+        engine: { ...ENGINE, ...options.engine },
+        admission: { ...ADMISSION, ...options.admission },
+        service: { ...SERVICE, ...options.service },
+        logs: { pollMs: 20, mostFollowers: 10 },
+      },
       log: SILENT,
       now: Date.now,
       random: Math.random,
-    });
-    const admission = new TaskAdmission(backends, storage, { ...ADMISSION, ...options.admission }, engine.known);
-    const tasks = new TaskService(store, engine.writer, admission, engine.scheduler, {
-      settings: { ...SERVICE, ...options.service },
-      now: Date.now,
       newId: (nowMs) => taskId(nowMs, randomBytes(10)),
-      diskGuard: options.shortage ?? (() => undefined),
+      ...(options.shortage && { shortage: options.shortage }),
     });
-    const logs = new LogReader(tasks, store, backends, engine.events, { pollMs: 20, mostFollowers: 10 });
-    const app = await createApp(api, options.authenticators ?? [new AnonymousAuthenticator()], {
-      tasks,
-      logs,
-      known: engine.known,
-      storage,
-    });
+    const { engine, tasks } = core;
+    const authenticators = options.authenticators ?? [new AnonymousAuthenticator()];
+    const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo: SERVICE_INFO, authenticators } });
+    const app = await serve(module, api);
     await engine.start();
     await app.listen(0, '127.0.0.1');
     return new TestGateway(app, engine, tasks, store, backend, memory, Number(new URL(await app.getUrl()).port));
@@ -132,30 +128,7 @@ function scriptedBackend(): ScriptedBackend {
   });
 }
 
-interface Behind {
-  readonly tasks: TaskService;
-  readonly logs: LogReader;
-  readonly known: KnownBackends;
-  readonly storage: StorageRegistry;
-}
-
-function createApp(settings: ApiSettings, authenticators: readonly Authenticator[], behind: Behind): Promise<NestFastifyApplication> {
-  @Global()
-  @Module({
-    providers: [
-      { provide: TaskService, useValue: behind.tasks },
-      { provide: LogReader, useValue: behind.logs },
-      { provide: KnownBackends, useValue: behind.known },
-      { provide: StorageRegistry, useValue: behind.storage },
-    ],
-    exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
-  })
-  class EngineModule {}
-  const module = ApiModule.register({ settings, serviceInfo: SERVICE_INFO, authenticators, imports: [EngineModule] });
-  return serve(module, settings);
-}
-
-async function serve(module: ReturnType<typeof ApiModule.register>, settings: ApiSettings): Promise<NestFastifyApplication> {
+async function serve(module: DynamicModule, settings: ApiSettings): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter(fastifyAdapterOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: ['error'] });
   configureHttp(app, settings);

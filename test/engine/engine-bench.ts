@@ -1,9 +1,9 @@
-import { Engine } from '../../src/engine/engine';
+import { createCore } from '../../src/engine/core';
+import type { Engine } from '../../src/engine/engine';
 import type { EngineSettings } from '../../src/engine/engine-settings';
-import { LogReader } from '../../src/engine/log-reader';
-import { TaskAdmission } from '../../src/engine/task-admission';
+import type { LogReader } from '../../src/engine/log-reader';
 import { taskId } from '../../src/engine/task-id';
-import { TaskService, type TaskServiceSettings } from '../../src/engine/task.service';
+import type { TaskService, TaskServiceSettings } from '../../src/engine/task.service';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
 import type { TaskStore } from '../../src/ports/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
@@ -43,22 +43,22 @@ export class EngineBench {
     this.backend = this.backends[0] as ScriptedBackend;
     const backends = new BackendRegistry(this.backends, new Map(Object.entries(placements)));
     const storage = new StorageRegistry([this.storage]);
-    const now = (): number => Date.now() + this.aheadMs;
-    const all = { ...ENGINE, ...settings };
-    this.engine = new Engine({ store, backends, storage, settings: all, log: SILENT, now, random: () => 0.01 });
-    this.service = new TaskService(
+    const core = createCore({
       store,
-      this.engine.writer,
-      new TaskAdmission(backends, storage, ADMISSION, this.engine.known),
-      this.engine.scheduler,
-      {
-        settings: { ...SERVICE, ...serviceSettings },
-        now,
-        newId: () => taskId(++this.serial, new Uint8Array(10)),
-        diskGuard: () => undefined,
+      backends,
+      storage,
+      settings: {
+        engine: { ...ENGINE, ...settings },
+        admission: ADMISSION,
+        service: { ...SERVICE, ...serviceSettings },
+        logs: { pollMs: 20, mostFollowers: 2 },
       },
-    );
-    this.logs = new LogReader(this.service, store, backends, this.engine.events, { pollMs: 20, mostFollowers: 2 });
+      log: SILENT,
+      now: () => Date.now() + this.aheadMs,
+      random: () => 0.01,
+      newId: () => taskId(++this.serial, new Uint8Array(10)),
+    });
+    ({ engine: this.engine, tasks: this.service, logs: this.logs } = core);
   }
 
   static async start(

@@ -2,10 +2,10 @@ import type { MemoryStorage } from './memory-storage';
 import { Mortal } from './mortal';
 import { type Script, ScriptedBackend, ScriptedWorld } from './scripted-backend';
 import { ADMISSION, ENGINE, SERVICE, SILENT } from './settings';
-import { Engine } from '../../src/engine/engine';
+import { createCore } from '../../src/engine/core';
+import type { Engine } from '../../src/engine/engine';
 import type { EngineSettings } from '../../src/engine/engine-settings';
-import { TaskAdmission } from '../../src/engine/task-admission';
-import { TaskService } from '../../src/engine/task.service';
+import type { TaskService } from '../../src/engine/task.service';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
 import type { TaskStore } from '../../src/ports/task-store';
 
@@ -43,16 +43,19 @@ export class ScriptedGateway {
     const store = mortal.guard(shared);
     const backends = new BackendRegistry([mortal.guard(backend)]);
     const storage = new StorageRegistry([mortal.guard(this.parts.storage)]);
-    const settings = { ...ENGINE, ...this.parts.settings, instance: this.instance };
-    const now = (): number => Date.now();
-    const engine = new Engine({ store, backends, storage, settings, log: SILENT, now, random: () => 0.5 });
-    this.engine = engine;
-    this.service = new TaskService(store, engine.writer, new TaskAdmission(backends, storage, ADMISSION, engine.known), engine.scheduler, {
-      settings: SERVICE,
-      now,
+    const engine = { ...ENGINE, ...this.parts.settings, instance: this.instance };
+    const core = createCore({
+      store,
+      backends,
+      storage,
+      settings: { engine, admission: ADMISSION, service: SERVICE, logs: { pollMs: 500, mostFollowers: 1 } },
+      log: SILENT,
+      now: () => Date.now(),
+      random: () => 0.5,
       newId,
-      diskGuard: () => undefined,
     });
-    void engine.start();
+    this.engine = core.engine;
+    this.service = core.tasks;
+    void core.engine.start();
   }
 }

@@ -1,0 +1,242 @@
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { DynamicModule } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import { adapters as everyAdapter } from './adapters';
+import { AppModule } from './app.module';
+import { configureHttp, fastifyAdapterOptions } from './api/http-server';
+import { serveDocumentation } from './api/openapi';
+import { listenFault } from './config/address';
+import { directoryId, instanceName } from './config/instance-name';
+import type { Settings } from './config/settings';
+import { type Core, createCore } from './engine/core';
+import { taskId } from './engine/task-id';
+import type { Adapters, StoreInReach } from './ports/adapter';
+import type { Authenticator } from './ports/authenticator';
+import type { ExecutionBackend } from './ports/execution-backend';
+import { ProcessLock } from './ports/process-lock';
+import { BackendRegistry, StorageRegistry } from './ports/registries';
+import * as slices from './settings-slices';
+import { EventLoopWatch } from './telemetry/event-loop-watch';
+import { FreeDisk } from './telemetry/free-disk';
+import { engineLog } from './telemetry/gateway-log';
+import { GatewayMetrics } from './telemetry/gateway-metrics';
+import { NestLogger } from './telemetry/nest-logger';
+import { Readiness } from './telemetry/readiness';
+import { observeRequests } from './telemetry/request-telemetry';
+import { endProcess } from './telemetry/standard-streams';
+import { logTasks } from './telemetry/task-log';
+import { TelemetryModule } from './telemetry/telemetry.module';
+
+export { createLog } from './telemetry/gateway-log';
+
+export interface GatewayContext {
+  readonly settings: Settings;
+  readonly version: string;
+  readonly log: Logger;
+  /** What the backends' programs (docker, podman, apptainer) see of this process's environment. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Absent = all there are. */
+  readonly adapters?: Adapters;
+}
+
+type Composition = GatewayContext & { readonly adapters: Adapters; readonly instance: string };
+
+/** A store that is away is waited for so long before the gateway listens without it, ms. */
+const STORE_PATIENCE_MS = 2000;
+/** How long requests under way may take once everything else has stopped, ms. */
+const LAST_ANSWERS_MS = 3000;
+
+interface GatewayParts {
+  readonly context: GatewayContext;
+  readonly app: NestFastifyApplication;
+  readonly stored: StoreInReach;
+  readonly core: Core;
+  readonly readiness: Readiness;
+  readonly watches: { readonly disk: FreeDisk; readonly loop: EventLoopWatch };
+  readonly lock: ProcessLock;
+}
+
+/** One gateway process, put together by hand from the settings. */
+export class Gateway {
+  private stopping = false;
+
+  private constructor(private readonly parts: GatewayParts) {}
+
+  /** Opens the store, or begins to, and wires everything; nothing runs yet. Throws `StoreError` when the store cannot be used. */
+  static async create(context: GatewayContext): Promise<Gateway> {
+    const { settings } = context;
+    const inUse = `The data directory ${settings.data_dir} is in use: another tes-gateway process has it. Give each its own (setting data_dir)`;
+    const lock = ProcessLock.acquire(join(settings.data_dir, 'gateway.lock'), inUse);
+    try {
+      return await Gateway.createIn(context, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  private static async createIn(given: GatewayContext, lock: ProcessLock): Promise<Gateway> {
+    const { settings, log } = given;
+    const instance = instanceName(settings.instance, settings.data_dir);
+    const context: Composition = { adapters: everyAdapter, ...given, instance };
+    const stored = await openStore(context);
+    const { store } = stored;
+    const backends = new BackendRegistry(
+      await createBackends(context),
+      new Map(settings.backends.map((backend) => [backend.name, slices.placement(backend)])),
+    );
+    const storage = new StorageRegistry(
+      await Promise.all(
+        context.adapters.storages.map((adapter) => adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, instance))),
+      ),
+    );
+    const disk = new FreeDisk(slices.freeDiskSettings(settings), (line, fields) => log.warn(fields, line));
+    const core = createCore({
+      store,
+      backends,
+      storage,
+      settings: slices.coreSettings(settings, instance),
+      log: engineLog(log),
+      now: Date.now,
+      random: Math.random,
+      newId: (nowMs) => taskId(nowMs, randomBytes(10)),
+      shortage: () => disk.shortage(),
+    });
+    const { engine } = core;
+    logTasks(engine.events, log);
+    const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
+    const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
+    const loop = new EventLoopWatch(engine.events, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
+    const app = await createApp(context, core, storage, metrics, TelemetryModule.register(readiness, metrics));
+    return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop }, lock });
+  }
+
+  /** Starts the loops, then listens; while the store is away it listens first, so that it can say so. Resolves with the port. */
+  async start(): Promise<number> {
+    const { server } = this.parts.context.settings;
+    // The backends ask their runtimes, which are other processes, while the routes are made.
+    const begun = [this.parts.watches.disk.start(), this.startEngine(), this.parts.app.init()];
+    this.parts.watches.loop.start();
+    // Whoever stops the gateway because one of them failed finds none of the others half-way.
+    await Promise.allSettled(begun);
+    await Promise.all(begun);
+    await this.parts.app.listen(server.port, server.host).catch((error: unknown) => {
+      throw listenFault(error, server.host, server.port);
+    });
+    const address = this.parts.app.getHttpServer().address();
+    return typeof address === 'object' && address !== null ? address.port : server.port;
+  }
+
+  /** Creates are refused at once; reads go on while transfers under way get their grace; then everything is let go. Jobs are left alone. */
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.parts.core.tasks.stopTaking();
+    this.parts.readiness.stop();
+    this.parts.watches.disk.stop();
+    this.parts.watches.loop.stop();
+    await this.parts.core.engine.stop(this.parts.context.settings.server.shutdown_grace_seconds * 1000);
+    await this.closeHttp();
+    await this.parts.stored.store.close();
+    this.parts.lock.release();
+  }
+
+  /** Resolves when the loops go; or without them when the store is away, they then begin when it comes. */
+  private async startEngine(): Promise<void> {
+    const { opened } = this.parts.stored;
+    const started = opened.then(() => this.parts.core.engine.start());
+    started.catch(() => undefined);
+    if (await Promise.race([opened.then(() => true), pause(STORE_PATIENCE_MS, false, { ref: false })])) await started;
+    else started.catch((error: unknown) => this.giveUp(error));
+  }
+
+  /** The store was away when the gateway began to listen, and turns out to be one that it cannot use. */
+  private giveUp(error: unknown): void {
+    // A stop closes a store that was still away.
+    if (this.stopping) return;
+    this.parts.context.log.fatal({ err: error }, `the gateway cannot go on: ${(error as Error).message}`);
+    void this.stop().finally(() => endProcess(1));
+  }
+
+  /** A client that sends or reads slowly must not hold up the stop. */
+  private async closeHttp(): Promise<void> {
+    const cut = setTimeout(() => this.parts.app.getHttpServer().closeAllConnections(), LAST_ANSWERS_MS);
+    await this.parts.app.close();
+    clearTimeout(cut);
+  }
+}
+
+function openStore({ adapters, instance, settings, log }: Composition): Promise<StoreInReach> {
+  const { type } = settings.store;
+  return chosen(adapters.stores, type).create(settings.store, {
+    dataDir: settings.data_dir,
+    instance,
+    home: directoryId(settings.data_dir),
+    maxDueMs: slices.maxDueMs(settings),
+    // Rare, and part of it is trouble (a store that is unreachable, or damaged), which an operator must read who asked for warnings only.
+    onProgress: (line) => log.warn({ store: type }, line),
+    onTaken: (why) => endAtOnce(log, why),
+  });
+}
+
+/** Another process works under this one's name: nothing that this one does any more is right. Jobs go on. */
+function endAtOnce(log: Logger, why: string): void {
+  log.fatal(`${why}: this process ends at once`);
+  process.exit(1);
+}
+
+function createBackends(composition: Composition): Promise<readonly ExecutionBackend[]> {
+  const { adapters, settings, environment, instance, log } = composition;
+  return Promise.all(
+    settings.backends.map((entry) => {
+      const surroundings: Parameters<typeof slices.backendContext>[2] = {
+        instance,
+        environment,
+        log: (level, message, fields) => log[level]({ backend: entry.name, ...fields }, message),
+      };
+      return chosen(adapters.backends, entry.type).create(entry, slices.backendContext(settings, entry.name, surroundings, adapters));
+    }),
+  );
+}
+
+async function createAuthenticators({ adapters, settings: { auth = {} } }: Composition): Promise<readonly Authenticator[]> {
+  const on: Authenticator[] = [];
+  for (const adapter of adapters.authenticators) {
+    const authenticator = await adapter.create(auth[adapter.type] ?? {}, on);
+    if (authenticator) on.push(authenticator);
+  }
+  return on;
+}
+
+/** The settings were checked against the same list. */
+function chosen<Adapter extends { readonly type: string }>(all: readonly Adapter[], type: string): Adapter {
+  const found = all.find((adapter) => adapter.type === type);
+  if (!found) throw new Error(`there is no adapter of type ${type}`);
+  return found;
+}
+
+async function createApp(
+  context: Composition,
+  core: Core,
+  storage: StorageRegistry,
+  metrics: GatewayMetrics,
+  telemetry: DynamicModule,
+): Promise<NestFastifyApplication> {
+  const { settings, version, log } = context;
+  const api = slices.apiSettings(settings);
+  const serviceInfo = slices.serviceInfoSettings(settings, version);
+  const authenticators = await createAuthenticators(context);
+  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, authenticators }, others: [telemetry] });
+  const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(fastifyAdapterOptions(api)), {
+    logger: new NestLogger(log),
+    abortOnError: false,
+  });
+  configureHttp(app, api);
+  observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
+  serveDocumentation(app, version, api);
+  return app;
+}
