@@ -28,8 +28,8 @@ export async function build({ always = false } = {}) {
   // Needs a package; quickstart loads this file before there are any.
   const { bundle } = await import('./bundle.mjs');
   await bundle(next);
-  // A command of its own on workers.
-  chmodSync(join(next, 'stager.main.js'), 0o755);
+  // Commands: `tes-gateway`, and on workers `tes-gateway-stager`.
+  for (const command of ['main.js', 'stager.main.js']) chmodSync(join(next, command), 0o755);
   if (existsSync(join(root, 'dist'))) renameSync(join(root, 'dist'), old);
   renameSync(next, join(root, 'dist'));
   rmSync(old, { recursive: true, force: true });

@@ -65,14 +65,16 @@ function modules(plugin, starts) {
   plugin.onResolve({ filter: /^\.\// }, ({ path, kind, importer }) =>
     kind === 'dynamic-import' && importer.endsWith('.adapter.ts') && !isStarted(importer) ? { path, external: true } : undefined,
   );
-  // A bundle of its own, loaded by main.js when it is needed.
-  plugin.onResolve({ filter: /^\.\/gateway\.js$/ }, ({ path }) => ({ path, external: true }));
+  // Bundles, and a command, of their own: main.js loads what it needs.
+  plugin.onResolve({ filter: /^\.\/(gateway|store\.main|stager\.main)\.js$/ }, ({ path }) => ({ path, external: true }));
   plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
     const text = readFileSync(path, 'utf8');
     const { code } = transformSync(text, { ...options, filename: path });
     if (!/\b__dirname\b/.test(text)) return { contents: code, loader: 'js' };
     // The directory that the file has in dist/, not that of the bundle.
     const own = JSON.stringify(relative(source, dirname(path)));
-    return { contents: `import { join as joinOwn } from 'node:path'; const __dirname = joinOwn(__dist, ${own}); ${code}`, loader: 'js' };
+    const [firstLine = ''] = /^#!.*\n/.exec(code) ?? [];
+    const directory = `import { join as joinOwn } from 'node:path'; const __dirname = joinOwn(__dist, ${own}); `;
+    return { contents: firstLine + directory + code.slice(firstLine.length), loader: 'js' };
   });
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import './node-version';
 import { readFileSync } from 'node:fs';
 import { enableCompileCache } from 'node:module';
@@ -22,8 +23,19 @@ function versionOfPackage(): string {
   return (JSON.parse(readFileSync(join(top, 'package.json'), 'utf8')) as { version: string }).version;
 }
 
-async function main(): Promise<void> {
+/** `tes-gateway store ...` is `store.main.ts`; without such a word the command serves. */
+const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
+  store: () => import('./store.main.js'),
+  stager: () => import('./stager.main.js'),
+};
+
+async function main(): Promise<unknown> {
   outliveReaders();
+  const [word] = process.argv.slice(2);
+  if (word !== undefined && Object.hasOwn(COMMANDS, word)) {
+    process.argv.splice(2, 1);
+    return COMMANDS[word]?.();
+  }
   const { action, configFiles, flags } = readCommandLine(process.argv.slice(2));
   const layers = { files: [join(top, 'settings', 'default.yaml'), ...configFiles], env: processEnvironment(), argv: flags };
   switch (action) {

@@ -8,6 +8,7 @@ const layers = {
   engine: ['task', 'ports', 'engine'],
   api: ['task', 'ports', 'engine', 'api'],
   telemetry: ['task', 'ports', 'engine', 'telemetry'],
+  operator: ['task', 'ports', 'engine', 'operator'],
   config: ['task', 'ports', 'config'],
 };
 const adapters = {

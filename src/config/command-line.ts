@@ -28,6 +28,7 @@ export function readCommandLine(argv: readonly string[]): CommandLine {
     const word = argv[at] ?? '';
     const named = ACTIONS[word];
     const next = argv[at + 1];
+    if (at === 0 && word === 'serve') continue;
     if (named) action = named;
     else if (word.startsWith('--config=')) configFiles.push(word.slice('--config='.length));
     else if (word === '--config') {
@@ -50,6 +51,10 @@ export function helpText(adapters: Adapters): string {
   ]);
   return [
     'tes-gateway: a GA4GH TES 1.1 server',
+    '',
+    '  serve            serve (also without this word)',
+    '  store COMMAND    look after the task store; store --help says more',
+    '  stager           move the files of one task on a worker; its job script starts it',
     '',
     '  --config FILE    settings in YAML; may be repeated, the later one wins',
     '  --check-config   print the effective settings and end',

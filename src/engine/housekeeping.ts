@@ -5,7 +5,7 @@ import { jobNameOf } from '../task/left-behind';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
-import { AWAY_MS } from './instance-gone';
+import { AWAY_MS } from './away-instance';
 import { attemptOf, taskIdOf } from './job';
 import type { TaskWriter } from './task-writer';
 import { takeOverBound } from './take-over';

@@ -1,7 +1,7 @@
 import type { TaskStore } from '../ports/task-store';
 import { attemptOfJob } from '../task/left-behind';
 import type { TaskRecord } from '../task/task-record';
-import { awayInstance } from './instance-gone';
+import { awayInstance } from './away-instance';
 import type { KnownBackends } from './known-backends';
 import type { QueueView } from './queue-view';
 import { type Candidate, selectBackend } from './select-backend';

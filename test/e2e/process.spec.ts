@@ -112,6 +112,12 @@ describe('the command', () => {
     expect((await tell('--version')).stdout).toBe(`${version}\n`);
   });
 
+  it('is one program with the store command and the stager, each by its word', async () => {
+    expect((await tell('stager', '--version')).stdout).toMatch(/^tes-gateway-stager \d+\n$/);
+    expect((await tell('store', '--help')).stdout).toContain('restore-outputs');
+    expect((await tell('--help')).stdout).toContain('store COMMAND');
+  });
+
   it('prints the effective settings, and starts nothing', async () => {
     const file = join(folder, 'my.yaml');
     writeFileSync(file, 'server: {port: 1}\nlogs: {level: warn}\n');

@@ -1,5 +1,5 @@
 import { Housekeeping } from '../../../src/engine/housekeeping';
-import { AWAY_MS } from '../../../src/engine/instance-gone';
+import { AWAY_MS } from '../../../src/engine/away-instance';
 import type { ExecutionBackend } from '../../../src/ports/execution-backend';
 import { BackendRegistry } from '../../../src/ports/registries';
 import type { TaskStore } from '../../../src/ports/task-store';

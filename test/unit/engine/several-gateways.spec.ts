@@ -1,4 +1,4 @@
-import { declareGone } from '../../../src/engine/instance-gone';
+import { declareGone } from '../../../src/operator/declare-gone';
 import { Conflict, StoreError } from '../../../src/ports/errors';
 import type { TaskStore } from '../../../src/ports/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';

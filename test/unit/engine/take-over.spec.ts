@@ -1,7 +1,7 @@
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { TaskStore } from '../../../src/ports/task-store';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
-import { declareBackendGone } from '../../../src/engine/instance-gone';
+import { declareBackendGone } from '../../../src/operator/declare-gone';
 import { Conflict } from '../../../src/ports/errors';
 import { EngineBench, REQUEST } from '../../engine/engine-bench';
 import { AnonymousPrincipal } from '../../engine/principals';

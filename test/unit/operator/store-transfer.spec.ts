@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readLines, writeLines } from '../../../src/engine/line-file';
-import { exportTasks, importTasks } from '../../../src/engine/store-transfer';
+import { readLines, writeLines } from '../../../src/operator/line-file';
+import { exportTasks, importTasks } from '../../../src/operator/store-transfer';
 import type { TaskStore } from '../../../src/ports/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { TaskRecord } from '../../../src/task/task-record';

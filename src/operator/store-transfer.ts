@@ -2,7 +2,7 @@ import { Conflict, InvalidRequest, InvalidTask } from '../ports/errors';
 import type { StoredTask, TaskStore } from '../ports/task-store';
 import type { TaskRecord } from '../task/task-record';
 import { endLine, type ExportScope, headerLine, parseHeader, parseLine, taskLine } from './export-format';
-import { awayInstance } from './instance-gone';
+import { awayInstance } from '../engine/away-instance';
 
 /** So many tasks, and so much of them, are in memory at once. */
 const BATCH = 200;

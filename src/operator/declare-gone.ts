@@ -1,22 +1,11 @@
+import { AWAY_MS, awayInstance } from '../engine/away-instance';
+import type { TaskWriter } from '../engine/task-writer';
 import { Conflict } from '../ports/errors';
 import type { TaskStore } from '../ports/task-store';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
-import type { TaskWriter } from './task-writer';
 
-/** A gateway that was silent for so long is away, ms: several times what lies between two words of its own. */
-export const AWAY_MS = 30_000;
 const BATCH = 200;
-
-/** Since when an instance has been away, if it is: what tasks bound to it wait for. */
-export async function awayInstance(
-  store: Pick<TaskStore, 'now' | 'seenGateways'>,
-  instance: string,
-): Promise<{ readonly since?: number } | undefined> {
-  const seen = (await store.seenGateways()).get(instance);
-  if (seen === undefined) return {};
-  return store.now() - seen > AWAY_MS ? { since: seen } : undefined;
-}
 
 /**
  * An operator declares an instance gone: nobody waits for it any more. Its tasks go back to the queue for another attempt elsewhere, those
