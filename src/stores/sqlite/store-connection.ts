@@ -11,7 +11,6 @@ import { isCorruption, toStoreError } from './sqlite-errors';
 import { prepareStatements, row, rows, type Statements } from './statements';
 import { StoreClock } from './store-clock';
 
-
 export interface SqliteTaskStoreOptions {
   /** The store's file, made when missing, with `-wal`, `-shm` and `.lock` files beside it; or `:memory:`. */
   readonly path: string;

@@ -8,9 +8,13 @@ import { SqliteTaskStore } from '../../../../src/stores/sqlite/sqlite-task-store
 
 /** Starts a writer and kills it with SIGKILL after it has said so many lines. Resolves with all lines it said. */
 async function killedWriter(path: string, after: number): Promise<string[]> {
-  const writer = spawn(process.execPath, ['--import', join(__dirname, '../../../../scripts/typescript-hook.mjs'), join(__dirname, 'crash-writer.ts'), path], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const writer = spawn(
+    process.execPath,
+    ['--import', join(__dirname, '../../../../scripts/typescript-hook.mjs'), join(__dirname, 'crash-writer.ts'), path],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const exit = once(writer, 'exit');
   const lines: string[] = [];
   for await (const line of createInterface({ input: writer.stdout })) {
