@@ -1,4 +1,5 @@
-// `npm run verify`: the whole check, as `.ci/run` calls it. Its last line is the sum, taken from jest's own results.
+// `npm run verify`: the whole check, as `.ci/run` calls it. Its last line is the sum, taken from jest's own results. `-- --long` adds what
+// only repeats: more tasks under kills, and suites on further pairs of a runtime and a way to Pulsar.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { SUITES } from '../jest.config.mjs';
@@ -8,7 +9,10 @@ import { cacheDir, jestEnvironment, root, runCommand, runSteps, seconds, staticS
 import { filesOf, settle, sum } from './verify-results.mjs';
 
 /** `npm run check` plays a hundred random lives of the engine. */
-const LIVES = { TES_GATEWAY_TEST_LIVES: process.env.TES_GATEWAY_TEST_LIVES ?? '3000' };
+const AMOUNTS = {
+  TES_GATEWAY_TEST_LIVES: process.env.TES_GATEWAY_TEST_LIVES ?? '3000',
+  ...(process.argv.includes('--long') && { TES_GATEWAY_TEST_LONG: '1', TES_GATEWAY_TASKS: '80' }),
+};
 const from = performance.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
 const unstable = [];
@@ -28,7 +32,7 @@ async function runJest(words, paths) {
   // `--json` sends the results to a file, and jest's own report to stderr.
   const args = [...paths, '--json', `--outputFile=${results}`, `--cacheDirectory=${cacheDir('jest')}`];
   const { code } = await withProgress(words, () =>
-    runCommand('jest', args, { env: { ...jestEnvironment, ...LIVES }, show: (text) => process.stdout.write(text) }),
+    runCommand('jest', args, { env: { ...jestEnvironment, ...AMOUNTS }, show: (text) => process.stdout.write(text) }),
   );
   const files = filesOf(existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : undefined);
   rmSync(results, { force: true });

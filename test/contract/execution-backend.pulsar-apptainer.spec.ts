@@ -1,4 +1,4 @@
-import { describePulsar } from './pulsar-backend.suite';
+import { describePulsar, LONG } from './pulsar-backend.suite';
 
 // apptainer is shown everything hostile on this machine, with the same launch lines; what Pulsar adds to them, bubblewrap shows.
-describePulsar('apptainer', 'rest', { hostile: false });
+describePulsar('apptainer', 'rest', { hostile: LONG });
