@@ -2,11 +2,12 @@
 
 /** The spec files of a run. A file that fails without a failed test of its own (it cannot be loaded, its `afterAll` threw) counts as one. */
 export function filesOf(summary) {
-  return (summary?.testResults ?? []).map(({ name, status, assertionResults }) => {
+  return (summary?.testResults ?? []).map(({ name, status, assertionResults, startTime, endTime }) => {
     const named = (wanted) => assertionResults.filter((test) => test.status === wanted).map(({ fullName }) => fullName);
     const failedTests = named('failed');
     const failed = status === 'failed' ? Math.max(1, failedTests.length) : failedTests.length;
-    return { file: name, passed: named('passed').length, failed, failedTests, skipped: named('pending') };
+    const ms = Math.max(0, (endTime ?? 0) - (startTime ?? 0));
+    return { file: name, passed: named('passed').length, failed, failedTests, skipped: named('pending'), ms };
   });
 }
 
@@ -28,4 +29,11 @@ export function settle(files, again) {
 export function sum(files) {
   const add = (count) => files.reduce((total, file) => total + count(file), 0);
   return { passed: add(({ passed }) => passed), failed: add(({ failed }) => failed), skipped: add(({ skipped }) => skipped.length) };
+}
+
+/** Where the time went: a line for each suite, and for the `most` spec files that took longest. Suites: `[{suite, ms}]`. */
+export function timesTable(suites, files, most) {
+  const line = (words, ms) => `  ${(ms / 1000).toFixed(0).padStart(6)} s  ${words}`;
+  const longest = [...files].sort((first, second) => second.ms - first.ms).slice(0, most);
+  return [...suites.map(({ suite, ms }) => line(suite, ms)), 'of these, longest:', ...longest.map(({ file, ms }) => line(file, ms))].join('\n');
 }

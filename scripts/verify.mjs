@@ -6,7 +6,7 @@ import { SUITES } from '../jest.config.mjs';
 import { build } from './build.mjs';
 import { installPackages } from './install.mjs';
 import { cacheDir, jestEnvironment, root, runCommand, runSteps, seconds, staticSteps, withProgress } from './steps.mjs';
-import { filesOf, settle, sum } from './verify-results.mjs';
+import { filesOf, settle, sum, timesTable } from './verify-results.mjs';
 
 /** `npm run check` plays a hundred random lives of the engine. */
 const AMOUNTS = {
@@ -16,6 +16,8 @@ const AMOUNTS = {
 const from = performance.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
 const unstable = [];
+const suites = [];
+const allFiles = [];
 
 /** What the engine tests need; elsewhere than on Debian as root it changes nothing, and what is absent is skipped (a failure with CI=true). */
 async function installEngines() {
@@ -65,6 +67,8 @@ async function runTests(suite) {
     `${failed === 0 ? 'ok    ' : 'FAILED'}  ${suite}: ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds(started)})`,
   );
   unstable.push(...settled.unstable);
+  suites.push({ suite, ms: performance.now() - started });
+  allFiles.push(...settled.files.map(({ file, ms }) => ({ file: relative(root, file), ms })));
   for (const key of Object.keys(total)) total[key] += counts[key];
 }
 
@@ -80,6 +84,7 @@ try {
   total.failed += 1;
 }
 console.log(`\nverified in ${seconds(from)}`);
+console.log(timesTable(suites, allFiles, 12));
 for (const { file, failedTests } of unstable) {
   console.log(`unstable: ${relative(root, file)}: ${failedTests.join(', ') || 'the file itself'}`);
 }
