@@ -35,5 +35,7 @@ export function sum(files) {
 export function timesTable(suites, files, most) {
   const line = (words, ms) => `  ${(ms / 1000).toFixed(0).padStart(6)} s  ${words}`;
   const longest = [...files].sort((first, second) => second.ms - first.ms).slice(0, most);
-  return [...suites.map(({ suite, ms }) => line(suite, ms)), 'of these, longest:', ...longest.map(({ file, ms }) => line(file, ms))].join('\n');
+  return [...suites.map(({ suite, ms }) => line(suite, ms)), 'of these, longest:', ...longest.map(({ file, ms }) => line(file, ms))].join(
+    '\n',
+  );
 }
