@@ -8,7 +8,7 @@ const MAX_PATH_BYTES = 4095;
 const MAX_NAME_BYTES = 255;
 
 /** Nearly every path: normalised as it stands, and nothing to look at twice. */
-const PLAIN = /^(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$/;
+const PLAIN = /^(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254})+$/;
 
 /** Directories that belong to the container runtime; nothing may be mounted on, in or over them. */
 const RESERVED_DIRECTORIES = ['/proc', '/sys', '/dev'] as const;
@@ -20,7 +20,7 @@ export type ContainerPathCheck =
 
 /** Normalises a path a client sent, or says why it is not one: relative, NUL, not Unicode, too long, or `..` leads out of the root. */
 export function checkContainerPath(path: string): ContainerPathCheck {
-  if (path.length <= MAX_NAME_BYTES && PLAIN.test(path)) return { ok: true, path };
+  if (path.length <= MAX_PATH_BYTES && PLAIN.test(path)) return { ok: true, path };
   if (!path.startsWith('/')) return { ok: false, reason: 'must be an absolute path inside the container' };
   if (path.includes('\0')) return { ok: false, reason: 'must not hold a NUL character' };
   if (!path.isWellFormed()) return { ok: false, reason: 'must be valid Unicode (it holds a lone surrogate)' };

@@ -47,6 +47,35 @@ export function isOrHasBelow(sorted: readonly string[], folder: string): boolean
   return sorted[countWhile(sorted, (one) => one < folder)]?.startsWith(folder) ?? false;
 }
 
+/** Of each of `sorted` (in order; they may lie in each other) the index of the nearest one that it lies in. */
+export function holdersOf(sorted: readonly string[]): readonly (number | undefined)[] {
+  const open: number[] = [];
+  return sorted.map((folder, index) => {
+    while (open.length > 0 && !folder.startsWith(sorted[open.at(-1) ?? 0] ?? '')) open.pop();
+    const holder = open.at(-1);
+    open.push(index);
+    return holder;
+  });
+}
+
+/** Index of the nearest one of `sorted` that holds `folder`, or is it. `holders` as `holdersOf` gives them. */
+export function nearestHolderOf(sorted: readonly string[], holders: readonly (number | undefined)[], folder: string): number | undefined {
+  const before = countWhile(sorted, (one) => one <= folder) - 1;
+  const nearest = sorted[before];
+  if (nearest === undefined) return undefined;
+  // What holds it holds the one before it, too, or is that.
+  const common = commonLength(nearest, folder);
+  let index: number | undefined = before;
+  while (index !== undefined && (sorted[index]?.length ?? 0) > common) index = holders[index];
+  return index;
+}
+
+function commonLength(one: string, other: string): number {
+  let length = 0;
+  while (length < one.length && one.charCodeAt(length) === other.charCodeAt(length)) length++;
+  return length;
+}
+
 /** How many of the list, from its beginning, are so: by halving it. */
 function countWhile(sorted: readonly string[], isSo: (one: string) => boolean): number {
   let low = 0;

@@ -1,6 +1,5 @@
 import { TransferError } from '../../ports/errors';
-import { isBelow, parentOf } from '../../task/container-path';
-import { hasBelow } from '../../task/folders';
+import { hasBelow, holdersOf, nearestHolderOf } from '../../task/folders';
 
 /** What an input brings to one path. */
 export interface Brought {
@@ -18,15 +17,16 @@ export interface Brought {
  * do not meet, and of a directory only what lies where another input is. Directories come before the inputs inside them.
  */
 export class MeetingInputs {
-  private readonly inputs: ReadonlySet<string>;
+  /** The inputs as folders, in order, and the nearest one that each lies in. */
   private readonly folders: readonly string[];
+  private readonly holders: readonly (number | undefined)[];
   private readonly meets: boolean;
   private readonly brought = new Map<string, Brought>();
 
   constructor(paths: readonly string[]) {
-    this.inputs = new Set(paths);
     this.folders = paths.map((path) => `${path}/`).sort();
-    this.meets = paths.some((path) => this.holderOf(parentOf(path)) !== undefined);
+    this.holders = holdersOf(this.folders);
+    this.meets = this.holders.some((holder) => holder !== undefined);
   }
 
   /** Whether it is still to be brought: false when the same is there already. Throws when something else is, or has to be. */
@@ -39,18 +39,19 @@ export class MeetingInputs {
       throw meeting(`${what.source} would be at ${path}, where input ${there.input} has ${there.source}`);
     }
     if (what.kind !== 'directory' && hasBelow(this.folders, `${path}/`)) {
-      const inner = [...this.inputs].find((input) => isBelow(input, path)) ?? '';
+      const inner = this.folders.find((folder) => folder.startsWith(`${path}/`) && folder.length > path.length + 1)?.slice(0, -1) ?? '';
       throw meeting(`${what.source} would be a ${what.kind} at ${path}, where input ${inner} needs a directory`);
     }
-    const holder = this.holderOf(path === what.input ? parentOf(path) : path);
+    const holder = this.holderOf(path, what.input);
     if (holder !== undefined && holder !== what.input) this.brought.set(path, what);
     return true;
   }
 
-  /** The nearest input at or above a path. */
-  private holderOf(path: string): string | undefined {
-    for (let at = path; at !== '/'; at = parentOf(at)) if (this.inputs.has(at)) return at;
-    return undefined;
+  /** The nearest input at or above a path; of an input itself the one above it. */
+  private holderOf(path: string, input: string): string | undefined {
+    const index = nearestHolderOf(this.folders, this.holders, `${path}/`);
+    const holder = index !== undefined && path === input ? this.holders[index] : index;
+    return holder === undefined ? undefined : this.folders[holder]?.slice(0, -1);
   }
 }
 

@@ -8,6 +8,7 @@ import { mountPlan } from '../../../src/backends/shared/mount-plan';
 import { refusalsOf } from '../../../src/backends/shared/runtimes/refusals';
 import { RUNTIME_NAMES, type RuntimeName } from '../../../src/backends/shared/runtimes/runtime';
 import { TaskAdmission } from '../../../src/engine/task-admission';
+import { MeetingInputs } from '../../../src/engine/transfers/meeting-inputs';
 import { InvalidTask } from '../../../src/ports/errors';
 import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
 import { FileStorage } from '../../../src/storage/file/file.storage';
@@ -113,6 +114,20 @@ describe('the largest task that is allowed', () => {
     const inputs = Array.from({ length: 200 }, (_, index) => ({ url: 'https://host/x', path: `/${index}${deep}` }));
     const body = { executors: [{ image: 'i', command: ['c'] }], volumes: ['/v'], inputs: [{ url, path: '/x' }, ...inputs] };
     expect(bestCpuMs(() => create(body, 'podman'), GENEROUS_MS)).toBeLessThan(GENEROUS_MS);
+  });
+
+  it.each<[string, readonly string[]]>([
+    ['beside each other', []],
+    ['inside another one', ['/a']],
+    ['inside one another', Array.from({ length: 2000 }, (_, index) => '/a'.repeat(index + 1))],
+  ])('may have inputs of any depth, %s, that are held against each other when they are staged', (_, outer) => {
+    const deep = '/a'.repeat(2030);
+    const paths = [...outer, ...Array.from({ length: 500 }, (_, index) => `${deep}/${index}`)];
+    const stage = (): void => {
+      const meetings = new MeetingInputs(paths);
+      for (const path of paths) meetings.claim(path, { input: path, kind: 'directory', source: 'x' });
+    };
+    expect(bestCpuMs(stage, GENEROUS_MS)).toBeLessThan(GENEROUS_MS);
   });
 
   it('is not one with a mount for each of its files', () => {

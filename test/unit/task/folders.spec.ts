@@ -1,5 +1,5 @@
 import fc from '../../property';
-import { hasBelow, holderOf, isOrHasBelow, outermost } from '../../../src/task/folders';
+import { hasBelow, holderOf, holdersOf, isOrHasBelow, nearestHolderOf, outermost } from '../../../src/task/folders';
 
 /** Some of them deeper than is looked up level by level. */
 const folder = fc
@@ -16,6 +16,19 @@ it('finds what lies in what, as comparing each with each does', () => {
       const sorted = [...new Set(all)].sort();
       expect(hasBelow(sorted, one)).toBe(all.some((inner) => inner !== one && inner.startsWith(one)));
       expect(isOrHasBelow(sorted, one)).toBe(all.some((inner) => inner.startsWith(one)));
+      const nearest = (inner: string, outers: readonly string[]): string | undefined =>
+        outers.filter((outer) => inner.startsWith(outer)).sort((a, b) => b.length - a.length)[0];
+      const holders = holdersOf(sorted);
+      expect(holders.map((at) => (at === undefined ? undefined : sorted[at]))).toEqual(
+        sorted.map((inner) =>
+          nearest(
+            inner,
+            sorted.filter((outer) => outer !== inner),
+          ),
+        ),
+      );
+      const at = nearestHolderOf(sorted, holders, one);
+      expect(at === undefined ? undefined : sorted[at]).toBe(nearest(one, sorted));
     }),
     { numRuns: 1000 },
   );
