@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -174,7 +174,11 @@ describe('StorageClient: http, an upload that is sent to another server', () => 
         response.writeHead(417, { Connection: 'close' }).end();
         return true;
       }
-      void buffer(request).then((bytes) => response.writeHead(bytes.equals(LARGE) ? 201 : 500).end());
+      void buffer(request).then(async (bytes) => {
+        await mkdir(join(directory, 'door'), { recursive: true });
+        await writeFile(join(directory, 'door', request.url ?? ''), bytes);
+        response.writeHead(bytes.equals(LARGE) ? 201 : 500).end();
+      });
       return true;
     };
     expect(await put(`${door.url}/silent`, contentOf(LARGE), LARGE.length)).toEqual({ sizeBytes: LARGE.length });

@@ -21,6 +21,8 @@ export interface HttpSettings extends ConnectionSettings {
 
 export interface Answer {
   readonly status: number;
+  /** Who answered, at the end of the redirects; may hold userinfo. */
+  readonly url: string;
   readonly headers: IncomingMessage['headers'];
   readonly body: IncomingMessage;
   /** Watches the body; the one who reads it arms it. */
@@ -82,9 +84,8 @@ export class HttpExchange {
     ask: (at: string, credentials: Credentials) => Promise<Answer>,
   ): Promise<Answer> {
     let at = url;
-    let credentials = authorizationOf(url);
     for (let redirects = 0; ; redirects += 1) {
-      const answer = await ask(at, credentials);
+      const answer = await ask(at, authorizationOf(at));
       const location = answer.headers.location;
       if (!statuses.has(answer.status) || location === undefined) return answer;
       discard(answer);
@@ -94,11 +95,7 @@ export class HttpExchange {
       if (!URL.canParse(location, at)) {
         throw new TransferError(`${subject}: it redirects to what is not a URL`, { retryable: false });
       }
-      const next = new URL(location, at);
-      const sameOrigin = next.origin === new URL(at).origin;
-      // Credentials are for the host they were given for.
-      credentials = { ...(sameOrigin ? credentials : {}), ...authorizationOf(next.href) };
-      at = next.href;
+      at = redirected(new URL(location, at), new URL(at)).href;
     }
   }
 
@@ -138,7 +135,7 @@ export class HttpExchange {
         validateStatus: () => true,
         signal: AbortSignal.any([signal, idle.signal]),
       });
-      return { status, headers: data.headers, body: data, idle };
+      return { status, url: request.url, headers: data.headers, body: data, idle };
     } catch (error) {
       signal.throwIfAborted();
       if (idle.expired) throw idleError(request.subject, this.settings.idleTimeoutMs);
@@ -183,6 +180,15 @@ export function discard({ body }: Answer): void {
     bytes += chunk.length;
     if (bytes > DISCARDED_BYTES) body.destroy();
   });
+}
+
+/** Credentials are for the host they were given for. */
+function redirected(to: URL, from: URL): URL {
+  if (to.origin === from.origin && to.username === '' && to.password === '') {
+    to.username = from.username;
+    to.password = from.password;
+  }
+  return to;
 }
 
 type Credentials = ReturnType<typeof authorizationOf>;

@@ -104,7 +104,7 @@ export class HttpStorage extends StorageClient {
       }
       if (!isSuccess(answer.status)) throw statusError(answer.status, subject, answer.headers);
       const sent = upload.whole();
-      await this.checkStored(url, sent, signal);
+      await this.checkStored([url, answer.url], sent, signal);
       return { sizeBytes: sent.sizeBytes };
     } catch (error) {
       signal.throwIfAborted();
@@ -117,35 +117,59 @@ export class HttpStorage extends StorageClient {
 
   /**
    * A server may store half of what it got and say 200, for want of disk or because something between cut it. What it says of the object
-   * is held against what was sent; one that says nothing, or lets nobody read there, is believed.
+   * is held against what was sent. One that says nothing, or lets nobody read there, is believed; one that has nothing there is not, neither
+   * under the URL nor where that redirected the upload to, nor one that is away before it could be asked.
    */
-  private async checkStored(url: string, sent: Sent, signal: AbortSignal): Promise<void> {
-    const stored = await this.stored(url, sent, signal).catch((error: unknown) => {
-      if (error instanceof TransferError) return sent;
-      throw error;
-    });
+  private async checkStored([url = '', ...others]: readonly string[], sent: Sent, signal: AbortSignal): Promise<void> {
     const subject = `${shownUrl(url)} cannot be written`;
-    if (stored.sha256 !== sent.sha256) {
-      throw new TransferError(`${subject}: what the server stored has another checksum than what was sent`, { retryable: true });
+    for (const place of new Set([url, ...others])) {
+      const stored = await this.stored(place, sent, signal).catch((error: unknown) => {
+        if (!(error instanceof TransferError)) throw error;
+        if (error.retryable) throw error.reworded(`${subject}: what was stored cannot be checked: ${error.publicMessage}`);
+        return sent;
+      });
+      if (!stored) continue;
+      if (stored.sha256 !== sent.sha256) {
+        throw new TransferError(`${subject}: what the server stored has another checksum than what was sent`, { retryable: true });
+      }
+      if (stored.sizeBytes === sent.sizeBytes) return;
+      const stores = stored.sizeBytes > sent.sizeBytes ? 'more than' : `${stored.sizeBytes} of`;
+      throw new TransferError(`${subject}: the server stored ${stores} ${sent.sizeBytes} bytes`, { retryable: true });
     }
-    if (stored.sizeBytes === sent.sizeBytes) return;
-    throw new TransferError(`${subject}: the server stored ${stored.sizeBytes} of ${sent.sizeBytes} bytes`, { retryable: true });
+    throw new TransferError(`${subject}: the server said that it is stored, but nothing is there`, { retryable: true });
   }
 
-  /** What a server says that it stored; as it was sent where it does not say. */
-  private async stored(url: string, sent: Sent, signal: AbortSignal): Promise<Sent> {
+  /** What a server says that it stored; as it was sent where it does not say, `undefined` where nothing is. */
+  private async stored(url: string, sent: Sent, signal: AbortSignal): Promise<Sent | undefined> {
     const headers = { 'Cache-Control': 'no-cache' };
     const head = await this.head(url, { ...headers, 'Want-Repr-Digest': 'sha-256=1' }, signal);
     if (head?.status === 200) {
-      const { sizeBytes, sha256 } = { sizeBytes: contentLength(head.headers), sha256: givenSha256(head.headers) ?? sent.sha256 };
+      const sha256 = givenSha256(head.headers) ?? sent.sha256;
       if (sha256 !== sent.sha256) return { ...sent, sha256 };
-      if (sizeBytes === undefined || sizeBytes === sent.sizeBytes) return sent;
+      if (contentLength(head.headers) === sent.sizeBytes) return sent;
     }
-    // Some servers know no HEAD, or answer it with a length of their own.
+    // Some servers know no HEAD, or answer it with a length of their own, or with none.
     const first = await this.exchange.fetch('GET', url, { ...headers, Range: 'bytes=0-0' }, signal);
-    first.body.destroy();
-    const sizeBytes = first.status === 200 ? contentLength(first.headers) : contentRange(first.headers)?.totalBytes;
-    return { ...sent, ...(sizeBytes !== undefined && { sizeBytes }) };
+    try {
+      const failure = first.status < 400 ? undefined : statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
+      if (failure?.notFound) return undefined;
+      if (failure?.away) throw failure;
+      const sizeBytes = first.status === 200 ? await this.lengthOf(first, sent, signal) : contentRange(first.headers)?.totalBytes;
+      return { ...sent, ...(sizeBytes !== undefined && { sizeBytes }) };
+    } finally {
+      first.body.destroy();
+    }
+  }
+
+  /** Counted where the server does not say it, as far as it matters. */
+  private async lengthOf(whole: Answer, { sizeBytes }: Sent, signal: AbortSignal): Promise<number> {
+    const announced = contentLength(whole.headers);
+    if (announced !== undefined) return announced;
+    const { idleTimeoutMs } = this.settings;
+    const body = receivedBody(whole, { subject: `${shownUrl(whole.url)} cannot be read`, idleTimeoutMs, length: sizeBytes + 1 }, signal);
+    let bytes = 0;
+    for await (const chunk of body) bytes += (chunk as Uint8Array).length;
+    return bytes;
   }
 
   /** Without the fragment, which no server sees; an escape that need not be one is the character (RFC 3986 6.2.2). */

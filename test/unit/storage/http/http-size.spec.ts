@@ -94,6 +94,73 @@ describe('the size of a file', () => {
     });
   });
 
+  const afterUpload = (answer: (response: ServerResponse, method: string) => void): void => {
+    server.fault = (request, response) => {
+      if (request.method === 'PUT') request.resume().on('end', () => response.writeHead(201).end());
+      else answer(response, request.method ?? '');
+      return true;
+    };
+  };
+
+  it.each([404, 410])('is nothing after an upload where the server has nothing (%i)', async (status) => {
+    afterUpload((response) => response.writeHead(status).end());
+    expect(await failureOf(put(`${server.url}/new`, 'whole'))).toMatchObject({
+      retryable: true,
+      notFound: false,
+      publicMessage: expect.stringMatching(
+        /^http.*\/new cannot be written: the server said that it is stored, but nothing is there$/,
+      ) as string,
+    });
+  });
+
+  it.each<[string, (response: ServerResponse) => void]>([
+    ['503', (response) => response.writeHead(503, { 'Retry-After': '7' }).end()],
+    ['500', (response) => response.writeHead(500).end()],
+    ['a reset', (response) => (response.socket as Socket).resetAndDestroy()],
+  ])('is not taken for right after an upload where it cannot be asked: %s', async (_, answer) => {
+    afterUpload(answer);
+    const error = await failureOf(put(`${server.url}/new`, 'whole'));
+    expect(error).toMatchObject({ retryable: true, unavailable: true });
+    expect(error.publicMessage).toContain('/new cannot be written: what was stored cannot be checked: ');
+  });
+
+  it.each<[string, (response: ServerResponse, stored: string) => void]>([
+    ['says it of a part', (response, stored) => response.writeHead(206, { 'Content-Range': `bytes 0-0/${stored.length}` }).end('w')],
+    ['says it of all', (response, stored) => response.writeHead(200, { 'Content-Length': stored.length }).end(stored)],
+    ['does not say it', (response, stored) => response.writeHead(200).write('w') && response.end(stored.slice(1))],
+  ])('is asked with GET after an upload where HEAD does not say it and GET %s', async (_, answer) => {
+    let stored = 'who';
+    afterUpload((response, method) => {
+      if (method === 'HEAD') response.writeHead(200).end();
+      else answer(response, stored);
+    });
+    expect((await failureOf(put(`${server.url}/new`, 'whole'))).publicMessage).toContain('the server stored 3 of 5 bytes');
+    stored = 'whole of it';
+    expect((await failureOf(put(`${server.url}/new`, 'whole'))).publicMessage).toContain('the server stored more than 5 bytes');
+    stored = 'whole';
+    expect(await put(`${server.url}/new`, 'whole')).toEqual({ sizeBytes: 5 });
+  });
+
+  it.each([
+    [403, true],
+    [404, false],
+  ])('is asked after an upload where it went to when nothing can be read under its URL: %i there', async (status, isBelieved) => {
+    server.fault = (request, response) => {
+      if (request.url === '/door' && request.method === 'PUT') response.writeHead(307, { Location: '/pool' }).end();
+      else if (request.method === 'PUT') request.resume().on('end', () => response.writeHead(200).end());
+      else response.writeHead(request.url === '/door' ? 404 : status).end();
+      return true;
+    };
+    const upload = storage.write(
+      `${server.url}/door`,
+      Readable.from([]),
+      { sizeBytes: 0, reopen: () => Promise.resolve(Readable.from([])) },
+      signal,
+    );
+    if (isBelieved) expect(await upload).toEqual({ sizeBytes: 0 });
+    else expect((await failureOf(upload)).publicMessage).toContain('nothing is there');
+  });
+
   it('is believed after an upload where nobody may read', async () => {
     server.fault = (request, response) => {
       if (request.method === 'PUT') return false;
