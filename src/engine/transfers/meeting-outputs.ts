@@ -1,10 +1,12 @@
 import { posix } from 'node:path';
-import type { Problem } from '../../ports/errors';
+import { type Problem, TransferError } from '../../ports/errors';
 import type { StorageRegistry } from '../../ports/registries';
 import { normalizeContainerPath } from '../../task/container-path';
+import { holdersOf } from '../../task/folders';
 import type { TesOutput } from '../../task/tes';
 import { namesFolder } from '../../task/url';
 import { mayHoldWildcard } from '../../task/wildcard';
+import type { OutputUpload } from './output-files';
 
 interface Placed {
   readonly path: string;
@@ -47,6 +49,42 @@ export function checkMeetingOutputs(outputs: readonly TesOutput[], storage: Stor
     }
   }
   return problems;
+}
+
+/**
+ * The same for what directories and wildcards turn out to hold, as it is found: of two files for one URL neither is stored silently in
+ * the other's place. Remembers nothing of outputs whose URLs lie beside each other, which are nearly all.
+ */
+export class MetOutputs {
+  private readonly meets = new Set<number>();
+  private readonly first = new Map<string, OutputUpload>();
+
+  constructor(
+    outputs: readonly TesOutput[],
+    private readonly storage: StorageRegistry,
+  ) {
+    const areas = outputs.map(({ url }, index) => ({ index, folder: areaOf(storage.identity(url)) }));
+    areas.sort((one, other) => (one.folder < other.folder ? -1 : Number(one.folder > other.folder)));
+    for (const [at, holder] of holdersOf(areas.map(({ folder }) => folder)).entries()) {
+      if (holder === undefined) continue;
+      for (const area of [areas[at], areas[holder]]) if (area) this.meets.add(area.index);
+    }
+  }
+
+  /** Throws when something else goes to the file's URL already; the same path given twice is stored twice. */
+  claim(index: number, file: OutputUpload): void {
+    if (!this.meets.has(index)) return;
+    const key = this.storage.identity(file.url);
+    const before = this.first.get(key);
+    if (!before) this.first.set(key, file);
+    else if (before.source !== file.source)
+      throw new TransferError(`${before.path} is stored there, and one would overwrite the other`, { retryable: false });
+  }
+}
+
+/** As a folder: all that an output can store lies below it. A query stands behind the names that are joined. */
+function areaOf(url: string): string {
+  return `${(/^https?:/.test(url) ? url.replace(/\?[^]*$/, '') : url).replace(/\/+$/, '')}/`;
 }
 
 function isWildcard({ path, path_prefix: prefix }: TesOutput): boolean {

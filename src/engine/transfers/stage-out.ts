@@ -10,6 +10,7 @@ import { hostOf } from '../../task/url';
 import { maskUserinfo } from '../../task/url-mask';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';
+import { MetOutputs } from './meeting-outputs';
 import { OutputFiles } from './output-files';
 import type { OutputUpload } from './output-files';
 import { inParallel } from './parallel';
@@ -104,11 +105,16 @@ class StageOut {
 
   async *uploads(outputs: readonly TesOutput[], signal: AbortSignal): AsyncGenerator<Upload> {
     let place = 0;
+    const met = new MetOutputs(outputs, this.storage);
     for (const [index, output] of outputs.entries()) {
+      let current: OutputUpload | undefined;
       try {
         const files = new OutputFiles(this.workspace, this.storage.for(output.url), (line) => this.lines.say(line), signal);
         for await (const file of files.of(output)) {
           if (this.failures.has(index)) break;
+          current = file;
+          met.claim(index, file);
+          current = undefined;
           yield { index, place: place++, output, file };
         }
         if (files.type !== undefined && files.type !== output.type) {
@@ -117,7 +123,7 @@ class StageOut {
           this.lines.say(`output ${output.path}: its type is ${output.type}, but it is a ${found} and was stored as one`);
         }
       } catch (error) {
-        this.fail(index, output, undefined, error, signal);
+        this.fail(index, output, current, error, signal);
       }
     }
   }
