@@ -2,6 +2,8 @@ import { type StorageAway, TransferError } from '../ports/errors';
 
 /** Between two checks whether a storage is back, ms. */
 const CHECK_MS = 1000;
+/** However long one answer wants to be left alone (`Retry-After`): it need not speak for all of its host, and may be a mistake, ms. */
+const LONGEST_PAUSE_MS = 60_000;
 /** Hosts known at once; the one that failed longest ago is forgotten first. */
 const MOST = 1000;
 
@@ -29,24 +31,29 @@ export class AwayHosts {
   }
 
   /**
-   * To be called before data is moved with these hosts; what it returns, afterwards, or as soon as they answer: a host that has not `failed`
-   * again by then is back. Throws `TransferError.away` when one of them is known to be away and another transfer checks it, or did a
-   * moment ago: in the words of the caller's own failure before, where it had one.
+   * To be called before data is moved with these hosts; what it returns, for each as soon as it answers, and for all afterwards: a host that
+   * has not `failed` again by then is back. Throws `TransferError.away` when one of them is known to be away and another transfer checks it, or
+   * did a moment ago: in the words of the caller's own failure before, where it had one. How long it is waited for at most is not for the
+   * failures of others to say: this one is never `brief`.
    */
-  enter(hosts: readonly string[], failedBefore?: string): () => void {
+  enter(hosts: readonly string[], failedBefore?: string): (host?: string) => void {
     const entered = hosts.flatMap((host) => {
       const known = this.known.get(host);
       return known ? [{ host, known }] : [];
     });
     for (const { host, known } of entered) {
-      const pauseMs = Math.max(CHECK_MS, known.away.retryAfterMs ?? 0);
+      const retryAfterMs = Math.min(LONGEST_PAUSE_MS, known.away.retryAfterMs ?? 0);
+      const pauseMs = Math.max(CHECK_MS, retryAfterMs);
       if (!known.isChecked && performance.now() - known.failedAt >= pauseMs) continue;
       const words = failedBefore ?? `${host} is away, another transfer checks whether it is back`;
-      throw new TransferError(words, { retryable: true, away: known.away });
+      throw new TransferError(words, { retryable: true, away: retryAfterMs > 0 ? { retryAfterMs } : {} });
     }
     for (const { known } of entered) known.isChecked = true;
-    return () => {
-      for (const { host, known } of entered.splice(0)) {
+    const left = new Set<string>();
+    return (only) => {
+      for (const { host, known } of entered) {
+        if (left.has(host) || (only !== undefined && only !== host)) continue;
+        left.add(host);
         const current = this.known.get(host);
         if (current === known) this.known.delete(host);
         else if (current) current.isChecked = false;

@@ -13,7 +13,7 @@ import { type HostPlaces, hostsOf } from './host-places';
 import { loadJob } from './job';
 import type { Probes } from './probes';
 import type { FailureHandling } from './task-failure';
-import { FRESH_START_BYTES, stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
+import { stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
 import type { TransferOptions } from './transfers/transfers';
 import type { Applied } from './task-writer';
 
@@ -123,8 +123,9 @@ export class Stager {
     const direction = isStoring(claim.task.step) ? 'out' : 'in';
     const away = this.away[direction];
     const hosts = hostsOf(files);
-    // Whoever has outputs restored says that the storage is back.
-    const leave = claim.task.step === 'restore' ? () => undefined : away.enter(hosts, claim.task.storageWait?.reason);
+    // Whoever has outputs restored says that the storage is back; and nobody gives up because of what others found.
+    const asksNobody = claim.task.step === 'restore' || this.failures.isLastTry(claim.task);
+    const leave = asksNobody ? () => undefined : away.enter(hosts, claim.task.storageWait?.reason);
     const giveBack = this.parts.hosts[direction].take(backend.name, hosts);
     if (!giveBack) {
       leave();
@@ -141,8 +142,8 @@ export class Stager {
         onAway: (url, failed) => {
           if (hostOf(url) !== '') away.failed(hostOf(url), failed);
         },
-        onProgress: ({ files: arrived, bytes }) => {
-          if (arrived > 0 || bytes >= FRESH_START_BYTES) leave();
+        onReached: (url) => {
+          if (hostOf(url) !== '') leave(hostOf(url));
         },
       };
       const result = await move(options, AbortSignal.any([claim.signal, limit]));

@@ -66,6 +66,12 @@ export class FailureHandling {
     else this.log.warn(reason, { ...fields });
   }
 
+  /** Whether a task that waits for a storage has waited as long as it may: another failure is its last. */
+  isLastTry(task: TaskRecord): boolean {
+    const away = { reason: '', retryable: true, unavailable: true, storage: {} };
+    return decideFailure(task, away, this.now(), this.settings.retry, 0).kind === 'give-up';
+  }
+
   /** For how much longer the workspace of a task is kept whose outputs could not be stored, ms. */
   keptMs({ keptUntil }: TaskRecord): number {
     return Math.max(0, (keptUntil ?? 0) - this.store.now());

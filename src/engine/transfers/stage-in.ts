@@ -80,7 +80,7 @@ class StageIn {
     private readonly options: TransferOptions,
   ) {
     this.width = options.parallel ?? 8;
-    this.progress = new ProgressCount(options.onProgress);
+    this.progress = new ProgressCount(options);
   }
 
   async copyAll(inputs: readonly TesInput[], signal: AbortSignal): Promise<FoundTypes> {
@@ -173,7 +173,7 @@ class StageIn {
     for (;;) {
       try {
         await (this.copyLocal(current, signal) ?? this.stream(current, signal));
-        this.progress.arrived();
+        this.progress.arrived(file.url);
         return;
       } catch (error) {
         const failure = ofInput(file.inputPath, error);
@@ -192,13 +192,14 @@ class StageIn {
     if (!client.openFile || !workspace.writeFile) return undefined;
     const open = client.openFile.bind(client, file.url, signal);
     const source = { open, name: shownUrl(file.url), ...versioned(file), tries: new Tries(this.options, file.url) };
-    const moved = this.progress.moved.bind(this.progress);
+    const moved = this.progress.of(file.url);
     return workspace.writeFile(file.path, attributesOf(file), (target) => copyFile(source, target, moved, signal), signal);
   }
 
   private async stream(file: InputFile, signal: AbortSignal): Promise<void> {
     const client = this.storage.for(file.url);
     let came = 0;
+    const moved = this.progress.of(file.url);
     const source = resumedStream(
       {
         open: (offset) => client.read(file.url, { offset, ...(file.version !== undefined && { version: file.version }) }, signal),
@@ -208,7 +209,7 @@ class StageIn {
       new Tries(this.options, file.url),
       (bytes) => {
         came += bytes;
-        this.progress.moved(bytes);
+        moved(bytes);
       },
       signal,
     );
@@ -231,7 +232,7 @@ class StageIn {
     } catch (error) {
       throw ofInput(path, error);
     }
-    this.progress.moved(bytes.length);
+    this.progress.of()(bytes.length);
     this.progress.arrived();
   }
 }

@@ -100,7 +100,7 @@ class StageOut {
     private readonly storage: StorageRegistry,
     private readonly options: StageOutOptions,
   ) {
-    this.progress = new ProgressCount(options.onProgress);
+    this.progress = new ProgressCount(options);
   }
 
   async *uploads(outputs: readonly TesOutput[], signal: AbortSignal): AsyncGenerator<Upload> {
@@ -165,8 +165,8 @@ class StageOut {
       if (error instanceof TransferError) return false;
       throw error;
     }
-    this.progress.moved(file.sizeBytes);
-    this.progress.arrived();
+    this.progress.of(file.url)(file.sizeBytes);
+    this.progress.arrived(file.url);
     return true;
   }
 
@@ -178,7 +178,7 @@ class StageOut {
         if (sizeBytes !== file.sizeBytes) {
           throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
         }
-        this.progress.arrived();
+        this.progress.arrived(file.url);
         return;
       } catch (error) {
         signal.throwIfAborted();
@@ -205,7 +205,7 @@ class StageOut {
     const client = this.storage.for(file.url);
     if (!client.writeFile || !workspace.openFile) return undefined;
     const source = { open: workspace.openFile.bind(workspace, file.source, signal), name: file.path };
-    const moved = this.progress.moved.bind(this.progress);
+    const moved = this.progress.of(file.url);
     return client.writeFile(file.url, optionsOf(file), (target) => copyFile(source, target, moved, signal), signal);
   }
 
@@ -214,8 +214,9 @@ class StageOut {
       const content = await this.workspace.read(file.source, signal);
       // It may end before the storage has begun to listen; the storage finds the error when it does.
       content.on('error', () => undefined);
+      const moved = this.progress.of(file.url);
       const count = (chunk: Uint8Array): void => {
-        this.progress.moved(chunk.length);
+        moved(chunk.length);
       };
       return content.on('data', count).pause();
     };

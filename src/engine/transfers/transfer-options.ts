@@ -10,6 +10,8 @@ export interface TransferOptions {
   readonly longestDelayMs?: number;
   /** Told after every piece of data; must be fast and must not throw. */
   readonly onProgress?: (progress: TransferProgress) => void;
+  /** Told for each file that its storage answers: it has arrived, or enough of it (`FRESH_START_BYTES`). Must be fast and must not throw. */
+  readonly onReached?: (url: string) => void;
   /** Told once the tries of a file are used up because its storage is away; must be fast and must not throw. */
   readonly onAway?: (url: string, away: StorageAway) => void;
   /** In [0, 1). */
@@ -22,19 +24,36 @@ export interface TransferProgress {
   readonly bytes: number;
 }
 
-/** Counts what has been moved and tells `onProgress`. */
+/** More than the buffers on the way to a storage hold: it answers. */
+export const FRESH_START_BYTES = 8 * 1024 * 1024;
+
+/** Counts what has been moved and tells `onProgress` and `onReached`. */
 export class ProgressCount {
   private files = 0;
   private bytes = 0;
-  constructor(private readonly tell: TransferOptions['onProgress']) {}
+  constructor(private readonly options: TransferOptions) {}
 
-  moved(bytes: number): void {
-    this.bytes += bytes;
-    this.tell?.({ files: this.files, bytes: this.bytes });
+  /** To be told of the bytes of one try at a file. */
+  of(url?: string): (bytes: number) => void {
+    let left = FRESH_START_BYTES;
+    return (bytes) => {
+      this.bytes += bytes;
+      if (left > 0 && (left -= bytes) <= 0) this.reached(url);
+      this.tell();
+    };
   }
 
-  arrived(): void {
+  arrived(url?: string): void {
     this.files += 1;
-    this.tell?.({ files: this.files, bytes: this.bytes });
+    this.reached(url);
+    this.tell();
+  }
+
+  private reached(url: string | undefined): void {
+    if (url !== undefined) this.options.onReached?.(url);
+  }
+
+  private tell(): void {
+    this.options.onProgress?.({ files: this.files, bytes: this.bytes });
   }
 }

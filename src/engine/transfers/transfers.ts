@@ -5,4 +5,3 @@ export { stageOut } from './stage-out';
 export type { StageOutOptions } from './stage-out';
 export { StoredFiles, StoredFilesOfJobs } from './stored-files';
 export type { TransferOptions, TransferProgress } from './transfer-options';
-export { FRESH_START_BYTES } from './tries';

@@ -1,12 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { TransferError } from '../../ports/errors';
 import { backOff } from '../../task/failure-policy';
+import { FRESH_START_BYTES } from './transfer-options';
 import type { TransferOptions } from './transfer-options';
 
-/** More than the buffers on the way hold: its storage answers. A failure after so much is the first one again: a long file over a bad line still arrives, and the count stays bounded. */
-export const FRESH_START_BYTES = 8 * 1024 * 1024;
-
-/** The tries of one file: how many failures in a row are borne, and the pause after each. */
+/**
+ * The tries of one file: how many failures in a row are borne, and the pause after each. A failure after `FRESH_START_BYTES` is the first one
+ * again: a long file over a bad line still arrives, and the count stays bounded.
+ */
 export class Tries {
   private failures = 0;
   private bytes = 0;

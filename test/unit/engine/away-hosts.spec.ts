@@ -24,7 +24,7 @@ describe('hosts that are away', () => {
   it('are not tried again for a moment, nor before they want to be, and others are', () => {
     hosts.failed('a', { brief: true });
     hosts.failed('b', { retryAfterMs: 5000 });
-    expect(refused('a')).toMatchObject({ publicMessage: 'a is away, another transfer checks whether it is back', away: { brief: true } });
+    expect(refused('a')).toMatchObject({ publicMessage: 'a is away, another transfer checks whether it is back', away: {} });
     expect(refused('a', 'output /o could not be stored')?.publicMessage).toBe('output /o could not be stored');
     expect(refused('c')).toBeUndefined();
     jest.advanceTimersByTime(1000);
@@ -58,6 +58,25 @@ describe('hosts that are away', () => {
     hosts.enter(['a']);
     first();
     expect(refused()).toBeDefined();
+  });
+
+  it('are back one by one, each when it answers', () => {
+    hosts.failed('a', {});
+    hosts.failed('b', {});
+    jest.advanceTimersByTime(1000);
+    const leave = hosts.enter(['a', 'b']);
+    leave('b');
+    expect([refused('a'), refused('b')]).toEqual([expect.any(TransferError), undefined]);
+    hosts.failed('a', {});
+    leave();
+    expect([refused('a'), refused('b')]).toEqual([expect.any(TransferError), undefined]);
+  });
+
+  it('are not away for long, nor for good, because one answer said so', () => {
+    hosts.failed('a', { brief: true, retryAfterMs: 1e12 });
+    expect(refused('a')?.away).toEqual({ retryAfterMs: 60_000 });
+    jest.advanceTimersByTime(60_000);
+    expect(refused('a')).toBeUndefined();
   });
 
   it('leave no check behind where another of the hosts is not to be tried', () => {

@@ -235,6 +235,16 @@ describe('a task whose input finds its storage away', () => {
     expect(bench.world.started).toEqual([]);
   });
 
+  it('gives up only after a try of its own, and not because others find the storage away', async () => {
+    bench = await EngineBench.start(QUICK, retry({ storagePatienceMs: 500, longestDelayMs: 100 }));
+    cut(bench, ['stat']);
+    const id = await bench.create(INPUT);
+    await bench.until(id, waits(1));
+    // It is asked by one task, once a second.
+    away = undefined;
+    expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+  });
+
   it('can be cancelled while it waits', async () => {
     bench = await EngineBench.start(QUICK, retry({ firstDelayMs: 60_000, longestDelayMs: 60_000 }));
     cut(bench, ['stat']);
