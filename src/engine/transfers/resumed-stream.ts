@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import type { Tries } from './tries';
@@ -9,6 +11,8 @@ export interface ResumableSource {
   readonly sizeBytes?: number;
   /** As messages name it. */
   readonly name: string;
+  /** Whether `open` gives the bytes of one version only; else what came before a break is read again and has to be the same. */
+  readonly isOneVersion: boolean;
 }
 
 /**
@@ -29,11 +33,12 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array> {
   let offset = 0;
   let part: OpenPart | undefined;
+  const sum = source.isOneVersion ? undefined : createHash('sha256');
   try {
     for (;;) {
       let chunk: Uint8Array | undefined;
       try {
-        part ??= partOf(await source.open(offset));
+        part ??= sum && offset > 0 ? await sameAgain(source, offset, sum) : partOf(await source.open(offset));
         chunk = await part.next();
         if (chunk === undefined && source.sizeBytes !== undefined && offset < source.sizeBytes) {
           throw new TransferError(`${source.name} ended after ${offset} of ${source.sizeBytes} bytes`, { retryable: true });
@@ -47,6 +52,7 @@ async function* chunksOf(
       }
       if (chunk === undefined) return;
       offset += chunk.length;
+      sum?.update(chunk);
       tries.progressed(chunk.length);
       moved(chunk.length);
       // Outside the `try`: what the reader throws in here is its own failure, not the source's.
@@ -55,6 +61,37 @@ async function* chunksOf(
   } finally {
     part?.close();
   }
+}
+
+/** From the beginning on, as far as `offset` read and compared; throws `TransferError.changed` where it is not the same. */
+async function sameAgain(source: ResumableSource, offset: number, before: Hash): Promise<OpenPart> {
+  const part = partOf(await source.open(0));
+  try {
+    const sum = createHash('sha256');
+    let left = offset;
+    let rest = new Uint8Array();
+    while (left > 0) {
+      const chunk = await part.next();
+      if (chunk === undefined) break;
+      sum.update(chunk.subarray(0, left));
+      rest = new Uint8Array(chunk.subarray(left));
+      left -= Math.min(left, chunk.length);
+    }
+    if (left === 0 && sum.digest().equals(before.copy().digest())) return { ...part, next: firstOf(rest, part) };
+    throw new TransferError(`${source.name} has changed while it was being read`, { retryable: true, changed: true });
+  } catch (error) {
+    part.close();
+    throw error;
+  }
+}
+
+function firstOf(first: Uint8Array, part: OpenPart): OpenPart['next'] {
+  let isGiven = first.length === 0;
+  return async () => {
+    if (isGiven) return part.next();
+    isGiven = true;
+    return Promise.resolve(first);
+  };
 }
 
 interface OpenPart {

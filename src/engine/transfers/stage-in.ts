@@ -204,6 +204,7 @@ class StageIn {
       {
         open: (offset) => client.read(file.url, { offset, ...(file.version !== undefined && { version: file.version }) }, signal),
         name: shownUrl(file.url),
+        isOneVersion: file.version !== undefined,
         ...versioned(file),
       },
       new Tries(this.options, file.url),

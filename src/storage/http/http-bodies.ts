@@ -11,6 +11,8 @@ export interface ExpectedBody {
   readonly skipBytes?: number;
   /** Bytes after those, at most; absent = all. */
   readonly length?: number;
+  /** Bytes after those, at least, by what the server said of the whole: it may give a shorter part than it was asked for. */
+  readonly leastBytes?: number;
 }
 
 /**
@@ -51,7 +53,11 @@ async function* received({ body, idle }: Answer, expected: ExpectedBody, signal:
     bytes += next.value.length;
     if (wanted.length > 0) yield wanted;
   }
-  if (bytes < (expected.skipBytes ?? 0)) {
+  const { skipBytes = 0, leastBytes = 0 } = expected;
+  if (bytes >= skipBytes && bytes < skipBytes + leastBytes) {
+    throw new TransferError(`${expected.subject}: only ${bytes - skipBytes} of ${leastBytes} bytes came`, { retryable: true });
+  }
+  if (bytes < skipBytes) {
     throw new TransferError(`${expected.subject}: it has become shorter while it was being read`, { retryable: true });
   }
 }

@@ -9,10 +9,10 @@ interface Validators {
   readonly totalBytes?: number;
 }
 
-/** As `StorageStat.version`; `undefined` when the answer says nothing of its version. */
+/** As `StorageStat.version`; `undefined` when the answer says nothing of its version: another one may be as long. */
 export function versionOf(headers: Headers, totalBytes: number | undefined): string | undefined {
   const validators = validatorsOf(headers, totalBytes);
-  return Object.keys(validators).length === 0 ? undefined : JSON.stringify(validators);
+  return validators.etag === undefined && validators.lastModified === undefined ? undefined : JSON.stringify(validators);
 }
 
 function validatorsOf(headers: Headers, totalBytes: number | undefined): Validators {

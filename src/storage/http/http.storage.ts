@@ -81,7 +81,10 @@ export class HttpStorage extends StorageClient {
         return Readable.from([], { objectMode: false });
       }
       const skipBytes = bytesToSkip(answer, 'Range' in headers ? offset : undefined, subject);
-      const expected = { subject, idleTimeoutMs: this.settings.idleTimeoutMs, skipBytes, ...(length !== undefined && { length }) };
+      const { totalBytes = 0 } = contentRange(answer.headers) ?? {};
+      const leastBytes = answer.status === 206 ? Math.min(totalBytes - offset, length ?? Infinity) : 0;
+      const { idleTimeoutMs } = this.settings;
+      const expected = { subject, idleTimeoutMs, skipBytes, leastBytes, ...(length !== undefined && { length }) };
       return receivedBody(answer, expected, signal);
     } catch (error) {
       discard(answer);

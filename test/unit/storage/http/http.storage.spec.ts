@@ -293,6 +293,25 @@ describe('resuming', () => {
     expect((await failureOf(get(`${server.url}/never-seen`, 7))).publicMessage).toContain('shorter');
   });
 
+  it('does not take a shorter part for the rest', async () => {
+    server.fault = (_, response) => {
+      response.writeHead(206, { 'Content-Range': 'bytes 5-7/10' }).end('567');
+      return true;
+    };
+    const error = await failureOf(get(`${server.url}/ten`, 5));
+    expect(error).toMatchObject({ retryable: true, publicMessage: expect.stringContaining('only 3 of 5 bytes came') as string });
+    const part = await storage.read(`${server.url}/ten`, { offset: 5, length: 3 }, signal);
+    expect((await buffer(part)).toString()).toBe('567');
+  });
+
+  it('does not take one length for one version', async () => {
+    server.fault = (request, response) => {
+      response.writeHead(200, { 'Content-Length': 10 }).end(request.method === 'HEAD' ? undefined : '0123456789');
+      return true;
+    };
+    expect(await storage.stat(`${server.url}/ten`, signal)).toEqual({ kind: 'file', sizeBytes: 10 });
+  });
+
   it('does not take another part for the one it asked for', async () => {
     server.fault = (_, response) => {
       response.writeHead(206, { 'Content-Range': 'bytes 2-9/10' }).end('23456789');
