@@ -30,6 +30,8 @@ const GATHER_MS = 100;
 const JOIN_MS = 2000;
 /** Of all backends together a loop works on so many times the tasks of one. */
 const BACKENDS_AT_WORK = 8;
+/** Kept workspaces of one backend looked at at once. */
+const KEPT_AT_ONCE = 2;
 
 export interface EngineParts {
   readonly store: TaskStore;
@@ -97,7 +99,9 @@ export class Engine {
       this.loop('hand-over', ['submit'], calls, (claim) => stager.work(claim)),
       this.loop('stage-out', STORING_STEPS, transfers, (claim) => stager.work(claim)),
       this.loop('cancel', ['cancel'], calls, (claim) => reconciler.work(claim)),
-      this.loop('clean-up', ['retreat', 'cleanup', 'kept'], calls, (claim) => reconciler.work(claim)),
+      this.loop('clean-up', ['retreat', 'cleanup'], calls, (claim) => reconciler.work(claim)),
+      // Of its own: to find out what a workspace takes may last minutes, and clean-ups are what the next attempts wait for.
+      this.loop('kept', ['kept'], KEPT_AT_ONCE, (claim) => reconciler.work(claim)),
     ];
   }
 

@@ -100,4 +100,29 @@ describe('kept workspaces that take more than the settings allow', () => {
     expect(await bench.task(first)).toMatchObject({ step: 'kept' });
     expect(used()).toEqual({ workspaces: 2, bytes: 100 });
   });
+
+  it('hold up no clean-up while somebody finds out what they take', async () => {
+    await bench.stop();
+    bench = await EngineBench.start({}, { ...SETTINGS, places: { transfers: 4, calls: 1 } });
+    refuse(bench);
+    const workspace = bench.backend.workspace.bind(bench.backend);
+    let measured = 0;
+    const sizeBytes = (signal?: AbortSignal): Promise<number> =>
+      new Promise((_, reject) => {
+        measured += 1;
+        signal?.addEventListener('abort', () => {
+          reject(signal.reason as Error);
+        });
+      });
+    bench.backend.workspace = (...args) => Object.assign(workspace(...args), { sizeBytes });
+    const ids = [await ended(1), await ended(1), await ended(1)];
+    for (const id of ids) await bench.until(id, ({ step }) => step === 'kept');
+    await bench.until(ids[0] ?? '', () => measured > 1);
+    const other = await bench.create();
+    await bench.state(other, 'RUNNING');
+    bench.backend.finish(other, 1);
+    expect(await bench.done(other)).toMatchObject({ state: 'COMPLETE' });
+    expect(isThere(other)).toBe(false);
+    expect(measured).toBe(2);
+  });
 });
