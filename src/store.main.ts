@@ -85,7 +85,9 @@ function storeCommand(say: Say): Command {
         const writer = writerOn(store);
         for (const id of ids) {
           const applied = await writer.apply(id, { type: 'restoreRequested' });
-          say(`${id}: ${applied.kind === 'changed' ? 'its outputs are stored when its gateway runs' : 'no workspace of it is kept'}`);
+          const isAsked = 'task' in applied && applied.task.step === 'restore';
+          say(`${id}: ${isAsked ? 'its outputs are stored when its gateway runs' : 'no workspace of it is kept'}`);
+          if (!isAsked) process.exitCode = 1;
         }
       });
     });

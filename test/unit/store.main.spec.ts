@@ -65,11 +65,12 @@ describe('the store command', () => {
     const other = queuedTask();
     for (const task of [kept, other]) await store.insert(requestOf(task), task);
     await store.close();
+    const asked = `${kept.id}: its outputs are stored when its gateway runs\n`;
     const { status, stdout, stderr } = storeCommand('restore-outputs', kept.id, other.id, 'nobody', '--data-dir', directory);
-    expect([stderr, status]).toEqual(['', 0]);
-    expect(stdout).toBe(
-      `${kept.id}: its outputs are stored when its gateway runs\n${other.id}: no workspace of it is kept\nnobody: no workspace of it is kept\n`,
-    );
+    expect([stderr, status]).toEqual(['', 1]);
+    expect(stdout).toBe(`${asked}${other.id}: no workspace of it is kept\nnobody: no workspace of it is kept\n`);
+    // Asked for once more it is as it was.
+    expect(storeCommand('restore-outputs', kept.id, '--data-dir', directory)).toMatchObject({ status: 0, stdout: asked });
     const after = await SqliteTaskStore.open({ path, maxDueMs: 60_000 });
     expect(await after.getTask(kept.id)).toMatchObject({ state: 'SYSTEM_ERROR', step: 'restore' });
     await after.close();

@@ -44,8 +44,10 @@ export class HttpStorage extends StorageClient {
 
   async stat(url: string, signal: AbortSignal): Promise<StorageStat> {
     const head = await this.head(url, {}, signal);
-    if (head && isSuccess(head.status)) return fileOf(head, contentLength(head.headers));
-    if (head && !knowsNoHead(head)) throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
+    // Some servers answer HEAD with no body and its length, whatever is there.
+    if (head && isSuccess(head.status) && contentLength(head.headers) !== 0) return fileOf(head, contentLength(head.headers));
+    if (head && !isSuccess(head.status) && !knowsNoHead(head))
+      throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
     const first = await this.exchange.fetch('GET', url, { Range: 'bytes=0-0' }, signal);
     first.body.destroy();
     if (first.status === 206 || first.status === 416) return fileOf(first, contentRange(first.headers)?.totalBytes);

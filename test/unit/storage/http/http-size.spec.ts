@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/http-file-server';
 import type { FileServer } from '../../../contract/http-file-server';
@@ -59,6 +60,15 @@ describe('the size of a file', () => {
   ])('is asked with GET where the connection of HEAD is %s', async (_, answer) => {
     withoutHead(answer);
     expect(await storage.stat(`${server.url}/ten`, signal)).toMatchObject({ kind: 'file', sizeBytes: 10 });
+  });
+
+  it('is asked with GET where HEAD says that nothing is there', async () => {
+    await writeFile(join(directory, 'empty'), '');
+    withoutHead((response) => response.writeHead(200, { 'Content-Length': 0 }).end());
+    const { sizeBytes, version = '' } = await storage.stat(`${server.url}/ten`, signal);
+    expect(sizeBytes).toBe(10);
+    expect(await text(await storage.read(`${server.url}/ten`, { version }, signal))).toBe('0123456789');
+    expect(await storage.stat(`${server.url}/empty`, signal)).toMatchObject({ kind: 'file', sizeBytes: 0 });
   });
 
   it('is as away as GET says, and asked for once', async () => {
