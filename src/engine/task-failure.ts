@@ -59,11 +59,12 @@ export class FailureHandling {
     return this.decide(task, failure, observation);
   }
 
-  /** A wait may last a day, of many tasks: its beginning is a warning. */
+  /** A wait may last a day, of ten thousand tasks: its beginning is a warning, and of the tries after it the 2nd, 4th, 8th ... is said. */
   private say(task: TaskRecord, { reason, storage }: Failure, fields: object): void {
     const { storageWait: wait } = task;
-    if (storage && wait) this.log.info(reason, { ...fields, waits_since: new Date(wait.since).toISOString(), tries: wait.count + 1 });
-    else this.log.warn(reason, { ...fields });
+    if (!storage || !wait) return this.log.warn(reason, { ...fields });
+    const tries = wait.count + 1;
+    if (Number.isInteger(Math.log2(tries))) this.log.info(reason, { ...fields, waits_since: new Date(wait.since).toISOString(), tries });
   }
 
   /** Whether a task that waits for a storage has waited as long as it may: another failure is its last. */
