@@ -12,6 +12,8 @@ interface Known {
   readonly failedAt: number;
   readonly away: StorageAway;
   isChecked: boolean;
+  /** When a task was let through that may check it, but has not come yet. */
+  letThroughAt: number;
 }
 
 /**
@@ -25,7 +27,7 @@ export class AwayHosts {
   failed(host: string, away: StorageAway): void {
     const isChecked = this.known.get(host)?.isChecked ?? false;
     this.known.delete(host);
-    this.known.set(host, { failedAt: performance.now(), away, isChecked });
+    this.known.set(host, { failedAt: performance.now(), away, isChecked, letThroughAt: -Infinity });
     const [oldest] = this.known.keys();
     if (this.known.size > MOST && oldest !== undefined) this.known.delete(oldest);
   }
@@ -37,17 +39,9 @@ export class AwayHosts {
    * failures of others to say: this one is never `brief`.
    */
   enter(hosts: readonly string[], failedBefore?: string): (host?: string) => void {
-    const entered = hosts.flatMap((host) => {
-      const known = this.known.get(host);
-      return known ? [{ host, known }] : [];
-    });
-    for (const { host, known } of entered) {
-      const retryAfterMs = Math.min(LONGEST_PAUSE_MS, known.away.retryAfterMs ?? 0);
-      const pauseMs = Math.max(CHECK_MS, retryAfterMs);
-      if (!known.isChecked && performance.now() - known.failedAt >= pauseMs) continue;
-      const words = failedBefore ?? `${host} is away, another transfer checks whether it is back`;
-      throw new TransferError(words, { retryable: true, away: retryAfterMs > 0 ? { retryAfterMs } : {} });
-    }
+    const entered = this.knownOf(hosts);
+    const refused = entered.find(({ known }) => !mayBeTried(known));
+    if (refused) throw refusalOf(refused, failedBefore);
     for (const { known } of entered) known.isChecked = true;
     const left = new Set<string>();
     return (only) => {
@@ -60,4 +54,43 @@ export class AwayHosts {
       }
     };
   }
+
+  /**
+   * For who has not even begun: why `enter` would throw; `undefined` for one in each pause, who is to come in soon. So of thousands that
+   * wait one begins, and the others need not come all the way to hear it.
+   */
+  refusal(hosts: readonly string[], failedBefore?: string): TransferError | undefined {
+    const known = this.knownOf(hosts);
+    const now = performance.now();
+    const refused = known.find(({ known: one }) => !mayBeTried(one) || now - one.letThroughAt < CHECK_MS);
+    if (refused) return refusalOf(refused, failedBefore);
+    for (const { known: one } of known) one.letThroughAt = now;
+    return undefined;
+  }
+
+  private knownOf(hosts: readonly string[]): readonly KnownHost[] {
+    return hosts.flatMap((host) => {
+      const known = this.known.get(host);
+      return known ? [{ host, known }] : [];
+    });
+  }
+}
+
+interface KnownHost {
+  readonly host: string;
+  readonly known: Known;
+}
+
+function mayBeTried({ isChecked, failedAt, away }: Known): boolean {
+  return !isChecked && performance.now() - failedAt >= Math.max(CHECK_MS, pauseOf(away));
+}
+
+function pauseOf({ retryAfterMs = 0 }: StorageAway): number {
+  return Math.min(LONGEST_PAUSE_MS, retryAfterMs);
+}
+
+function refusalOf({ host, known: { away } }: KnownHost, failedBefore?: string): TransferError {
+  const words = failedBefore ?? `${host} is away, another transfer checks whether it is back`;
+  const retryAfterMs = pauseOf(away);
+  return new TransferError(words, { retryable: true, away: retryAfterMs > 0 ? { retryAfterMs } : {} });
 }

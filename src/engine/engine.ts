@@ -79,6 +79,7 @@ export class Engine {
     this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log, {
       known: this.known,
       fullness: (task) => this.fullness(task),
+      stillAwaits: (task) => stager.stillAwaits(task),
     });
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings, log, store, random, (task, error) => away.ruleFor(task, error));

@@ -4,6 +4,7 @@ import type { TaskStore } from '../ports/task-store';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys } from '../task/placement';
 import { NOTHING, roomKey, roomOf } from '../task/room';
+import type { TaskEvent } from '../task/task-events';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import type { BackendMonitor } from './backend-monitor';
@@ -47,7 +48,10 @@ export class Scheduler {
     private readonly monitor: BackendMonitor,
     private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs'>,
     log: EngineLog,
-    private readonly around: Surroundings,
+    private readonly around: Surroundings & {
+      /** What a task is to go on waiting by because the storage of its inputs is still away. */
+      readonly stillAwaits: (task: TaskRecord) => TaskEvent | undefined;
+    },
   ) {
     this.queue = new QueueView(store, settings.bigTaskWaitMs);
     this.pacer = new Pacer(
@@ -154,6 +158,9 @@ export class Scheduler {
   private async assign(task: TaskRecord, backendName: string, size: Size): Promise<boolean> {
     const backend = this.backends.get(backendName);
     if (!backend) return false;
+    const waits = this.around.stillAwaits(task);
+    // Out of the way of the tasks behind it.
+    if (waits) return (await this.writer.apply(task.id, waits, { known: task })).kind === 'changed';
     const refusal = await lateRefusal(task, backend, this.store, this.settings.instance);
     if (refusal) {
       await this.writer.apply(task.id, refusal, { known: task });

@@ -2,7 +2,8 @@ import { TransferError } from '../ports/errors';
 import type { ExecutionBackend, Job } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
-import type { Handle } from '../task/task-record';
+import type { Handle, TaskRecord } from '../task/task-record';
+import type { TaskEvent } from '../task/task-events';
 import { streamLengths } from '../task/stream-lengths';
 import { isStoring, isTerminal } from '../task/task-state';
 import { hostOf } from '../task/url';
@@ -59,6 +60,15 @@ export class Stager {
       if (claim.signal.aborted) return;
       await claim.release(this.failures.eventFor(claim.task, error));
     }
+  }
+
+  /** What a waiting task goes on waiting by, before it is given to a backend: it would find its storage as far away as others do. */
+  stillAwaits(task: TaskRecord): TaskEvent | undefined {
+    const { storageWait, needs } = task;
+    if (storageWait?.of !== 'inputs' || this.failures.isLastTry(task)) return undefined;
+    // Hosts of its outputs are among them, and may hold it up while they are away for the inputs of others.
+    const refusal = this.away.in.refusal(hostsOf((needs.folders ?? []).map((url) => ({ url }))), storageWait.reason);
+    return refusal && this.failures.eventFor(task, refusal);
   }
 
   private async handOver(claim: Claim, backend: ExecutionBackend, job: Job): Promise<void> {

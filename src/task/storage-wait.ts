@@ -6,23 +6,25 @@ import { isStoring } from './task-state';
 
 /** What is written into the record of a task that waits for a storage. Its clock goes on for as long as it waits for the same. */
 
+type Clocks = Pick<ReduceContext, 'now' | 'storeNow'>;
+type AwaitsStorage = Extract<TaskEvent, { type: 'awaitsStorage' }>;
+
 /** Outputs stay where they are; inputs give the attempt back, which is not counted. */
-export function awaitingStorage(
-  task: TaskRecord,
-  event: Extract<TaskEvent, { type: 'awaitsStorage' }>,
-  { now, storeNow }: Pick<ReduceContext, 'now' | 'storeNow'>,
-): TaskRecord {
+export function awaitingStorage(task: TaskRecord, event: AwaitsStorage, { now, storeNow }: Clocks): TaskRecord {
   const of = isStoring(task.step) ? 'outputs' : 'inputs';
-  const before = task.storageWait?.of === of ? task.storageWait : undefined;
-  const storageWait: StorageWait = {
-    of,
-    since: before?.since ?? storeNow,
-    count: (before?.count ?? 0) + 1,
-    reason: event.reason,
-    pauseMs: event.delayMs,
-  };
+  const storageWait = nextWait(task, of, event, storeNow);
   if (of === 'outputs') return { ...task, step: 'await-storage', storageWait };
   return endAttempt({ ...task, step: 'retreat', storageWait, waitedAttempts: (task.waitedAttempts ?? 0) + 1 }, now, undefined);
+}
+
+/** In the queue, without an attempt: others found that the storage of its inputs is still away. */
+export function stillAwaiting(task: TaskRecord, event: AwaitsStorage, { storeNow }: Clocks): TaskRecord {
+  return { ...task, storageWait: nextWait(task, 'inputs', event, storeNow), notBefore: storeNow + event.delayMs };
+}
+
+function nextWait({ storageWait }: TaskRecord, of: StorageWait['of'], { reason, delayMs }: AwaitsStorage, storeNow: number): StorageWait {
+  const before = storageWait?.of === of ? storageWait : undefined;
+  return { of, since: before?.since ?? storeNow, count: (before?.count ?? 0) + 1, reason, pauseMs: delayMs };
 }
 
 /** Everything was read, or stored. */

@@ -14,7 +14,7 @@ import {
   type Reduction,
   without,
 } from './reduction';
-import { awaitingStorage, waitOver, withoutWaited } from './storage-wait';
+import { awaitingStorage, stillAwaiting, waitOver, withoutWaited } from './storage-wait';
 import { addLines } from './system-logs';
 import type { TaskEvent } from './task-events';
 import type { AttemptRecord, LeftJob, TaskRecord } from './task-record';
@@ -331,6 +331,7 @@ function deferred(task: TaskRecord, event: Extract<TaskEvent, { type: 'deferred'
 }
 
 function awaitsStorage(task: TaskRecord, event: Extract<TaskEvent, { type: 'awaitsStorage' }>, context: ReduceContext): Reduction {
+  if (task.step === 'queued') return event.step === 'queued' ? changed(stillAwaiting(task, event, context), context) : IGNORED_STATE;
   if (task.state !== 'INITIALIZING' && task.state !== 'RUNNING') return IGNORED_STATE;
   if (event.step !== task.step) return letGo(task, context);
   return progressed(awaitingStorage(task, event, context), context, isStoring(task.step) ? event.delayMs : 0);

@@ -79,6 +79,23 @@ describe('hosts that are away', () => {
     expect(refused('a')).toBeUndefined();
   });
 
+  it('let one through in each pause of those that have not begun', () => {
+    expect(hosts.refusal(['a'])).toBeUndefined();
+    hosts.failed('a', { retryAfterMs: 3000 });
+    expect(hosts.refusal(['b', 'a'], 'before')).toMatchObject({ publicMessage: 'before', away: { retryAfterMs: 3000 } });
+    jest.advanceTimersByTime(3000);
+    const two = (): boolean[] => [hosts.refusal(['a']) === undefined, hosts.refusal(['a']) === undefined];
+    expect(two()).toEqual([true, false]);
+    // Who was let through and did not come is not waited for.
+    jest.advanceTimersByTime(1000);
+    expect(two()).toEqual([true, false]);
+    const leave = hosts.enter(['a']);
+    jest.advanceTimersByTime(60_000);
+    expect(two()).toEqual([false, false]);
+    leave();
+    expect(two()).toEqual([true, true]);
+  });
+
   it('leave no check behind where another of the hosts is not to be tried', () => {
     hosts.failed('a', {});
     jest.advanceTimersByTime(1000);

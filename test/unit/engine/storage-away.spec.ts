@@ -235,6 +235,23 @@ describe('a task whose input finds its storage away', () => {
     expect(bench.world.started).toEqual([]);
   });
 
+  it('begins no attempt while others find the storage away: of many one in each second does', async () => {
+    bench = await EngineBench.start(QUICK, retry({ longestDelayMs: 100 }));
+    cut(bench, ['stat']);
+    const begun = jest.spyOn(bench.backend, 'submit');
+    const ids = await Promise.all(Array.from({ length: 20 }, () => bench.create(INPUT)));
+    for (const id of ids) await bench.until(id, waits(1));
+    const first = begun.mock.calls.length;
+    for (const id of ids) await bench.until(id, waits(8));
+    expect(begun.mock.calls.length - first).toBeLessThan(20);
+    expect(await bench.task(ids[0] ?? '')).toMatchObject({
+      storageWait: { of: 'inputs', reason: expect.stringContaining('refused') as string },
+    });
+    expect(await used()).toEqual(NOTHING);
+    away = undefined;
+    for (const id of ids) expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
+  });
+
   it('gives up only after a try of its own, and not because others find the storage away', async () => {
     bench = await EngineBench.start(QUICK, retry({ storagePatienceMs: 500, longestDelayMs: 100 }));
     cut(bench, ['stat']);
