@@ -20,11 +20,14 @@ const V4 = [
 // `::/96` holds `::`, `::1` and IPv4 addresses in an old form; IPv4-mapped addresses are judged as the IPv4 address they hold.
 const V6 = [
   ['::', 96],
+  ['::ffff:0:0:0', 96],
   ['64:ff9b::', 96],
   ['64:ff9b:1::', 48],
+  ['2001::', 32],
   ['2002::', 16],
   ['fc00::', 7],
   ['fe80::', 10],
+  ['fec0::', 10],
   ['ff00::', 8],
 ] as const;
 for (const [net, prefix] of V4) PRIVATE.addSubnet(net, prefix, 'ipv4');

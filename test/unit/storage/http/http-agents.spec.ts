@@ -22,20 +22,30 @@ describe('isPrivateAddress', () => {
     '::ffff:a00:1',
     '::10.0.0.1',
     '64:ff9b::a00:1',
+    '::ffff:0:a00:1',
+    '2001:0:a00:1::1',
     '2002:a00:1::',
     'fd00::1',
     'fe80::1%eth0',
+    'fec0::1',
     'ff02::1',
   ])('knows %s', (address) => {
     expect(isPrivateAddress(address)).toBe(true);
   });
 
-  it.each(['8.8.8.8', '172.32.0.1', '100.128.0.1', '193.0.0.1', '2606:4700::1111', '::ffff:8.8.8.8', 'example.org', ''])(
-    'lets %s pass',
-    (address) => {
-      expect(isPrivateAddress(address)).toBe(false);
-    },
-  );
+  it.each([
+    '8.8.8.8',
+    '172.32.0.1',
+    '100.128.0.1',
+    '193.0.0.1',
+    '2001:4860:4860::8888',
+    '2606:4700::1111',
+    '::ffff:8.8.8.8',
+    'example.org',
+    '',
+  ])('lets %s pass', (address) => {
+    expect(isPrivateAddress(address)).toBe(false);
+  });
 });
 
 describe('agents that allow no private addresses', () => {
