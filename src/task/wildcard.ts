@@ -22,6 +22,9 @@ export interface OutputPattern {
 /** Most alternatives that the braces and `**` of one path may stand for. */
 export const MAX_ALTERNATIVES = 128;
 
+/** Most brackets of a kind in one path: to look for what closes each costs the square of their number, also where nothing does. */
+const MAX_BRACKETS = 128;
+
 const OPTIONS = {
   noext: true,
   nonegate: true,
@@ -94,6 +97,9 @@ export function wildcardProblem(
     return requiresPrefix(path) ? { in: 'path_prefix', reason: 'is required because path holds wildcards' } : undefined;
   }
   if (!mayHoldWildcard(path) || budget.left < 0) return undefined;
+  if (['{', '['].some((bracket) => path.split(bracket).length - 1 > MAX_BRACKETS)) {
+    return { in: 'path', reason: `holds more than ${MAX_BRACKETS} brackets of a kind, which would be wildcards` };
+  }
   const expanded = expand(path);
   budget.left -= expanded.reduce((sum, pattern) => sum + Math.ceil(pattern.length / PATTERN_LENGTH), 0);
   if (budget.left < 0) return undefined;

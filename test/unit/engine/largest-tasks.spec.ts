@@ -116,6 +116,20 @@ describe('the largest task that is allowed', () => {
     expect(bestCpuMs(() => create(body, 'podman'), GENEROUS_MS)).toBeLessThan(GENEROUS_MS);
   });
 
+  it.each([
+    ['{}{', '{a,b}'],
+    ['{a},b}', '*'],
+    ['[a', '*'],
+    ['[!', '*'],
+    ['[{', '*'],
+  ])('may have wildcards that never close what they open: %s', (unit, end) => {
+    const path = (index: number): string => `/o/${index}${`/${unit.repeat(250 / unit.length)}`.repeat(15)}${end}`;
+    const outputs = Array.from({ length: 64 }, (_, index) => ({ path: path(index), path_prefix: '/o', url: `/data/${index}` }));
+    const body = { executors: [{ image: 'i', command: ['c'] }], outputs };
+    const refused = (): void => expect(() => create(body, 'podman')).toThrow('brackets of a kind');
+    expect(bestCpuMs(refused, GENEROUS_MS / 4)).toBeLessThan(GENEROUS_MS / 4);
+  });
+
   it.each<[string, readonly string[]]>([
     ['beside each other', []],
     ['inside another one', ['/a']],
