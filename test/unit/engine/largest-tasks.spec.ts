@@ -144,6 +144,12 @@ describe('the largest task that is allowed', () => {
     expect(bestCpuMs(stage, GENEROUS_MS)).toBeLessThan(GENEROUS_MS);
   });
 
+  it('may be refused for very many reasons', () => {
+    const env = Object.fromEntries(Array.from({ length: 200_000 }, (_, index) => [`no name ${index}`, '']));
+    const body = { executors: [{ image: 'i', command: ['c'], env }] };
+    expect(() => create(body, 'podman')).toThrow(InvalidTask);
+  });
+
   it('is not one with a mount for each of its files', () => {
     const inputs = Array.from({ length: 20_000 }, (_, index) => ({ url: 'https://host/x', path: `/data/${index}/x` }));
     const executors = [{ image: 'i', command: ['c'] }];

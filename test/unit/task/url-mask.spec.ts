@@ -41,6 +41,11 @@ describe('userinfo in a URL', () => {
     expect(hasUserinfo(url)).toBe(false);
   });
 
+  it('is found however much there is of it', () => {
+    expect(maskUserinfo(`http://${'a@/'.repeat(3_000_000)}host`)).toMatch(/^http:\/\/host$/);
+    expect(maskUserinfo(`s3://${'a@'.repeat(3_000_000)}host`)).toMatch(/^s3:\/\/host$/);
+  });
+
   it('is never left where the URL parser of the platform finds it', () => {
     const part = fc.string({ unit: fc.constantFrom('u', ':', '@', '/', '\\', '?', '#', '.', '%40', ' '), maxLength: 12 });
     fc.assert(

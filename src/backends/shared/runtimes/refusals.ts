@@ -21,12 +21,15 @@ const SKELETON = new Set(['proc', 'sys', 'dev', 'usr', 'bin', 'sbin', 'lib', 'li
 /** Why no executor of this request could ever be started by this runtime, as public sentences. Pure and fast. */
 export function refusalsOf(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
   const directories = jobDirectories(request);
-  const reasons = [...untouchableDirectories(directories), ...tooLong(request), ...tooManyMounts(request, directories)];
-  if (runtime !== 'bubblewrap') reasons.push(...gpusRefusals(request));
-  if (runtime === 'apptainer') reasons.push(...unspeakableVariables(request));
-  if (runtime === 'docker' || runtime === 'podman') reasons.push(...unspeakableToEngine(runtime, request), ...unmountable(directories));
-  if (runtime === 'bubblewrap') reasons.push(...skeletonPaths(request));
-  return reasons;
+  const isEngine = runtime === 'docker' || runtime === 'podman';
+  return [
+    ...untouchableDirectories(directories),
+    ...tooLong(request),
+    ...tooManyMounts(request, directories),
+    ...(runtime === 'bubblewrap' ? skeletonPaths(request) : gpusRefusals(request)),
+    ...(runtime === 'apptainer' ? unspeakableVariables(request) : []),
+    ...(isEngine ? [...unspeakableToEngine(runtime, request), ...unmountable(directories)] : []),
+  ];
 }
 
 /** Each executor's command line, or file of options, holds every mount: bubblewrap reads some 3,000, and all of them together are one script. */
