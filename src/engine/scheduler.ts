@@ -76,6 +76,8 @@ export class Scheduler {
 
   /** A reader of committed changes: arrivals and freed room. */
   heard({ before, after, event }: TaskChange): void {
+    // It has no news for the pass that said so.
+    if (event === 'awaitsStorage' && before?.state === 'QUEUED') return;
     const isOver = before !== undefined && !isTerminal(before.state) && isTerminal(after.state);
     const freed = before && roomOf(before)?.key;
     if (event === 'created' || after.state === 'QUEUED' || isOver || (freed !== undefined && roomOf(after)?.key !== freed)) this.nudge();
