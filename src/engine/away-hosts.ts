@@ -6,6 +6,8 @@ const CHECK_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
 /** Hosts known at once; the one that failed longest ago is forgotten first. */
 const MOST = 1000;
+/** More than any name and port has: what is longer is no host, and is not remembered. */
+const LONGEST_HOST = 300;
 
 interface Known {
   /** By this process's own clock, ms. */
@@ -25,6 +27,7 @@ export class AwayHosts {
 
   /** A transfer with this host failed for good, for now. */
   failed(host: string, away: StorageAway): void {
+    if (host.length > LONGEST_HOST) return;
     const isChecked = this.known.get(host)?.isChecked ?? false;
     this.known.delete(host);
     this.known.set(host, { failedAt: performance.now(), away, isChecked, letThroughAt: -Infinity });

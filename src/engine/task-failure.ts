@@ -11,6 +11,7 @@ import {
   type RetryPolicy,
 } from '../task/failure-policy';
 import { jobNameOf } from '../task/left-behind';
+import { shortened } from '../task/system-logs';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 import { isStoring } from '../task/task-state';
@@ -19,7 +20,9 @@ import type { EngineLog } from './engine-log';
 /** Turns what an adapter threw into what the failure table reads. Anything unexpected is a bug of ours: the task is due again. */
 export function failureOf(error: unknown): Failure & { readonly bug: boolean } {
   if (error instanceof RunError) {
-    const { publicMessage: reason, retryable, unavailable } = error;
+    const { retryable, unavailable } = error;
+    // It may name a URL of megabytes, is written at every try, and goes into the log.
+    const reason = shortened(error.publicMessage);
     const { lost = false, away = undefined } = error instanceof TransferError ? error : {};
     return { reason, retryable, unavailable, bug: false, ...(lost && { lost }), ...(away && { storage: away }) };
   }
@@ -45,7 +48,7 @@ export class FailureHandling {
     const failure = failureOf(error);
     const fields = { task: task.id, attempt: task.attempt, step: task.step, backend: task.backend, err: error };
     if (failure.bug) this.log.error('unexpected failure while carrying out a task', fields);
-    else this.say(task, failure, { ...fields, err: undefined, detail: error instanceof Error ? error.message : undefined });
+    else this.say(task, failure, { ...fields, err: undefined, detail: error instanceof Error ? shortened(error.message) : undefined });
     if (failure.storage) return this.decide(task, failure);
     if (failure.unavailable) return this.decide(task, failure, undefined, this.awayRule(task, error));
     // A look that failed says nothing against the job, which goes on: it is looked at again while patience lasts.
@@ -54,7 +57,7 @@ export class FailureHandling {
 
   /** What to do after a job that ended without its executors' fault: lost, preempted, or failed under them. */
   eventForJob(task: TaskRecord, reason: string, retryable: boolean, observation: Observation, storage?: AwayStorage): TaskEvent {
-    const failure = { reason, retryable, unavailable: false, ...(storage && { storage }) };
+    const failure = { reason: shortened(reason), retryable, unavailable: false, ...(storage && { storage }) };
     this.say(task, failure, { task: task.id, attempt: task.attempt, backend: task.backend });
     return this.decide(task, failure, observation);
   }

@@ -12,6 +12,7 @@ export function addLines(lines: readonly string[], more: readonly string[]): rea
   return [...all.slice(0, half), LEFT_OUT, ...all.slice(half + 1 - MOST_LINES)];
 }
 
-function shortened(line: string): string {
+/** A line as it is kept, in a record or a log. */
+export function shortened(line: string): string {
   return line.length <= MOST_LENGTH ? line : `${line.slice(0, MOST_LENGTH).toWellFormed()}...`;
 }

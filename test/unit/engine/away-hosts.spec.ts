@@ -104,8 +104,10 @@ describe('hosts that are away', () => {
     expect(refused('a')).toBeUndefined();
   });
 
-  it('are a bounded number', () => {
+  it('are a bounded number, of bounded length', () => {
     for (let index = 0; index <= 1000; index += 1) hosts.failed(`host${index}`, {});
     expect([refused('host0'), refused('host1')]).toEqual([undefined, expect.any(TransferError)]);
+    hosts.failed('x'.repeat(1_000_000), {});
+    expect(refused('x'.repeat(1_000_000))).toBeUndefined();
   });
 });
