@@ -4,6 +4,8 @@ import { type StorageAway, TransferError } from '../ports/errors';
 const CHECK_MS = 1000;
 /** However long one answer wants to be left alone (`Retry-After`): it need not speak for all of its host, and may be a mistake, ms. */
 const LONGEST_PAUSE_MS = 60_000;
+/** A check that lasts longer says nothing, for it may be a slow transfer with a host that is back: another one checks it, too, ms. */
+const LONGEST_CHECK_MS = 120_000;
 /** Hosts known at once; the one that failed longest ago is forgotten first. */
 const MOST = 1000;
 /** More than any name and port has: what is longer is no host, and is not remembered. */
@@ -13,7 +15,8 @@ interface Known {
   /** By this process's own clock, ms. */
   readonly failedAt: number;
   readonly away: StorageAway;
-  isChecked: boolean;
+  /** Since when a transfer checks it; -Infinity when none does. */
+  checkedAt: number;
   /** When a task was let through that may check it, but has not come yet. */
   letThroughAt: number;
 }
@@ -28,9 +31,9 @@ export class AwayHosts {
   /** A transfer with this host failed for good, for now. */
   failed(host: string, away: StorageAway): void {
     if (host.length > LONGEST_HOST) return;
-    const isChecked = this.known.get(host)?.isChecked ?? false;
+    const checkedAt = this.known.get(host)?.checkedAt ?? -Infinity;
     this.known.delete(host);
-    this.known.set(host, { failedAt: performance.now(), away, isChecked, letThroughAt: -Infinity });
+    this.known.set(host, { failedAt: performance.now(), away, checkedAt, letThroughAt: -Infinity });
     const [oldest] = this.known.keys();
     if (this.known.size > MOST && oldest !== undefined) this.known.delete(oldest);
   }
@@ -39,13 +42,13 @@ export class AwayHosts {
    * To be called before data is moved with these hosts; what it returns, for each as soon as it answers, and for all afterwards: a host that
    * has not `failed` again by then is back. Throws `TransferError.away` when one of them is known to be away and another transfer checks it, or
    * did a moment ago: in the words of the caller's own failure before, where it had one. How long it is waited for at most is not for the
-   * failures of others to say: this one is never `brief`.
+   * failures of others to say: this one is never `brief`, and whose last try it is comes in where the host `answered` others.
    */
-  enter(hosts: readonly string[], failedBefore?: string): (host?: string) => void {
+  enter(hosts: readonly string[], failedBefore?: string, isLastTry = false): (host?: string) => void {
     const entered = this.knownOf(hosts);
-    const refused = entered.find(({ known }) => !mayBeTried(known));
+    const refused = entered.find(({ known }) => !mayBeTried(known) && !(isLastTry && known.away.answered === true));
     if (refused) throw refusalOf(refused, failedBefore);
-    for (const { known } of entered) known.isChecked = true;
+    for (const { known } of entered) known.checkedAt = performance.now();
     const left = new Set<string>();
     return (only) => {
       for (const { host, known } of entered) {
@@ -53,7 +56,7 @@ export class AwayHosts {
         left.add(host);
         const current = this.known.get(host);
         if (current === known) this.known.delete(host);
-        else if (current) current.isChecked = false;
+        else if (current) current.checkedAt = -Infinity;
       }
     };
   }
@@ -84,8 +87,9 @@ interface KnownHost {
   readonly known: Known;
 }
 
-function mayBeTried({ isChecked, failedAt, away }: Known): boolean {
-  return !isChecked && performance.now() - failedAt >= Math.max(CHECK_MS, pauseOf(away));
+function mayBeTried({ checkedAt, failedAt, away }: Known): boolean {
+  const now = performance.now();
+  return now - checkedAt >= LONGEST_CHECK_MS && now - failedAt >= Math.max(CHECK_MS, pauseOf(away));
 }
 
 function pauseOf({ retryAfterMs = 0 }: StorageAway): number {

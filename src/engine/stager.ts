@@ -133,9 +133,9 @@ export class Stager {
     const direction = isStoring(claim.task.step) ? 'out' : 'in';
     const away = this.away[direction];
     const hosts = hostsOf(files);
-    // Whoever has outputs restored says that the storage is back; and nobody gives up because of what others found.
-    const asksNobody = claim.task.step === 'restore' || this.failures.isLastTry(claim.task);
-    const leave = asksNobody ? () => undefined : away.enter(hosts, claim.task.storageWait?.reason);
+    const { step, storageWait } = claim.task;
+    // Whoever has outputs restored says that the storage is back.
+    const leave = step === 'restore' ? () => undefined : away.enter(hosts, storageWait?.reason, this.failures.isLastTry(claim.task));
     const giveBack = this.parts.hosts[direction].take(backend.name, hosts);
     if (!giveBack) {
       leave();

@@ -96,6 +96,8 @@ export class BackendError extends RunError {
 }
 /** A storage that is away: whatever is to be read from it or stored there waits. */
 export interface StorageAway {
+  /** It answered, so that it may be away for this URL only. */
+  readonly answered?: boolean;
   /** It answers, with a fault of its own that may be for good (500): it is waited for the shorter time, also by outputs. */
   readonly brief?: boolean;
   /** It asked not to be tried again before (`Retry-After`), ms. */

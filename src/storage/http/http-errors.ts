@@ -37,7 +37,7 @@ export function statusError(status: number, subject: string, headers: IncomingHt
   const { words, means } = STATUSES[status] ?? { words: undefined, means: status >= 500 ? 'away briefly' : 'final' };
   const retryAfterMs = retryAfter(headers['retry-after']);
   return new TransferError(`${subject}: the server answered ${status}${words === undefined ? '' : ` (${words})`}`, {
-    ...members(means, retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...members(means, { answered: true, ...(retryAfterMs !== undefined && { retryAfterMs }) }),
     notFound: status === 404 || status === 410,
   });
 }

@@ -79,6 +79,26 @@ describe('hosts that are away', () => {
     expect(refused('a')).toBeUndefined();
   });
 
+  it('are tried by another transfer, too, when a check lasts long', () => {
+    hosts.failed('a', {});
+    jest.advanceTimersByTime(1000);
+    const slow = hosts.enter(['a']);
+    jest.advanceTimersByTime(119_000);
+    expect(refused('a')).toBeDefined();
+    jest.advanceTimersByTime(1000);
+    expect(refused('a')).toBeUndefined();
+    slow();
+    expect(refused('a')).toBeUndefined();
+  });
+
+  it('refuse nobody his last try that answered others, who may have asked for something else', () => {
+    hosts.failed('a', { answered: true });
+    hosts.failed('b', {});
+    expect(refused('a')).toBeDefined();
+    expect(() => hosts.enter(['a'], undefined, true)()).not.toThrow();
+    expect(() => hosts.enter(['b'], undefined, true)).toThrow('b is away');
+  });
+
   it('let one through in each pause of those that have not begun', () => {
     expect(hosts.refusal(['a'])).toBeUndefined();
     hosts.failed('a', { retryAfterMs: 3000 });

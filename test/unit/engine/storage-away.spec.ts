@@ -255,6 +255,7 @@ describe('a task whose input finds its storage away', () => {
   it('gives up only after a try of its own, and not because others find the storage away', async () => {
     bench = await EngineBench.start(QUICK, retry({ storagePatienceMs: 500, longestDelayMs: 100 }));
     cut(bench, ['stat']);
+    away = { answered: true };
     const id = await bench.create(INPUT);
     await bench.until(id, waits(1));
     // It is asked by one task, once a second.
