@@ -73,7 +73,7 @@ export class FailureHandling {
   /** Whether a task that waits for a storage has waited as long as it may: another failure is its last. */
   isLastTry(task: TaskRecord): boolean {
     const away = { reason: '', retryable: true, unavailable: true, storage: {} };
-    return decideFailure(task, away, this.now(), this.settings.retry, 0).kind === 'give-up';
+    return decideFailure(task, away, this.store.now(), this.settings.retry, 0).kind === 'give-up';
   }
 
   /** For how much longer the workspace of a task is kept whose outputs could not be stored, ms. */

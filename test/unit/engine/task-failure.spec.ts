@@ -8,7 +8,7 @@ const handling = (log: EngineLog): FailureHandling =>
   new FailureHandling(
     { retry: ENGINE.retry },
     log,
-    () => 0,
+    { now: () => 0 },
     () => 0,
     () => ({ kind: 'patience' }),
   );
