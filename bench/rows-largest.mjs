@@ -40,6 +40,7 @@ export function largestTasks(bench) {
     ...{ killGraceSeconds: 10, pidsLimit: 4096, machineCores: 4, asRoot: true, cgroups: [], overlay: true, imagesDirectory: '/w/images' },
     ...{ capabilities: settings.local.capabilities, selinux: false },
     ...{ knownImages: new Map(), readHost: () => [], readTree: () => new Set() },
+    hostView: { etcCopy: '/w/etc', closedList: '/w/closed', isKept: true },
   };
   const create = (body) => {
     const { request, needs } = admission.admit(readTask(body));

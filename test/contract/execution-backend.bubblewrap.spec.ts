@@ -6,6 +6,7 @@ import { describeEngine } from '../engines/engines';
 import { exitCodes, JobDriver, makeWorkDirectory, processesOf, stdoutOf, textOf } from './execution-backend.fixture';
 import { describeFullDisk } from './execution-backend.faults.suite';
 import { describeFiles } from './execution-backend.files.suite';
+import { describeHost } from './execution-backend.host.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife, describeLifeHere, describeStart } from './execution-backend.life.suite';
 import { describeLimits } from './execution-backend.limits.suite';
@@ -24,6 +25,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   describeStart('bubblewrap', underTest);
   describeLimits('bubblewrap', underTest);
   describeHostile('bubblewrap', underTest);
+  describeHost('bubblewrap', underTest);
 
   describe('bubblewrap: its own', () => {
     let workDir: string;

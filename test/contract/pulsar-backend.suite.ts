@@ -3,6 +3,7 @@ import type { EngineName } from '../engines/engines';
 import { OwnPulsar } from '../engines/pulsar/pulsar';
 import { OwnRabbit } from '../engines/rabbitmq/rabbitmq';
 import { describeFiles } from './execution-backend.files.suite';
+import { describeHost } from './execution-backend.host.suite';
 import { describeHostile } from './execution-backend.hostile.suite';
 import { describeLife } from './execution-backend.life.suite';
 import { describeLimits } from './execution-backend.limits.suite';
@@ -52,5 +53,6 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
     describeLife(name, underTest);
     if (hostile) describeLimits(name, underTest);
     if (hostile) describeHostile(name, underTest);
+    if (runtime === 'bubblewrap') describeHost(name, underTest);
   });
 }

@@ -8,7 +8,7 @@ import { removeTree } from './job-directories';
 
 /** A change of the machine's files (a package, a user) is seen by jobs that start so much later, ms. */
 const LOOK_AGAIN_MS = 30_000;
-/** A machine with more than this in those few places gets no copy. */
+/** A name that would make the copy larger than this is left out of it. */
 const MOST_ENTRIES = 10_000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -18,40 +18,43 @@ type Entry =
   | { readonly path: string; readonly kind: 'file'; readonly size: number; readonly changedMs: number };
 
 /**
- * A copy of what bubblewrap jobs see of /etc: bwrap reads the whole mount table for every mount it makes, so that one mount instead of
- * one per name is a third of its time, and a workspace gets one mount point instead of twenty. Only what everybody may read is copied.
+ * A copy of what bubblewrap jobs see of /etc, of which only what everybody may read: a job of root's would see keys and passwords else.
+ * bwrap reads the whole mount table for every mount it makes, so that one mount instead of one per name is a third of its time.
  * Copies are named by their content and stay: a job may run for weeks on its own.
  */
 export class HostEtc {
   private lookedAt = -Infinity;
-  private copy: Promise<string | undefined> = Promise.resolve(undefined);
+  private copy: Promise<string> | undefined;
 
   constructor(
     private readonly directory: string,
-    private readonly failed: (error: unknown) => void,
+    private readonly leftOut: (name: string) => void,
     private readonly source = '/etc',
     private readonly monotonicNow = (): number => performance.now(),
   ) {}
 
-  /** Where the copy is; `undefined` when it cannot be made, then each name is mounted by itself. */
-  current(): Promise<string | undefined> {
-    if (this.monotonicNow() - this.lookedAt < LOOK_AGAIN_MS) return this.copy;
+  /** Where the copy is; rejects with the file system's error when it cannot be made. */
+  current(): Promise<string> {
+    if (this.copy !== undefined && this.monotonicNow() - this.lookedAt < LOOK_AGAIN_MS) return this.copy;
     this.lookedAt = this.monotonicNow();
-    this.copy = this.make().catch((error: unknown) => {
-      this.failed(error);
-      return undefined;
+    const copy = this.make();
+    this.copy = copy;
+    copy.catch(() => {
+      if (this.copy === copy) this.copy = undefined;
     });
-    return this.copy;
+    return copy;
   }
 
   private async make(): Promise<string> {
     const entries: Entry[] = [];
     for (const name of HOST_ETC) {
-      if (!LIVE_ETC.has(name)) await this.list(name, entries, true);
+      if (LIVE_ETC.has(name)) continue;
+      const own: Entry[] = [];
+      await this.list(name, own, true);
+      const bytes = [...entries, ...own].reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0);
+      if (entries.length + own.length > MOST_ENTRIES || bytes > MOST_BYTES) this.leftOut(name);
+      else entries.push(...own);
     }
-    const bytes = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0);
-    if (entries.length > MOST_ENTRIES || bytes > MOST_BYTES)
-      throw new Error(`/etc holds too much to be copied: ${entries.length}, ${bytes} bytes`);
     const made = join(this.directory, createHash('sha256').update(JSON.stringify(entries)).digest('hex').slice(0, 32));
     if (!existsNow(made)) await this.write(entries, made);
     return made;

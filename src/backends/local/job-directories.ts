@@ -29,6 +29,10 @@ export class JobDirectories {
   get etc(): string {
     return join(this.workDir, 'etc');
   }
+  /** What of this machine's directories root must not see. */
+  get closed(): string {
+    return join(this.workDir, 'etc', 'closed');
+  }
   /** Each engine knows an image by its own id. */
   images(runtime: string): string {
     return join(this.workDir, 'images', runtime);

@@ -7,12 +7,12 @@ import { machineError } from '../shared/file-errors';
 import { limitsOf, manifest } from '../shared/job-manifest';
 import type { Layout } from '../shared/layout';
 import { mountPlan } from '../shared/mount-plan';
+import type { HostView } from '../shared/runtimes/bubblewrap';
 import { readHostDirectory } from '../shared/runtimes/host-root';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import { existsNow } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import type { JobCgroups } from './cgroups';
-import type { HostEtc } from './host-etc';
 import { UNNAME_IMAGE } from './image-files';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
@@ -29,7 +29,7 @@ export interface StarterParts {
   readonly directories: JobDirectories;
   readonly cgroups: JobCgroups;
   readonly runtimes: Runtimes;
-  readonly hostEtc: HostEtc;
+  readonly hostView: () => Promise<HostView>;
   readonly machineCores: number;
 }
 
@@ -70,10 +70,10 @@ export class JobStarter {
     const { settings, directories, cgroups, machineCores, runtimes } = this.parts;
     const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
     const limits = limitsOf(job, limitContext);
-    const [images, groups, etcCopy, init] = await Promise.all([
+    const [images, groups, hostView, init] = await Promise.all([
       Promise.all(job.request.executors.map(({ image }) => runtimes.images.source(runtime, image))),
       runtime === 'bubblewrap' || runtime === 'apptainer' ? cgroups.create(job.name, limits) : [],
-      runtime === 'bubblewrap' ? this.parts.hostEtc.current() : undefined,
+      runtime === 'bubblewrap' ? this.parts.hostView() : undefined,
       runtimes.initOf(runtime),
     ]);
     // Another start of the same job was faster while this one waited.
@@ -102,7 +102,7 @@ export class JobStarter {
       images,
       readHost: readHostDirectory,
       readTree: (tree) => new Set(readdirSync(join(layout.trees, tree))),
-      ...(etcCopy !== undefined && { etcCopy }),
+      ...(hostView !== undefined && { hostView }),
     });
     rmSync(layout.newPlan, { recursive: true, force: true });
     mkdirSync(layout.newPlan, { mode: 0o700 });

@@ -17,12 +17,12 @@ import { refusalsOf } from '../shared/runtimes/refusals';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import { JobCgroups } from './cgroups';
-import { HostEtc } from './host-etc';
 import { JobDirectories, removeTree } from './job-directories';
 import { JobFence } from './job-fence';
 import { JobObserver } from './job-observer';
 import { JobStarter } from './job-starter';
 import { LocalClient } from './local.client';
+import { LocalHost } from './local-host';
 import type { LocalBackendSettings } from './local.settings';
 import { ProcessTable } from './process-table';
 import { Runtimes } from './runtimes';
@@ -47,7 +47,7 @@ export class LocalBackend extends ExecutionBackend {
   private readonly fence: JobFence;
   private readonly observer: JobObserver;
   private readonly starter: JobStarter;
-  private readonly hostEtc: HostEtc;
+  private readonly host: LocalHost;
   private readonly runtimes: Runtimes;
   private readonly machineCores = availableParallelism();
   private described: { runtime: RuntimeName | undefined; enforced: boolean; capabilities: BackendCapabilities } | undefined;
@@ -73,13 +73,8 @@ export class LocalBackend extends ExecutionBackend {
       learnImages: (progress, facts) => runtimes.knownImages.learn(progress, facts),
       fence: async (jobName, handle, signal) => this.fence.end(jobName, await runtimes.enginesOf(handle), 0, signal),
     });
-    this.hostEtc = new HostEtc(this.directories.etc, (error) => {
-      settings.log('warn', 'no copy of /etc for jobs under bubblewrap: they start more slowly', {
-        backend: settings.name,
-        error: String(error),
-      });
-    });
-    this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores, hostEtc: this.hostEtc });
+    this.host = new LocalHost(settings, client, directories);
+    this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores, hostView: () => this.host.view() });
   }
 
   /** The same object until the runtime changes: it is asked for with every request that creates or explains a task. */
@@ -127,6 +122,7 @@ export class LocalBackend extends ExecutionBackend {
     await this.directories.prepare();
     await this.cgroups.probe();
     await this.runtimes.start(signal);
+    if (this.runtimes.current === 'bubblewrap') this.host.look();
     for (const note of this.notes()) this.settings.log('info', note, { backend: this.name });
   }
 

@@ -9,7 +9,8 @@ import { part as sharedPart, scriptFor } from '../shared/job-script';
 import { layoutOf } from '../shared/layout';
 import { locate, mountPlan, ROOT_TREE } from '../shared/mount-plan';
 import type { MountPlan } from '../shared/mount-plan';
-import type { ReadDirectory } from '../shared/runtimes/host-root';
+import { HOST_ETC } from '../shared/runtimes/host-root';
+import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
 import type { Limits, RuntimeName } from '../shared/runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shared/shell-quote';
 import type { PlacedFile } from './pulsar-client';
@@ -78,6 +79,8 @@ export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
   const limitContext = { pidsLimit: settings.pidsLimit, machineCores: worker.cores };
   const limits = limitsOf(job, limitContext);
   const groups = limitGroups(runtime, worker, parentGroup(settings.instance), job.name, limits);
+  const own = `${jobDirectory.slice(0, jobDirectory.lastIndexOf('/'))}/.tes-gateway`;
+  const hostView = { etcCopy: `${layout.directory}/etc`, closedList: `${own}/closed`, isKept: false };
   const files = new Map(
     manifest(job, plan, {
       ...limitContext,
@@ -94,10 +97,11 @@ export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
       selinux: worker.selinux,
       ...(groups.parent !== undefined && { memoryCgroup: groups.parent }),
       ...(worker.init !== undefined && { init: worker.init }),
-      imagesDirectory: `${jobDirectory.slice(0, jobDirectory.lastIndexOf('/'))}/.tes-gateway/images/${runtime}`,
+      imagesDirectory: `${own}/images/${runtime}`,
       knownImages: new Map(),
       images: job.request.executors.map(({ image }) => imageSource(image, settings)),
-      readHost: context.readHost,
+      hostView,
+      readHost: (path) => (path === hostView.etcCopy ? copiedOf(context.readHost('/etc')) : context.readHost(path)),
       readTree: context.readTree,
     }),
   );
@@ -105,6 +109,12 @@ export function pulsarPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
   const lines = [assignment('TAIL', job.tailBytes), ...groups.lines, ...stager.lines, treesFunction(plan), sumsFunction(job, plan)];
   files.set('plan.sh', `${files.get('plan.sh') ?? ''}${lines.join('\n')}\n`);
   return new Map([...files, ...stager.files]);
+}
+
+/** What the copy of /etc will hold, which the job itself makes. A link there counts as what it leads to, which is not known here. */
+function copiedOf(etc: readonly HostEntry[]): readonly HostEntry[] {
+  const names = new Set<string>(HOST_ETC);
+  return etc.filter(({ name }) => names.has(name)).map(({ name, kind }) => ({ name, kind: kind === 'directory' ? kind : 'file' }));
 }
 
 interface LimitGroups {

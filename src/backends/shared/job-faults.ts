@@ -16,6 +16,10 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
     sentence: (facts, executor) =>
       `the workdir ${facts.executors[executor]?.workdir ?? ''} of executor ${executor} cannot be made: a link or a file is in its place`,
   },
+  closed: {
+    retryable: false,
+    sentence: () => 'a volume, or another directory of the task, lies in a directory of the machine that only root may read',
+  },
   input: { retryable: true, sentence: () => 'the inputs arrived damaged' },
   noimage: {
     retryable: false,

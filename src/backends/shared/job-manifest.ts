@@ -5,7 +5,8 @@ import { jobPlan } from './job-plan';
 import type { Layout } from './layout';
 import type { MountPlan } from './mount-plan';
 import { apptainerLaunch, apptainerLines } from './runtimes/apptainer';
-import { bubblewrapLaunch, dropSkeleton } from './runtimes/bubblewrap';
+import { bubblewrapLaunch, bubblewrapLines } from './runtimes/bubblewrap';
+import type { HostView } from './runtimes/bubblewrap';
 import { containerLaunch, containerLines, INSTANCE_LABEL, JOB_LABEL } from './runtimes/containers';
 import type { ContainerDialect } from './runtimes/containers';
 import { DOCKER } from './runtimes/docker';
@@ -46,8 +47,8 @@ export interface ManifestContext {
   readonly images: readonly ImageSource[];
   readonly readHost: ReadDirectory;
   readonly readTree: (tree: string) => ReadonlySet<string>;
-  /** bubblewrap: see `HostEtc`. */
-  readonly etcCopy?: string;
+  /** bubblewrap. */
+  readonly hostView?: HostView;
 }
 
 /** What engines take: docker no less than a hundredth of a core, and no more than nine decimals. */
@@ -109,10 +110,12 @@ function launchesOf(contexts: readonly ExecutorContext[], plan: MountPlan, conte
         lines: apptainerLines(contexts, plan, context),
       };
     case 'bubblewrap': {
-      const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree, context.etcCopy);
+      const { hostView } = context;
+      if (!hostView) throw new Error('bubblewrap without a copy of /etc');
+      const host = hostRoot(plan, context.layout.trees, context.readHost, context.readTree, hostView.etcCopy);
       return {
         launches: contexts.map((executor) => bubblewrapLaunch(executor, host, context.asRoot, context.cgroups)),
-        lines: [dropSkeleton(host, plan.rootEntries || contexts.length > 1)],
+        lines: bubblewrapLines(host, hostView, context.asRoot, plan.rootEntries || contexts.length > 1),
       };
     }
     default: {

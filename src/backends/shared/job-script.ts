@@ -9,7 +9,7 @@ const RUNTIME_PARTS: Readonly<Record<RuntimeName, readonly string[]>> = {
   docker: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
   podman: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
   apptainer: ['image-files.sh', 'apptainer.sh'],
-  bubblewrap: ['bubblewrap.sh'],
+  bubblewrap: ['closed.sh', 'bubblewrap.sh'],
 };
 
 /** Where the gateway does for a job what the host needs: nothing to do before, after, and once the result is there. */

@@ -54,6 +54,7 @@ function create(body: unknown, runtime: RuntimeName): void {
     images: request.executors.map(() => ({ kind: 'none' })),
     readHost: () => [],
     readTree: () => new Set(),
+    hostView: { etcCopy: '/w/etc', closedList: '/w/closed', isKept: true },
   });
 }
 

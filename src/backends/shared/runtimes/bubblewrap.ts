@@ -1,4 +1,5 @@
-import { quoteWord, quoteWords } from '../shell-quote';
+import { assignment, quoteWord, quoteWords } from '../shell-quote';
+import { HOST_ETC, LIVE_ETC } from './host-root';
 import type { HostRoot } from './host-root';
 import { CONTAINER_DEFAULT_PATH, envOf, FORGET_GATEWAY } from './runtime';
 import type { ExecutorContext, Launch, RuntimeAbilities } from './runtime';
@@ -20,6 +21,16 @@ export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
 /** Root keeps what file programs like tar and cp expect; everything it can see is read-only or the job's own. */
 const ROOT_CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
 
+/** What of the machine itself a job sees in other ways than by its directories; absolute paths there. */
+export interface HostView {
+  /** The copy of `HOST_ETC`. */
+  readonly etcCopy: string;
+  /** The list that `list_closed` (closed.sh) makes, for root. */
+  readonly closedList: string;
+  /** The gateway keeps both; else the job makes them itself. */
+  readonly isKept: boolean;
+}
+
 /** The argv of one executor under bubblewrap. Options travel NUL-separated in a file, so that no environment shows in the process table. */
 export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoot: boolean, cgroups: readonly string[]): Launch {
   const { executor, index } = context;
@@ -34,16 +45,37 @@ export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoo
   const env = new Map([['PATH', CONTAINER_DEFAULT_PATH], ['HOME', '/tmp'], ...envOf(executor)]);
   for (const [name, value] of env) options.push('--setenv', name, value);
   // `nice` with no change looks the program up in the job's PATH and ends with 127 or 126 where bwrap itself would say 1. It is not looked up there.
-  const words = `${quoteWords(['bwrap', '--args', '9', '--json-status-fd', '8', '--'])} "$nice" ${quoteWords(['-n', '0', '--', ...executor.command])}`;
+  const words = `${quoteWords(['bwrap', '--args', '9', ...(asRoot ? ['--args', '7'] : []), '--json-status-fd', '8', '--'])} "$nice" ${quoteWords(['-n', '0', '--', ...executor.command])}`;
   return {
     before: [],
     commands: [
       FORGET_GATEWAY,
       ...(cgroups.length === 0 ? [] : [`cgroups=${quoteWord(cgroups.join(' '))}`, 'join_cgroups || exit 125']),
-      `exec ${words} 9<plan/${index}.options 8>streams/${index}.evidence`,
+      `exec ${words} 9<plan/${index}.options${asRoot ? ' 7<closed' : ''} 8>streams/${index}.evidence`,
     ],
     files: { [`${index}.options`]: options.map((option) => `${option}\0`).join('') },
   };
+}
+
+/** Lines of the plan that `bubblewrap.sh` works with. */
+export function bubblewrapLines(host: HostRoot, view: HostView, asRoot: boolean, isReused: boolean): readonly string[] {
+  return [
+    assignment('ROOT', asRoot ? 1 : 0),
+    assignment('ALONE', view.isKept ? 0 : 1),
+    assignment('ETC', view.etcCopy),
+    assignment('ETC_NAMES', HOST_ETC.filter((name) => !LIVE_ETC.has(name)).join(' ')),
+    assignment('ETC_LIVE', [...LIVE_ETC].join(' ')),
+    assignment('CLOSED', view.closedList),
+    assignment('MACHINE', host.machine.join(' ')),
+    pathTest('is_covered', host.covered, '/*'),
+    pathTest('is_opened', host.opened),
+    dropSkeleton(host, isReused),
+  ];
+}
+
+function pathTest(name: string, paths: readonly string[], below?: string): string {
+  const patterns = paths.flatMap((path) => [quoteWord(path), ...(below === undefined ? [] : [quoteWord(path) + below])]).join(' | ');
+  return `${name}() { ${patterns === '' ? 'false' : `case $1 in ${patterns}) true ;; *) false ;; esac`}; }`;
 }
 
 /**

@@ -16,7 +16,7 @@ export type ReadDirectory = (path: string) => readonly HostEntry[];
 
 /** Programs and libraries of this machine that a bubblewrap job sees, read-only. Not /home, /root, /var, /opt, /srv. */
 export const HOST_DIRECTORIES = ['usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32'] as const;
-/** Of /etc only what programs need to start, to find names and to check certificates; no key, no password. */
+/** Of /etc only a copy, and of that only what programs need to start, to find names and to check certificates, as far as everybody may read it. */
 export const HOST_ETC = [
   'alternatives',
   'ca-certificates',
@@ -55,22 +55,30 @@ export interface HostRoot {
   readonly skeleton: readonly string[];
   /** Placeholders inside trees, `tree/name`, that mounts leave behind. */
   readonly placeholders: readonly string[];
+  /** Directories of this machine of which all or some is shown, links aside: what others may not read there is to be hidden from root (closed.sh). */
+  readonly machine: readonly string[];
+  /** What of them is not shown, because the job has something of its own there. */
+  readonly covered: readonly string[];
+  /** Those in which a tree lies, or a directory with a tree; and the trees themselves. */
+  readonly opened: readonly string[];
 }
 
 /**
  * A fresh `/` for each executor: the workspace's tree of `/` is writable, this machine's programs are mounted into it read-only,
  * and the trees at their places. Where a tree belongs inside one of the machine's directories (`/usr/local/results`), the
  * directories above it are built from their entries, so that nothing of the machine is hidden and nothing of it can be written.
+ * /etc is built in the same way from a copy.
  */
 export function hostRoot(
   plan: MountPlan,
   trees: string,
   readHost: ReadDirectory,
   readTree: (tree: string) => ReadonlySet<string>,
-  /** A copy of `HOST_ETC` with empty files for `LIVE_ETC`, to be mounted as one. */
-  etcCopy?: string,
+  /** A copy of `HOST_ETC` with empty files for `LIVE_ETC`; read with `readHost`. */
+  etcCopy: string,
 ): HostRoot {
   const options: string[] = [];
+  const covered: string[] = [];
   const skeleton = new Set(['proc', 'dev', 'usr', 'etc', 'run', 'var']);
   const placeholders: string[] = [];
   const top = new Map(readHost('/').map((entry) => [entry.name, entry]));
@@ -95,10 +103,14 @@ export function hostRoot(
     bound.add(path);
   };
 
+  const sourceOf = ([first, ...rest]: Segments): string => {
+    const isCopied = first === 'etc' && !(rest.length === 1 && LIVE_ETC.has(rest[0] ?? ''));
+    return isCopied ? [etcCopy, ...rest].join('/') : pathOf([first ?? '', ...rest]);
+  };
   const show = (segments: Segments, entry: HostEntry): void => {
     const path = pathOf(segments);
     if (entry.kind === 'link') options.push('--symlink', entry.target ?? '', path);
-    else options.push('--ro-bind-try', path, path);
+    else options.push('--ro-bind-try', sourceOf(segments), path);
   };
   const build = (segments: Segments): void => {
     const path = pathOf(segments);
@@ -106,64 +118,53 @@ export function hostRoot(
     if (root) {
       bind(root);
       const present = readTree(root.tree);
-      for (const child of readHost(path)) {
-        if (present.has(child.name)) continue;
+      for (const child of readHost(sourceOf(segments))) {
+        if (present.has(child.name)) {
+          covered.push(pathOf([...segments, child.name]));
+          continue;
+        }
         placeholders.push(`${root.tree}/${child.name}`);
         show([...segments, child.name], child);
       }
       return;
     }
     options.push('--dir', path);
-    for (const child of readHost(path)) {
+    for (const child of readHost(sourceOf(segments))) {
       const below = [...segments, child.name];
       if (isAbove(below) && child.kind === 'directory') build(below);
-      else if (!isAbove(below)) show(below, child);
+      else if (isAbove(below)) covered.push(pathOf(below));
+      else show(below, child);
     }
   };
 
-  const done = new Set<string>();
   for (const name of HOST_DIRECTORIES) {
     const entry = top.get(name);
     if (!entry) continue;
     skeleton.add(name);
     if (isAbove([name]) && entry.kind === 'directory') build([name]);
     else show([name], entry);
-    done.add(name);
   }
-  const etc = new Map(readHost('/etc').map((entry) => [entry.name, entry]));
-  const whole = etcCopy !== undefined && !isAbove(['etc']);
-  if (whole) options.push('--ro-bind', etcCopy, '/etc');
-  for (const name of HOST_ETC) {
-    const entry = etc.get(name);
-    if (whole && !LIVE_ETC.has(name)) continue;
-    // A file behind a link (resolv.conf, localtime) is mounted itself: the link's target is not in the new root.
-    if (entry && !isAbove(['etc', name]) && !byPath.has('/etc')) {
-      options.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
-    }
+  if (isAbove(['etc'])) build(['etc']);
+  else {
+    options.push('--ro-bind', etcCopy, '/etc');
+    for (const name of LIVE_ETC) show(['etc', name], { name, kind: 'file' });
   }
   for (const root of roots) {
-    if (!bound.has(root.path)) {
-      bind(root);
-      if (root.path === '/etc') {
-        const present = readTree(root.tree);
-        for (const name of HOST_ETC) {
-          if (!etc.has(name) || present.has(name)) continue;
-          placeholders.push(`${root.tree}/${name}`);
-          options.push('--ro-bind-try', `/etc/${name}`, `/etc/${name}`);
-        }
-      }
-      if (root.segments[0] !== undefined) skeleton.add(root.segments[0]);
-    }
+    if (!bound.has(root.path)) bind(root);
+    if (root.segments[0] !== undefined) skeleton.add(root.segments[0]);
   }
   return {
     masks: kernelPaths().flatMap(({ path, masked }) => (masked ? ['--ro-bind', '/dev/null', path] : [])),
     options,
     skeleton: [...skeleton],
     placeholders,
+    machine: HOST_DIRECTORIES.filter((name) => top.get(name)?.kind === 'directory').map((name) => `/${name}`),
+    covered,
+    opened: [...new Set(roots.flatMap(({ segments }) => segments.map((_segment, index) => pathOf(segments.slice(0, index + 1)))))],
   };
 }
 
-/** Reads this machine. Asked once for each directory that a tree lies in, and for `/` and `/etc`. */
+/** Reads this machine. Asked once for each directory that a tree lies in, and for `/`. */
 export const readHostDirectory: ReadDirectory = (path) => {
   try {
     return readdirSync(path, { withFileTypes: true }).map((entry) => {

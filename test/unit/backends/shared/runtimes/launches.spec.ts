@@ -1,6 +1,6 @@
 import { mountPlan } from '../../../../../src/backends/shared/mount-plan';
 import { apptainerLaunch, apptainerLines } from '../../../../../src/backends/shared/runtimes/apptainer';
-import { bubblewrapLaunch, dropSkeleton } from '../../../../../src/backends/shared/runtimes/bubblewrap';
+import { bubblewrapLaunch, bubblewrapLines, dropSkeleton } from '../../../../../src/backends/shared/runtimes/bubblewrap';
 import { containerLaunch, containerLines } from '../../../../../src/backends/shared/runtimes/containers';
 import { DOCKER } from '../../../../../src/backends/shared/runtimes/docker';
 import { hostRoot } from '../../../../../src/backends/shared/runtimes/host-root';
@@ -174,6 +174,8 @@ describe('bubblewrap', () => {
       { name: 'passwd', kind: 'file' },
       { name: 'shadow', kind: 'file' },
     ],
+    '/w/etc/1': [{ name: 'hosts', kind: 'file' }, { name: 'passwd', kind: 'file' }, directory('ssl')],
+    '/w/etc/1/ssl': [directory('certs')],
   };
   const host = (context: ExecutorContext, present: readonly string[] = []) =>
     hostRoot(
@@ -181,29 +183,37 @@ describe('bubblewrap', () => {
       context.trees,
       (path) => tree[path] ?? [],
       () => new Set(present),
+      '/w/etc/1',
     );
   const joined = (options: readonly string[]): string => options.join(' ');
 
   it('shows the programs of this machine read-only, and no keys', () => {
     const { options, skeleton } = host(contextOf());
-    expect(joined(options)).toContain('--ro-bind-try /usr /usr --symlink usr/bin /bin --ro-bind-try /etc/passwd /etc/passwd');
+    expect(joined(options)).toContain('--ro-bind-try /usr /usr --symlink usr/bin /bin --ro-bind /w/etc/1 /etc');
     expect(joined(options)).not.toMatch(/shadow|\/root/);
     expect(skeleton).toEqual(expect.arrayContaining(['usr', 'bin', 'etc', 'proc', 'dev', 'tmp']));
   });
 
-  it('mounts a copy of /etc as one, and over it what changes while the machine works', () => {
-    const mounted = (volumes: string[]): string => {
-      const { plan, trees } = contextOf({}, { volumes });
-      const etc: readonly HostEntry[] = ['hosts', 'passwd', 'resolv.conf'].map((name) => ({ name, kind: 'file' }));
-      const read = (path: string): readonly HostEntry[] => (path === '/etc' ? etc : (tree[path] ?? []));
-      return joined(hostRoot(plan, trees, read, () => new Set(), '/w/etc/1').options);
-    };
-    expect(mounted([])).toContain(
-      '--ro-bind /w/etc/1 /etc --ro-bind-try /etc/hosts /etc/hosts --ro-bind-try /etc/resolv.conf /etc/resolv.conf',
+  it('shows of /etc a copy alone, and over it what changes while the machine works, wherever trees lie', () => {
+    const mounted = (...volumes: string[]): string => joined(host(contextOf({}, { volumes })).options);
+    const live = '--ro-bind-try /etc/hosts /etc/hosts';
+    expect(mounted()).toContain(`--ro-bind /w/etc/1 /etc ${live} --ro-bind-try /etc/resolv.conf /etc/resolv.conf`);
+    const ssl = '--ro-bind-try /w/etc/1/ssl /etc/ssl';
+    expect(mounted('/etc/own')).toContain(`--dir /etc ${live} --ro-bind-try /w/etc/1/passwd /etc/passwd ${ssl} `);
+    expect(mounted('/etc/ssl/own')).toContain('--dir /etc/ssl --ro-bind-try /w/etc/1/ssl/certs /etc/ssl/certs ');
+    expect(mounted('/etc')).toContain(`/trees/0 /etc ${live} --ro-bind-try /w/etc/1/passwd /etc/passwd ${ssl}`);
+    for (const volumes of [[], ['/etc/own'], ['/etc/ssl/own'], ['/etc'], ['/etc/ssl']])
+      expect(mounted(...volumes)).not.toMatch(/--ro-bind\S* \/etc\/(?!hosts|resolv\.conf)/);
+  });
+
+  it('says where what only root may read is not hidden, or cannot be', () => {
+    const found = host(contextOf({}, { volumes: ['/usr/local'] }), ['lib']);
+    expect(found).toMatchObject({ machine: ['/usr'], covered: ['/usr/local/lib'], opened: expect.arrayContaining(['/usr', '/usr/local']) });
+    const lines = bubblewrapLines(found, { etcCopy: '/e', closedList: '/c', isKept: true }, true, false);
+    expect(lines).toContain("is_covered() { case $1 in '/usr/local/lib' | '/usr/local/lib'/*) true ;; *) false ;; esac; }");
+    expect(bubblewrapLines(host(contextOf()), { etcCopy: '/e', closedList: '/c', isKept: true }, true, false)).toContain(
+      'is_covered() { false; }',
     );
-    expect(mounted([])).not.toContain('/etc/passwd');
-    expect(mounted(['/etc/own'])).not.toContain('/w/etc/1');
-    expect(mounted(['/etc/own'])).toContain('--ro-bind-try /etc/passwd /etc/passwd');
   });
 
   it('takes the kernel settings and secrets away from root, who needs no capability for them', () => {
