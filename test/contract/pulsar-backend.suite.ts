@@ -1,3 +1,4 @@
+import { promises as fs } from 'node:fs';
 import { describeEngine } from '../engines/engines';
 import type { EngineName } from '../engines/engines';
 import { OwnPulsar } from '../engines/pulsar/pulsar';
@@ -54,5 +55,13 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
     if (hostile) describeLimits(name, underTest);
     if (hostile) describeHostile(name, underTest);
     if (runtime === 'bubblewrap') describeHost(name, underTest);
+
+    it('closes what jobs have on the worker to its other users before anything is sent', async () => {
+      await fs.mkdir(pulsar.staging, { recursive: true });
+      await fs.chmod(pulsar.staging, 0o755);
+      const backend = underTest().make('');
+      await backend.start(new AbortController().signal);
+      expect((await fs.stat(pulsar.staging)).mode & 0o777).toBe(0o700);
+    });
   });
 }

@@ -6,6 +6,7 @@ answer=../metadata/answer
 # What this worker is and has. Lines of WORD TEXT.
 probe() { # RUNTIME GROUP DOCKERS_INIT INIT...
   echo "uid $(id -u)"
+  close_staging
   echo "cores $(getconf _NPROCESSORS_ONLN)"
   while read -r key count rest; do [ "$key" != MemTotal: ] || echo "memory $count"; done </proc/meminfo
   find . -maxdepth 0 -printf '' 2>/dev/null || echo 'lacks find with -printf (GNU findutils)'
@@ -40,6 +41,21 @@ layers_are_whole() { # DIRECTORY
     [ "$on" != Y ] || return 1
   done
 }
+
+# Values of variables and credentials lie in the directories of jobs, with the modes that Pulsar gives them, until their scripts run: nobody else
+# may come in there. Pulsar's own setting for that (job_directory_mode) goes before.
+close_staging() {
+  is_closed .. && return
+  way=$(cd ../.. && pwd -P) || return
+  # What cannot be closed may lie in what is.
+  chmod go-rwx ../.. 2>/dev/null
+  open=$way
+  until is_closed "${way:-/}"; do
+    [ -n "$way" ] || { echo "open $open" && return; }
+    way=${way%/*}
+  done
+}
+is_closed() { [ -n "$(find "$1" -maxdepth 0 ! -perm /011)" ]; }
 
 # With an empty image: the program is missing in any case, what counts is whether the layer is the complaint.
 try_overlay() {

@@ -33,6 +33,12 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
   });
   const of = (word: string): string | undefined => lines.find(([key]) => key === word)?.[1];
   const faults = lines.filter(([key]) => key === 'lacks').map(([, what]) => `the worker lacks ${what}`);
+  const open = of('open');
+  if (open !== undefined) {
+    faults.push(
+      `other users of the worker can enter ${open}, where secrets of tasks lie, and Pulsar's user cannot close it (chmod 700 it)`,
+    );
+  }
   const version = of('runtime');
   if (version === undefined) faults.push(`${runtime} does not work on the worker: ${(of('fault') ?? 'no answer').slice(0, 300)}`);
   const groups = of('groups');

@@ -1,0 +1,53 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errandCommandLine, errandScript } from '../../../../src/backends/pulsar/pulsar.manifest';
+import { parseProbe } from '../../../../src/backends/pulsar/worker-facts';
+import { temporaryDirectory } from '../temporary-directory';
+
+const NOBODY = 65534;
+const isRoot = process.getuid?.() === 0;
+
+describe('the errand that asks what a worker has', () => {
+  const directory = temporaryDirectory('errand');
+  const staging = (): string => join(directory(), 'staging');
+
+  beforeEach(() => {
+    chmodSync(directory(), 0o755);
+    mkdirSync(staging(), { mode: 0o755 });
+    mkdirSync(join(staging(), 'job'), { mode: 0o755 });
+    for (const name of ['working', 'metadata', 'tool_files']) mkdirSync(join(staging(), 'job', name));
+    writeFileSync(join(staging(), 'job', 'tool_files', 'job.sh'), errandScript('bubblewrap', {}));
+  });
+
+  const probe = (uid?: number): string => {
+    const command = errandCommandLine('probe', ['no-runtime', 'tes-gateway-no-group', '']);
+    spawnSync('/bin/sh', ['-c', command], { cwd: join(staging(), 'job', 'working'), ...(uid !== undefined && { uid }) });
+    return readFileSync(join(staging(), 'job', 'metadata', 'answer'), 'utf8');
+  };
+  const openFaults = (answer: string): readonly string[] =>
+    parseProbe(answer, 'bubblewrap').faults.filter((fault) => fault.startsWith('other users'));
+  const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+  it('closes the directory of all jobs to other users of the worker', () => {
+    expect(openFaults(probe())).toEqual([]);
+    expect(modeOf(staging())).toBe(0o700);
+  });
+
+  it('leaves it as it is where Pulsar closes the directory of each job', () => {
+    chmodSync(join(staging(), 'job'), 0o700);
+    expect(openFaults(probe())).toEqual([]);
+    expect(modeOf(staging())).toBe(0o755);
+  });
+
+  it('says which directory it can neither close nor finds closed', () => {
+    // Only root can be somebody else, in a directory that is not theirs.
+    if (!isRoot) return;
+    chmodSync(staging(), 0o1777);
+    for (const name of ['working', 'metadata']) chownSync(join(staging(), 'job', name), NOBODY, NOBODY);
+    expect(openFaults(probe(NOBODY))).toEqual([
+      `other users of the worker can enter ${staging()}, where secrets of tasks lie, and Pulsar's user cannot close it (chmod 700 it)`,
+    ]);
+    expect(modeOf(staging())).toBe(0o777);
+  });
+});
