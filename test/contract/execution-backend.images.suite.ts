@@ -4,12 +4,11 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { LocalBackend } from '../../src/backends/local/local.backend';
-import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
 import type { Engine } from '../engines/engines';
-import { eventually, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { eventually, exitCodes, stdoutOf, textOf } from './execution-backend.fixture';
+import type { JobDriver } from './execution-backend.fixture';
 import { makeArchive, makeRootDirectory, SAY_WHO } from './image-archives';
-import { localSettings, localUnderTest } from './local-backend.fixture';
+import { localDrivers, localSettings, localUnderTest } from './local-backend.fixture';
 
 const never = new AbortController().signal;
 
@@ -25,24 +24,16 @@ export function describeImages(name: string, engine: () => Engine): void {
   describe(`${name}: images`, () => {
     let driver: JobDriver;
     let workDir: string;
-    const drivers: JobDriver[] = [];
-
-    const driverWith = async (changes: Partial<LocalBackendSettings> = {}): Promise<JobDriver> => {
-      const backend = new LocalBackend(localSettings(engine(), workDir, changes));
-      await backend.start(never);
-      const made = new JobDriver(backend, engine().images);
-      drivers.push(made);
-      return made;
-    };
+    const { driverWith, ...drivers } = localDrivers(name, engine);
 
     const loaded: string[] = [];
-    /** Names that the gateway gave to the images of these files. */
+    const ask = async (...args: string[]): Promise<string> => (await promisify(execFile)(name, args, { env: engine().environment })).stdout;
+    /** Names that the gateway gave to images of files. */
+    const namesOfLoaded = async (): Promise<readonly string[]> =>
+      (await ask('images', '--format', '{{.Repository}}:{{.Tag}}', 'localhost/tes-gateway-file')).split('\n');
     const removeLoaded = async (): Promise<void> => {
       if (name === 'apptainer') return;
-      const ask = async (...args: string[]): Promise<string> =>
-        (await promisify(execFile)(name, args, { env: engine().environment })).stdout;
-      const names = (await ask('images', '--format', '{{.Repository}}:{{.Tag}}', 'localhost/tes-gateway-file')).split('\n');
-      for (const each of names) if (loaded.some((file) => each.includes(`:${file}.`))) await ask('rmi', each);
+      for (const each of await namesOfLoaded()) if (loaded.some((file) => each.includes(`:${file}.`))) await ask('rmi', each);
     };
     /** One image in every form that this runtime takes, in a directory of its own. */
     const makeImageFiles = async (who: string): Promise<ImageForms> => {
@@ -60,16 +51,10 @@ export function describeImages(name: string, engine: () => Engine): void {
     };
 
     beforeAll(async () => {
-      workDir = await makeWorkDirectory(name);
+      workDir = drivers.workDir();
       driver = await driverWith();
     });
-    afterEach(async () => {
-      for (const each of drivers) await each.cleanAll();
-    });
-    afterAll(async () => {
-      await removeLoaded();
-      await fs.rm(workDir, { recursive: true, force: true });
-    });
+    afterAll(() => removeLoaded());
 
     it('runs a program in an image that has no shell', async () => {
       const job = driver.job({

@@ -5,10 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalBackend } from '../../src/backends/local/local.backend';
-import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
 import type { Engine } from '../engines/engines';
 import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf } from './execution-backend.fixture';
-import { localSettings } from './local-backend.fixture';
+import { localDrivers, localSettings } from './local-backend.fixture';
 
 const never = new AbortController().signal;
 const runFile = promisify(execFile);
@@ -18,15 +17,7 @@ export function describeRights(name: string, engine: () => Engine): void {
   describe(`${name}: rights and images`, () => {
     let driver: JobDriver;
     let workDir: string;
-    const drivers: JobDriver[] = [];
-
-    const driverWith = async (changes: Partial<LocalBackendSettings> = {}): Promise<JobDriver> => {
-      const backend = new LocalBackend(localSettings(engine(), workDir, changes));
-      await backend.start(never);
-      const made = new JobDriver(backend, engine().images);
-      drivers.push(made);
-      return made;
-    };
+    const { driverWith, ...drivers } = localDrivers(name, engine);
     const ask = async (...args: string[]): Promise<string> =>
       (await runFile(engine().name, args, { env: engine().environment })).stdout.trim();
     /** An image of busybox that says more. */
@@ -40,13 +31,9 @@ export function describeRights(name: string, engine: () => Engine): void {
     };
 
     beforeAll(async () => {
-      workDir = await makeWorkDirectory(name);
+      workDir = drivers.workDir();
       driver = await driverWith();
     });
-    afterEach(async () => {
-      for (const each of drivers) await each.cleanAll();
-    });
-    afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
 
     const status = 'grep -E "^(Cap(Prm|Eff|Bnd|Amb)|NoNewPrivs)" /proc/self/status';
     const KEPT = '00000000000000fb';

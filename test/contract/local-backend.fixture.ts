@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
+import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../src/backends/local/local.settings';
 import { settingsSchema } from '../../src/config/settings-schema';
 import type { Engine } from '../engines/engines';
-import { processesOf } from './execution-backend.fixture';
+import { JobDriver, makeWorkDirectory, processesOf } from './execution-backend.fixture';
 import type { BackendUnderTest } from './execution-backend.fixture';
 
 const runFile = promisify(execFile);
@@ -49,6 +50,37 @@ export function localUnderTest(engine: () => Engine, changes: Partial<LocalBacke
       leftovers: (jobName) => leftoversOf(engine(), jobName),
     };
   };
+}
+
+/** Drivers of local backends over one work directory, whose settings may differ; every job is cleaned after its test. */
+export function localDrivers(name: string, engine: () => Engine): LocalDrivers {
+  const drivers: JobDriver[] = [];
+  let workDir = '';
+  beforeAll(async () => {
+    workDir = await makeWorkDirectory(name);
+  });
+  afterEach(async () => {
+    for (const each of drivers) await each.cleanAll();
+  });
+  afterAll(async () => {
+    for (const each of drivers) await each.backend.close?.();
+    await fs.rm(workDir, { recursive: true, force: true });
+  });
+  return {
+    workDir: () => workDir,
+    driverWith: async (changes = {}) => {
+      const backend = new LocalBackend(localSettings(engine(), workDir, changes));
+      await backend.start(new AbortController().signal);
+      const made = new JobDriver(backend, engine().images);
+      drivers.push(made);
+      return made;
+    },
+  };
+}
+
+export interface LocalDrivers {
+  workDir(): string;
+  driverWith(changes?: Partial<LocalBackendSettings>): Promise<JobDriver>;
 }
 
 /** Processes and containers of this machine that still belong to the job. */
