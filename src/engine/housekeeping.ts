@@ -26,8 +26,8 @@ const TOUCH_MS = 5000;
 const OUT_OF_TOUCH_MS = AWAY_MS / 2;
 
 /**
- * What nobody is waiting for: jobs that no live task knows (a crash between an effect and its record), and finished tasks past their
- * retention. An error while reading is never "not found": a sweep that cannot read everything ends nothing.
+ * What nobody is waiting for: jobs that no live task knows (a crash between an effect and its record), what backends keep and nobody uses, and
+ * finished tasks past their retention. An error while reading is never "not found": a sweep that cannot read everything ends nothing.
  */
 export class Housekeeping {
   private timer: NodeJS.Timeout | undefined;
@@ -166,6 +166,7 @@ export class Housekeeping {
   private async round(): Promise<void> {
     try {
       await this.sweepOrphans();
+      await this.tidyBackends();
       await this.deleteFinished();
     } catch (error) {
       this.log.error('housekeeping failed, it is tried again later', { err: error });
@@ -180,6 +181,17 @@ export class Housekeeping {
         await this.endThose(backend, jobs, isOrphan, 'ending an orphaned job');
       } catch (error) {
         this.log.warn('the orphan sweep of a backend could not be finished', { backend: backend.name, err: error });
+      }
+    }
+  }
+
+  private async tidyBackends(): Promise<void> {
+    for (const backend of this.backends.all) {
+      if (this.stopping.signal.aborted) return;
+      try {
+        await backend.tidy?.(this.limited());
+      } catch (error) {
+        this.log.warn('a backend could not remove what nobody uses any more', { backend: backend.name, err: error });
       }
     }
   }

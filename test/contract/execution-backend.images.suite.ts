@@ -159,6 +159,37 @@ export function describeImages(name: string, engine: () => Engine): void {
       }
     });
 
+    it('removes what it made of an image file that nobody has used for a week, and makes it anew', async () => {
+      const { archive } = await makeImageFiles('made-again');
+      const settings = { images: { allowed: [dirname(archive)], map: {}, pull: 'never' as const } };
+      const open = await driverWith(settings);
+      const images = join(workDir, 'images', name);
+      const { dev, ino } = await fs.stat(archive);
+      const ofArchive = async (ending: string): Promise<readonly string[]> =>
+        (await fs.readdir(images)).filter((file) => file.startsWith(`${dev}.${ino}.`) && file.endsWith(ending));
+      const copies = async (): Promise<number> =>
+        (name === 'apptainer' ? await ofArchive('.sif') : (await namesOfLoaded()).filter((each) => each.includes(`:${dev}.${ino}.`)))
+          .length;
+      const carryOut = async (): Promise<void> => {
+        expect(stdoutOf(await open.carryOut(open.job({ executors: [{ image: archive, command: SAY_WHO }] })))).toBe('made-again\n');
+        await open.cleanAll();
+      };
+      const aWeekLater = async (): Promise<void> => {
+        for (const used of await ofArchive('.used')) await fs.utimes(join(images, used), 0, Date.now() / 1000 - 8 * 24 * 3600);
+      };
+      const tidy = async (): Promise<void> => (await driverWith(settings)).backend.tidy?.(never);
+
+      await carryOut();
+      await aWeekLater();
+      await carryOut();
+      await tidy();
+      expect(await copies()).toBe(1);
+      await aWeekLater();
+      await tidy();
+      expect([await copies(), await ofArchive('')]).toEqual([0, []]);
+      await carryOut();
+    });
+
     it('runs no image that a link leads to by the time it is used', async () => {
       const files = await makeImageFiles('right');
       const others = await makeImageFiles('wrong');

@@ -254,6 +254,10 @@ export class LocalBackend extends ExecutionBackend {
     }
   }
 
+  override tidy(signal: AbortSignal): Promise<void> {
+    return this.runtimes.copies.sweep(signal);
+  }
+
   override async list(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]> {
     const now = Date.now();
     const ages = new Map([...(await this.directories.names())].map(([name, changedAt]) => [name, now - changedAt]));

@@ -11,6 +11,7 @@ import { RUNTIME_NAMES } from '../shared/runtimes/runtime';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { ContainerEngine } from './container-engine';
 import { CliContainerEngine } from './cli-container-engine';
+import { ImageCopies } from './image-copies';
 import { ImageFiles } from './image-files';
 import { KnownImages } from './known-images';
 import { layersAreWhole } from './overlay-options';
@@ -27,6 +28,7 @@ const NO_INIT =
 /** The runtime in use, the engines behind jobs that another one started, and the scripts. */
 export class Runtimes {
   readonly images: ImageFiles;
+  readonly copies: ImageCopies;
   readonly knownImages = new KnownImages();
   private readonly engines = new Map<RuntimeName, ContainerEngine>();
   private readonly probe: RuntimeProbe;
@@ -48,6 +50,7 @@ export class Runtimes {
     for (const runtime of ['docker', 'podman'] as const) {
       this.engines.set(runtime, new CliContainerEngine(runtime, client, settings.instance));
     }
+    this.copies = new ImageCopies(directories, this.engines);
     this.probe = new RuntimeProbe(settings.runtime, client, this.engines);
     this.chosen = settings.runtime === 'auto' ? undefined : settings.runtime;
   }

@@ -114,6 +114,7 @@ look() { # JOB
 names() { # OWNER
   now=$(date +%s)
   find ../.. -mindepth 1 -maxdepth 1 -name 'tes-errand-*' -mmin +10 -exec rm -rf {} +
+  forget_images
   for mark in ../../*/metadata/tes/mark; do
     word= owner=
     { read -r word owner <"$mark"; } 2>/dev/null
@@ -122,6 +123,16 @@ names() { # OWNER
     changed=$(stat -c %Y "$mark") || continue
     echo "${job%%/*} $((now - changed))"
   done
+}
+
+# What was made of image files, and learnt of images, and nobody has used for a week (see image-copies.ts). What stays now goes later.
+forget_images() {
+  images=../../.tes-gateway/images
+  [ -d $images ] || return 0
+  find $images -mindepth 2 -maxdepth 2 -name '*.used' -mtime +6 -exec sh -c 'for used; do rm -f "${used%.used}.sif" "$used"; done' sh {} +
+  # Of a job that was killed while it made one.
+  find $images -mindepth 2 -maxdepth 2 -name '*.sif.tes-*' -mtime +0 -delete
+  find $images -mindepth 3 -type f -mtime +6 -delete
 }
 
 # What a stager that is there says: its name and version.

@@ -94,3 +94,20 @@ describe('a gateway that stood still', () => {
     expect(await endedAfter(1000)).toEqual([]);
   });
 });
+
+describe('housekeeping', () => {
+  it('lets every backend remove what nobody uses any more, also after one that fails', async () => {
+    const asked: string[] = [];
+    const backends = ['first', 'second', 'third'].map((name) => ({
+      name,
+      tidy: () => {
+        asked.push(name);
+        return name === 'first' ? Promise.reject(new Error('away')) : Promise.resolve();
+      },
+    }));
+    const registry = new BackendRegistry(backends as unknown as ExecutionBackend[]);
+    const settings = { instance: 'here', sweepMs: 3_600_000, callTimeoutMs: 1000 };
+    await new Housekeeping({} as TaskStore, registry, settings, SILENT, NOBODY).once();
+    expect(asked).toEqual(['first', 'second', 'third']);
+  });
+});

@@ -70,6 +70,7 @@ is_firm() { # REAL_PATH
 # Where an image of ours is made of it, under a name that stands for its present content.
 make_opened() { # INDEX
   image=$IMAGES/$identity.sif
+  note_use "$1" || return 1
   [ ! -e "$image" ] || return 0
   if [ -d /proc/self/fd/3 ]; then
     tar -C /proc/self/fd/3 -cf packed . 2>"streams/$1.engine" || blame pull "$1" || return 1
@@ -91,9 +92,9 @@ make_opened() { # INDEX
 
 copy_opened() { # INDEX
   image=$IMAGES/$identity.sif
-  # For those who look what has not been used for long.
-  if [ -e "$image" ]; then touch "$image" || :; return 0; fi
-  mkdir -p "$IMAGES" && cp --reflink=auto /proc/self/fd/3 "$image.$JOB" 2>"streams/$1.engine" && is_unchanged "$1" && mv "$image.$JOB" "$image" && return
+  note_use "$1" || return 1
+  [ ! -e "$image" ] || return 0
+  cp --reflink=auto /proc/self/fd/3 "$image.$JOB" 2>"streams/$1.engine" && is_unchanged "$1" && mv "$image.$JOB" "$image" && return
   blame pull "$1"
   # Only to make room.
   rm -f "$image.$JOB"

@@ -65,6 +65,7 @@ bring_image() { # INDEX PATH DIRECTORY...
   number=$1
   shift
   open_image "$@" 2>"streams/$number.engine" && identity_of_image || { note noimage "$number"; return 1; }
+  note_use "$number" || return 1
   name=localhost/tes-gateway-file:$identity
   if ! inspect_image "$number" "$name"; then
     load_opened "$number" && is_unchanged "$number" || return 1

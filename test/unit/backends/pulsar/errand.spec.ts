@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errandCommandLine, errandScript } from '../../../../src/backends/pulsar/pulsar.manifest';
 import { parseProbe } from '../../../../src/backends/pulsar/worker-facts';
@@ -8,7 +8,7 @@ import { temporaryDirectory } from '../temporary-directory';
 const NOBODY = 65534;
 const isRoot = process.getuid?.() === 0;
 
-describe('the errand that asks what a worker has', () => {
+describe('errands on a worker', () => {
   const directory = temporaryDirectory('errand');
   const staging = (): string => join(directory(), 'staging');
 
@@ -20,11 +20,12 @@ describe('the errand that asks what a worker has', () => {
     writeFileSync(join(staging(), 'job', 'tool_files', 'job.sh'), errandScript('bubblewrap', {}));
   });
 
-  const probe = (uid?: number): string => {
-    const command = errandCommandLine('probe', ['no-runtime', 'tes-gateway-no-group', '']);
+  const run = (verb: string, words: readonly string[], uid?: number): string => {
+    const command = errandCommandLine(verb, words);
     spawnSync('/bin/sh', ['-c', command], { cwd: join(staging(), 'job', 'working'), ...(uid !== undefined && { uid }) });
     return readFileSync(join(staging(), 'job', 'metadata', 'answer'), 'utf8');
   };
+  const probe = (uid?: number): string => run('probe', ['no-runtime', 'tes-gateway-no-group', ''], uid);
   const openFaults = (answer: string): readonly string[] =>
     parseProbe(answer, 'bubblewrap').faults.filter((fault) => fault.startsWith('other users'));
   const modeOf = (path: string): number => statSync(path).mode & 0o777;
@@ -49,5 +50,24 @@ describe('the errand that asks what a worker has', () => {
       `other users of the worker can enter ${staging()}, where secrets of tasks lie, and Pulsar's user cannot close it (chmod 700 it)`,
     ]);
     expect(modeOf(staging())).toBe(0o777);
+  });
+
+  it('removes, when it lists jobs, the copies of images that nobody has used for a week', () => {
+    const images = join(staging(), '.tes-gateway', 'images', 'apptainer');
+    mkdirSync(images, { recursive: true });
+    for (const [name, days] of [
+      ['1.2 old.sif', 30],
+      ['1.2 old.used', 8],
+      ['1.3.sif', 30],
+      ['1.3.used', 5],
+      ['abcdef.sif', 90],
+      ['1.4.sif.tes-abc-1', 2],
+      ['1.5.sif.tes-abc-1', 0],
+    ] as const) {
+      writeFileSync(join(images, name), '');
+      utimesSync(join(images, name), new Date(), new Date(Date.now() - days * 24 * 3600_000));
+    }
+    expect(run('names', ['somebody'])).toBe('');
+    expect(readdirSync(images).sort()).toEqual(['1.3.sif', '1.3.used', '1.5.sif.tes-abc-1', 'abcdef.sif']);
   });
 });
