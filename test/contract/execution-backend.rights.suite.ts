@@ -52,6 +52,13 @@ export function describeRights(name: string, engine: () => Engine): void {
       expect(stdoutOf(ended, 1)).toMatch(/^0\nCapPrm:\t0000000000002003\n/);
     });
 
+    it('says of limits what the engine says, not that they are enforced', () => {
+      const { notes } = driver.backend.capabilities();
+      const said = `${name}, limits of memory, CPU and processes on this machine: ${name} says that it can`;
+      expect(notes.filter((note) => note.startsWith(said))).toHaveLength(1);
+      expect(notes.filter((note) => /(memory|CPU|process) limit: enforced/.test(note))).toEqual([]);
+    });
+
     it('gives as much shared memory as memory', async () => {
       const ended = await driver.carryOut(
         driver.job({ executors: [{ command: ['/bin/sh', '-c', 'df -k /dev/shm | tail -n 1'] }] }, { ramGb: 0.5 }),

@@ -50,7 +50,7 @@ export class LocalBackend extends ExecutionBackend {
   private readonly host: LocalHost;
   private readonly runtimes: Runtimes;
   private readonly machineCores = availableParallelism();
-  private described: { runtime: RuntimeName | undefined; enforced: boolean; capabilities: BackendCapabilities } | undefined;
+  private described: { readonly of: string; readonly capabilities: BackendCapabilities } | undefined;
   private nudge: (jobName: string) => void = () => undefined;
   /** Jobs whose script an earlier gateway started: nobody tells when they end. */
   private readonly adopted = new Set<string>();
@@ -77,13 +77,11 @@ export class LocalBackend extends ExecutionBackend {
     this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores, hostView: () => this.host.view() });
   }
 
-  /** The same object until the runtime changes: it is asked for with every request that creates or explains a task. */
+  /** The same object until something of it changes: it is asked for with every request that creates or explains a task. */
   override capabilities(): BackendCapabilities {
     const runtime = this.runtimes.current;
-    const { enforced } = this.cgroups;
-    const known = this.described;
-    if (known !== undefined && known.runtime === runtime && known.enforced === enforced) return known.capabilities;
-    this.described = { runtime, enforced, capabilities: this.describe(runtime) };
+    const of = [runtime, this.cgroups.enforced, this.runtimes.engineLimits].join(' ');
+    if (this.described?.of !== of) this.described = { of, capabilities: this.describe(runtime) };
     return this.described.capabilities;
   }
 
@@ -108,7 +106,7 @@ export class LocalBackend extends ExecutionBackend {
   private notes(): readonly string[] {
     const runtime = this.runtimes.current;
     if (runtime === undefined) return ['no container runtime answers yet'];
-    return abilityNotes(runtime, { name: 'this machine', hasGroups: this.cgroups.enforced });
+    return abilityNotes(runtime, { name: 'this machine', hasGroups: this.cgroups.enforced, engineLimits: this.runtimes.engineLimits });
   }
 
   override check(request: TesTaskRequest): readonly string[] {

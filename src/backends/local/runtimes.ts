@@ -5,6 +5,7 @@ import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
 import { scriptFor } from '../shared/job-script';
+import { LIMITS_OF_ENGINE, limitsSaid } from '../shared/runtimes/engine-limits';
 import { INIT_OF_DOCKER, INIT_PATHS, initOfDocker, initOfPodman } from '../shared/runtimes/init';
 import type { Init } from '../shared/runtimes/init';
 import { RUNTIME_NAMES } from '../shared/runtimes/runtime';
@@ -36,6 +37,8 @@ export class Runtimes {
   private readonly scripts = new Map<RuntimeName, string>();
   /** podman with cgroups version 1 and no systemd: see `JobCgroups.createParent`. */
   needsMemoryGroup = false;
+  /** docker and podman: what they say of the limits that they can enforce. */
+  engineLimits: string | undefined;
   /** apptainer: a writable layer over an image works here (root; or a user with overlay mounts of their own). */
   overlay = false;
   private chosen: RuntimeName | undefined;
@@ -69,7 +72,7 @@ export class Runtimes {
 
   /** What else matters of the runtime that was chosen. */
   private async lookCloser(signal: AbortSignal): Promise<void> {
-    await this.lookAtPodman(signal);
+    await Promise.all([this.lookAtPodman(signal), this.lookAtLimits(signal)]);
     if (this.chosen === 'apptainer') this.overlay = await this.tryOverlay(signal);
   }
 
@@ -110,6 +113,14 @@ export class Runtimes {
     const argv = ['podman', 'info', '--format', '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}'];
     const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
     this.needsMemoryGroup = answer?.stdout.trim() === 'cgroupfs v1';
+  }
+
+  private async lookAtLimits(signal: AbortSignal): Promise<void> {
+    const engine = this.chosen;
+    if (engine !== 'docker' && engine !== 'podman') return;
+    const argv = [engine, 'info', '--format', LIMITS_OF_ENGINE[engine]];
+    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
+    this.engineLimits = limitsSaid(engine, answer?.stdout ?? '');
   }
 
   /** For its containers; looked for once an engine answers. `undefined` where there is none, or where the engine does not say. */

@@ -4,7 +4,7 @@ set -u
 answer=../metadata/answer
 
 # What this worker is and has. Lines of WORD TEXT.
-probe() { # RUNTIME GROUP DOCKERS_INIT INIT...
+probe() { # RUNTIME GROUP LIMITS DOCKERS_INIT INIT...
   echo "uid $(id -u)"
   close_staging
   echo "cores $(getconf _NPROCESSORS_ONLN)"
@@ -26,9 +26,10 @@ probe() { # RUNTIME GROUP DOCKERS_INIT INIT...
   echo "groups $(try_groups "$2")"
   [ ! -e /sys/fs/selinux/enforce ] || echo 'selinux yes'
   [ "$1" != apptainer ] || echo "overlay $(try_overlay)"
-  [ "$1" != docker ] || { init=$(docker info --format "$3" 2>/dev/null) && echo "init $init"; }
+  [ -z "$3" ] || { limits=$("$1" info --format "$3" 2>/dev/null) && echo "limits $limits"; }
+  [ "$1" != docker ] || { init=$(docker info --format "$4" 2>/dev/null) && echo "init $init"; }
   if [ "$1" = podman ]; then
-    shift 3
+    shift 4
     for init; do [ ! -x "$init" ] || { echo "init $init" && break; }; done
   fi
 }

@@ -1,6 +1,7 @@
 import { BackendError } from '../../ports/errors';
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
 import { parentGroup } from '../shared/cgroup-rules';
+import { LIMITS_OF_ENGINE } from '../shared/runtimes/engine-limits';
 import { INIT_OF_DOCKER, INIT_PATHS } from '../shared/runtimes/init';
 import type { Errands } from './pulsar-client';
 import type { PulsarBackendSettings } from './pulsar.settings';
@@ -33,10 +34,9 @@ export class PulsarWorker {
 
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
     const { runtime, instance, name } = this.settings;
-    const facts = parseProbe(
-      (await this.errands.run('probe', [runtime, parentGroup(instance), INIT_OF_DOCKER, ...INIT_PATHS], signal)).toString(),
-      runtime,
-    );
+    const limits = runtime === 'docker' || runtime === 'podman' ? LIMITS_OF_ENGINE[runtime] : '';
+    const words = [runtime, parentGroup(instance), limits, INIT_OF_DOCKER, ...INIT_PATHS];
+    const facts = parseProbe((await this.errands.run('probe', words, signal)).toString(), runtime);
     const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
     if (faults.length > 0) {
       throw new BackendError(`no job can run on the worker of ${name}: ${faults.join('; ')}`, { retryable: true, unavailable: true });

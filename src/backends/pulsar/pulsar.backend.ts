@@ -84,7 +84,11 @@ export class PulsarBackend extends ExecutionBackend {
   private notes(): readonly string[] {
     const { facts } = this.worker;
     if (!facts) return ['the worker has not answered yet'];
-    return abilityNotes(this.settings.runtime, { name: 'the worker', hasGroups: facts.groups !== 'none' });
+    return abilityNotes(this.settings.runtime, {
+      name: 'the worker',
+      hasGroups: facts.groups !== 'none',
+      engineLimits: facts.engineLimits,
+    });
   }
 
   override check(request: TesTaskRequest): readonly string[] {

@@ -1,4 +1,5 @@
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
+import { limitsSaid } from '../shared/runtimes/engine-limits';
 import { initOfDocker, initOfPodman } from '../shared/runtimes/init';
 import type { Init } from '../shared/runtimes/init';
 import { HOST_DIRECTORIES } from '../shared/runtimes/host-root';
@@ -21,6 +22,8 @@ export interface WorkerFacts {
   /** For containers. */
   readonly init?: Init;
   readonly selinux: boolean;
+  /** docker and podman: what they say of the limits that they can enforce. */
+  readonly engineLimits?: string;
   readonly version: string;
   /** Why no job can run there, in public words; empty = all is well. */
   readonly faults: readonly string[];
@@ -44,6 +47,7 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
   const groups = of('groups');
   const isRoot = of('uid') === '0';
   const said = of('init');
+  const limits = runtime === 'docker' || runtime === 'podman' ? limitsSaid(runtime, of('limits') ?? '') : undefined;
   const init = said === undefined ? undefined : runtime === 'docker' ? initOfDocker(said) : initOfPodman(said);
   return {
     asRoot: isRoot,
@@ -53,6 +57,7 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
     needsMemoryGroup: isRoot && groups === 'v1' && runtime === 'podman' && /cgroupfs v1/.test(version ?? ''),
     overlay: of('overlay') === 'yes',
     ...(init !== undefined && { init }),
+    ...(limits !== undefined && { engineLimits: limits }),
     selinux: of('selinux') === 'yes',
     version: (version ?? '').slice(0, 100),
     faults,

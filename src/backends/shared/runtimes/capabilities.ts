@@ -1,13 +1,14 @@
 import { BUBBLEWRAP_ABILITIES } from './bubblewrap';
 import type { RuntimeAbilities, RuntimeName } from './runtime';
 
+const BY_ENGINE = 'by the engine, as far as it can on its machine';
 const CONTAINERS: Omit<RuntimeAbilities, 'runtime' | 'gpus' | 'variables'> = {
   image: 'used',
   network: "default: the engine's own; host and none: enforced",
   user: "the image's; outputs belong to the gateway's user",
-  memory: 'enforced',
-  cpus: 'enforced',
-  pids: 'enforced',
+  memory: BY_ENGINE,
+  cpus: BY_ENGINE,
+  pids: BY_ENGINE,
   wallClock: 'enforced',
   disk: 'not enforced',
 };
@@ -52,11 +53,15 @@ const WORDS: Readonly<Record<string, string>> = {
 };
 
 /** Lines for the log at start and for `capabilities`. */
-export function abilityNotes(runtime: RuntimeName, machine: { readonly name: string; readonly hasGroups: boolean }): readonly string[] {
+export function abilityNotes(
+  runtime: RuntimeName,
+  machine: { readonly name: string; readonly hasGroups: boolean; readonly engineLimits?: string | undefined },
+): readonly string[] {
   const { runtime: name, ...abilities } = RUNTIME_ABILITIES[runtime];
   const notes = Object.entries(abilities).map(([key, value]) => `${name}, ${WORDS[key] ?? key}: ${value}`);
   // The others have engines, which limit what they run themselves.
-  if (runtime !== 'bubblewrap' && runtime !== 'apptainer') return notes;
-  const limits = machine.hasGroups ? 'enforced by cgroups' : 'cannot be enforced (needs root and writable cgroups)';
+  const hasEngine = runtime !== 'bubblewrap' && runtime !== 'apptainer';
+  const ofGroups = machine.hasGroups ? 'enforced by cgroups' : 'cannot be enforced (needs root and writable cgroups)';
+  const limits = hasEngine ? (machine.engineLimits ?? `${runtime} has not said whether it can enforce them`) : ofGroups;
   return [...notes, `${name}, limits of memory, CPU and processes on ${machine.name}: ${limits}`];
 }
