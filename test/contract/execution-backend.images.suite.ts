@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import type { Engine } from '../engines/engines';
 import { eventually, exitCodes, stdoutOf, textOf } from './execution-backend.fixture';
 import type { JobDriver } from './execution-backend.fixture';
-import { makeArchive, makeRootDirectory, SAY_WHO } from './image-archives';
+import { makeArchive, makeOciArchive, makeRootDirectory, SAY_WHO } from './image-archives';
 import { localDrivers, localSettings, localUnderTest } from './local-backend.fixture';
 
 const never = new AbortController().signal;
@@ -16,6 +16,7 @@ interface ImageForms {
   readonly directory: string;
   readonly root: string;
   readonly archive: string;
+  readonly oci: string;
   readonly sif?: string;
 }
 
@@ -42,7 +43,8 @@ export function describeImages(name: string, engine: () => Engine): void {
       await makeRootDirectory(directory, who);
       await promisify(execFile)('tar', ['-C', directory, '-cf', join(parent, 'root.tar'), '.']);
       await makeArchive(join(parent, 'saved.tar'), directory, ['localhost/from-an-archive:latest']);
-      const forms = { directory, root: join(parent, 'root.tar'), archive: join(parent, 'saved.tar') };
+      await makeOciArchive(join(parent, 'oci.tar'), directory, 'localhost/from-an-archive:latest');
+      const forms = { directory, root: join(parent, 'root.tar'), archive: join(parent, 'saved.tar'), oci: join(parent, 'oci.tar') };
       for (const { dev, ino } of await Promise.all(Object.values(forms).map((file) => fs.stat(file)))) loaded.push(`${dev}.${ino}`);
       if (name !== 'apptainer') return forms;
       const sif = join(parent, 'image.sif');

@@ -3,6 +3,8 @@
  * image: an engine that loads a stranger's archive would move these names of its own to it. Run by the job script. In development Node runs
  * this file as it is, types stripped: it imports nothing of ours.
  *
+ * docker before its release 25 knows its own form alone: an archive of OCI's gets the manifest that docker looks for beside the index.
+ *
  * What comes out is written anew, entry by entry, so that an engine cannot read it in another way. Memory is bounded whatever comes in.
  * Exit codes: 0 all was passed on; 3 a tar, but no archive of an image; 1 anything else, with the reason as the last line of stderr.
  */
@@ -15,12 +17,18 @@ import { extract, pack } from 'tar-stream';
 import type { Headers } from 'tar-stream';
 
 const NO_IMAGE = 3;
-const MEMBERS = new Map([
-  ['manifest.json', manifestWithoutNames],
-  ['index.json', indexWithoutNames],
-]);
 /** Says names and nothing else. */
 const ONLY_NAMES = 'repositories';
+const INDEX = 'index.json';
+const DOCKERS_MANIFEST = 'manifest.json';
+const BLOB = /^blobs\/sha256\/([0-9a-f]{64})$/;
+const MOST_DOCUMENT_BYTES = 1 << 20;
+const MOST_DOCUMENTS_BYTES = 8 << 20;
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64' };
+const MEMBERS = new Map([
+  [DOCKERS_MANIFEST, manifestWithoutNames],
+  [INDEX, indexWithoutNames],
+]);
 const MOST_ENTRIES = 10_000;
 const MOST_MEMBER_BYTES = 4 << 20;
 /** More than this between two entries is no header: the library would keep it. */
@@ -39,6 +47,9 @@ async function pass(): Promise<number> {
   // Each is awaited below; until then a failure of one must not end the process.
   for (const each of [fed, written]) each.catch((error: unknown) => source.destroy(error as Error));
   const seen = new Map<string, Headers['type']>();
+  const documents = new Map<string, Json>();
+  let documentBytes = 0;
+  let index: Json | undefined;
   let isImage = false;
   for await (const entry of source) {
     unseenBytes = 0;
@@ -50,13 +61,26 @@ async function pass(): Promise<number> {
       seen.set(name, type);
       const rewritten = isFile(type) ? MEMBERS.get(name) : undefined;
       if (rewritten) {
-        const text = rewritten(await memberOf(entry, size));
+        const content = jsonOf(await memberOf(entry, size));
+        const text = rewritten(content);
         if (text === undefined) return NO_IMAGE;
+        if (name === INDEX) index = content as Json;
         target.entry({ name }, text);
         isImage = true;
         continue;
       }
       if (!isSpecial(name)) {
+        const [, digest] = BLOB.exec(name) ?? [];
+        if (isFile(type) && digest !== undefined && size <= MOST_DOCUMENT_BYTES && documentBytes + size <= MOST_DOCUMENTS_BYTES) {
+          const bytes = await memberOf(entry, size);
+          const document = jsonOf(bytes);
+          if (typeof document === 'object' && document !== null) {
+            documents.set(`sha256:${digest}`, document as Json);
+            documentBytes += size;
+          }
+          target.entry({ name }, bytes);
+          continue;
+        }
         if (isFile(type)) {
           await pipeline(seenFrom(entry), target.entry({ name, size }));
           continue;
@@ -70,6 +94,8 @@ async function pass(): Promise<number> {
   }
   await fed;
   if (!isImage) return NO_IMAGE;
+  const added = index && !seen.has(DOCKERS_MANIFEST) ? manifestOfIndex(index, documents) : undefined;
+  if (added !== undefined) target.entry({ name: DOCKERS_MANIFEST }, added);
   target.finalize();
   await written;
   return 0;
@@ -150,12 +176,16 @@ function wayTo(name: string, type: Headers['type'], linkname: string): string | 
   return target === undefined || isSpecial(target) ? undefined : posix.relative(posix.dirname(name), target);
 }
 
-async function memberOf(entry: AsyncIterable<Buffer>, size: number): Promise<unknown> {
+async function memberOf(entry: AsyncIterable<Buffer>, size: number): Promise<Buffer> {
   if (size > MOST_MEMBER_BYTES) throw new Error('what it says of its image is too long');
   const chunks: Buffer[] = [];
   for await (const chunk of seenFrom(entry)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function jsonOf(bytes: Buffer): unknown {
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
+    return JSON.parse(bytes.toString('utf8')) as unknown;
   } catch {
     return undefined;
   }
@@ -178,6 +208,29 @@ function indexWithoutNames(content: unknown): string | undefined {
     platform: each?.['platform'],
   }));
   return JSON.stringify({ schemaVersion, mediaType, manifests: unnamed });
+}
+
+/** docker's manifest of the image that an index leads to, for this machine where it says for which; `undefined` when that is not in the archive. */
+function manifestOfIndex(index: Json, documents: ReadonlyMap<string, Json>): string | undefined {
+  let document: Json | undefined = index;
+  // An index may name an index of platforms.
+  for (let depth = 0; depth < 3 && Array.isArray(document?.['manifests']); depth += 1) {
+    const choices: readonly (Json | null)[] = document['manifests'] as (Json | null)[];
+    const chosen: Json | null | undefined = choices.findLast((each) => isForHere(each?.['platform'] as Json | undefined)) ?? choices.at(-1);
+    document = documents.get(String(chosen?.['digest']));
+  }
+  const { config, layers } = document ?? {};
+  if (!Array.isArray(layers)) return undefined;
+  const paths = [config, ...(layers as unknown[])].map((each) => {
+    const [, digest] = /^sha256:([0-9a-f]{64})$/.exec(String((each as Json | null)?.['digest'])) ?? [];
+    return digest === undefined ? undefined : `blobs/sha256/${digest}`;
+  });
+  if (paths.includes(undefined)) return undefined;
+  return JSON.stringify([{ Config: paths[0], RepoTags: null, Layers: paths.slice(1) }]);
+}
+
+function isForHere(platform: Json | undefined): boolean {
+  return platform?.['os'] === 'linux' && platform['architecture'] === (ARCHITECTURES[process.arch] ?? process.arch);
 }
 
 pass().then(

@@ -79,6 +79,38 @@ describe('an image archive', () => {
     ]);
   });
 
+  it("of OCI's gets docker's manifest beside its index, of the image for this machine", async () => {
+    const blob = (digit: string): string => digit.repeat(64);
+    const document = (digit: string, content: object): Entry => ({ name: `blobs/sha256/${blob(digit)}`, content: JSON.stringify(content) });
+    const refer = (digit: string, more: object = {}): object => ({ digest: `sha256:${blob(digit)}`, ...more });
+    const here = { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch };
+    const manifests = [
+      refer('2', { platform: here }),
+      refer('3', { platform: { os: 'linux', architecture: 'other' } }),
+      refer('4', { platform: { os: 'unknown', architecture: 'unknown' } }),
+    ];
+    const index: Entry = { name: 'index.json', content: JSON.stringify({ manifests: [refer('1', { annotations: { name: 'a' } })] }) };
+    const platforms = document('1', { manifests });
+    const image = document('2', { config: refer('a'), layers: [refer('b'), refer('c')] });
+    const added = `manifest.json: [{"Config":"blobs/sha256/${blob('a')}","RepoTags":null,"Layers":["blobs/sha256/${blob('b')}","blobs/sha256/${blob('c')}"]}]`;
+    for (const entries of [
+      [index, platforms, image],
+      [image, platforms, index],
+    ]) {
+      const { entries: out } = await pass(await tarOf(entries));
+      expect([out.at(-1), out.length]).toEqual([added, 4]);
+    }
+    const strange = document('2', { config: { digest: 'sha256:../../x' }, layers: [] });
+    for (const entries of [
+      [index, platforms],
+      [index, platforms, strange],
+      [index, document('1', { manifests: [refer('1')] })],
+    ])
+      expect((await pass(await tarOf(entries))).entries).toHaveLength(entries.length);
+    const { entries: out } = await pass(await tarOf([index, platforms, image, MANIFEST]));
+    expect(out.filter((entry) => entry.startsWith('manifest.json'))).toEqual([UNNAMED]);
+  });
+
   it('may be compressed', async () => {
     const archive = await tarOf([CONFIG, LAYER, MANIFEST]);
     const { entries } = await pass(archive);
