@@ -60,6 +60,7 @@ export interface TaskServiceSettings {
 /** No client sends a request again sooner than this, and none is still being stored after that, ms. */
 const SENT_AGAIN_MS = 1000;
 const ARRIVED_MS = 20_000;
+const MOST_ARRIVED = 10_000;
 
 /** Says whether there is room for another task on disk; cheap, asked for every create. Returns the public reason when there is none. */
 export type DiskGuard = () => string | undefined;
@@ -68,6 +69,8 @@ export type DiskGuard = () => string | undefined;
 export class TaskService {
   /** Bodies being stored right now, by owner and text; for clients that send one again on another base path after their time-out. */
   private readonly arriving = new Map<string, { readonly basePath: string; readonly id: Promise<string> }>();
+  /** Bodies of the last `ARRIVED_MS` by their keys, oldest first: one that this gateway had is guarded by `arriving` alone. */
+  private readonly arrived = new Map<string, number>();
   private stopping = false;
 
   constructor(
@@ -110,8 +113,7 @@ export class TaskService {
     const keyed =
       key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
     const warnings = options.ignored === undefined ? admitted.warnings : [options.ignored, ...admitted.warnings];
-    // Another gateway may have the body as well. Where this one has it, on the same base path, it is another task anyway.
-    const arrival = same || !this.store.isShared ? undefined : arrivalAs(arrivalKey, options.basePath);
+    const arrival = this.store.isShared ? this.arrivalOf(arrivalKey, options.basePath) : undefined;
     const id = this.insert(principal, requestJson, { ...admitted, warnings }, keyed, arrival);
     if (same) return id;
     this.arriving.set(arrivalKey, { basePath: options.basePath, id });
@@ -217,6 +219,22 @@ export class TaskService {
     return task;
   }
 
+  /**
+   * The body as a key of its own, which no client can send, and its base path as what is sent under it: another gateway may have it as well.
+   * Absent for one that came here a moment ago: it is another task, and a key that is taken costs three questions.
+   */
+  private arrivalOf(body: string, basePath: string): IdempotencyKey | undefined {
+    const key = `\0${sha256(body)}`;
+    const now = this.store.now();
+    const before = this.arrived.get(key);
+    this.arrived.delete(key);
+    this.arrived.set(key, now);
+    const [oldest] = this.arrived.size > MOST_ARRIVED ? this.arrived.keys() : [];
+    if (oldest !== undefined) this.arrived.delete(oldest);
+    const isHere = before !== undefined && now - before < ARRIVED_MS;
+    return isHere ? undefined : { key, bodySha256: basePath, ttlMs: ARRIVED_MS };
+  }
+
   private async insert(
     principal: Principal,
     requestJson: string,
@@ -262,11 +280,6 @@ function ownerFilter(principal: Principal): string | undefined {
 
 function notFound(id: string): TaskNotFound {
   return new TaskNotFound(`there is no task ${id.slice(0, 100)}`);
-}
-
-/** The body as a key of its own, which no client can send, and its base path as what is sent under it. */
-function arrivalAs(body: string, basePath: string): IdempotencyKey {
-  return { key: `\0${sha256(body)}`, bodySha256: basePath, ttlMs: ARRIVED_MS };
 }
 
 function sha256(text: string): string {

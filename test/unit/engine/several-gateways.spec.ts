@@ -23,13 +23,15 @@ describe('several gateways on one store', () => {
   /** Of the store's clock while a task is being stored. */
   let insertMs: number;
   let aheadMs: number;
+  /** Creates that came with a key. */
+  let keyed: number;
   beforeEach(async () => {
     const alone = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
     seen = new Map();
     fails = false;
     beforeAssign = () => Promise.resolve();
     running = [];
-    insertMs = aheadMs = 0;
+    insertMs = aheadMs = keyed = 0;
     // The embedded store as if others had it open too.
     store = new Proxy<TaskStore>(alone, {
       get: (object, key) => {
@@ -40,6 +42,7 @@ describe('several gateways on one store', () => {
         if (key === 'insert') {
           return (...given: Parameters<TaskStore['insert']>) => {
             aheadMs += insertMs;
+            keyed += given[2] === undefined ? 0 : 1;
             return object.insert(...given);
           };
         }
@@ -97,6 +100,8 @@ describe('several gateways on one store', () => {
     ids.add(await send(other, '/ga4gh/tes/v1'));
     expect(ids.size).toBe(4);
     expect(await store.counts()).toEqual({ QUEUED: 4 });
+    // Each gateway once for each body: a key that is taken costs three questions.
+    expect(keyed).toBe(3);
   });
 
   it('stop a transfer of a task that another one was asked to cancel, without waiting for the lease', async () => {
