@@ -4,6 +4,7 @@ import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import type { PageTokens } from './page-token';
 import { readParts } from './request-parts';
+import { SameReads } from './same-reads';
 import type { TaskDocument } from './schemas';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
 import { beginningTerm, nameKey, NAME_LENGTH, prefixEnd, tagTerm } from './terms';
@@ -24,12 +25,18 @@ export const STORED_FIELDS = { ...RECORD_FIELDS, request: 1, requestParts: 1 } a
 
 /** Pages of tasks, newest first, along `place`. */
 export class TaskPages {
+  private readonly same = new SameReads<Page<MinimalRow>>();
+
   constructor(
     private readonly connection: MongoConnection,
     private readonly tokens: PageTokens,
   ) {}
 
-  async minimal(query: ListQuery): Promise<Page<MinimalRow>> {
+  minimal(query: ListQuery): Promise<Page<MinimalRow>> {
+    return this.same.read(JSON.stringify(query), () => this.readMinimal(query));
+  }
+
+  private async readMinimal(query: ListQuery): Promise<Page<MinimalRow>> {
     const walk = await this.walk(query);
     if (walk === undefined) return { items: [], nextPageToken: '' };
     const { limit, filter, hint } = walk;

@@ -12,8 +12,8 @@ interface Wanted {
   readonly owner: string | undefined;
 }
 
-/** Queries under way at once. */
-const AT_ONCE = 4;
+/** Queries under way at once: the more wait for the next one, the less each of them costs. */
+const AT_ONCE = 2;
 
 /**
  * Tasks by id: those asked for in one turn of the event loop are one query, which costs both sides little more than one of them. A read
