@@ -4,7 +4,7 @@ import mongoose from 'mongoose';
 import { round } from './figures.mjs';
 import { prepareGateway } from './gateway.mjs';
 import { filledDatabase } from './rows-mongo-pages.mjs';
-import { get, list, post } from './scenarios.mjs';
+import { endOf, get, list, post } from './scenarios.mjs';
 import { realisticTask } from './tasks.mjs';
 
 const { Timestamp } = mongoose.mongo;
@@ -67,7 +67,10 @@ export async function mongoLife(bench) {
   const run = async (count) => {
     const ids = [];
     for (let made = 0; made < count; made++) ids.push(await gateway.create({ ...realisticTask(), ...TRUE }));
-    for (const id of ids) while ((await gateway.state(id)) !== 'COMPLETE') await new Promise((resolve) => setTimeout(resolve, 50));
+    for (const id of ids) {
+      const state = await endOf(gateway, id);
+      if (state !== 'COMPLETE') throw new Error(`a task ended ${state}`);
+    }
     // Clean-up and counters.
     await new Promise((resolve) => setTimeout(resolve, 2000));
   };
