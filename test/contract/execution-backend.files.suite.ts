@@ -103,7 +103,9 @@ export function describeFiles(name: string, underTest: () => BackendUnderTest): 
       });
       const { workspace, handle } = await driver.carryOut(job);
       const bytes = (await workspace.sizeBytes?.(never)) ?? 0;
-      expect(Math.round(bytes / 1e6)).toBe(3);
+      // Beside what the job wrote there may be a copy of the machine's /etc, in blocks of the disk.
+      expect(bytes).toBeGreaterThan(3_000_000);
+      expect(bytes).toBeLessThan(5_000_000);
       await driver.backend.cleanup(job.name, handle, { failed: true }, never);
       expect(await driver.backend.workspace(job, handle).sizeBytes?.(never)).toBe(0);
     });
