@@ -1,13 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { networkError } from '../../../../src/storage/http/http-errors';
-import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
+import type { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { FileServer } from '../../../contract/http-file-server';
 import { failureOf } from '../../../transfer-failure';
+import { endServed, serveTen } from './served';
 
 const signal = new AbortController().signal;
 const dns = (code: string): Error => Object.assign(new Error('getaddrinfo'), { code });
@@ -17,22 +14,9 @@ let server: FileServer;
 let storage: HttpStorage;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'http-errors-'));
-  await writeFile(join(directory, 'ten'), '0123456789');
-  server = await startFileServer(directory);
-  storage = new HttpStorage({
-    enabled: true,
-    maxRedirects: 3,
-    connectTimeoutMs: 10_000,
-    idleTimeoutMs: 10_000,
-    allowPrivateAddresses: true,
-  });
+  ({ directory, server, storage } = await serveTen());
 });
-afterEach(async () => {
-  storage.close();
-  await server.close();
-  await rm(directory, { recursive: true });
-});
+afterEach(() => endServed({ directory, server, storage }));
 
 const get = async (url: string): Promise<unknown> => buffer(await storage.read(url, {}, signal));
 const put = (url: string, text: string): Promise<unknown> =>

@@ -1,14 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
+import type { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { FileServer } from '../../../contract/http-file-server';
 import { failureOf } from '../../../transfer-failure';
+import { endServed, serveTen } from './served';
 
 const signal = new AbortController().signal;
 
@@ -17,22 +16,9 @@ let server: FileServer;
 let storage: HttpStorage;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'http-'));
-  await writeFile(join(directory, 'ten'), '0123456789');
-  server = await startFileServer(directory);
-  storage = new HttpStorage({
-    enabled: true,
-    maxRedirects: 3,
-    connectTimeoutMs: 10_000,
-    idleTimeoutMs: 10_000,
-    allowPrivateAddresses: true,
-  });
+  ({ directory, server, storage } = await serveTen());
 });
-afterEach(async () => {
-  storage.close();
-  await server.close();
-  await rm(directory, { recursive: true });
-});
+afterEach(() => endServed({ directory, server, storage }));
 
 const put = (url: string, text: string): Promise<{ sizeBytes: number }> =>
   storage.write(url, Readable.from([Buffer.from(text)], { objectMode: false }), { sizeBytes: Buffer.byteLength(text) }, signal);

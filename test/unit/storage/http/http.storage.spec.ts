@@ -1,25 +1,17 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import type { HttpStorageSettings } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/http-file-server';
 import type { FileServer } from '../../../contract/http-file-server';
 import { failureOf } from '../../../transfer-failure';
+import { endServed, serveTen, SETTINGS } from './served';
 
-const SETTINGS: HttpStorageSettings = {
-  enabled: true,
-  maxRedirects: 3,
-  connectTimeoutMs: 10_000,
-  idleTimeoutMs: 10_000,
-  allowPrivateAddresses: true,
-};
 const signal = new AbortController().signal;
 
 let directory: string;
@@ -27,16 +19,9 @@ let server: FileServer;
 let storage: HttpStorage;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'http-'));
-  await writeFile(join(directory, 'ten'), '0123456789');
-  server = await startFileServer(directory);
-  storage = new HttpStorage(SETTINGS);
+  ({ directory, server, storage } = await serveTen());
 });
-afterEach(async () => {
-  storage.close();
-  await server.close();
-  await rm(directory, { recursive: true });
-});
+afterEach(() => endServed({ directory, server, storage }));
 
 const get = async (url: string, offset?: number, from = storage): Promise<string> =>
   (await buffer(await from.read(url, offset === undefined ? {} : { offset }, signal))).toString();
