@@ -15,7 +15,7 @@ registerHooks({
 const { adapters } = await import('../src/adapters.ts');
 const { entryPage, settingsPage } = await import('../src/config/settings-schema.ts');
 const { settingsJsonSchema } = await import('../src/config/settings-json-schema.ts');
-const { RUNTIME_ABILITIES } = await import('../src/backends/shared/runtimes/capabilities.ts');
+const { RUNTIMES } = await import('../src/backends/shared/runtimes/runtimes.ts');
 
 function* leaves(node, prefix = '') {
   for (const [name, child] of Object.entries(node)) {
@@ -47,10 +47,10 @@ function runtimesTable() {
     disk: 'disk limit',
     gpus: 'GPUs',
   };
-  const runtimes = Object.values(RUNTIME_ABILITIES);
-  const abilities = [...new Set(runtimes.flatMap(Object.keys))].filter((key) => key !== 'runtime');
-  const rows = abilities.map((key) => [words[key] ?? key, ...runtimes.map((runtime) => cell(runtime[key] ?? ''))]);
-  return table(['', ...runtimes.map(({ runtime }) => runtime)], rows);
+  const runtimes = Object.values(RUNTIMES);
+  const keys = [...new Set(runtimes.flatMap(({ abilities }) => Object.keys(abilities)))];
+  const rows = keys.map((key) => [words[key] ?? key, ...runtimes.map(({ abilities }) => cell(abilities[key] ?? ''))]);
+  return table(['', ...runtimes.map(({ name }) => name)], rows);
 }
 
 const stale = [];

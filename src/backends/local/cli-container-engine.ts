@@ -1,5 +1,6 @@
 import { BackendError } from '../../ports/errors';
-import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/containers';
+import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/labels';
+import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { ContainerEngine } from './container-engine';
 import type { CommandResult, LocalClient } from './local.client';
 
@@ -14,14 +15,14 @@ export class CliContainerEngine implements ContainerEngine {
   private removing = false;
 
   constructor(
-    readonly runtime: 'docker' | 'podman',
+    readonly runtime: RuntimeName,
+    private readonly versionFormat: string,
     private readonly client: LocalClient,
     private readonly instance: string,
   ) {}
 
   async version(signal: AbortSignal): Promise<string> {
-    const format = this.runtime === 'docker' ? '{{.Server.Version}}' : '{{.Client.Version}}';
-    return (await this.ask(['version', '--format', format], ANSWER_MS, signal)).stdout.trim();
+    return (await this.ask(['version', '--format', this.versionFormat], ANSWER_MS, signal)).stdout.trim();
   }
 
   async stopJob(jobName: string, graceSeconds: number, signal: AbortSignal): Promise<boolean> {

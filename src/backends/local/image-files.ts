@@ -5,6 +5,7 @@ import type { TesTaskRequest } from '../../task/tes';
 import { isWithin, segmentsOf } from '../shared/container-path';
 import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
 import type { LocalBackendSettings } from './local.settings';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 /** Run by the job script; `scripts/build.mjs` leaves it beside this file in `dist`. */
 export const UNNAME_IMAGE: readonly string[] = [
@@ -20,7 +21,7 @@ export class ImageFiles {
 
   /** Public sentences for image files that no setting allows. */
   refusals(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
-    if (runtime === 'bubblewrap') return [];
+    if (!RUNTIMES[runtime].usesImages) return [];
     return request.executors.flatMap(({ image }, index) => {
       if (this.mapped(image) !== undefined) return [];
       const path = filePath(image);
@@ -30,7 +31,7 @@ export class ImageFiles {
   }
 
   async source(runtime: RuntimeName, image: string): Promise<ImageSource> {
-    if (runtime === 'bubblewrap') return { kind: 'none' };
+    if (!RUNTIMES[runtime].usesImages) return { kind: 'none' };
     const mapped = this.mapped(image);
     const named = filePath(image);
     if (mapped === undefined && named === undefined) {

@@ -17,6 +17,7 @@ import type { JobCgroups } from './cgroups';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { ProcessTable } from './process-table';
+import { runtimeOf } from '../shared/runtimes/runtimes';
 
 /** A script that was started has this long to say so before it counts as never started. */
 const START_GRACE_MS = 10_000;
@@ -111,7 +112,7 @@ export class JobObserver {
   private breaches(progress: JobProgress, facts: JobFacts, context: LocalContext, timedOut: boolean): readonly string[] {
     const events = this.parts.cgroups.events(context.jobName);
     const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
-    const refused = killed && facts.runtime === 'podman' ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
+    const refused = killed && runtimeOf(facts.runtime)?.engine?.memoryGroup ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
     return breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
   }
 

@@ -7,7 +7,7 @@ import { machineError } from '../shared/file-errors';
 import { limitsOf, manifest } from '../shared/job-manifest';
 import type { Layout } from '../shared/layout';
 import { mountPlan } from '../shared/mount-plan';
-import type { HostView } from '../shared/runtimes/bubblewrap';
+import type { HostView } from '../shared/runtimes/host-root';
 import { readHostDirectory } from '../shared/runtimes/host-root';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import { existsNow } from '../shared/small-files';
@@ -18,6 +18,7 @@ import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 import type { Runtimes } from './runtimes';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 export const HANDLE_VERSION = 1;
 /** There where the kernel has SELinux, whether it enforces now or later. */
@@ -72,15 +73,16 @@ export class JobStarter {
     const limits = limitsOf(job, limitContext);
     const [images, groups, hostView, init] = await Promise.all([
       Promise.all(job.request.executors.map(({ image }) => runtimes.images.source(runtime, image))),
-      runtime === 'bubblewrap' || runtime === 'apptainer' ? cgroups.create(job.name, limits) : [],
-      runtime === 'bubblewrap' ? this.parts.hostView() : undefined,
+      RUNTIMES[runtime].engine ? [] : cgroups.create(job.name, limits),
+      RUNTIMES[runtime].showsHost ? this.parts.hostView() : undefined,
       runtimes.initOf(runtime),
     ]);
     // Another start of the same job was faster while this one waited.
     if (existsNow(layout.plan)) return;
     const plan = mountPlan(job.request);
     new TreeWorkspace(layout, plan).ensureTrees();
-    const memoryCgroup = runtime === 'podman' && runtimes.needsMemoryGroup ? cgroups.createParent(job.name, limits) : undefined;
+    const memoryCgroup =
+      RUNTIMES[runtime].engine?.memoryGroup && runtimes.needsMemoryGroup ? cgroups.createParent(job.name, limits) : undefined;
     const files = manifest(job, plan, {
       ...limitContext,
       runtime,

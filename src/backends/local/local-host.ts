@@ -1,6 +1,6 @@
 import { BackendError } from '../../ports/errors';
 import { part } from '../shared/job-script';
-import type { HostView } from '../shared/runtimes/bubblewrap';
+import type { HostView } from '../shared/runtimes/host-root';
 import { HOST_DIRECTORIES, readHostDirectory } from '../shared/runtimes/host-root';
 import { HostClosed } from './host-closed';
 import { HostEtc } from './host-etc';

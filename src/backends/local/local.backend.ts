@@ -26,6 +26,7 @@ import { LocalHost } from './local-host';
 import type { LocalBackendSettings } from './local.settings';
 import { ProcessTable } from './process-table';
 import { Runtimes } from './runtimes';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 const GIB = 2 ** 30;
 const LOOK_AT_ADOPTED_MS = 500;
@@ -88,7 +89,7 @@ export class LocalBackend extends ExecutionBackend {
   private describe(runtime: RuntimeName | undefined): BackendCapabilities {
     const { settings } = this;
     return {
-      parameterKeys: runtime === 'bubblewrap' ? [] : ['gpus'],
+      parameterKeys: runtime === undefined ? [] : RUNTIMES[runtime].parameterKeys,
       staging: 'gateway',
       capacity: {
         cpuCores: settings.cpus ?? this.machineCores,
@@ -120,7 +121,8 @@ export class LocalBackend extends ExecutionBackend {
     await this.directories.prepare();
     await this.cgroups.probe();
     await this.runtimes.start(signal);
-    if (this.runtimes.current === 'bubblewrap') this.host.look();
+    const runtime = this.runtimes.current;
+    if (runtime !== undefined && RUNTIMES[runtime].showsHost) this.host.look();
     for (const note of this.notes()) this.settings.log('info', note, { backend: this.name });
   }
 

@@ -1,5 +1,6 @@
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { RuntimeName } from '../shared/runtimes/runtime';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 import type { ContainerEngine } from './container-engine';
 import type { LocalClient } from './local.client';
 
@@ -21,7 +22,8 @@ export class RuntimeProbe {
   /** `undefined`: none answers; `reasons` says what each said. */
   async find(signal: AbortSignal): Promise<{ found?: FoundRuntime; reasons: readonly string[] }> {
     const reasons: string[] = [];
-    const candidates: readonly RuntimeName[] = this.wanted === 'auto' ? ['docker', 'podman', 'apptainer'] : [this.wanted];
+    const candidates: readonly RuntimeName[] =
+      this.wanted === 'auto' ? Object.values(RUNTIMES).flatMap(({ name, isAutomatic }) => (isAutomatic ? [name] : [])) : [this.wanted];
     for (const runtime of candidates) {
       try {
         return { found: { runtime, version: await this.version(runtime, signal) }, reasons };
@@ -45,9 +47,7 @@ export class RuntimeProbe {
   private async version(runtime: RuntimeName, signal: AbortSignal): Promise<string> {
     const engine = this.engines.get(runtime);
     if (engine) return engine.version(signal);
-    const argv =
-      runtime === 'bubblewrap' ? ['bwrap', '--ro-bind', '/', '/', '--unshare-pid', 'bwrap', '--version'] : [runtime, '--version'];
-    const result = await this.client.command(argv, PROBE_TIMEOUT_MS, signal);
+    const result = await this.client.command(RUNTIMES[runtime].versionCommand, PROBE_TIMEOUT_MS, signal);
     if (result.exitCode !== 0) throw new Error(result.stderr.trim() || `exit code ${result.exitCode}`);
     return result.stdout.trim().split(' ').at(-1) ?? '';
   }

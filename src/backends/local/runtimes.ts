@@ -5,11 +5,12 @@ import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
 import { scriptFor } from '../shared/job-script';
-import { LIMITS_OF_ENGINE, limitsSaid } from '../shared/runtimes/engine-limits';
-import { INIT_OF_DOCKER, INIT_PATHS, initOfDocker, initOfPodman } from '../shared/runtimes/init';
+import { INIT_PATHS } from '../shared/runtimes/init';
 import type { Init } from '../shared/runtimes/init';
 import { RUNTIME_NAMES } from '../shared/runtimes/runtime';
+import type { EngineTraits } from '../shared/runtimes/record';
 import type { RuntimeName } from '../shared/runtimes/runtime';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 import type { ContainerEngine } from './container-engine';
 import { CliContainerEngine } from './cli-container-engine';
 import { ImageCopies } from './image-copies';
@@ -18,7 +19,7 @@ import { KnownImages } from './known-images';
 import { layersAreWhole } from './overlay-options';
 import { existsNow } from '../shared/small-files';
 import type { JobDirectories } from './job-directories';
-import type { LocalClient } from './local.client';
+import type { CommandResult, LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 import { RuntimeProbe } from './runtime-probe';
 
@@ -50,8 +51,8 @@ export class Runtimes {
     private readonly directories: JobDirectories,
   ) {
     this.images = new ImageFiles(settings.images);
-    for (const runtime of ['docker', 'podman'] as const) {
-      this.engines.set(runtime, new CliContainerEngine(runtime, client, settings.instance));
+    for (const { name, engine } of Object.values(RUNTIMES)) {
+      if (engine) this.engines.set(name, new CliContainerEngine(name, engine.versionFormat, client, settings.instance));
     }
     this.copies = new ImageCopies(directories, this.engines);
     this.probe = new RuntimeProbe(settings.runtime, client, this.engines);
@@ -72,8 +73,10 @@ export class Runtimes {
 
   /** What else matters of the runtime that was chosen. */
   private async lookCloser(signal: AbortSignal): Promise<void> {
-    await Promise.all([this.lookAtPodman(signal), this.lookAtLimits(signal)]);
-    if (this.chosen === 'apptainer') this.overlay = await this.tryOverlay(signal);
+    if (this.chosen === undefined) return;
+    const { name, engine, layersImages } = RUNTIMES[this.chosen];
+    if (engine) await Promise.all([this.lookAtMemoryGroup(name, engine, signal), this.lookAtLimits(name, engine, signal)]);
+    if (layersImages) this.overlay = await this.tryOverlay(signal);
   }
 
   /** docker reads logins only from a file of this name. */
@@ -108,39 +111,40 @@ export class Runtimes {
     return answer !== undefined && /\/none/.test(answer.stderr) && !/overlay/i.test(answer.stderr);
   }
 
-  private async lookAtPodman(signal: AbortSignal): Promise<void> {
-    if (this.chosen !== 'podman' || process.getuid?.() !== 0) return;
-    const argv = ['podman', 'info', '--format', '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}'];
-    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
-    this.needsMemoryGroup = answer?.stdout.trim() === 'cgroupfs v1';
+  private async lookAtMemoryGroup(name: RuntimeName, { memoryGroup }: EngineTraits, signal: AbortSignal): Promise<void> {
+    if (!memoryGroup || process.getuid?.() !== 0) return;
+    const answer = await this.info(name, memoryGroup.format, signal);
+    this.needsMemoryGroup = answer?.stdout.trim() === memoryGroup.answer;
   }
 
-  private async lookAtLimits(signal: AbortSignal): Promise<void> {
-    const engine = this.chosen;
-    if (engine !== 'docker' && engine !== 'podman') return;
-    const argv = [engine, 'info', '--format', LIMITS_OF_ENGINE[engine]];
-    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
-    this.engineLimits = limitsSaid(engine, answer?.stdout ?? '');
+  private async lookAtLimits(name: RuntimeName, engine: EngineTraits, signal: AbortSignal): Promise<void> {
+    this.engineLimits = engine.limitsSaid((await this.info(name, engine.limitsFormat, signal))?.stdout ?? '');
+  }
+
+  private async info(name: RuntimeName, format: string, signal: AbortSignal): Promise<CommandResult | undefined> {
+    return this.client.command([name, 'info', '--format', format], ENGINE_MS, signal).catch(() => undefined);
   }
 
   /** For its containers; looked for once an engine answers. `undefined` where there is none, or where the engine does not say. */
   async initOf(runtime: RuntimeName): Promise<Init | undefined> {
-    if (runtime !== 'docker' && runtime !== 'podman') return undefined;
+    const { engine } = RUNTIMES[runtime];
+    if (!engine) return undefined;
     if (this.inits.has(runtime)) return this.inits.get(runtime);
-    const init = runtime === 'podman' ? initOfPodman(INIT_PATHS.find(existsNow) ?? '') : await this.askDocker();
-    if (init === 'unknown') return undefined;
+    const { initFormat } = engine;
+    const said = initFormat === undefined ? (INIT_PATHS.find(existsNow) ?? '') : await this.askForInit(runtime, initFormat);
+    if (said === undefined) return undefined;
+    const init = engine.initOf(said);
     this.inits.set(runtime, init);
     if (init === undefined) this.settings.log('warn', NO_INIT, { backend: this.settings.name, runtime });
     return init;
   }
 
-  private async askDocker(): Promise<Init | undefined | 'unknown'> {
-    const signal = AbortSignal.timeout(ENGINE_MS);
-    const argv = ['docker', 'info', '--format', `{{.ServerVersion}} ${INIT_OF_DOCKER}`];
-    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
+  /** `undefined`: the engine does not answer. */
+  private async askForInit(runtime: RuntimeName, format: string): Promise<string | undefined> {
+    const answer = await this.info(runtime, `{{.ServerVersion}} ${format}`, AbortSignal.timeout(ENGINE_MS));
     // Of a daemon that is away some clients say nothing, and end with 0.
     const [, version, init] = /^(\S+) (.*)$/.exec(answer?.exitCode === 0 ? answer.stdout.trimEnd() + ' ' : '') ?? [];
-    return version === undefined ? 'unknown' : initOfDocker(init ?? '');
+    return version === undefined ? undefined : (init ?? '');
   }
 
   /** Path of the script for a runtime. */

@@ -4,7 +4,7 @@ set -u
 answer=../metadata/answer
 
 # What this worker is and has. Lines of WORD TEXT.
-probe() { # RUNTIME GROUP LIMITS DOCKERS_INIT INIT...
+probe() { # RUNTIME GROUP LIMITS_FORMAT INIT_FORMAT INIT...
   echo "uid $(id -u)"
   close_staging
   echo "cores $(getconf _NPROCESSORS_ONLN)"
@@ -27,7 +27,7 @@ probe() { # RUNTIME GROUP LIMITS DOCKERS_INIT INIT...
   [ ! -e /sys/fs/selinux/enforce ] || echo 'selinux yes'
   [ "$1" != apptainer ] || echo "overlay $(try_overlay)"
   [ -z "$3" ] || { limits=$("$1" info --format "$3" 2>/dev/null) && echo "limits $limits"; }
-  [ "$1" != docker ] || { init=$(docker info --format "$4" 2>/dev/null) && echo "init $init"; }
+  [ -z "$4" ] || { init=$("$1" info --format "$4" 2>/dev/null) && echo "init $init"; }
   if [ "$1" = podman ]; then
     shift 4
     for init; do [ ! -x "$init" ] || { echo "init $init" && break; }; done

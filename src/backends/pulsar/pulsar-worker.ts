@@ -1,13 +1,13 @@
 import { BackendError } from '../../ports/errors';
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
 import { parentGroup } from '../shared/cgroup-rules';
-import { LIMITS_OF_ENGINE } from '../shared/runtimes/engine-limits';
-import { INIT_OF_DOCKER, INIT_PATHS } from '../shared/runtimes/init';
+import { INIT_PATHS } from '../shared/runtimes/init';
 import type { Errands } from './pulsar-client';
 import type { PulsarBackendSettings } from './pulsar.settings';
 import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
 import type { WorkerFacts } from './worker-facts';
 import { stagerFaults } from './worker-staging';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 /** What is learnt of the machine behind a Pulsar server, once it answers. */
 export class PulsarWorker {
@@ -34,14 +34,14 @@ export class PulsarWorker {
 
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
     const { runtime, instance, name } = this.settings;
-    const limits = runtime === 'docker' || runtime === 'podman' ? LIMITS_OF_ENGINE[runtime] : '';
-    const words = [runtime, parentGroup(instance), limits, INIT_OF_DOCKER, ...INIT_PATHS];
+    const { engine } = RUNTIMES[runtime];
+    const words = [runtime, parentGroup(instance), engine?.limitsFormat ?? '', engine?.initFormat ?? '', ...INIT_PATHS];
     const facts = parseProbe((await this.errands.run('probe', words, signal)).toString(), runtime);
     const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
     if (faults.length > 0) {
       throw new BackendError(`no job can run on the worker of ${name}: ${faults.join('; ')}`, { retryable: true, unavailable: true });
     }
-    if (runtime === 'bubblewrap') this.entries = parseEntries((await this.errands.run('entries', [], signal)).toString());
+    if (RUNTIMES[runtime].showsHost) this.entries = parseEntries((await this.errands.run('entries', [], signal)).toString());
     this.facts = facts;
     this.isFresh = true;
     return facts;

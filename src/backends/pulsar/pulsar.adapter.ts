@@ -2,6 +2,7 @@ import type { BackendAdapter, BackendContext, BackendEntry, SettingRule, ValuesO
 import { RUNTIME_NAMES, type RuntimeName } from '../shared/runtimes/runtime';
 import { SCRIPT_ENTRY } from '../shared/script-entry';
 import type { PulsarBackendSettings, StagerSettings } from './pulsar.settings';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');
 const matches =
@@ -119,8 +120,7 @@ export const pulsarBackend: BackendAdapter<Values> = {
         entry.amqp_key_prefix !== undefined && entry.manager !== undefined && !hasUrl,
       'without url there is no way for files through the gateway: staging must be worker': hasAmqp && !hasUrl && entry.staging !== 'worker',
       'token is for url, which is missing': !hasUrl && entry.token !== '',
-      'stager_image needs podman or docker as the runtime':
-        entry.stager_image !== undefined && entry.runtime !== 'podman' && entry.runtime !== 'docker',
+      'stager_image needs podman or docker as the runtime': entry.stager_image !== undefined && !RUNTIMES[entry.runtime].engine,
     };
     return Object.entries(faults).flatMap(([fault, isThere]) => (isThere ? [fault] : []));
   },

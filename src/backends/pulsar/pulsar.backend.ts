@@ -21,6 +21,7 @@ import { Slots } from './slots';
 import { tooDeep } from './worker-facts';
 import { imageRefusals } from './worker-images';
 import { unreachable } from './worker-staging';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 const HANDLE_VERSION = 1;
 const OBSERVED_AT_ONCE = 4;
@@ -70,7 +71,7 @@ export class PulsarBackend extends ExecutionBackend {
     const cpuCores = settings.cpus ?? facts?.cores;
     const ramGb = settings.ramGb ?? facts?.ramGb;
     return {
-      parameterKeys: settings.runtime === 'bubblewrap' ? [] : ['gpus'],
+      parameterKeys: RUNTIMES[settings.runtime].parameterKeys,
       staging: settings.stager ? 'worker' : 'gateway',
       capacity: { ...(cpuCores !== undefined && { cpuCores }), ...(ramGb !== undefined && { ramGb }), slots: settings.slots },
       boundToInstance: false,
@@ -98,7 +99,7 @@ export class PulsarBackend extends ExecutionBackend {
       ...refusalsOf(runtime, request),
       ...imageRefusals(request, this.settings),
       ...(stager ? unreachable(request, stager) : []),
-      ...(runtime === 'bubblewrap' && entries ? tooDeep(request, entries) : []),
+      ...(RUNTIMES[runtime].showsHost && entries ? tooDeep(request, entries) : []),
     ];
   }
 

@@ -18,6 +18,7 @@ import type { PulsarBackendSettings } from './pulsar.settings';
 import type { WorkerFacts } from './worker-facts';
 import { stagerPart } from './worker-staging';
 import { imageSource } from './worker-images';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 /** Below the job's `metadata`, the one place that can be written and read through the interface and that Pulsar neither copies nor empties. */
 export const WORKSPACE = 'tes';
@@ -67,7 +68,7 @@ export function jobScript(runtime: RuntimeName, environment: Readonly<Record<str
 }
 
 export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
-  const engine = runtime === 'docker' || runtime === 'podman' ? `${assignment('ENGINE', runtime)}\n` : '';
+  const engine = RUNTIMES[runtime].engine ? `${assignment('ENGINE', runtime)}\n` : '';
   return `#!/bin/sh\n${exportLines(environment)}${engine}${sharedPart('processes.sh')}\n${part('absence.sh')}\n${part('errand.sh')}`;
 }
 
@@ -128,7 +129,7 @@ interface LimitGroups {
 /** The script makes the groups: nobody else is on that machine. */
 function limitGroups(runtime: RuntimeName, worker: WorkerFacts, group: string, jobName: string, limits: Limits): LimitGroups {
   const { groups: layout, needsMemoryGroup } = worker;
-  const ownLimits = runtime === 'bubblewrap' || runtime === 'apptainer';
+  const ownLimits = !RUNTIMES[runtime].engine;
   if (layout === 'none' || (!needsMemoryGroup && !ownLimits)) return { joined: [], lines: groupLines([], [], {}) };
   const root = '/sys/fs/cgroup';
   const below = `${group}/${jobName}`;

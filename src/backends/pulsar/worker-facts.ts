@@ -1,8 +1,8 @@
 import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
-import { limitsSaid } from '../shared/runtimes/engine-limits';
-import { initOfDocker, initOfPodman } from '../shared/runtimes/init';
 import type { Init } from '../shared/runtimes/init';
 import { HOST_DIRECTORIES } from '../shared/runtimes/host-root';
+import type { RuntimeName } from '../shared/runtimes/runtime';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 import { pathOf, segmentsOf } from '../shared/container-path';
 import type { Segments } from '../shared/container-path';
 import { mountPlan } from '../shared/mount-plan';
@@ -29,7 +29,7 @@ export interface WorkerFacts {
   readonly faults: readonly string[];
 }
 
-export function parseProbe(text: string, runtime: string): WorkerFacts {
+export function parseProbe(text: string, runtime: RuntimeName): WorkerFacts {
   const lines = text.split('\n').map((line): readonly [string, string] => {
     const at = line.indexOf(' ');
     return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).trim()];
@@ -47,14 +47,15 @@ export function parseProbe(text: string, runtime: string): WorkerFacts {
   const groups = of('groups');
   const isRoot = of('uid') === '0';
   const said = of('init');
-  const limits = runtime === 'docker' || runtime === 'podman' ? limitsSaid(runtime, of('limits') ?? '') : undefined;
-  const init = said === undefined ? undefined : runtime === 'docker' ? initOfDocker(said) : initOfPodman(said);
+  const { engine } = RUNTIMES[runtime];
+  const limits = engine?.limitsSaid(of('limits') ?? '');
+  const init = said === undefined ? undefined : engine?.initOf(said);
   return {
     asRoot: isRoot,
     cores: Math.max(1, Number(of('cores') ?? 1) || 1),
     ramGb: (Number(of('memory') ?? 0) || 0) / 2 ** 20,
     groups: isRoot && (groups === 'v1' || groups === 'v2') ? groups : 'none',
-    needsMemoryGroup: isRoot && groups === 'v1' && runtime === 'podman' && /cgroupfs v1/.test(version ?? ''),
+    needsMemoryGroup: isRoot && groups === 'v1' && engine?.memoryGroup !== undefined && (version ?? '').includes(engine.memoryGroup.answer),
     overlay: of('overlay') === 'yes',
     ...(init !== undefined && { init }),
     ...(limits !== undefined && { engineLimits: limits }),

@@ -2,6 +2,7 @@ import type { TesTaskRequest } from '../../task/tes';
 import { parseImageReference } from '../../task/image-reference';
 import { isWithin, segmentsOf } from '../shared/container-path';
 import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 export interface WorkerImageSettings {
   readonly runtime: RuntimeName;
@@ -11,7 +12,7 @@ export interface WorkerImageSettings {
 
 /** From an image's name to where its bytes are on the worker. What no setting allows is refused before. */
 export function imageSource(image: string, settings: WorkerImageSettings): ImageSource {
-  if (settings.runtime === 'bubblewrap') return { kind: 'none' };
+  if (!RUNTIMES[settings.runtime].usesImages) return { kind: 'none' };
   const parsed = parseImageReference(image);
   switch (parsed?.kind) {
     case undefined:
@@ -30,11 +31,11 @@ export function imageSource(image: string, settings: WorkerImageSettings): Image
 /** Public sentences for images that cannot be had there. Whether a file is there is only known on the worker. */
 export function imageRefusals(request: TesTaskRequest, settings: WorkerImageSettings): readonly string[] {
   const { runtime, imageDirectories } = settings;
-  if (runtime === 'bubblewrap') return [];
+  if (!RUNTIMES[runtime].usesImages) return [];
   return request.executors.flatMap(({ image }, index) => {
     const parsed = parseImageReference(image);
     if (parsed?.kind !== 'file') return [];
-    if (runtime !== 'apptainer') return [`$.executors[${index}].image: ${runtime} on a Pulsar worker takes no image files`];
+    if (!RUNTIMES[runtime].takesFilesOfWorkers) return [`$.executors[${index}].image: ${runtime} on a Pulsar worker takes no image files`];
     if (imageDirectories.some((directory) => isWithin(segmentsOf(parsed.path), segmentsOf(directory)))) return [];
     return [`$.executors[${index}].image: the image file lies in no directory of the setting images.allowed`];
   });

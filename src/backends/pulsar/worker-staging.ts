@@ -3,9 +3,8 @@ import type { Observation } from '../../task/observation';
 import type { TesTaskRequest } from '../../task/tes';
 import { schemeOf } from '../../task/url';
 import { isWithin, pathOf, segmentsOf } from '../shared/container-path';
-import { DOCKER } from '../shared/runtimes/docker';
-import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/containers';
-import { PODMAN } from '../shared/runtimes/podman';
+import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/labels';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 import { assignment, quoteWords } from '../shared/shell-quote';
 import { STAGER_PLAN, STAGER_VERSION, stagerRequest } from '../shared/stager-plan';
 import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from '../shared/stager-plan';
@@ -47,7 +46,7 @@ export function stagerPart(
 function stagerCommand(job: Job, stager: StagerSettings, settings: PulsarBackendSettings, directory: string): string {
   const words = [...stager.command, directory];
   if (stager.image === undefined) return quoteWords(words);
-  const isDocker = settings.runtime === 'docker';
+  const { engine } = RUNTIMES[settings.runtime];
   const mounts = [directory, ...stager.files].map((path) => `--volume=${path}:${path}`);
   const [program = '', ...rest] = words;
   return [
@@ -62,11 +61,11 @@ function stagerCommand(job: Job, stager: StagerSettings, settings: PulsarBackend
       `--label=${INSTANCE_LABEL}=${settings.instance}`,
       '--network=host',
       '--security-opt=label=disable',
-      ...(isDocker ? DOCKER : PODMAN).options,
+      ...(engine?.options ?? []),
       ...mounts,
     ]),
-    // Files must be the worker's user's own: podman's root is that user, docker's is not.
-    isDocker ? '"--user=$(id -u):$(id -g)"' : '--user=0:0',
+    // Files must be the worker's user's own.
+    engine?.asCaller ?? '',
     quoteWords([`--entrypoint=${program}`, stager.image, ...rest]),
   ].join(' ');
 }

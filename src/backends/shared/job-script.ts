@@ -1,16 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeName } from './runtimes/runtime';
+import { RUNTIMES } from './runtimes/runtimes';
 
 /** Text of one of the script's files in this folder. */
 export const part = (name: string): string => readFileSync(join(__dirname, name), 'utf8');
-
-const RUNTIME_PARTS: Readonly<Record<RuntimeName, readonly string[]>> = {
-  docker: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
-  podman: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
-  apptainer: ['image-files.sh', 'apptainer.sh'],
-  bubblewrap: ['closed.sh', 'bubblewrap.sh'],
-};
 
 /** Where the gateway does for a job what the host needs: nothing to do before, after, and once the result is there. */
 const GATEWAY_IS_HERE = 'open_job() { :; }\nclose_job() { :; }\ntell_result() { :; }\n';
@@ -20,7 +14,7 @@ const GATEWAY_IS_HERE = 'open_job() { :; }\nclose_job() { :; }\ntell_result() { 
  * `host` defines `open_job` (after the plan was read; a failure ends the job), `close_job` (before the result, with its word) and `tell_result`.
  */
 export function scriptFor(runtime: RuntimeName, host = GATEWAY_IS_HERE): string {
-  const own = RUNTIME_PARTS[runtime].map((name) => part(`runtimes/${name}`));
+  const own = RUNTIMES[runtime].scriptParts.map((name) => part(`runtimes/${name}`));
   const parts = [part('processes.sh'), part('ending.sh'), host, ...own, part('job.sh')];
   return `#!/bin/sh\n${parts.join('\n')}`;
 }

@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { MountPlan } from '../mount-plan';
-import { assignment, quoteWord, quoteWords } from '../shell-quote';
+import type { TesTaskRequest } from '../../../task/tes';
+import { assignment, isShellName, quoteWord, quoteWords } from '../shell-quote';
+import { gpusRefusals } from './gpus';
 import { kernelPaths } from './host-root';
-import { csvField, envOf, FORGET_GATEWAY } from './runtime';
+import type { Runtime } from './record';
+import { BY_CGROUPS, csvField, envOf, FORGET_GATEWAY } from './runtime';
 import type { ExecutorContext, ImageSource, Launch } from './runtime';
 
 export interface ApptainerSettings {
@@ -81,3 +84,44 @@ function imageCommand(index: number, image: ImageSource): string {
     }
   }
 }
+
+/**
+ * Apptainer hands variables over as shell text of its own making: one name that is not a shell identifier, or U+0080 in a value,
+ * and ALL are dropped, with exit code 0; CR LF loses its CR; HOME is an option with `:` and `,` in its syntax. Seen with 1.4.5.
+ */
+function unspeakableVariables(request: TesTaskRequest): readonly string[] {
+  return request.executors.flatMap((executor, index) =>
+    Object.entries(executor.env ?? {})
+      .filter(([name, value]) => !isShellName(name) || /\r\n|\u0080/.test(value) || (name === 'HOME' && !/^\/[^:,\n]*$/.test(value)))
+      .map(([name]) => `$.executors[${index}].env: apptainer cannot pass this variable exactly: ${JSON.stringify(name)}`),
+  );
+}
+
+export const APPTAINER: Runtime = {
+  name: 'apptainer',
+  abilities: {
+    image: 'used; its USER, WORKDIR and ENTRYPOINT are not; a layer over it can be written where overlays work, else /tmp and the mounts',
+    network: "default and host: the machine's; none: enforced as root, else refused",
+    user: "the gateway's",
+    variables: 'names that a shell can hold, values without CR LF and U+0080; LD_LIBRARY_PATH gets a directory of apptainer appended',
+    gpus: '`gpus` -> --nv',
+    memory: BY_CGROUPS,
+    cpus: BY_CGROUPS,
+    pids: BY_CGROUPS,
+    wallClock: 'enforced',
+    disk: 'not enforced',
+  },
+  parameterKeys: ['gpus'],
+  usesImages: true,
+  isAutomatic: true,
+  takesFilesOfWorkers: true,
+  layersImages: true,
+  showsHost: false,
+  versionCommand: ['apptainer', '--version'],
+  scriptParts: ['image-files.sh', 'apptainer.sh'],
+  refusals: (request) => [...gpusRefusals(request), ...unspeakableVariables(request)],
+  launches: (contexts, plan, context) => ({
+    launches: contexts.map((executor) => apptainerLaunch(executor, context)),
+    lines: apptainerLines(contexts, plan, context),
+  }),
+};

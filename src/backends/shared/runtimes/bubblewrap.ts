@@ -1,19 +1,21 @@
+import type { TesTaskRequest } from '../../../task/tes';
+import { hasWildcard, segmentsOf } from '../container-path';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
-import { HOST_ETC, LIVE_ETC } from './host-root';
-import type { HostRoot } from './host-root';
-import { CONTAINER_DEFAULT_PATH, envOf, FORGET_GATEWAY } from './runtime';
+import { HOST_ETC, hostRoot, LIVE_ETC } from './host-root';
+import type { HostRoot, HostView } from './host-root';
+import type { Runtime } from './record';
+import { BY_CGROUPS, CONTAINER_DEFAULT_PATH, envOf, FORGET_GATEWAY } from './runtime';
 import type { ExecutorContext, Launch, RuntimeAbilities } from './runtime';
 
-export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
-  runtime: 'bubblewrap',
+const abilities: RuntimeAbilities = {
   image: "recorded, not used: the programs are this machine's own, read-only",
   network: "default and host: the machine's; none: enforced",
   user: "the gateway's; root sees /proc read-only",
   variables: 'any name',
   gpus: 'no',
-  memory: 'enforced as root where cgroups can be written, else not',
-  cpus: 'enforced as root where cgroups can be written, else not',
-  pids: 'enforced as root where cgroups can be written, else not',
+  memory: BY_CGROUPS,
+  cpus: BY_CGROUPS,
+  pids: BY_CGROUPS,
   wallClock: 'enforced',
   disk: 'not enforced',
 };
@@ -21,15 +23,8 @@ export const BUBBLEWRAP_ABILITIES: RuntimeAbilities = {
 /** Root keeps what file programs like tar and cp expect; everything it can see is read-only or the job's own. */
 const ROOT_CAPABILITIES = ['CAP_CHOWN', 'CAP_DAC_OVERRIDE', 'CAP_FOWNER'];
 
-/** What of the machine itself a job sees in other ways than by its directories; absolute paths there. */
-export interface HostView {
-  /** The copy of `HOST_ETC`. */
-  readonly etcCopy: string;
-  /** The list that `list_closed` (closed.sh) makes, for root. */
-  readonly closedList: string;
-  /** The gateway keeps both; else the job makes them itself. */
-  readonly isKept: boolean;
-}
+/** Names in `/` that bubblewrap's fresh root needs for itself. */
+const SKELETON = new Set(['proc', 'sys', 'dev', 'usr', 'bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'etc', 'run', 'var', 'tmp']);
 
 /** The argv of one executor under bubblewrap. Options travel NUL-separated in a file, so that no environment shows in the process table. */
 export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoot: boolean, cgroups: readonly string[]): Launch {
@@ -86,3 +81,39 @@ export function dropSkeleton(host: HostRoot, needed: boolean): string {
   const paths = [...host.skeleton.map((name) => `trees/root/${name}`), ...host.placeholders.map((name) => `trees/${name}`)];
   return `drop_skeleton() { ${needed || host.placeholders.length > 0 ? `rm -rf -- ${quoteWords(paths)}` : ':'}; }`;
 }
+
+function skeletonPaths(request: TesTaskRequest): readonly string[] {
+  const files = [
+    ...(request.inputs ?? []).filter((input) => input.type === 'FILE').map((input) => input.path),
+    ...(request.outputs ?? []).filter((output) => output.type === 'FILE' && !hasWildcard(output.path)).map((output) => output.path),
+    ...request.executors.flatMap((executor) => [executor.stdout, executor.stderr]),
+  ];
+  return files
+    .filter((path) => path !== undefined)
+    .map((path) => segmentsOf(path))
+    .filter((segments) => segments.length === 1 && SKELETON.has(segments[0] ?? ''))
+    .map((segments) => `/${segments[0] ?? ''} is a directory of the system and cannot be a file of a task under bubblewrap`);
+}
+
+export const BUBBLEWRAP: Runtime = {
+  name: 'bubblewrap',
+  abilities,
+  parameterKeys: [],
+  usesImages: false,
+  isAutomatic: false,
+  takesFilesOfWorkers: false,
+  layersImages: false,
+  showsHost: true,
+  versionCommand: ['bwrap', '--ro-bind', '/', '/', '--unshare-pid', 'bwrap', '--version'],
+  scriptParts: ['closed.sh', 'bubblewrap.sh'],
+  refusals: skeletonPaths,
+  launches(contexts, plan, context) {
+    const { hostView, layout, asRoot } = context;
+    if (!hostView) throw new Error('bubblewrap without a copy of /etc');
+    const host = hostRoot(plan, layout.trees, context.readHost, context.readTree, hostView.etcCopy);
+    return {
+      launches: contexts.map((executor) => bubblewrapLaunch(executor, host, asRoot, context.cgroups)),
+      lines: bubblewrapLines(host, hostView, asRoot, plan.rootEntries || contexts.length > 1),
+    };
+  },
+};

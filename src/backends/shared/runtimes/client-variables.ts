@@ -9,18 +9,21 @@ export type VariableWay = 'file' | 'environment' | undefined;
 interface EnvFile {
   readonly name: RegExp;
   readonly value: RegExp;
+  /** What loses something whichever way it takes. */
+  readonly lost?: RegExp;
 }
 
 /** docker takes a line as it is: only white space and `#` in front, white space in the name, and a CR at the end are not its own. */
 const DOCKER_FILE: EnvFile = { name: /^[^\s#=\ufeff][^\s=]*$/u, value: /^[^\n]*(?<!\r)$/ };
-/** So does podman, but from 4.5 on some of its versions read comments, quotes, and white space at the ends as a shell would. */
-const PODMAN_FILE: EnvFile = { name: /^[A-Za-z0-9_.-]+$/, value: /^(?!["'`\s])[^\n\r#]*(?<!\s)$/ };
+/** So does podman, but from 4.5 on some of its versions read comments, quotes, and white space at the ends as a shell would. It loses the CR of a CR LF; seen with 4.3.1. */
+const PODMAN_FILE: EnvFile = { name: /^[A-Za-z0-9_.-]+$/, value: /^(?!["'`\s])[^\n\r#]*(?<!\s)$/, lost: /\r\n/ };
 const FILES: Readonly<Record<'docker' | 'podman', EnvFile>> = { docker: DOCKER_FILE, podman: PODMAN_FILE };
 /** Both engines read lines of up to 64 KiB. */
 const MOST_LINE_BYTES = 60_000;
 
 export function variableWay(engine: 'docker' | 'podman', name: string, value: string): VariableWay {
   const file = FILES[engine];
+  if (file.lost?.test(value)) return undefined;
   if (file.name.test(name) && file.value.test(value) && Buffer.byteLength(name) + Buffer.byteLength(value) < MOST_LINE_BYTES) return 'file';
   return isShellName(name) && !CLIENTS_OWN.test(name) ? 'environment' : undefined;
 }

@@ -6,16 +6,16 @@ import { assignment, quoteWord, quoteWords } from '../shell-quote';
 import { initOptions } from './init';
 import type { Init } from './init';
 import { variableWay } from './client-variables';
+import { INSTANCE_LABEL } from './labels';
 import { wholeImageName } from './image-name';
 import { csvField, envOf } from './runtime';
 import type { ExecutorContext, ImageSource, Launch } from './runtime';
 
-export const JOB_LABEL = 'tes-gateway.job';
-export const INSTANCE_LABEL = 'tes-gateway.instance';
-
 /** What docker and podman do differently. */
 export interface ContainerDialect {
   readonly engine: 'docker' | 'podman';
+  /** Files of its containers are the engine's, not those of a gateway that is not root: every tree travels by the engine's copy then. */
+  readonly copiesForOthers: boolean;
   /** Always given. */
   readonly options: readonly string[];
   gpuOptions(gpus: string): readonly string[];
@@ -123,7 +123,7 @@ function rightsOptions({ capabilities, selinux }: ContainerSettings): readonly s
 
 /** Trees that travel by the engine's own copy: the one of `/`, which cannot be mounted, and all where the gateway could not own the files. */
 function copiedTrees(dialect: ContainerDialect, plan: MountPlan, settings: ContainerSettings): readonly string[] {
-  const volumes = dialect.engine === 'docker' && !settings.asRoot ? plan.roots.map((root) => root.tree) : [];
+  const volumes = dialect.copiesForOthers && !settings.asRoot ? plan.roots.map((root) => root.tree) : [];
   return plan.rootEntries ? [...volumes, ROOT_TREE] : volumes;
 }
 

@@ -46,6 +46,16 @@ const KERNEL_SETTINGS = ['sys', 'sysrq-trigger', 'irq', 'bus', 'fs', 'acpi', 'sc
 /** And these read. */
 const KERNEL_SECRETS = ['kcore', 'keys', 'timer_list'];
 
+/** What of the machine itself a job sees in other ways than by its directories; absolute paths there. */
+export interface HostView {
+  /** The copy of `HOST_ETC`. */
+  readonly etcCopy: string;
+  /** The list that `list_closed` (closed.sh) makes, for root. */
+  readonly closedList: string;
+  /** The gateway keeps both; else the job makes them itself. */
+  readonly isKept: boolean;
+}
+
 export interface HostRoot {
   /** bwrap options that hide the kernel's secrets; after /proc is mounted. */
   readonly masks: readonly string[];

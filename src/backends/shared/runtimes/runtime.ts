@@ -49,7 +49,6 @@ export interface Launch {
 
 /** What one runtime can do, for the table of the README and `capabilities`. */
 export interface RuntimeAbilities {
-  readonly runtime: RuntimeName;
   readonly image: string;
   readonly network: string;
   readonly user: string;
@@ -61,6 +60,9 @@ export interface RuntimeAbilities {
   readonly wallClock: string;
   readonly disk: string;
 }
+
+/** Of a limit that is a group of ours. */
+export const BY_CGROUPS = 'enforced as root where cgroups can be written, else not';
 
 export const CONTAINER_DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

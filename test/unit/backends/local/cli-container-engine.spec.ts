@@ -14,7 +14,7 @@ function engineWith(names: readonly string[], stuck: readonly string[]): { engin
     left = left.filter((name) => stuck.includes(name) || !words.includes(name));
     return stuck.length === 0 ? { exitCode: 0, stdout: '', stderr: '' } : { exitCode: 1, stdout: '', stderr: 'device or resource busy' };
   };
-  return { engine: new CliContainerEngine('podman', { command } as unknown as LocalClient, 'i'), calls };
+  return { engine: new CliContainerEngine('podman', '{{.Client.Version}}', { command } as unknown as LocalClient, 'i'), calls };
 }
 
 describe('removing containers through the command of their engine', () => {

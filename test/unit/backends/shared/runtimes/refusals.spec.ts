@@ -1,9 +1,9 @@
 import { gpusOf } from '../../../../../src/backends/shared/runtimes/gpus';
 import { refusalsOf } from '../../../../../src/backends/shared/runtimes/refusals';
-import { limitsSaid } from '../../../../../src/backends/shared/runtimes/engine-limits';
-import { abilityNotes, RUNTIME_ABILITIES } from '../../../../../src/backends/shared/runtimes/capabilities';
+import { abilityNotes } from '../../../../../src/backends/shared/runtimes/capabilities';
 import { RUNTIME_NAMES } from '../../../../../src/backends/shared/runtimes/runtime';
 import type { TesExecutor, TesTaskRequest } from '../../../../../src/task/tes';
+import { RUNTIMES } from '../../../../../src/backends/shared/runtimes/runtimes';
 
 const request = (executor: Partial<TesExecutor> = {}, rest: Partial<TesTaskRequest> = {}): TesTaskRequest => ({
   executors: [{ image: 'i', command: ['c'], ...executor }],
@@ -57,20 +57,20 @@ describe('what can never be carried out', () => {
 });
 
 it('has the same abilities listed for every runtime', () => {
-  const keys = RUNTIME_NAMES.map((runtime) => Object.keys(RUNTIME_ABILITIES[runtime]).sort());
+  const keys = RUNTIME_NAMES.map((runtime) => Object.keys(RUNTIMES[runtime].abilities).sort());
   for (const list of keys) expect(list).toEqual(keys[0]);
   for (const engine of ['docker', 'podman'] as const) {
     const said = (engineLimits?: string) => abilityNotes(engine, { name: 'here', hasGroups: true, engineLimits });
     const aboutLimits = `${engine}, limits of memory, CPU and processes on here:`;
     expect(said()).toContain(`${aboutLimits} ${engine} has not said whether it can enforce them`);
-    expect(said(limitsSaid(engine, engine === 'docker' ? 'true false true\n' : '[memory pids]\n'))).toContain(
+    expect(said(RUNTIMES[engine].engine?.limitsSaid(engine === 'docker' ? 'true false true\n' : '[memory pids]\n'))).toContain(
       `${aboutLimits} ${engine} says that it cannot enforce those of CPU`,
     );
     expect(said().filter((note) => /(memory|CPU|process) limit: enforced/.test(note))).toEqual([]);
   }
-  expect(limitsSaid('podman', '[]')).toBe('podman says that it cannot enforce those of memory, CPU, processes');
-  expect(limitsSaid('podman', '[cpuset cpu cpuacct memory pids]')).toBe('podman says that it can enforce them');
-  expect([limitsSaid('docker', ''), limitsSaid('podman', '')]).toEqual([undefined, undefined]);
+  expect(RUNTIMES.podman.engine?.limitsSaid('[]')).toBe('podman says that it cannot enforce those of memory, CPU, processes');
+  expect(RUNTIMES.podman.engine?.limitsSaid('[cpuset cpu cpuacct memory pids]')).toBe('podman says that it can enforce them');
+  expect([RUNTIMES.docker.engine?.limitsSaid(''), RUNTIMES.podman.engine?.limitsSaid('')]).toEqual([undefined, undefined]);
   const limits = 'bubblewrap, limits of memory, CPU and processes on the worker:';
   const notes = (hasGroups: boolean) => abilityNotes('bubblewrap', { name: 'the worker', hasGroups });
   expect(notes(false)).toContain(`${limits} cannot be enforced (needs root and writable cgroups)`);
