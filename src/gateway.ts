@@ -137,7 +137,8 @@ export class Gateway {
     this.stopping = true;
     this.parts.core.tasks.stopTaking();
     this.parts.readiness.stop();
-    this.parts.watches.disk.stop();
+    // A file server that does not answer must not hold up the stop.
+    void this.parts.watches.disk.stop();
     this.parts.watches.loop.stop();
     await this.parts.core.engine.stop(this.parts.context.settings.server.shutdown_grace_seconds * 1000);
     await this.closeHttp();

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { Rounds } from '../ports/rounds';
 import type { DueQuery, TaskStore } from '../ports/task-store';
 import type { TaskRecord, TaskStep } from '../task/task-record';
 import { Claim } from './claim';
 import { Pacer } from './pacer';
-import { Peeks } from './peeks';
 import type { TaskEvents } from './task-events';
 import type { TaskWriter } from './task-writer';
 
@@ -58,7 +58,8 @@ export class DueLoop {
   private readonly passedOver = new Map<string, Claim>();
   private readonly underWay = new Set<Promise<void>>();
   private readonly pacer: Pacer;
-  private readonly peeks: Peeks | undefined;
+  /** On a shared store other gateways make tasks due, or bring new ones, and nobody says so here: a small question finds it. */
+  private readonly peeks: Rounds | undefined;
   private renewal: NodeJS.Timeout | undefined;
   private serial = 0;
   /** Some backend had no place left when last looked. */
@@ -77,7 +78,7 @@ export class DueLoop {
       settings.tickMs,
       (error) => owner.failed(error),
     );
-    if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
+    if (store.isShared) this.peeks = new Rounds(settings.peekMs, () => this.peek());
   }
 
   start(): void {

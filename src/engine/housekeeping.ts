@@ -1,5 +1,6 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
+import { Rounds } from '../ports/rounds';
 import type { TaskStore } from '../ports/task-store';
 import { jobNameOf } from '../task/left-behind';
 import { jobName, type TaskRecord } from '../task/task-record';
@@ -30,14 +31,13 @@ const OUT_OF_TOUCH_MS = AWAY_MS / 2;
  * finished tasks past their retention. An error while reading is never "not found": a sweep that cannot read everything ends nothing.
  */
 export class Housekeeping {
-  private timer: NodeJS.Timeout | undefined;
-  private touchTimer: NodeJS.Timeout | undefined;
-  private touching: Promise<void> | undefined;
+  private readonly sweeps: Rounds;
+  /** This process may have stood still, or been cut off from the store: the same as a start. */
+  private readonly touches: Rounds | undefined;
   /** When the store last answered, in its time; `undefined` while stale attempts are still to be ended. */
   private inTouchAt: number | undefined;
   private hasSaidSo = false;
   private takingOver: Promise<void> | undefined;
-  private underWay: Promise<void> | undefined;
   private readonly stopping = new AbortController();
 
   constructor(
@@ -46,19 +46,23 @@ export class Housekeeping {
     private readonly settings: Pick<EngineSettings, 'instance' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
     readonly log: EngineLog,
     readonly writer: Pick<TaskWriter, 'apply'>,
-  ) {}
+  ) {
+    this.sweeps = new Rounds(
+      settings.sweepMs,
+      () => this.round(),
+      (error) => log.error('housekeeping failed, it is tried again later', { err: error }),
+    );
+    if (store.isShared) this.touches = new Rounds(TOUCH_MS, () => this.inTouch());
+  }
 
   start(): void {
-    this.timer = setInterval(() => void this.once(), this.settings.sweepMs);
-    if (this.store.isShared) this.touchTimer = setInterval(() => void this.touch(), TOUCH_MS);
+    this.sweeps.start();
+    this.touches?.start();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.timer);
-    clearInterval(this.touchTimer);
     this.stopping.abort();
-    await this.underWay;
-    await this.touching;
+    await Promise.all([this.sweeps.stop(), this.touches?.stop()]);
   }
 
   /**
@@ -91,16 +95,6 @@ export class Housekeeping {
   /** A backend is back whose tasks do not wait for it: what it still has of attempts that went on elsewhere is ended. */
   async endMoved(backend: ExecutionBackend): Promise<void> {
     if (this.backends.placement(backend.name).whenAway.kind === 'move') await this.endStaleOf(backend);
-  }
-
-  /** This process may have stood still, or been cut off from the store: the same as a start. */
-  private touch(): Promise<void> {
-    this.touching ??= this.inTouch()
-      .catch(() => undefined)
-      .finally(() => {
-        this.touching = undefined;
-      });
-    return this.touching;
   }
 
   private async inTouch(): Promise<void> {
@@ -157,20 +151,13 @@ export class Housekeeping {
 
   /** One round; rounds never overlap. */
   once(): Promise<void> {
-    this.underWay ??= this.round().finally(() => {
-      this.underWay = undefined;
-    });
-    return this.underWay;
+    return this.sweeps.now();
   }
 
   private async round(): Promise<void> {
-    try {
-      await this.sweepOrphans();
-      await this.tidyBackends();
-      await this.deleteFinished();
-    } catch (error) {
-      this.log.error('housekeeping failed, it is tried again later', { err: error });
-    }
+    await this.sweepOrphans();
+    await this.tidyBackends();
+    await this.deleteFinished();
   }
 
   private async sweepOrphans(): Promise<void> {

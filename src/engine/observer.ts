@@ -8,7 +8,7 @@ import { jobName, type TaskRecord } from '../task/task-record';
 import type { Reach } from './due-loop';
 import type { EngineSettings } from './engine-settings';
 import { Pacer } from './pacer';
-import { Peeks } from './peeks';
+import { Rounds } from '../ports/rounds';
 import type { Probes } from './probes';
 import { taskIdOf } from './job';
 import type { FailureHandling } from './task-failure';
@@ -64,7 +64,7 @@ export class Observer {
   private readonly underWay = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
   private readonly pacer: Pacer;
-  private readonly peeks: Peeks | undefined;
+  private readonly peeks: Rounds | undefined;
 
   constructor(
     private readonly parts: ObserverParts,
@@ -78,7 +78,7 @@ export class Observer {
       settings.tickMs,
       (error) => owner.failed(error),
     );
-    if (parts.store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
+    if (parts.store.isShared) this.peeks = new Rounds(settings.peekMs, () => this.peek());
   }
 
   start(): void {

@@ -1,4 +1,5 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
+import { Rounds } from '../ports/rounds';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/task-store';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
@@ -13,7 +14,6 @@ import type { EngineSettings } from './engine-settings';
 import { lateRefusal } from './late-refusal';
 import type { KnownBackend } from './known-backends';
 import { Pacer } from './pacer';
-import { Peeks } from './peeks';
 import { type JudgedClass, QueueView } from './queue-view';
 import { type Candidate, hasRoom, isOpen, round, type Size } from './select-backend';
 import type { TaskChange } from './task-events';
@@ -35,7 +35,8 @@ const BATCH = 64;
 export class Scheduler {
   private stopped = false;
   private readonly pacer: Pacer;
-  private readonly peeks: Peeks | undefined;
+  /** On a shared store other gateways make tasks due, or bring new ones, and nobody says so here: a small question finds it. */
+  private readonly peeks: Rounds | undefined;
   private readonly queue: QueueView;
   /** The queue when others' changes were last looked for. */
   private seen = '';
@@ -60,7 +61,7 @@ export class Scheduler {
       (error) => log.error('a scheduling pass failed', { err: error }),
     );
     this.why = new WhyWaiting(store, this.queue, () => this.candidates(), settings.instance, around);
-    if (store.isShared) this.peeks = new Peeks(settings.peekMs, () => this.peek());
+    if (store.isShared) this.peeks = new Rounds(settings.peekMs, () => this.peek());
   }
 
   start(): void {

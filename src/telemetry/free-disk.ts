@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { Rounds } from '../ports/rounds';
 
 export interface FreeDiskSettings {
   /** Directories whose file systems are watched, by the settings that name them. */
@@ -13,22 +14,23 @@ export interface FreeDiskSettings {
 export class FreeDisk {
   private readonly freeBytes = new Map<string, number>();
   private lastSaid: string | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private readonly rounds: Rounds;
 
   constructor(
     private readonly settings: FreeDiskSettings,
     /** A warning for the operator. */
     private readonly warn: (line: string, fields?: { readonly err: unknown; readonly directory: string }) => void,
-  ) {}
-
-  async start(): Promise<void> {
-    await this.look();
-    this.timer = setInterval(() => void this.look(), this.settings.everyMs);
-    this.timer.unref();
+  ) {
+    this.rounds = new Rounds(settings.everyMs, () => this.look());
   }
 
-  stop(): void {
-    clearInterval(this.timer);
+  async start(): Promise<void> {
+    await this.rounds.now();
+    this.rounds.start();
+  }
+
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   /** Why another task cannot be taken, as a public sentence; `undefined` when there is room. */

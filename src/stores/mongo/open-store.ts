@@ -1,3 +1,4 @@
+import { Rounds } from '../../ports/rounds';
 import { DueTasks } from './due-tasks';
 import { KnownStates } from './known-states';
 import { sweepLostParts } from './lost-parts';
@@ -38,9 +39,7 @@ export class OpenStore {
   private readonly recount: Recount;
   /** A write may have happened or not: counters and sums are compared with the tasks. */
   readonly doubt: () => void;
-  private readonly clockTimer: NodeJS.Timeout;
-  private readonly sweepTimer: NodeJS.Timeout;
-  private readonly roomTimer: NodeJS.Timeout;
+  private readonly rounds: readonly Rounds[];
 
   constructor(
     readonly connection: MongoConnection,
@@ -66,16 +65,19 @@ export class OpenStore {
     this.rooms = new Rooms(connection, doubt);
     this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
     presence.start(doubt);
-    this.clockTimer = setInterval(() => void this.lookAtClock(), connection.limits.clock).unref();
-    this.roomTimer = setInterval(() => this.recount.askRooms(), ROOMS_MS).unref();
-    this.sweepTimer = setInterval(() => void sweepLostParts(connection, now()).catch(() => undefined), SWEEP_MS).unref();
+    this.rounds = [
+      // The next look may find the server; until then the monotonic clock goes on.
+      new Rounds(connection.limits.clock, async () => clock.correct(await connection.serverTime())),
+      new Rounds(ROOMS_MS, async () => this.recount.askRooms()),
+      new Rounds(SWEEP_MS, () => sweepLostParts(connection, now())),
+    ];
+    for (const each of this.rounds) each.start();
   }
 
   /** Writes asked for before are finished. */
   async close(): Promise<void> {
-    clearInterval(this.clockTimer);
-    clearInterval(this.sweepTimer);
-    clearInterval(this.roomTimer);
+    // What is under way ends with the connection: a database that is away must not hold up the stop.
+    for (const each of this.rounds) void each.stop();
     await this.recount.stop();
     await Promise.all([this.inserts.drained(), this.updates.drained(), this.rooms.drained()]);
     const isFlushed = await this.taskCounts.flush().then(
@@ -84,13 +86,5 @@ export class OpenStore {
     );
     await this.presence.stop(isFlushed);
     await this.connection.close();
-  }
-
-  private async lookAtClock(): Promise<void> {
-    try {
-      this.clock.correct(await this.connection.serverTime());
-    } catch {
-      // The next look may find the server; until then the monotonic clock goes on.
-    }
   }
 }

@@ -94,7 +94,7 @@ describe('free disk', () => {
     const disk = new FreeDisk({ directories, minFreeBytes: 1, everyMs: 5 }, (_line, fields) => errors.push(fields?.directory ?? ''));
     await disk.start();
     while (errors.length < 2) await setTimeout(5);
-    disk.stop();
+    await disk.stop();
     expect(errors).toContain('/is-nowhere');
     expect(disk.free.get('/')).toBeGreaterThan(1);
     expect(disk.shortage()).toBeUndefined();
