@@ -16,7 +16,7 @@ import { TaskWriter } from './engine/task-writer';
 import type { StoreAdapter } from './ports/adapter';
 import { GatewayError, StoreError } from './ports/errors';
 import { BackendRegistry } from './ports/registries';
-import type { TaskStore } from './ports/task-store';
+import type { TaskStore } from './ports/store/task-store';
 import { maxDueMs } from './settings-slices';
 import { outliveReaders } from './telemetry/standard-streams';
 

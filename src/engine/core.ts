@@ -1,5 +1,5 @@
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { TaskStore } from '../ports/store/task-store';
 import { EndWaits, type EndWaitSettings } from './end-waits';
 import { Engine } from './engine';
 import type { EngineLog } from './engine-log';

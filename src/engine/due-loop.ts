@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Rounds } from '../ports/rounds';
-import type { DueQuery, TaskStore } from '../ports/task-store';
+import type { DueQuery, DueTasks } from '../ports/store/due-tasks';
+import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecord, TaskStep } from '../task/task-record';
 import { Claim } from './claim';
 import { Pacer } from './pacer';
@@ -68,7 +69,7 @@ export class DueLoop {
 
   constructor(
     private readonly settings: DueLoopSettings,
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & DueTasks,
     private readonly writer: TaskWriter,
     private readonly events: TaskEvents,
     private readonly owner: DueLoopOwner,

@@ -1,4 +1,5 @@
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskRecords } from '../ports/store/task-records';
 import { isTerminal } from '../task/task-state';
 import type { TaskEvents } from './task-events';
 
@@ -18,7 +19,7 @@ export class EndWaits {
 
   constructor(
     events: TaskEvents,
-    private readonly store: Pick<TaskStore, 'isShared' | 'getState'>,
+    private readonly store: Pick<StoreClock, 'isShared'> & Pick<TaskRecords, 'getState'>,
     private readonly settings: EndWaitSettings,
   ) {
     events.listen(({ after }) => {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { TaskStore } from '../ports/store/task-store';
 import type { TaskRecord, TaskStep } from '../task/task-record';
 import { isStoring, STORING_STEPS } from '../task/task-state';
 import { AwayRules } from './away';

@@ -1,7 +1,9 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import { Rounds } from '../ports/rounds';
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskRecords } from '../ports/store/task-records';
+import type { Upkeep } from '../ports/store/upkeep';
 import { jobNameOf } from '../task/left-behind';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
@@ -41,7 +43,7 @@ export class Housekeeping {
   private readonly stopping = new AbortController();
 
   constructor(
-    readonly store: TaskStore,
+    readonly store: StoreClock & TaskRecords & Upkeep,
     readonly backends: BackendRegistry,
     private readonly settings: Pick<EngineSettings, 'instance' | 'sweepMs' | 'retentionMs' | 'callTimeoutMs'>,
     readonly log: EngineLog,

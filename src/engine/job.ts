@@ -1,11 +1,11 @@
 import { StoreError } from '../ports/errors';
 import type { Job } from '../ports/execution-backend';
-import type { TaskStore } from '../ports/task-store';
+import type { TaskRecords } from '../ports/store/task-records';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
 
 /** The job of a task's current attempt, built anew from the store. */
-export async function loadJob(store: TaskStore, task: TaskRecord, tailBytes: number): Promise<Job> {
+export async function loadJob(store: TaskRecords, task: TaskRecord, tailBytes: number): Promise<Job> {
   const stored = await store.getStored(task.id);
   if (!stored) throw new StoreError('the task is not in the store any more', { retryable: true, internal: `no request for ${task.id}` });
   return {

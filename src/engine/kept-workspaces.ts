@@ -1,5 +1,5 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
-import type { TaskStore } from '../ports/task-store';
+import type { TaskRecords } from '../ports/store/task-records';
 import type { TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
@@ -36,7 +36,7 @@ export class KeptWorkspaces {
   private last: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: TaskRecords,
     private readonly writer: Pick<TaskWriter, 'apply'>,
     private readonly settings: Pick<EngineSettings, 'keepOutputsBytes' | 'tailBytes'>,
     private readonly log: EngineLog,

@@ -1,6 +1,7 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
-import type { PublishedBackend, TaskStore } from '../ports/task-store';
+import type { PublishedBackend, Upkeep } from '../ports/store/upkeep';
+import type { StoreClock } from '../ports/store/store-clock';
 import type { Placement } from '../task/placement';
 import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
@@ -26,7 +27,7 @@ export class KnownBackends {
   private underWay: Promise<void> | undefined;
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & Upkeep,
     private readonly backends: BackendRegistry,
     private readonly monitor: Pick<BackendMonitor, 'health'>,
     readonly instance: string,

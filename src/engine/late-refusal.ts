@@ -1,5 +1,5 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
-import type { TaskStore } from '../ports/task-store';
+import type { TaskRecords } from '../ports/store/task-records';
 import { roomKey } from '../task/room';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
@@ -12,7 +12,7 @@ import type { TesTaskRequest } from '../task/tes';
 export async function lateRefusal(
   task: TaskRecord,
   backend: ExecutionBackend,
-  store: Pick<TaskStore, 'getStored'>,
+  store: Pick<TaskRecords, 'getStored'>,
   instance: string,
 ): Promise<TaskEvent | undefined> {
   if (task.needs.admittedBy === undefined || task.needs.admittedBy === instance) return undefined;

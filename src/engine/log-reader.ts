@@ -1,7 +1,7 @@
 import { TooManyRequests } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { TaskRecords } from '../ports/store/task-records';
 import { jobName, type TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import type { TaskEvents } from './task-events';
@@ -36,7 +36,7 @@ export class LogReader {
 
   constructor(
     private readonly tasks: TaskService,
-    private readonly store: TaskStore,
+    private readonly store: TaskRecords,
     private readonly backends: BackendRegistry,
     events: TaskEvents,
     private readonly settings: LogReaderSettings,

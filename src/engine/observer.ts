@@ -1,6 +1,6 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
-import type { DueQuery, TaskStore } from '../ports/task-store';
+import type { DueQuery, DueTasks } from '../ports/store/due-tasks';
 import type { Observation } from '../task/observation';
 import type { TaskEvent } from '../task/task-events';
 import { pollPauseMs } from '../task/poll-pause';
@@ -9,6 +9,8 @@ import type { Reach } from './due-loop';
 import type { EngineSettings } from './engine-settings';
 import { Pacer } from './pacer';
 import { Rounds } from '../ports/rounds';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskRecords } from '../ports/store/task-records';
 import type { Probes } from './probes';
 import { taskIdOf } from './job';
 import type { FailureHandling } from './task-failure';
@@ -27,7 +29,7 @@ const AFTER_FAILURE_MS = 1000;
 const EARLY_MS = 60_000;
 
 export interface ObserverParts {
-  readonly store: TaskStore;
+  readonly store: StoreClock & TaskRecords & DueTasks;
   readonly backends: BackendRegistry;
   readonly writer: TaskWriter;
   readonly probes: Probes;

@@ -1,4 +1,5 @@
-import type { QueueClass, QueuedTask, TaskStore } from '../ports/task-store';
+import type { QueueClass, QueuedTask, TaskQueue } from '../ports/store/task-queue';
+import type { StoreClock } from '../ports/store/store-clock';
 import { ANYWHERE } from '../task/placement';
 import { queueClass } from '../task/queue-class';
 import { added, amountsOf } from '../task/room';
@@ -46,7 +47,7 @@ export class QueueView {
   private readonly known = new Map<string, TaskNeeds>();
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & TaskQueue,
     private readonly bigTaskWaitMs: number,
   ) {}
 

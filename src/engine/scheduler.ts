@@ -1,7 +1,10 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import { Rounds } from '../ports/rounds';
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskRecords } from '../ports/store/task-records';
+import type { TaskQueue } from '../ports/store/task-queue';
+import type { Upkeep } from '../ports/store/upkeep';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys } from '../task/placement';
 import { NOTHING, roomKey, roomOf } from '../task/room';
@@ -43,7 +46,7 @@ export class Scheduler {
   private readonly why: WhyWaiting;
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & TaskRecords & TaskQueue & Upkeep,
     private readonly writer: TaskWriter,
     private readonly backends: BackendRegistry,
     private readonly monitor: BackendMonitor,

@@ -1,5 +1,5 @@
 import type { BackendCapabilities } from '../ports/execution-backend';
-import type { SizeRange } from '../ports/task-store';
+import type { SizeRange } from '../ports/store/task-queue';
 import { unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys, type Placement } from '../task/placement';
 import { leastOf, mostOf } from '../task/queue-class';

@@ -1,7 +1,8 @@
 import { TransferError } from '../ports/errors';
 import type { ExecutionBackend, Job } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskRecords } from '../ports/store/task-records';
 import type { Handle, TaskRecord } from '../task/task-record';
 import type { TaskEvent } from '../task/task-events';
 import { streamLengths } from '../task/stream-lengths';
@@ -23,7 +24,7 @@ const NO_PLACE_MS = 2000;
 
 /** What a task's steps need of this process. */
 export interface StagerParts {
-  readonly store: TaskStore;
+  readonly store: StoreClock & TaskRecords;
   readonly backends: BackendRegistry;
   readonly storage: StorageRegistry;
   readonly probes: Probes;

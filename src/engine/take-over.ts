@@ -1,5 +1,5 @@
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { Upkeep } from '../ports/store/upkeep';
 import { jobNameOf } from '../task/left-behind';
 import type { TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
@@ -58,7 +58,7 @@ export async function takeOverBound(
 }
 
 interface TakeOver {
-  readonly store: TaskStore;
+  readonly store: Upkeep;
   readonly writer: Pick<TaskWriter, 'apply'>;
   readonly backends: BackendRegistry;
   readonly log: EngineLog;

@@ -1,5 +1,5 @@
 import { RunError, TransferError } from '../ports/errors';
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
 import type { Observation } from '../task/observation';
 import {
   type AwayRule,
@@ -38,7 +38,7 @@ export class FailureHandling {
     private readonly settings: { readonly retry: RetryPolicy; readonly keepOutputsMs?: number },
     private readonly log: EngineLog,
     /** Patience goes by the store's time: the machine's clock may be set, and another gateway's differ. */
-    private readonly store: Pick<TaskStore, 'now'>,
+    private readonly store: Pick<StoreClock, 'now'>,
     private readonly random: () => number,
     private readonly awayRule: (task: TaskRecord, error: unknown) => AwayRule,
   ) {}

@@ -1,6 +1,8 @@
 import { StoreError } from '../ports/errors';
-import type { Durability, IdempotencyKey, InsertResult, TaskStore } from '../ports/task-store';
+import type { Durability, IdempotencyKey, InsertResult, TaskRecords } from '../ports/store/task-records';
 import type { BackendRegistry } from '../ports/registries';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskQueue } from '../ports/store/task-queue';
 import { isBinding } from '../task/binding';
 import type { TaskEvent } from '../task/task-events';
 import type { Capacity } from '../task/room';
@@ -38,7 +40,7 @@ export interface ApplyOptions {
 /** The only writer of tasks: event -> reducer -> compare-and-swap, again after a lost race. Readers are told after the commit. */
 export class TaskWriter {
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & TaskRecords & TaskQueue,
     private readonly backends: BackendRegistry,
     private readonly events: TaskEvents,
     private readonly now: () => number,

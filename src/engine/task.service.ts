@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Conflict, Forbidden, InsufficientStorage, InvalidRequest, TaskNotFound, Unavailable } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
-import type { IdempotencyKey, ListQuery, TaskStore } from '../ports/task-store';
+import type { IdempotencyKey, ListQuery, TaskRecords } from '../ports/store/task-records';
+import type { StoreClock } from '../ports/store/store-clock';
 import { canonicalJson } from '../task/canonical-json';
 import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
@@ -74,7 +75,7 @@ export class TaskService {
   private stopping = false;
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & TaskRecords,
     private readonly writer: TaskWriter,
     private readonly admission: TaskAdmission,
     private readonly scheduler: Scheduler,

@@ -1,4 +1,5 @@
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { Upkeep } from '../ports/store/upkeep';
 import { attemptOfJob } from '../task/left-behind';
 import type { TaskRecord } from '../task/task-record';
 import { awayInstance } from './away-instance';
@@ -20,7 +21,7 @@ export interface Surroundings {
 /** Why a task that a backend has does not go on, and what an operator can do about it, as public sentences; empty when nothing is known. */
 export async function whyUnderWay(
   task: TaskRecord,
-  store: Pick<TaskStore, 'now' | 'seenGateways'>,
+  store: Pick<StoreClock, 'now'> & Pick<Upkeep, 'seenGateways'>,
   instance: string,
   { known, fullness }: Surroundings,
 ): Promise<readonly string[]> {
@@ -53,7 +54,7 @@ export class WhyWaiting {
   private recent: { readonly view: Promise<RecentView>; readonly at: number } | undefined;
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: StoreClock & Upkeep,
     private readonly queue: QueueView,
     private readonly candidates: () => Promise<readonly Candidate[]>,
     private readonly instance: string,

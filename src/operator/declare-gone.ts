@@ -1,7 +1,8 @@
 import { AWAY_MS, awayInstance } from '../engine/away-instance';
 import type { TaskWriter } from '../engine/task-writer';
 import { Conflict } from '../ports/errors';
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { Upkeep } from '../ports/store/upkeep';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
 
@@ -12,7 +13,12 @@ const BATCH = 200;
  * being cancelled are CANCELED, and what it had to clean up is forgotten. Repeating it is harmless. Resolves with the tasks that were
  * changed. Throws `Conflict` while that instance is alive, unless forced. If it comes back it ends what it has of them (`housekeeping.ts`).
  */
-export async function declareGone(store: TaskStore, writer: TaskWriter, instance: string, force: boolean): Promise<readonly TaskRecord[]> {
+export async function declareGone(
+  store: StoreClock & Upkeep,
+  writer: TaskWriter,
+  instance: string,
+  force: boolean,
+): Promise<readonly TaskRecord[]> {
   if (!force && (await awayInstance(store, instance)) === undefined) {
     throw new Conflict(`gateway ${instance} is alive, or was a moment ago: stop it first, or wait ${AWAY_MS / 1000} s and try again`);
   }
@@ -24,7 +30,7 @@ export async function declareGone(store: TaskStore, writer: TaskWriter, instance
  * gateway that is alive has it, unless forced. A task that moved away from it and is cancelled later waits for it again.
  */
 export async function declareBackendGone(
-  store: TaskStore,
+  store: StoreClock & Upkeep,
   writer: TaskWriter,
   backend: string,
   force: boolean,
@@ -36,7 +42,7 @@ export async function declareBackendGone(
 
 /** Each task once, and only those that were there at the beginning: whoever goes on taking tasks meanwhile does not keep it busy. */
 async function abandonAll(
-  store: TaskStore,
+  store: StoreClock & Upkeep,
   writer: TaskWriter,
   list: () => Promise<readonly TaskRecord[]>,
   event: TaskEvent,

@@ -1,5 +1,5 @@
 import { InvalidRequest, InvalidTask } from '../ports/errors';
-import type { StoredTask } from '../ports/task-store';
+import type { StoredTask } from '../ports/store/task-records';
 import { TASK_STEPS, type TaskNeeds, type TaskRecord } from '../task/task-record';
 import { STEPS_OF_STATE } from '../task/task-state';
 import { TES_STATES } from '../task/tes';

@@ -1,5 +1,6 @@
 import { Conflict, InvalidRequest, InvalidTask } from '../ports/errors';
-import type { StoredTask, TaskStore } from '../ports/task-store';
+import type { StoredTask } from '../ports/store/task-records';
+import type { TaskStore } from '../ports/store/task-store';
 import type { TaskRecord } from '../task/task-record';
 import { endLine, type ExportScope, headerLine, parseHeader, parseLine, taskLine } from './export-format';
 import { awayInstance } from '../engine/away-instance';

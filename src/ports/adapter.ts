@@ -2,7 +2,7 @@ import type { RetryPolicy } from '../task/failure-policy';
 import type { Authenticator } from './authenticator';
 import type { ExecutionBackend } from './execution-backend';
 import type { StorageClient } from './storage-client';
-import type { TaskStore } from './task-store';
+import type { TaskStore } from './store/task-store';
 
 /**
  * How an adapter joins: its folder exports one of these records, and `src/adapters.ts` lists it. Everything that is said of its settings

@@ -2,7 +2,9 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { Engine } from '../engine/engine';
 import type { TaskChange } from '../engine/task-events';
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { StoreClock } from '../ports/store/store-clock';
+import type { TaskRecords } from '../ports/store/task-records';
+import type { TaskQueue } from '../ports/store/task-queue';
 import { TES_STATES } from '../task/tes';
 import type { FreeDisk } from './free-disk';
 
@@ -10,7 +12,7 @@ import type { FreeDisk } from './free-disk';
 const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'awaitsStorage', 'retreated', 'moved', 'failed']);
 
 export interface MetricsParts {
-  readonly store: TaskStore;
+  readonly store: StoreClock & TaskRecords & TaskQueue;
   readonly backends: BackendRegistry;
   readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors' | 'busy'> & {
     readonly scheduler: Pick<Engine['scheduler'], 'jobs'>;

@@ -2,7 +2,7 @@ import type { Engine } from '../engine/engine';
 import type { Scheduler } from '../engine/scheduler';
 import { GatewayError } from '../ports/errors';
 import type { BackendRegistry } from '../ports/registries';
-import type { TaskStore } from '../ports/task-store';
+import type { Upkeep } from '../ports/store/upkeep';
 import type { FreeDisk } from './free-disk';
 
 export interface CheckAnswer {
@@ -27,7 +27,7 @@ export class Readiness {
   private stopping = false;
 
   constructor(
-    private readonly store: TaskStore,
+    private readonly store: Upkeep,
     private readonly backends: BackendRegistry,
     private readonly monitor: Engine['monitor'],
     private readonly disk: FreeDisk,

@@ -1,5 +1,5 @@
 import { type Connection, createConnection, type mongo } from 'mongoose';
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import { sweepLostParts } from '../../src/stores/mongo/lost-parts';
 import { MongoConnection } from '../../src/stores/mongo/mongo-connection';
 import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';

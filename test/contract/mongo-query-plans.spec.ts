@@ -1,6 +1,6 @@
 import type { mongo } from 'mongoose';
 import { createConnection, type Connection } from 'mongoose';
-import type { ListQuery } from '../../src/ports/task-store';
+import type { ListQuery } from '../../src/ports/store/task-records';
 import { dueFilter, dueOptions, nextOptions } from '../../src/stores/mongo/due-tasks';
 import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';
 import { deletable, doneOptions } from '../../src/stores/mongo/task-deletions';

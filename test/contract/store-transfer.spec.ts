@@ -6,7 +6,7 @@ import { createConnection } from 'mongoose';
 import { readLines, writeLines } from '../../src/operator/line-file';
 import { exportTasks, importTasks } from '../../src/operator/store-transfer';
 import { Conflict } from '../../src/ports/errors';
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import { MongoTaskStore } from '../../src/stores/mongo/mongo-task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import type { TaskRecord } from '../../src/task/task-record';

@@ -1,5 +1,5 @@
 import { StoreError } from '../../src/ports/errors';
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import { assignedTask, insertAll, MAX_DUE_MS, queuedTask, requestOf, type TaskStoreHarness, without } from './task-store.fixture';
 

@@ -1,4 +1,5 @@
-import type { ClaimQuery, TaskStore } from '../../src/ports/task-store';
+import type { ClaimQuery } from '../../src/ports/store/due-tasks';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import { assignedTask, insertAll, queuedTask, requestOf, type TaskStoreHarness, without } from './task-store.fixture';
 

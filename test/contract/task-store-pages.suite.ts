@@ -1,5 +1,6 @@
 import { InvalidRequest } from '../../src/ports/errors';
-import type { ListQuery, StoredTask, TaskStore } from '../../src/ports/task-store';
+import type { ListQuery, StoredTask } from '../../src/ports/store/task-records';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import { insertAll, queuedTask, requestOf, type TaskStoreHarness } from './task-store.fixture';
 

@@ -1,4 +1,5 @@
-import type { AssignResult, QueueQuery, TaskStore } from '../../src/ports/task-store';
+import type { AssignResult, QueueQuery } from '../../src/ports/store/task-queue';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import { queueClass } from '../../src/task/queue-class';
 import { type Amounts, type Capacity, NOTHING } from '../../src/task/room';
 import type { TaskNeeds, TaskRecord } from '../../src/task/task-record';

@@ -1,4 +1,4 @@
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import { queuedTask as aQueuedTask } from '../engine/records';
 

@@ -1,4 +1,4 @@
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import type { TaskRecord } from '../../src/task/task-record';
 import { TES_STATES } from '../../src/task/tes';
 import { taskStoreLifeSuite } from './task-store-life.suite';

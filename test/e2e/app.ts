@@ -17,7 +17,7 @@ import type { Authenticator } from '../../src/ports/authenticator';
 import type { ExecutionBackend } from '../../src/ports/execution-backend';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
 import type { StorageClient } from '../../src/ports/storage-client';
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import type { Placement } from '../../src/task/placement';
 import { MemoryStorage } from '../engine/memory-storage';

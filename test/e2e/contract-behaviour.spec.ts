@@ -1,5 +1,6 @@
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
-import type { InsertResult, TaskStore } from '../../src/ports/task-store';
+import type { InsertResult } from '../../src/ports/store/task-records';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import { ScriptedBackend } from '../engine/scripted-backend';
 import { sharedGateway, TestGateway } from './app';
 import { Client, TES_BASE, TRUE_TASK, V1 } from './client';

@@ -5,7 +5,7 @@ import type { LogReader } from '../../src/engine/log-reader';
 import { taskId } from '../../src/engine/task-id';
 import type { TaskService, TaskServiceSettings } from '../../src/engine/task.service';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import type { Placement } from '../../src/task/placement';
 import type { TaskRecord } from '../../src/task/task-record';

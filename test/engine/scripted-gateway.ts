@@ -7,7 +7,7 @@ import type { Engine } from '../../src/engine/engine';
 import type { EngineSettings } from '../../src/engine/engine-settings';
 import type { TaskService } from '../../src/engine/task.service';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
-import type { TaskStore } from '../../src/ports/task-store';
+import type { TaskStore } from '../../src/ports/store/task-store';
 
 /** What all gateways of a life have in common. */
 export interface GatewayParts {

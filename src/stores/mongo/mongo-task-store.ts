@@ -1,20 +1,8 @@
-import {
-  type AssignResult,
-  type ClaimQuery,
-  type DueQuery,
-  type IdempotencyKey,
-  type InsertResult,
-  type ListQuery,
-  type MinimalRow,
-  type Page,
-  type Postponement,
-  type PublishedBackend,
-  type QueueClass,
-  type QueuedTask,
-  type QueueQuery,
-  type StoredTask,
-  TaskStore,
-} from '../../ports/task-store';
+import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
+import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../ports/store/task-queue';
+import type { IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
+import type { TaskStore } from '../../ports/store/task-store';
+import type { PublishedBackend } from '../../ports/store/upkeep';
 import { type Amounts, type Capacity, roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
@@ -31,7 +19,7 @@ export type { MongoTaskStoreOptions } from './mongo-connection';
  * The shared store: one MongoDB database, used by any number of gateways at once (see README.md). Reads are of the primary and of what a
  * majority has; every write is acknowledged by a majority's journal. Writes of one turn of the event loop are one command.
  */
-export class MongoTaskStore extends TaskStore {
+export class MongoTaskStore implements TaskStore {
   readonly isShared = true;
   private readonly opening: Opening;
   private opened: OpenStore | undefined;
@@ -46,7 +34,6 @@ export class MongoTaskStore extends TaskStore {
 
   /** Not open yet: until `connect` has resolved everything but `now` and `close` throws `StoreError`. */
   constructor(options: MongoTaskStoreOptions) {
-    super();
     this.opening = new Opening(options);
   }
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { mongo } from 'mongoose';
 import { InvalidRequest } from '../../ports/errors';
-import type { ListQuery } from '../../ports/task-store';
+import type { ListQuery } from '../../ports/store/task-records';
 
 const PLACE_BYTES = 12;
 const MARK_BYTES = 9;

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { StoreError } from '../../ports/errors';
-import type { PublishedBackend } from '../../ports/task-store';
+import type { PublishedBackend } from '../../ports/store/upkeep';
 import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 import { isDuplicate, toStoreError } from './mongo-errors';
 import type { GatewayDocument } from './schemas';

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { IdempotencyKey } from '../../ports/task-store';
+import type { IdempotencyKey } from '../../ports/store/task-records';
 import { queueClass } from '../../task/queue-class';
 import { roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';

@@ -1,5 +1,5 @@
 import { InvalidTask } from '../../ports/errors';
-import type { IdempotencyKey, InsertResult } from '../../ports/task-store';
+import type { IdempotencyKey, InsertResult } from '../../ports/store/task-records';
 import type { TaskRecord } from '../../task/task-record';
 import { Batches, type Outcome } from './batches';
 import type { MongoConnection } from './mongo-connection';

@@ -1,5 +1,5 @@
 import type { mongo } from 'mongoose';
-import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/task-store';
+import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
 import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import type { PageTokens } from './page-token';

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/task-store';
+import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/store/task-queue';
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
 import type { TaskDocument } from './schemas';

@@ -1,5 +1,5 @@
 import { mongo } from 'mongoose';
-import type { Page, StoredTask } from '../../ports/task-store';
+import type { Page, StoredTask } from '../../ports/store/task-records';
 import type { MongoConnection } from './mongo-connection';
 import { STORED_FIELDS, type StoredDocument, type TaskPages } from './task-pages';
 

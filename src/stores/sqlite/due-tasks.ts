@@ -1,4 +1,4 @@
-import type { ClaimQuery, DueQuery, Postponement } from '../../ports/task-store';
+import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
 import type { TaskRecord } from '../../task/task-record';
 import { stepCode } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { StoreError } from '../../ports/errors';
-import type { Durability } from '../../ports/task-store';
+import type { Durability } from '../../ports/store/task-records';
 import { isBusy, isEnvironment } from './sqlite-errors';
 
 /** More than this many wait for the next transaction, so that reads get their turn in between. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { InvalidRequest } from '../../ports/errors';
-import type { ListQuery } from '../../ports/task-store';
+import type { ListQuery } from '../../ports/store/task-records';
 
 const SEQ_BYTES = 6;
 const MARK_BYTES = 10;

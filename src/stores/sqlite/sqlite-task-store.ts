@@ -1,21 +1,8 @@
-import {
-  type ClaimQuery,
-  type DueQuery,
-  type Durability,
-  type IdempotencyKey,
-  type InsertResult,
-  type ListQuery,
-  type MinimalRow,
-  type Page,
-  type Postponement,
-  type PublishedBackend,
-  type AssignResult,
-  type QueueClass,
-  type QueuedTask,
-  type QueueQuery,
-  type StoredTask,
-  TaskStore,
-} from '../../ports/task-store';
+import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
+import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../ports/store/task-queue';
+import type { Durability, IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
+import type { TaskStore } from '../../ports/store/task-store';
+import type { PublishedBackend } from '../../ports/store/upkeep';
 import type { Amounts, Capacity } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
@@ -40,7 +27,7 @@ const VACUUM_PAGES = 256;
  * The embedded store: one SQLite file, used by one process (see README.md). Writes of one turn of the event loop share one
  * transaction and one fsync; reads are answered at once from the same connection and see what is committed.
  */
-export class SqliteTaskStore extends TaskStore {
+export class SqliteTaskStore implements TaskStore {
   readonly isShared = false;
   private readonly statements: Statements;
   private readonly pages: TaskPages;
@@ -53,7 +40,6 @@ export class SqliteTaskStore extends TaskStore {
   }
 
   private constructor(private readonly connection: StoreConnection) {
-    super();
     this.statements = connection.statements;
     this.pages = new TaskPages(this.statements, new PageTokens(connection.storeId));
     this.queue = new TaskQueue(this.statements);

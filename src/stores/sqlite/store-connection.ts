@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { StoreError } from '../../ports/errors';
 import { ProcessLock } from '../../ports/process-lock';
-import type { Durability } from '../../ports/task-store';
+import type { Durability } from '../../ports/store/task-records';
 import { Checkpointer } from './checkpointer';
 import { GroupCommit } from './group-commit';
 import { IN_MEMORY, openDatabase } from './open-database';

@@ -1,5 +1,5 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
-import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/task-store';
+import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
 import { stateCode, stateOf } from './codes';
 import type { PageTokens } from './page-token';
 import { decodeRecord, NAME_KEY_LENGTH, nameKey, prefixEnd, type StoredRow, tagTerm } from './record-codec';

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/task-store';
+import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/store/task-queue';
 import type { TaskRecord } from '../../task/task-record';
 import { QUEUED_CODE } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';

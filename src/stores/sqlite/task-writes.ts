@@ -1,4 +1,5 @@
-import type { AssignResult, IdempotencyKey, InsertResult } from '../../ports/task-store';
+import type { AssignResult } from '../../ports/store/task-queue';
+import type { IdempotencyKey, InsertResult } from '../../ports/store/task-records';
 import { type Amounts, type Capacity, fits, NOTHING, roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import { encodeColumns, encodeJson, nameKey, tagTerms } from './record-codec';

@@ -6,7 +6,7 @@ import { TaskEvents } from '../../../src/engine/task-events';
 import { TaskWriter } from '../../../src/engine/task-writer';
 import { StoreError } from '../../../src/ports/errors';
 import { BackendRegistry } from '../../../src/ports/registries';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';

@@ -2,7 +2,7 @@ import { Housekeeping } from '../../../src/engine/housekeeping';
 import { AWAY_MS } from '../../../src/engine/away-instance';
 import type { ExecutionBackend } from '../../../src/ports/execution-backend';
 import { BackendRegistry } from '../../../src/ports/registries';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
 import { jobName } from '../../../src/task/task-record';
 import { queuedTask } from '../../engine/records';
 import { SILENT } from '../../engine/settings';

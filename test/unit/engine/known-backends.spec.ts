@@ -1,6 +1,7 @@
 import { mergeBackends } from '../../../src/engine/known-backends';
 import { whyUnderWay } from '../../../src/engine/waiting-reasons';
-import type { PublishedBackend, TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
+import type { PublishedBackend } from '../../../src/ports/store/upkeep';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';

@@ -1,6 +1,6 @@
 import { QueueView } from '../../../src/engine/queue-view';
 import type { Candidate } from '../../../src/engine/select-backend';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
 import { newStore } from '../../engine/life';
 import { NEEDS, queuedTask } from '../../engine/records';
 import { ScriptedBackend } from '../../engine/scripted-backend';

@@ -1,6 +1,6 @@
 import { declareGone } from '../../../src/operator/declare-gone';
 import { Conflict, StoreError } from '../../../src/ports/errors';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';

@@ -1,5 +1,5 @@
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 import { declareBackendGone } from '../../../src/operator/declare-gone';
 import { Conflict } from '../../../src/ports/errors';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readLines, writeLines } from '../../../src/operator/line-file';
 import { exportTasks, importTasks } from '../../../src/operator/store-transfer';
-import type { TaskStore } from '../../../src/ports/task-store';
+import type { TaskStore } from '../../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { assignedTask, insertAll, queuedTask, requestOf } from '../../contract/task-store.fixture';

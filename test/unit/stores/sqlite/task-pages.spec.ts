@@ -1,5 +1,5 @@
 import fc from '../../../property';
-import type { ListQuery } from '../../../../src/ports/task-store';
+import type { ListQuery } from '../../../../src/ports/store/task-records';
 import { openDatabase } from '../../../../src/stores/sqlite/open-database';
 import { PageTokens } from '../../../../src/stores/sqlite/page-token';
 import { prefixEnd } from '../../../../src/stores/sqlite/record-codec';
