@@ -8,8 +8,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Logger } from 'pino';
 import { adapters as everyAdapter } from './adapters';
 import { AppModule } from './app.module';
-import { configureHttp, fastifyAdapterOptions } from './api/http-server';
-import { serveDocumentation } from './api/openapi';
+import { configureHttp, fastifyAdapterOptions } from './api/http/http-server';
+import { serveDocumentation } from './api/http/openapi';
 import { listenFault } from './config/address';
 import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';

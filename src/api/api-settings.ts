@@ -29,3 +29,8 @@ export interface ServiceInfoSettings {
   /** `prod`, `test`, `dev`, `staging` or another word. */
   readonly environment?: string;
 }
+
+/** Injection tokens of values that have no class. */
+export const API_SETTINGS = Symbol('ApiSettings');
+export const SERVICE_INFO_SETTINGS = Symbol('ServiceInfoSettings');
+export const AUTHENTICATORS = Symbol('Authenticators');

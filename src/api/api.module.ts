@@ -2,13 +2,13 @@ import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common'
 import { APP_FILTER } from '@nestjs/core';
 import type { Authenticator } from '../ports/authenticator';
 import type { ApiSettings, ServiceInfoSettings } from './api-settings';
-import { API_SETTINGS, AUTHENTICATORS, SERVICE_INFO_SETTINGS } from './api-tokens';
-import { AuthGuard } from './auth.guard';
-import { ErrorFilter } from './error.filter';
-import { ExtensionController } from './extension.controller';
-import { RootController } from './root.controller';
-import { ServiceInfoController } from './service-info.controller';
-import { TasksController } from './tasks.controller';
+import { API_SETTINGS, AUTHENTICATORS, SERVICE_INFO_SETTINGS } from './api-settings';
+import { AuthGuard } from './auth/auth.guard';
+import { ErrorFilter } from './http/error.filter';
+import { ExtensionController } from './extension/extension.controller';
+import { RootController } from './http/root.controller';
+import { ServiceInfoController } from './service-info/service-info.controller';
+import { TasksController } from './tasks/tasks.controller';
 
 /**
  * The HTTP side. `main.ts` and the tests put it together like this:

@@ -1,11 +1,11 @@
-import type { BackendDescription } from '../../../src/api/backend-description';
-import type { BackendDto, TaskExplanationDto } from '../../../src/api/dto/extension.dto';
-import type { ErrorDto, ProblemDto } from '../../../src/api/dto/error.dto';
-import type { ServiceInfoDto } from '../../../src/api/dto/answers.dto';
-import type { ExecutorDto, InputDto, OutputDto, ResourcesDto, TaskDto } from '../../../src/api/dto/task.dto';
-import type { ExecutorLogDto, OutputFileLogDto, TaskLogDto } from '../../../src/api/dto/task-log.dto';
-import type { ErrorBody } from '../../../src/api/error-answer';
-import type { ServiceInfo } from '../../../src/api/service-info';
+import type { BackendDescription } from '../../../src/api/extension/backend-description';
+import type { BackendDto, TaskExplanationDto } from '../../../src/api/extension/extension.dto';
+import type { ErrorDto, ProblemDto } from '../../../src/api/http/error.dto';
+import type { ServiceInfoDto } from '../../../src/api/service-info/service-info.dto';
+import type { ExecutorDto, InputDto, OutputDto, ResourcesDto, TaskDto } from '../../../src/api/tasks/task.dto';
+import type { ExecutorLogDto, OutputFileLogDto, TaskLogDto } from '../../../src/api/tasks/task-log.dto';
+import type { ErrorBody } from '../../../src/api/http/error-answer';
+import type { ServiceInfo } from '../../../src/api/service-info/service-info';
 import type { TaskExplanation } from '../../../src/engine/task.service';
 import type { Problem } from '../../../src/ports/errors';
 import type {

@@ -3,8 +3,8 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Test } from '@nestjs/testing';
 import { ApiModule } from '../../../src/api/api.module';
 import type { ApiSettings, ServiceInfoSettings } from '../../../src/api/api-settings';
-import { configureHttp, fastifyAdapterOptions } from '../../../src/api/http-server';
-import { serveDocumentation } from '../../../src/api/openapi';
+import { configureHttp, fastifyAdapterOptions } from '../../../src/api/http/http-server';
+import { serveDocumentation } from '../../../src/api/http/openapi';
 import { AnonymousAuthenticator } from '../../../src/auth/none/anonymous.authenticator';
 import type { Authenticator } from '../../../src/ports/authenticator';
 import { KnownBackends } from '../../../src/engine/known-backends';

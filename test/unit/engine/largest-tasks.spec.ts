@@ -1,7 +1,7 @@
 import { type LargestKind, LARGEST, largest } from '../../engine/largest-tasks';
 import { ScriptedBackend, ScriptedWorld } from '../../engine/scripted-backend';
 import { ADMISSION } from '../../engine/settings';
-import { readTask } from '../../../src/api/task-document';
+import { readTask } from '../../../src/api/tasks/task-document';
 import { manifest } from '../../../src/backends/shared/job-manifest';
 import { layoutOf } from '../../../src/backends/shared/layout';
 import { mountPlan } from '../../../src/backends/shared/mount-plan';

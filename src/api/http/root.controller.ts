@@ -1,0 +1,19 @@
+import { Controller, Get, Inject, Redirect, Req } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import type { ApiSettings } from '../api-settings';
+import { API_SETTINGS } from '../api-settings';
+import { forwardedPrefix } from './forwarded-prefix';
+
+/** A person who opens the server in a browser wants the documentation. */
+@ApiExcludeController()
+@Controller()
+export class RootController {
+  constructor(@Inject(API_SETTINGS) private readonly settings: ApiSettings) {}
+
+  @Get()
+  @Redirect()
+  openDocumentation(@Req() request: FastifyRequest): { readonly url: string; readonly statusCode: number } {
+    return { url: `${forwardedPrefix(request.headers, this.settings)}/docs`, statusCode: 302 };
+  }
+}
