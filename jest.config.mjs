@@ -12,6 +12,6 @@ const project = (suite) => ({
   modulePathIgnorePatterns: ['<rootDir>/dist'],
 });
 
-export const SUITES = ['unit', 'contract', 'e2e', 'engines'];
+export const SUITES = ['unit', 'contract', 'e2e', 'system'];
 
 export default { projects: SUITES.map(project), maxWorkers: 2, testTimeout: 120_000 };

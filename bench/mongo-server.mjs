@@ -83,6 +83,6 @@ async function dropRemains(client) {
 
 /** Ends by itself with this process; the data stays. */
 async function startIn(directory) {
-  const { stdout } = await promisify(execFile)(join(root, 'test/engines/mongo/start.sh'), ['--owner', String(process.pid), directory]);
+  const { stdout } = await promisify(execFile)(join(root, 'test/system/mongo/start.sh'), ['--owner', String(process.pid), directory]);
   return stdout.trim().replace('MONGODB_URI=', '');
 }

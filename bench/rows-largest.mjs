@@ -1,7 +1,7 @@
 // What the largest tasks cost that the limits allow: the CPU of one create without the store, up to the plan of its job.
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { LARGEST, largest } from '../test/engine/largest-tasks.ts';
+import { LARGEST, largest } from '../test/support/largest-tasks.ts';
 import { round } from './figures.mjs';
 
 const MOST_MS = 50;

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { root } from '../scripts/steps.mjs';
-import { startFileServer } from '../test/contract/http-file-server.ts';
+import { startFileServer } from '../test/contract/storage/http-file-server.ts';
 import { median, round } from './figures.mjs';
 import { prepareGateway } from './gateway.mjs';
 import { secondsOf, writeRandom } from './rows-files.mjs';

@@ -8,7 +8,7 @@ FROM ${DOCKER_IMAGE} AS docker
 
 FROM ${PYTHON_IMAGE} AS build
 # The very versions that the project's tests use.
-COPY test/engines/pulsar/requirements.txt /build/
+COPY test/system/pulsar/requirements.txt /build/
 RUN --mount=type=secret,id=pipconf,target=/run/pip.conf --mount=type=secret,id=ca,target=/run/ca.pem --mount=type=cache,target=/root/.cache/pip \
     if [ -s /run/ca.pem ]; then export PIP_CERT=/run/ca.pem; fi; if [ -s /run/pip.conf ]; then export PIP_CONFIG_FILE=/run/pip.conf; fi; \
     python3 -m venv /opt/pulsar && /opt/pulsar/bin/pip install --disable-pip-version-check --no-deps -r /build/requirements.txt

@@ -1,4 +1,4 @@
-// Looks at every shell script of the repository, with the one release of shellcheck that test/engines/shellcheck pins.
+// Looks at every shell script of the repository, with the one release of shellcheck that test/system/shellcheck pins.
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ const EXCLUDED = [
 ];
 
 const pins = createHash('sha256')
-  .update(readFileSync(join(root, 'test/engines/shellcheck/requirements.txt')))
+  .update(readFileSync(join(root, 'test/system/shellcheck/requirements.txt')))
   .digest('hex')
   .slice(0, 16);
 const program = join(cacheDir('shellcheck'), pins, 'bin', 'shellcheck');
@@ -25,6 +25,6 @@ if (existsSync(program)) {
   process.stdout.write(output);
   process.exitCode = listed.code === 0 && scripts.length > 0 ? code : 1;
 } else {
-  console.log('the shell scripts were not checked: `test/engines/install.sh shellcheck` installs what does it (needs python3 and PyPI)');
+  console.log('the shell scripts were not checked: `test/system/install.sh shellcheck` installs what does it (needs python3 and PyPI)');
   process.exitCode = process.env.CI === 'true' ? 1 : 0;
 }

@@ -23,7 +23,7 @@ const allFiles = [];
 async function installEngines() {
   console.log('Engines (installed as root on Debian, used as they are elsewhere)');
   const show = (text) => process.stdout.write(text.replace(/^(?=.)/gm, '  '));
-  const { code } = await withProgress('engines', () => runCommand('sh', ['test/engines/install.sh'], { show }));
+  const { code } = await withProgress('engines', () => runCommand('sh', ['test/system/install.sh'], { show }));
   if (code === 0) return;
   console.log('  not everything could be installed; the tests of what is absent are skipped, or fail with CI=true');
 }

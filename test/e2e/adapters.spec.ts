@@ -10,9 +10,9 @@ import type { Adapters, AuthenticatorAdapter, BackendAdapter, BackendEntry, Stor
 import { Authenticator, type Principal } from '../../src/ports/authenticator';
 import { Unauthenticated } from '../../src/ports/errors';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
-import { makeWorkDirectory } from '../contract/execution-backend.fixture';
-import { MemoryStorage } from '../engine/memory-storage';
-import { ScriptedBackend, ScriptedWorld } from '../engine/scripted-backend';
+import { makeWorkDirectory } from '../contract/backend/execution-backend.fixture';
+import { MemoryStorage } from '../support/memory-storage';
+import { ScriptedBackend, ScriptedWorld } from '../support/scripted-backend';
 import { Client } from './client';
 
 /** What somebody who adds an adapter writes: one record each, and one entry in its list. */

@@ -20,9 +20,9 @@ import type { StorageClient } from '../../src/ports/storage-client';
 import type { TaskStore } from '../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import type { Placement } from '../../src/task/placement';
-import { MemoryStorage } from '../engine/memory-storage';
-import { ScriptedBackend, ScriptedWorld } from '../engine/scripted-backend';
-import { ADMISSION, ENGINE, SERVICE, SILENT } from '../engine/settings';
+import { MemoryStorage } from '../support/memory-storage';
+import { ScriptedBackend, ScriptedWorld } from '../support/scripted-backend';
+import { ADMISSION, ENGINE, SERVICE, SILENT } from '../support/settings';
 
 export const SERVICE_INFO: ServiceInfoSettings = {
   id: 'org.example.tes',

@@ -1,4 +1,4 @@
-import fc from '../property';
+import fc from '../support/property';
 import { send } from '../unit/api/raw-http';
 import { sharedGateway } from './app';
 import { Client, TRUE_TASK, V1 } from './client';

@@ -1,4 +1,4 @@
-import { ScriptedBackend, ScriptedWorld } from '../engine/scripted-backend';
+import { ScriptedBackend, ScriptedWorld } from '../support/scripted-backend';
 import { sharedGateway } from './app';
 import { Client, TRUE_TASK } from './client';
 

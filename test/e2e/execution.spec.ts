@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import { FileStorage } from '../../src/storage/file/file.storage';
 import type { TesTask, TesTaskRequest } from '../../src/task/tes';
-import { makeWorkDirectory } from '../contract/execution-backend.fixture';
-import { localSettings } from '../contract/local-backend.fixture';
-import { describeEngine } from '../engines/engines';
+import { makeWorkDirectory } from '../contract/backend/execution-backend.fixture';
+import { localSettings } from '../contract/backend/local-backend.fixture';
+import { describeEngine } from '../system/engines';
 import { TestGateway } from './app';
 import { Client } from './client';
 

@@ -1,5 +1,5 @@
 import { FileStorage } from '../../src/storage/file/file.storage';
-import { ScriptedBackend } from '../engine/scripted-backend';
+import { ScriptedBackend } from '../support/scripted-backend';
 import { SERVICE_INFO, sharedGateway } from './app';
 import { Client, TES_BASE, TRUE_TASK, V1 } from './client';
 import { faultsOf, OFFICIAL } from './official';

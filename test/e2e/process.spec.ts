@@ -19,7 +19,7 @@ const children: ChildProcess[] = [];
 const servers: Server[] = [];
 
 beforeAll(async () => {
-  main = (await run(join(top, 'test/engines/build-server.sh'), [], { timeout: 300_000 })).stdout.trim();
+  main = (await run(join(top, 'test/system/build-server.sh'), [], { timeout: 300_000 })).stdout.trim();
 }, 300_000);
 beforeEach(() => {
   mkdirSync(scratch, { recursive: true });

@@ -4,11 +4,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { LocalBackend } from '../../src/backends/local/local.backend';
 import { HttpStorage } from '../../src/storage/http/http.storage';
 import type { TesTaskRequest } from '../../src/task/tes';
-import { makeWorkDirectory } from '../contract/execution-backend.fixture';
-import { type FileServer, startFileServer } from '../contract/http-file-server';
-import { localSettings } from '../contract/local-backend.fixture';
-import { describeEngine } from '../engines/engines';
-import { ENGINE } from '../engine/settings';
+import { makeWorkDirectory } from '../contract/backend/execution-backend.fixture';
+import { type FileServer, startFileServer } from '../contract/storage/http-file-server';
+import { localSettings } from '../contract/backend/local-backend.fixture';
+import { describeEngine } from '../system/engines';
+import { ENGINE } from '../support/settings';
 import { TestGateway } from './app';
 import { Client } from './client';
 

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
-import { queuedTask, requestOf } from '../contract/task-store.fixture';
+import { queuedTask, requestOf } from '../contract/store/task-store.fixture';
 
 function storeCommand(...args: string[]): { status: number | null; stdout: string; stderr: string } {
   const hook = join(__dirname, '../../scripts/typescript-hook.mjs');

@@ -1,7 +1,7 @@
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import { NEEDS, queuedTask } from '../../engine/records';
-import { type Script, ScriptedBackend, ScriptedWorld } from '../../engine/scripted-backend';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import { NEEDS, queuedTask } from '../../support/records';
+import { type Script, ScriptedBackend, ScriptedWorld } from '../../support/scripted-backend';
 import { AwayRules } from '../../../src/engine/away';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { BackendError, TransferError } from '../../../src/ports/errors';

@@ -6,8 +6,8 @@ import { BackendRegistry } from '../../../src/ports/registries';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { TaskEvent } from '../../../src/task/task-events';
 import { jobName } from '../../../src/task/task-record';
-import { queuedTask } from '../../engine/records';
-import { ScriptedBackend } from '../../engine/scripted-backend';
+import { queuedTask } from '../../support/records';
+import { ScriptedBackend } from '../../support/scripted-backend';
 
 /** Longer than any test: what waits for a lease or a tick never comes. */
 const NEVER_MS = 3_600_000;

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { queuedTask } from '../../engine/records';
-import { ScriptedBackend, ScriptedWorld, type Script } from '../../engine/scripted-backend';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { queuedTask } from '../../support/records';
+import { ScriptedBackend, ScriptedWorld, type Script } from '../../support/scripted-backend';
 import { TaskEvents } from '../../../src/engine/task-events';
 import { TaskWriter } from '../../../src/engine/task-writer';
 import { StoreError } from '../../../src/ports/errors';

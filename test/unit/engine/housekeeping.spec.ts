@@ -4,8 +4,8 @@ import type { ExecutionBackend } from '../../../src/ports/execution-backend';
 import { BackendRegistry } from '../../../src/ports/registries';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { jobName } from '../../../src/task/task-record';
-import { queuedTask } from '../../engine/records';
-import { SILENT } from '../../engine/settings';
+import { queuedTask } from '../../support/records';
+import { SILENT } from '../../support/settings';
 
 /** How often a gateway says to the others that it is there: their last word of it may be so much older than its last touch. */
 const WORD_MS = 10_000;

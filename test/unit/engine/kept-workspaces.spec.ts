@@ -1,5 +1,5 @@
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
 import { Conflict, TransferError } from '../../../src/ports/errors';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 

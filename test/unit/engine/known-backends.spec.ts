@@ -5,9 +5,9 @@ import type { PublishedBackend } from '../../../src/ports/store/upkeep';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import { queuedTask } from '../../engine/records';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import { queuedTask } from '../../support/records';
 
 function published(name: string, changes: Partial<PublishedBackend> = {}): PublishedBackend {
   return {

@@ -1,6 +1,6 @@
-import { type LargestKind, LARGEST, largest } from '../../engine/largest-tasks';
-import { ScriptedBackend, ScriptedWorld } from '../../engine/scripted-backend';
-import { ADMISSION } from '../../engine/settings';
+import { type LargestKind, LARGEST, largest } from '../../support/largest-tasks';
+import { ScriptedBackend, ScriptedWorld } from '../../support/scripted-backend';
+import { ADMISSION } from '../../support/settings';
 import { readTask } from '../../../src/api/tasks/task-document';
 import { manifest } from '../../../src/backends/shared/job-manifest';
 import { layoutOf } from '../../../src/backends/shared/layout';

@@ -1,8 +1,8 @@
 import { ANYWHERE, type Placement } from '../../../src/task/placement';
 import type { TesTaskRequest } from '../../../src/task/tes';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { type Script, ScriptedWorld } from '../../engine/scripted-backend';
-import { newStore } from '../../engine/life';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { type Script, ScriptedWorld } from '../../support/scripted-backend';
+import { newStore } from '../../support/life';
 
 /** More than any head of the queue that was ever read at once. */
 const MANY = 2100;

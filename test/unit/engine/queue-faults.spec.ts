@@ -1,9 +1,9 @@
 import type { Placement, WhenAway } from '../../../src/task/placement';
 import type { TesTaskRequest } from '../../../src/task/tes';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { newStore } from '../../engine/life';
-import { AnonymousPrincipal } from '../../engine/principals';
-import { type Script, ScriptedWorld } from '../../engine/scripted-backend';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { newStore } from '../../support/life';
+import { AnonymousPrincipal } from '../../support/principals';
+import { type Script, ScriptedWorld } from '../../support/scripted-backend';
 
 /** Longer than any test: what waits for a tick never comes. */
 const NEVER_MS = 3_600_000;

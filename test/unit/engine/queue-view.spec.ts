@@ -1,9 +1,9 @@
 import { QueueView } from '../../../src/engine/queue-view';
 import type { Candidate } from '../../../src/engine/select-backend';
 import type { TaskStore } from '../../../src/ports/store/task-store';
-import { newStore } from '../../engine/life';
-import { NEEDS, queuedTask } from '../../engine/records';
-import { ScriptedBackend } from '../../engine/scripted-backend';
+import { newStore } from '../../support/life';
+import { NEEDS, queuedTask } from '../../support/records';
+import { ScriptedBackend } from '../../support/scripted-backend';
 
 const CAPABILITIES = new ScriptedBackend().capabilities();
 

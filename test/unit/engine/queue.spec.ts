@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { REQUEST, EngineBench } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
+import { REQUEST, EngineBench } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
 
 let bench: EngineBench;
 async function start(...given: Parameters<typeof EngineBench.start>): Promise<EngineBench> {

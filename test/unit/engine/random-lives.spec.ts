@@ -1,7 +1,7 @@
 import type * as timers from 'node:timers/promises';
-import fc from '../../property';
-import { type Act, Life, newStore, type Setting } from '../../engine/life';
-import type { Ending, Verdict } from '../../engine/scripted-backend';
+import fc from '../../support/property';
+import { type Act, Life, newStore, type Setting } from '../../support/life';
+import type { Ending, Verdict } from '../../support/scripted-backend';
 
 const ENDINGS: readonly Ending['phase'][] = ['succeeded', 'failed', 'lost', 'preempted', 'system-error'];
 const which = fc.nat(1);

@@ -1,6 +1,6 @@
 import { isUnjudged, judged } from '../../../src/engine/reach';
 import { ANYWHERE, type Placement } from '../../../src/task/placement';
-import { NEEDS } from '../../engine/records';
+import { NEEDS } from '../../support/records';
 
 const at = (...urlPrefixes: string[]): Placement => ({ ...ANYWHERE, urlPrefixes });
 

@@ -1,6 +1,6 @@
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import { ENGINE } from '../../engine/settings';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import { ENGINE } from '../../support/settings';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { Conflict, Forbidden, TransferError } from '../../../src/ports/errors';
 import { NOTHING } from '../../../src/task/room';

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import type { Script } from '../../engine/scripted-backend';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import type { Script } from '../../support/scripted-backend';
 import { BackendError, StoreError } from '../../../src/ports/errors';
 import type { Job, SubmittedLater } from '../../../src/ports/execution-backend';
 import type { Handle } from '../../../src/task/task-record';

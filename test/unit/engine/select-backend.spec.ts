@@ -2,8 +2,8 @@ import { type Candidate, roomsFor, type Selection, selectBackend, type Size } fr
 import type { BackendCapabilities } from '../../../src/ports/execution-backend';
 import { type Amounts, freeOf, NOTHING, ROUNDING } from '../../../src/task/room';
 import type { TaskNeeds } from '../../../src/task/task-record';
-import { NEEDS } from '../../engine/records';
-import { ScriptedBackend } from '../../engine/scripted-backend';
+import { NEEDS } from '../../support/records';
+import { ScriptedBackend } from '../../support/scripted-backend';
 
 const NOBODY = 'no backend can take this task: add one to the settings, or cancel the task';
 const CAPABILITIES: BackendCapabilities = new ScriptedBackend().capabilities();

@@ -5,9 +5,9 @@ import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
 import { NOTHING } from '../../../src/task/room';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import { type Script, ScriptedWorld } from '../../engine/scripted-backend';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import { type Script, ScriptedWorld } from '../../support/scripted-backend';
 
 /** Longer than any test: what waits for a tick or a lease never comes. */
 const NEVER_MS = 3_600_000;

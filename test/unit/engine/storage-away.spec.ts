@@ -1,7 +1,7 @@
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import type { Script } from '../../engine/scripted-backend';
-import { ENGINE } from '../../engine/settings';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import type { Script } from '../../support/scripted-backend';
+import { ENGINE } from '../../support/settings';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { type StorageAway, TransferError } from '../../../src/ports/errors';
 import { NOTHING } from '../../../src/task/room';

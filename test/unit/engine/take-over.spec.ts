@@ -3,9 +3,9 @@ import type { TaskStore } from '../../../src/ports/store/task-store';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 import { declareBackendGone } from '../../../src/operator/declare-gone';
 import { Conflict } from '../../../src/ports/errors';
-import { EngineBench, REQUEST } from '../../engine/engine-bench';
-import { AnonymousPrincipal } from '../../engine/principals';
-import { type Script, ScriptedWorld } from '../../engine/scripted-backend';
+import { EngineBench, REQUEST } from '../../support/engine-bench';
+import { AnonymousPrincipal } from '../../support/principals';
+import { type Script, ScriptedWorld } from '../../support/scripted-backend';
 
 const NEVER_MS = 3_600_000;
 const LOCAL: Script = { capabilities: { boundToInstance: true, pollMs: { first: NEVER_MS, longest: NEVER_MS } } };

@@ -1,5 +1,5 @@
-import { queuedTask } from '../../engine/records';
-import { ENGINE, SILENT } from '../../engine/settings';
+import { queuedTask } from '../../support/records';
+import { ENGINE, SILENT } from '../../support/settings';
 import type { EngineLog } from '../../../src/engine/engine-log';
 import { FailureHandling } from '../../../src/engine/task-failure';
 import { TransferError } from '../../../src/ports/errors';

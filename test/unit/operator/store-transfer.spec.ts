@@ -6,7 +6,7 @@ import { exportTasks, importTasks } from '../../../src/operator/store-transfer';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { TaskRecord } from '../../../src/task/task-record';
-import { assignedTask, insertAll, queuedTask, requestOf } from '../../contract/task-store.fixture';
+import { assignedTask, insertAll, queuedTask, requestOf } from '../../contract/store/task-store.fixture';
 
 describe('tasks as lines', () => {
   let directory: string;

@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import { canonicalJson } from '../../../src/task/canonical-json';
 
 describe('canonical JSON', () => {

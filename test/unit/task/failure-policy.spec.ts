@@ -1,6 +1,6 @@
 import { type AwayRule, backOff, decideFailure, type Failure, type RetryPolicy } from '../../../src/task/failure-policy';
 import type { TaskRecord, TaskStep } from '../../../src/task/task-record';
-import { queuedTask } from '../../engine/records';
+import { queuedTask } from '../../support/records';
 
 const POLICY: RetryPolicy = {
   attempts: 3,

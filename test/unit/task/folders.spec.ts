@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import { hasBelow, holderOf, holdersOf, isOrHasBelow, nearestHolderOf, outermost } from '../../../src/task/folders';
 
 /** Some of them deeper than is looked up level by level. */

@@ -1,6 +1,6 @@
 import { normalizeTask } from '../../../src/task/normalize-task';
 import { ignoredMembers } from '../../../src/task/ignored-members';
-import fc from '../../property';
+import fc from '../../support/property';
 
 const executor = { image: 'alpine', command: ['true'] };
 

@@ -2,7 +2,7 @@ import type { TaskEvent } from '../../../src/task/task-events';
 import type { ReduceContext } from '../../../src/task/reduction';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { reduce } from '../../../src/task/task-reducer';
-import { queuedTask } from '../../engine/records';
+import { queuedTask } from '../../support/records';
 
 const CONTEXT: ReduceContext = {
   now: 5_000,

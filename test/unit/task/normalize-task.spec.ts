@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import { normalizeTask } from '../../../src/task/normalize-task';
 
 const executor = { image: 'alpine', command: ['true'] };

@@ -1,6 +1,6 @@
 import { leastOf, queueClass } from '../../../src/task/queue-class';
 import type { TaskNeeds } from '../../../src/task/task-record';
-import { NEEDS } from '../../engine/records';
+import { NEEDS } from '../../support/records';
 
 const of = (changes: Partial<TaskNeeds>): string => queueClass({ ...NEEDS, ...changes });
 

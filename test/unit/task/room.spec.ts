@@ -1,6 +1,6 @@
 import { added, fits, freeOf, loadOf, NOTHING, roomKey, roomOf } from '../../../src/task/room';
 import { TES_STATES } from '../../../src/task/tes';
-import { queuedTask } from '../../engine/records';
+import { queuedTask } from '../../support/records';
 
 describe('room', () => {
   it('is used by a task that a backend has and that has not ended', () => {

@@ -1,11 +1,11 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import type { Observation } from '../../../src/task/observation';
 import type { TaskEvent } from '../../../src/task/task-events';
 import type { Handle, TaskRecord } from '../../../src/task/task-record';
 import type { ReduceContext } from '../../../src/task/reduction';
 import { reduce } from '../../../src/task/task-reducer';
 import { isTerminal, STEPS_OF_STATE } from '../../../src/task/task-state';
-import { NEEDS, queuedTask } from '../../engine/records';
+import { NEEDS, queuedTask } from '../../support/records';
 
 const CONTEXT: ReduceContext = {
   now: 5_000,

@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { renderTask } from '../../../src/task/task-view';
 import type { TesTaskRequest } from '../../../src/task/tes';

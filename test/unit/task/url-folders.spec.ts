@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import { folderOf, prefixFolders, uncovered, urlFolders } from '../../../src/task/url-folders';
 
 const file = (url: string) => ({ url, path: '/x', type: 'FILE' as const });

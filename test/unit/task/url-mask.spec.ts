@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import { schemeOf } from '../../../src/task/url';
 import { hasUserinfo, maskUserinfo } from '../../../src/task/url-mask';
 

@@ -1,4 +1,4 @@
-import fc from '../../property';
+import fc from '../../support/property';
 import {
   MAX_ALTERNATIVES,
   outputPattern,

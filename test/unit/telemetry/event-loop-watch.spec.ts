@@ -1,6 +1,6 @@
 import { TaskEvents } from '../../../src/engine/task-events';
 import { EventLoopWatch } from '../../../src/telemetry/event-loop-watch';
-import { queuedTask } from '../../engine/records';
+import { queuedTask } from '../../support/records';
 
 it('a busy event loop is measured, and said with the tasks around it', async () => {
   const events = new TaskEvents((error) => {

@@ -7,8 +7,8 @@ import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { FreeDisk } from '../../../src/telemetry/free-disk';
 import { GatewayMetrics } from '../../../src/telemetry/gateway-metrics';
 import { Readiness } from '../../../src/telemetry/readiness';
-import { queuedTask } from '../../engine/records';
-import { ScriptedBackend } from '../../engine/scripted-backend';
+import { queuedTask } from '../../support/records';
+import { ScriptedBackend } from '../../support/scripted-backend';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 

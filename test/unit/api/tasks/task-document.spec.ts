@@ -1,4 +1,4 @@
-import fc from '../../../property';
+import fc from '../../../support/property';
 import { readTask } from '../../../../src/api/tasks/task-document';
 import { InvalidTask, type Problem } from '../../../../src/ports/errors';
 

@@ -5,8 +5,8 @@ import { stageOut } from '../../../../src/engine/transfers/transfers';
 import { TransferError } from '../../../../src/ports/errors';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import type { TesOutput } from '../../../../src/task/tes';
-import { MemoryStorage } from '../../../engine/memory-storage';
-import { failureOf } from '../../../transfer-failure';
+import { MemoryStorage } from '../../../support/memory-storage';
+import { failureOf } from '../../../support/transfer-failure';
 import { TempWorkspace } from './temp-workspace';
 
 let directory: string;

@@ -8,7 +8,7 @@ import { stageIn, stageOut } from '../../../../src/engine/transfers/transfers';
 import type { TransferOptions } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
-import { failureOf } from '../../../transfer-failure';
+import { failureOf } from '../../../support/transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 
 const signal = new AbortController().signal;

@@ -7,8 +7,8 @@ import { StorageRegistry } from '../../../../src/ports/registries';
 import type { StorageClient } from '../../../../src/ports/storage-client';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
-import { failureOf } from '../../../transfer-failure';
+import { startFileServer } from '../../../contract/storage/http-file-server';
+import { failureOf } from '../../../support/transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 import { TempWorkspace } from './temp-workspace';
 

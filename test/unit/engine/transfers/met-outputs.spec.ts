@@ -5,7 +5,7 @@ import { stageOut } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import type { TesOutput } from '../../../../src/task/tes';
-import { failureOf } from '../../../transfer-failure';
+import { failureOf } from '../../../support/transfer-failure';
 import { TempWorkspace } from './temp-workspace';
 
 let directory: string;

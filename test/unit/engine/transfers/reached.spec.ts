@@ -5,9 +5,9 @@ import { stageIn, stageOut } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
-import type { FileServer } from '../../../contract/http-file-server';
-import { failureOf } from '../../../transfer-failure';
+import { startFileServer } from '../../../contract/storage/http-file-server';
+import type { FileServer } from '../../../contract/storage/http-file-server';
+import { failureOf } from '../../../support/transfer-failure';
 import { TempWorkspace } from './temp-workspace';
 
 const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };

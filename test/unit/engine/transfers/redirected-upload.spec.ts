@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { stageOut } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
+import { startFileServer } from '../../../contract/storage/http-file-server';
 import { TempWorkspace } from './temp-workspace';
 
 const SETTINGS = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };

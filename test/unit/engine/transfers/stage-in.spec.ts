@@ -10,7 +10,7 @@ import { StorageRegistry } from '../../../../src/ports/registries';
 import type { TesInput, TesTaskRequest } from '../../../../src/task/tes';
 import { BreakingStorage } from './breaking-storage';
 import { TempWorkspace } from './temp-workspace';
-import { failureOf } from '../../../transfer-failure';
+import { failureOf } from '../../../support/transfer-failure';
 
 const signal = new AbortController().signal;
 const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };

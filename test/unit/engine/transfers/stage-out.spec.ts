@@ -11,10 +11,10 @@ import { TransferError } from '../../../../src/ports/errors';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { TesOutput } from '../../../../src/task/tes';
-import { startFileServer } from '../../../contract/http-file-server';
+import { startFileServer } from '../../../contract/storage/http-file-server';
 import { BreakingStorage } from './breaking-storage';
 import { TempWorkspace } from './temp-workspace';
-import { failureOf } from '../../../transfer-failure';
+import { failureOf } from '../../../support/transfer-failure';
 
 const signal = new AbortController().signal;
 const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };

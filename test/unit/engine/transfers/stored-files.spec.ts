@@ -5,8 +5,8 @@ import { StoredFilesOfJobs } from '../../../../src/engine/transfers/stored-files
 import { stageOut, StoredFiles } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { type FileServer, startFileServer } from '../../../contract/http-file-server';
-import { failureOf } from '../../../transfer-failure';
+import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
+import { failureOf } from '../../../support/transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 import { TempWorkspace } from './temp-workspace';
 

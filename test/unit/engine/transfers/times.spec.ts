@@ -8,7 +8,7 @@ import type { Workspace } from '../../../../src/ports/execution-backend';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
+import { startFileServer } from '../../../contract/storage/http-file-server';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 import { TempWorkspace } from './temp-workspace';
 

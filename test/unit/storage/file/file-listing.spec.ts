@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { StorageEntry } from '../../../../src/ports/storage-client';
 import type { FileStorage } from '../../../../src/storage/file/file.storage';
-import { failureOf } from '../../../transfer-failure';
+import { failureOf } from '../../../support/transfer-failure';
 import { makeAllowedTree } from './allowed-tree';
 
 const signal = new AbortController().signal;

@@ -6,7 +6,7 @@ import { buffer } from 'node:stream/consumers';
 import { TransferError } from '../../../../src/ports/errors';
 import type { StorageEntry } from '../../../../src/ports/storage-client';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
-import { failureOf } from '../../../transfer-failure';
+import { failureOf } from '../../../support/transfer-failure';
 import { makeAllowedTree } from './allowed-tree';
 
 const signal = new AbortController().signal;

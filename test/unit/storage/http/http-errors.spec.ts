@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { networkError } from '../../../../src/storage/http/http-errors';
 import type { HttpStorage } from '../../../../src/storage/http/http.storage';
-import type { FileServer } from '../../../contract/http-file-server';
-import { failureOf } from '../../../transfer-failure';
+import type { FileServer } from '../../../contract/storage/http-file-server';
+import { failureOf } from '../../../support/transfer-failure';
 import { endServed, serveTen } from './served';
 
 const signal = new AbortController().signal;

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { HttpStorage } from '../../../../src/storage/http/http.storage';
-import type { FileServer } from '../../../contract/http-file-server';
-import { failureOf } from '../../../transfer-failure';
+import type { FileServer } from '../../../contract/storage/http-file-server';
+import { failureOf } from '../../../support/transfer-failure';
 import { endServed, serveTen } from './served';
 
 const signal = new AbortController().signal;

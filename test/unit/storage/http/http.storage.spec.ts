@@ -7,9 +7,9 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
-import type { FileServer } from '../../../contract/http-file-server';
-import { failureOf } from '../../../transfer-failure';
+import { startFileServer } from '../../../contract/storage/http-file-server';
+import type { FileServer } from '../../../contract/storage/http-file-server';
+import { failureOf } from '../../../support/transfer-failure';
 import { endServed, serveTen, SETTINGS } from './served';
 
 const signal = new AbortController().signal;

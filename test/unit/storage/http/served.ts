@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { HttpStorageSettings } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/http-file-server';
-import type { FileServer } from '../../../contract/http-file-server';
+import { startFileServer } from '../../../contract/storage/http-file-server';
+import type { FileServer } from '../../../contract/storage/http-file-server';
 
 export const SETTINGS: HttpStorageSettings = {
   enabled: true,

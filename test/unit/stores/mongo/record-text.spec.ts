@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { queuedTask } from '../../../engine/records';
+import { queuedTask } from '../../../support/records';
 import { StoreError } from '../../../../src/ports/errors';
 import { fitRecord } from '../../../../src/stores/mongo/record-text';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backupStore } from '../../../../src/stores/sqlite/backup';
 import { SqliteTaskStore } from '../../../../src/stores/sqlite/sqlite-task-store';
-import { insertAll, queuedTask } from '../../../contract/task-store.fixture';
+import { insertAll, queuedTask } from '../../../contract/store/task-store.fixture';
 
 describe('backupStore', () => {
   let directory: string;

@@ -1,5 +1,5 @@
 import { SqliteTaskStore } from '../../../../src/stores/sqlite/sqlite-task-store';
-import { queuedTask, requestOf } from '../../../contract/task-store.fixture';
+import { queuedTask, requestOf } from '../../../contract/store/task-store.fixture';
 
 /** A process that writes until it is killed, saying each id only after its write was acknowledged: `new ID` and `moved ID`. */
 async function writeForever(path: string): Promise<void> {

@@ -6,7 +6,7 @@ import { APPLICATION_ID, MIGRATIONS } from '../../../../src/stores/sqlite/schema
 import { SqliteTaskStore } from '../../../../src/stores/sqlite/sqlite-task-store';
 import { queueClass } from '../../../../src/task/queue-class';
 import type { TaskRecord } from '../../../../src/task/task-record';
-import { assignedTask, queuedTask } from '../../../contract/task-store.fixture';
+import { assignedTask, queuedTask } from '../../../contract/store/task-store.fixture';
 
 const QUEUED = 1;
 const STATES: Record<string, number> = { QUEUED, INITIALIZING: 2, RUNNING: 3, COMPLETE: 5, CANCELING: 10 };

@@ -17,7 +17,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
 import { StoreError } from '../../../../src/ports/errors';
 import { SqliteTaskStore } from '../../../../src/stores/sqlite/sqlite-task-store';
-import { insertAll, queuedTask, requestOf } from '../../../contract/task-store.fixture';
+import { insertAll, queuedTask, requestOf } from '../../../contract/store/task-store.fixture';
 
 const PAGE = 4096;
 

@@ -1,4 +1,4 @@
-import fc from '../../../property';
+import fc from '../../../support/property';
 import type { ListQuery } from '../../../../src/ports/store/task-records';
 import { openDatabase } from '../../../../src/stores/sqlite/open-database';
 import { PageTokens } from '../../../../src/stores/sqlite/page-token';
@@ -7,7 +7,7 @@ import { prepareStatements } from '../../../../src/stores/sqlite/statements';
 import { TaskPages } from '../../../../src/stores/sqlite/task-pages';
 import { insertTask, prepareInsert } from '../../../../src/stores/sqlite/task-writes';
 import type { TaskRecord } from '../../../../src/task/task-record';
-import { queuedTask } from '../../../contract/task-store.fixture';
+import { queuedTask } from '../../../contract/store/task-store.fixture';
 
 const word = fc.constantFrom('a', 'b', 'ab', 'abc', 'ä', '');
 const task = fc.record({

@@ -10,7 +10,7 @@ import { scriptFor } from '../../../../../src/backends/shared/job-script';
 import { layoutOf } from '../../../../../src/backends/shared/layout';
 import { mountPlan } from '../../../../../src/backends/shared/mount-plan';
 import { settingsSchema } from '../../../../../src/config/settings-schema';
-import type { JobRequest } from '../../../../contract/execution-backend.fixture';
+import type { JobRequest } from '../../../../contract/backend/execution-backend.fixture';
 
 export interface FakeJob {
   readonly runtime?: 'docker' | 'podman';
