@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 const { jsc, module } = JSON.parse(readFileSync(new URL('.swcrc', import.meta.url), 'utf8'));
 
@@ -14,4 +15,9 @@ const project = (suite) => ({
 
 export const SUITES = ['unit', 'contract', 'e2e', 'system'];
 
-export default { projects: SUITES.map(project), maxWorkers: 2, testTimeout: 120_000 };
+export default {
+  projects: SUITES.map(project),
+  maxWorkers: 2,
+  testTimeout: 120_000,
+  testSequencer: fileURLToPath(new URL('scripts/config/longest-first.cjs', import.meta.url)),
+};

@@ -31,7 +31,7 @@ export function sum(files) {
   return { passed: add(({ passed }) => passed), failed: add(({ failed }) => failed), skipped: add(({ skipped }) => skipped.length) };
 }
 
-/** Where the time went: a line for each suite, and for the `most` spec files that took longest. Suites: `[{suite, ms}]`. */
+/** Where the time went: a line for each suite (the sum of its spec files), and for the `most` that took longest. Suites: `[{suite, ms}]`. */
 export function timesTable(suites, files, most) {
   const line = (words, ms) => `  ${(ms / 1000).toFixed(0).padStart(6)} s  ${words}`;
   const longest = [...files].sort((first, second) => second.ms - first.ms).slice(0, most);

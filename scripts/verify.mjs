@@ -1,6 +1,6 @@
 // `npm run verify`: the whole check, as `.ci/run` calls it. Its last line is the sum, taken from jest's own results. `-- --long` adds what
 // only repeats: more tasks under kills, and suites on further pairs of a runtime and a way to Pulsar.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { SUITES } from '../jest.config.mjs';
 import { build } from './build.mjs';
@@ -13,11 +13,12 @@ const AMOUNTS = {
   TES_GATEWAY_TEST_LIVES: process.env.TES_GATEWAY_TEST_LIVES ?? '3000',
   ...(process.argv.includes('--long') && { TES_GATEWAY_TEST_LONG: '1', TES_GATEWAY_TASKS: '80' }),
 };
+/** Spec files at a time on two cores. */
+const WORKERS = 5;
+/** Where the times of the spec files stand for the next run. */
+const TIMES = join(cacheDir('verify'), 'times.json');
 const from = performance.now();
 const total = { passed: 0, failed: 0, skipped: 0 };
-const unstable = [];
-const suites = [];
-const allFiles = [];
 
 /** What the engine tests need; elsewhere than on Debian as root it changes nothing, and what is absent is skipped (a failure with CI=true). */
 async function installEngines() {
@@ -33,19 +34,17 @@ async function runJest(words, paths) {
   const results = join(cacheDir('verify'), `${process.pid}.json`);
   // `--json` sends the results to a file, and jest's own report to stderr.
   const args = [...paths, '--json', `--outputFile=${results}`, `--cacheDirectory=${cacheDir('jest')}`];
-  const { code } = await withProgress(words, () =>
-    runCommand('jest', args, { env: { ...jestEnvironment, ...AMOUNTS }, show: (text) => process.stdout.write(text) }),
-  );
+  const env = { ...jestEnvironment, ...AMOUNTS, TES_GATEWAY_TEST_TIMES: TIMES };
+  const { code } = await withProgress(words, () => runCommand('jest', args, { env, show: (text) => process.stdout.write(text) }));
   const files = filesOf(existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : undefined);
   rmSync(results, { force: true });
   return { code, files };
 }
 
-/** A suite; without results, or without a test, it counts as failed. A spec file that failed is run once more, alone. */
-async function runTests(suite) {
-  console.log(`\n${suite} tests`);
-  const started = performance.now();
-  const first = await runJest(`${suite} tests`, ['--selectProjects', suite]);
+/** All suites in one run: most of their time is waiting for servers, so one that computes has a core. A spec file that failed is run once more, alone. */
+async function runTests() {
+  console.log('\ntests');
+  const first = await runJest('tests', [`--maxWorkers=${WORKERS}`]);
   const again = new Map();
   for (const { file } of first.files.filter(({ failed }) => failed > 0)) {
     const name = relative(root, file);
@@ -53,39 +52,50 @@ async function runTests(suite) {
     for (const second of (await runJest(name, ['--runTestsByPath', file])).files) again.set(second.file, second);
   }
   const settled = settle(first.files, again);
-  const counts = sum(settled.files);
+  const files = settled.files.map((file) => ({ ...file, file: relative(root, file.file) }));
+  writeFileSync(TIMES, JSON.stringify(Object.fromEntries(files.map(({ file, ms }) => [file, ms]))));
+  for (const test of files.flatMap(({ skipped }) => skipped)) console.log(`skipped ${test}`);
+  const suites = SUITES.map((suite) => ({ suite, files: files.filter(({ file }) => file.startsWith(`test/${suite}/`)) }));
+  for (const { suite, files: own } of suites) countSuite(suite, own);
+  if (first.code !== 0 && sum(first.files).failed === 0) {
+    console.log(`FAILED  jest ended with ${first.code} although no test failed`);
+    total.failed += 1;
+  }
+  return {
+    files,
+    suites: suites.map(({ suite, files: own }) => ({ suite, ms: own.reduce((ms, file) => ms + file.ms, 0) })),
+    unstable: settled.unstable,
+  };
+}
+
+/** Adds what a suite came to; without results, or without a test, it counts as failed. */
+function countSuite(suite, files) {
+  const counts = sum(files);
   if (counts.passed + counts.failed === 0) {
     console.log(`FAILED  ${suite}: no test was run`);
     counts.failed = 1;
-  } else if (first.code !== 0 && sum(first.files).failed === 0) {
-    console.log(`FAILED  ${suite}: jest ended with ${first.code} although no test failed`);
-    counts.failed = 1;
   }
-  for (const test of settled.files.flatMap(({ skipped }) => skipped)) console.log(`skipped ${test}`);
-  const { passed, failed, skipped } = counts;
   console.log(
-    `${failed === 0 ? 'ok    ' : 'FAILED'}  ${suite}: ${passed} passed, ${failed} failed, ${skipped} skipped (${seconds(started)})`,
+    `${counts.failed === 0 ? 'ok    ' : 'FAILED'}  ${suite}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`,
   );
-  unstable.push(...settled.unstable);
-  suites.push({ suite, ms: performance.now() - started });
-  allFiles.push(...settled.files.map(({ file, ms }) => ({ file: relative(root, file), ms })));
   for (const key of Object.keys(total)) total[key] += counts[key];
 }
 
+let ran = { files: [], suites: [], unstable: [] };
 try {
   await installPackages();
   await installEngines();
   console.log('\nformat, lint, types, import rule, unused code');
   total.failed += (await runSteps(staticSteps(false))).length;
   await build();
-  for (const suite of SUITES) await runTests(suite);
+  ran = await runTests();
 } catch (error) {
   console.error(error.message);
   total.failed += 1;
 }
 console.log(`\nverified in ${seconds(from)}`);
-console.log(timesTable(suites, allFiles, 12));
-for (const { file, failedTests } of unstable) {
+console.log(timesTable(ran.suites, ran.files, 12));
+for (const { file, failedTests } of ran.unstable) {
   console.log(`unstable: ${relative(root, file)}: ${failedTests.join(', ') || 'the file itself'}`);
 }
 console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
