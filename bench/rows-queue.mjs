@@ -92,7 +92,7 @@ async function open(bench, name, names, capacities) {
   const { SqliteTaskStore } = built('stores/sqlite/sqlite-task-store');
   const { Scheduler } = built('engine/scheduler');
   const { TaskWriter } = built('engine/task-writer');
-  const { TaskEvents } = built('engine/task-events');
+  const { TaskChanges } = built('engine/task-changes');
   const { BackendRegistry } = built('ports/registries');
   const { taskId } = built('engine/task-id');
   const store = await SqliteTaskStore.open({ path: join(bench.work, `${name}.sqlite`), maxDueMs: 3_600_000 });
@@ -107,7 +107,7 @@ async function open(bench, name, names, capacities) {
     notes: [],
   });
   const backends = new BackendRegistry(names.map((backend) => ({ name: backend, capabilities: () => capabilities(backend) })));
-  const writer = new TaskWriter(store, backends, new TaskEvents(() => undefined), Date.now);
+  const writer = new TaskWriter(store, backends, new TaskChanges(() => undefined), Date.now);
   const monitor = { health: () => ({ ok: true, detail: '', since: 0 }) };
   const settings = { instance: 'bench', bigTaskWaitMs: 300_000, tickMs: 30_000, peekMs: 2000 };
   const scheduler = new Scheduler(store, writer, backends, monitor, settings, { info() {}, warn() {}, error: console.error });

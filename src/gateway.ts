@@ -108,10 +108,10 @@ export class Gateway {
       shortage: () => disk.shortage(),
     });
     const { engine } = core;
-    logTasks(engine.events, log);
+    logTasks(engine.changes, log);
     const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
-    const loop = new EventLoopWatch(engine.events, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
+    const loop = new EventLoopWatch(engine.changes, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
     const app = await createApp(context, core, storage, metrics, TelemetryModule.register(readiness, metrics));
     return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop }, lock });
   }

@@ -11,7 +11,7 @@ import { loadSettings, type Settings } from './config/settings';
 import { declareBackendGone, declareGone } from './operator/declare-gone';
 import { readLines, writeLines } from './operator/line-file';
 import { exportTasks, importTasks } from './operator/store-transfer';
-import { TaskEvents } from './engine/task-events';
+import { TaskChanges } from './engine/task-changes';
 import { TaskWriter } from './engine/task-writer';
 import type { StoreAdapter } from './ports/adapter';
 import { GatewayError, StoreError } from './ports/errors';
@@ -183,7 +183,7 @@ async function openStore(settings: Settings, say: Say): Promise<TaskStore> {
 }
 
 function writerOn(store: TaskStore): TaskWriter {
-  const nobody = new TaskEvents((error) => {
+  const nobody = new TaskChanges((error) => {
     throw error;
   });
   return new TaskWriter(store, new BackendRegistry([]), nobody, Date.now);

@@ -53,8 +53,8 @@ export function createCore({ settings, newId, shortage, ...parts }: CoreParts): 
       now,
       newId,
       diskGuard: shortage ?? (() => undefined),
-      ...(settings.endWaits && { ends: new EndWaits(engine.events, store, settings.endWaits) }),
+      ...(settings.endWaits && { ends: new EndWaits(engine.changes, store, settings.endWaits) }),
     },
   );
-  return { engine, tasks, logs: new LogReader(tasks, store, backends, engine.events, settings.logs) };
+  return { engine, tasks, logs: new LogReader(tasks, store, backends, engine.changes, settings.logs) };
 }

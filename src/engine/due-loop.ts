@@ -5,7 +5,7 @@ import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecord, TaskStep } from '../task/task-record';
 import { Claim } from './claim';
 import { Pacer } from './pacer';
-import type { TaskEvents } from './task-events';
+import type { TaskChanges } from './task-changes';
 import type { TaskWriter } from './task-writer';
 
 /** Most tasks claimed in one look, so that a long list of what is overdue is taken up in pieces. */
@@ -71,7 +71,7 @@ export class DueLoop {
     private readonly settings: DueLoopSettings,
     private readonly store: StoreClock & DueTasks,
     private readonly writer: TaskWriter,
-    private readonly events: TaskEvents,
+    private readonly changes: TaskChanges,
     private readonly owner: DueLoopOwner,
   ) {
     this.pacer = new Pacer(
@@ -83,7 +83,7 @@ export class DueLoop {
   }
 
   start(): void {
-    this.stopListening = this.events.listen(({ after, event }) => {
+    this.stopListening = this.changes.listen(({ after, event }) => {
       if (event === 'cancelRequested') this.claims.get(after.id)?.stop('the task was cancelled');
       if (after.dueAt !== undefined && !after.lease && this.settings.steps.includes(after.step))
         this.pacer.wakeIn(after.dueAt - this.store.now());

@@ -1,7 +1,7 @@
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
 import { isTerminal } from '../task/task-state';
-import type { TaskEvents } from './task-events';
+import type { TaskChanges } from './task-changes';
 
 export interface EndWaitSettings {
   /** Longest wait for one end, ms. */
@@ -18,11 +18,11 @@ export class EndWaits {
   private count = 0;
 
   constructor(
-    events: TaskEvents,
+    changes: TaskChanges,
     private readonly store: Pick<StoreClock, 'isShared'> & Pick<TaskRecords, 'getState'>,
     private readonly settings: EndWaitSettings,
   ) {
-    events.listen(({ after }) => {
+    changes.listen(({ after }) => {
       if (isTerminal(after.state)) this.wake(after.id);
     });
   }

@@ -4,7 +4,7 @@ import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/store/task-store';
 import type { TaskRecord, TaskStep } from '../task/task-record';
 import { isStoring, STORING_STEPS } from '../task/task-state';
-import { AwayRules } from './away';
+import { AwayRules } from './away-rules';
 import { BackendMonitor } from './backend-monitor';
 import type { Claim } from './claim';
 import { DueLoop, type Reach } from './due-loop';
@@ -19,8 +19,8 @@ import { Probes } from './probes';
 import { Reconciler } from './reconciler';
 import { Scheduler } from './scheduler';
 import { Stager, type StagerParts } from './stager';
-import { TaskEvents } from './task-events';
-import { FailureHandling } from './task-failure';
+import { TaskChanges } from './task-changes';
+import { FailureHandling } from './failure-handling';
 import { TaskWriter } from './task-writer';
 
 /** On a store of one's own a look costs as much as a task in it, for each backend: with very many running tasks, one for ten. */
@@ -47,7 +47,7 @@ export interface EngineParts {
 
 /** The writer, the loops and what they share, put together. One per process; any number of processes on one shared store. */
 export class Engine {
-  readonly events: TaskEvents;
+  readonly changes: TaskChanges;
   readonly writer: TaskWriter;
   readonly monitor: BackendMonitor;
   /** What all gateways on the store have. */
@@ -67,10 +67,10 @@ export class Engine {
 
   constructor(private readonly parts: EngineParts) {
     const { store, backends, storage, settings, log, now, random } = parts;
-    this.events = new TaskEvents((error) => {
+    this.changes = new TaskChanges((error) => {
       log.error('a reader of task changes failed', { err: error });
     });
-    this.writer = new TaskWriter(store, backends, this.events, now);
+    this.writer = new TaskWriter(store, backends, this.changes, now);
     this.monitor = new BackendMonitor(backends, settings.healthMs, now, log, {
       returned: (backend) => this.housekeeping.endMoved(backend),
       changed: () => this.scheduler.nudge(),
@@ -111,7 +111,7 @@ export class Engine {
    * Resolves when all backends have, or after a moment: one that does not answer makes its own tasks wait, not the requests.
    */
   async start(): Promise<void> {
-    this.events.listen((change) => {
+    this.changes.listen((change) => {
       this.scheduler.heard(change);
       this.observer.heard(change.after);
       this.kept.heard(change);
@@ -170,7 +170,7 @@ export class Engine {
     const { instance, leaseMs, tickMs, peekMs } = settings;
     const most = places * BACKENDS_AT_WORK;
     const gatherMs = (): number => this.gatherMs();
-    return new DueLoop({ name, instance, steps, leaseMs, places, most, tickMs, peekMs, gatherMs }, store, this.writer, this.events, {
+    return new DueLoop({ name, instance, steps, leaseMs, places, most, tickMs, peekMs, gatherMs }, store, this.writer, this.changes, {
       reachable: () => this.reachable(),
       work,
       failed: (error, task) => this.failed(name, error, task),

@@ -4,7 +4,7 @@ import type { TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { loadJob } from './job';
-import type { TaskChange } from './task-events';
+import type { TaskChange } from './task-changes';
 import type { TaskWriter } from './task-writer';
 
 /** Tasks read at once. */

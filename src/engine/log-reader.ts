@@ -4,7 +4,7 @@ import type { BackendRegistry } from '../ports/registries';
 import type { TaskRecords } from '../ports/store/task-records';
 import { jobName, type TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
-import type { TaskEvents } from './task-events';
+import type { TaskChanges } from './task-changes';
 import { noSuchExecutor, type TaskService } from './task.service';
 
 export interface LogRequest {
@@ -38,10 +38,10 @@ export class LogReader {
     private readonly tasks: TaskService,
     private readonly store: TaskRecords,
     private readonly backends: BackendRegistry,
-    events: TaskEvents,
+    changes: TaskChanges,
     private readonly settings: LogReaderSettings,
   ) {
-    events.listen(({ after }) => {
+    changes.listen(({ after }) => {
       for (const wake of this.waiting.get(after.id) ?? []) wake();
     });
   }

@@ -13,7 +13,7 @@ import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
 import type { Probes } from './probes';
 import { taskIdOf } from './job';
-import type { FailureHandling } from './task-failure';
+import type { FailureHandling } from './failure-handling';
 import type { TaskWriter } from './task-writer';
 
 /** Most jobs of one backend in one look, and most of all backends. */

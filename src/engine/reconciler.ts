@@ -7,7 +7,7 @@ import type { Claim } from './claim';
 import type { EngineSettings } from './engine-settings';
 import type { KeptWorkspaces } from './kept-workspaces';
 import type { Probes } from './probes';
-import type { FailureHandling } from './task-failure';
+import type { FailureHandling } from './failure-handling';
 
 /** A kept workspace is looked at so often, ms: a store makes what is due much later due at its start. */
 const LOOK_AT_KEPT_MS = 30 * 60_000;

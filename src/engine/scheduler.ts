@@ -19,7 +19,7 @@ import type { KnownBackend } from './known-backends';
 import { Pacer } from './pacer';
 import { type JudgedClass, QueueView } from './queue-view';
 import { type Candidate, hasRoom, isOpen, round, type Size } from './select-backend';
-import type { TaskChange } from './task-events';
+import type { TaskChange } from './task-changes';
 import type { TaskWriter } from './task-writer';
 import { type Surroundings, WhyWaiting } from './waiting-reasons';
 

@@ -14,7 +14,7 @@ import type { EngineSettings } from './engine-settings';
 import { type HostPlaces, hostsOf } from './host-places';
 import { loadJob } from './job';
 import type { Probes } from './probes';
-import type { FailureHandling } from './task-failure';
+import type { FailureHandling } from './failure-handling';
 import { stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
 import type { TransferOptions } from './transfers/transfers';
 import type { Applied } from './task-writer';

@@ -9,7 +9,7 @@ import type { Capacity } from '../task/room';
 import type { TaskRecord } from '../task/task-record';
 import type { Reduction } from '../task/reduction';
 import { reduce } from '../task/task-reducer';
-import type { TaskEvents } from './task-events';
+import type { TaskChanges } from './task-changes';
 
 /** Lost races in a row after which something else is wrong; each means that somebody else made progress. */
 const MOST_CONFLICTS = 50;
@@ -42,13 +42,13 @@ export class TaskWriter {
   constructor(
     private readonly store: StoreClock & TaskRecords & TaskQueue,
     private readonly backends: BackendRegistry,
-    private readonly events: TaskEvents,
+    private readonly changes: TaskChanges,
     private readonly now: () => number,
   ) {}
 
   async create(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult> {
     const result = await this.store.insert(requestJson, task, key);
-    if (result.kind === 'inserted') this.events.emit({ after: task, event: 'created' });
+    if (result.kind === 'inserted') this.changes.emit({ after: task, event: 'created' });
     return result;
   }
 
@@ -77,7 +77,7 @@ export class TaskWriter {
       const written = await this.write(reduction.task, before.revision, isBinding(event, reduction.task) ? 'durable' : 'relaxed', options);
       if (written === 'full') return { kind: 'full', task };
       if (written === 'won') {
-        this.events.emit({ before: task, after: reduction.task, event: event.type });
+        this.changes.emit({ before: task, after: reduction.task, event: event.type });
         return { kind: 'changed', before: task, task: reduction.task };
       }
       task = undefined;

@@ -1,5 +1,5 @@
 import type { EngineLog } from '../engine/engine-log';
-import type { TaskEvents } from '../engine/task-events';
+import type { TaskChanges } from '../engine/task-changes';
 
 const SETTINGS = { everyMs: 500, slowMs: 1000 };
 /** Of the tasks that changed around a standstill. */
@@ -18,7 +18,7 @@ export class EventLoopWatch {
   private readonly changed = new Map<string, number>();
 
   constructor(
-    private readonly events: TaskEvents,
+    private readonly changes: TaskChanges,
     private readonly log: Pick<EngineLog, 'warn'>,
     private readonly observe: (seconds: number) => void,
     private readonly settings = SETTINGS,
@@ -27,7 +27,7 @@ export class EventLoopWatch {
 
   start(): void {
     this.tickedAt = this.now();
-    this.stopListening = this.events.listen(({ after }) => this.note(after.id));
+    this.stopListening = this.changes.listen(({ after }) => this.note(after.id));
     this.timer = setInterval(() => this.tick(), this.settings.everyMs).unref();
   }
 

@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Engine } from '../engine/engine';
-import type { TaskChange } from '../engine/task-events';
+import type { TaskChange } from '../engine/task-changes';
 import type { BackendRegistry } from '../ports/registries';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
@@ -14,7 +14,7 @@ const TROUBLES: ReadonlySet<TaskChange['event']> = new Set(['deferred', 'awaitsS
 export interface MetricsParts {
   readonly store: StoreClock & TaskRecords & TaskQueue;
   readonly backends: BackendRegistry;
-  readonly engine: Pick<Engine, 'events' | 'monitor' | 'loopErrors' | 'busy'> & {
+  readonly engine: Pick<Engine, 'changes' | 'monitor' | 'loopErrors' | 'busy'> & {
     readonly scheduler: Pick<Engine['scheduler'], 'jobs'>;
     readonly kept: Pick<Engine['kept'], 'used'>;
   };
@@ -75,7 +75,7 @@ export class GatewayMetrics {
       labelNames: ['of', 'what'],
       registers: [this.registry],
     });
-    this.parts.engine.events.listen(({ before, after, event }) => {
+    this.parts.engine.changes.listen(({ before, after, event }) => {
       const [was, is] = [before?.storageWait?.of, after.storageWait?.of];
       if (was !== is && was !== undefined) waits.inc({ of: was, what: 'ended' });
       if (was !== is && is !== undefined) waits.inc({ of: is, what: 'begun' });

@@ -1,11 +1,11 @@
 import type { Logger } from 'pino';
-import type { TaskEvents } from '../engine/task-events';
-import type { TaskChange } from '../engine/task-events';
+import type { TaskChanges } from '../engine/task-changes';
+import type { TaskChange } from '../engine/task-changes';
 import { isTerminal } from '../task/task-state';
 
 /** One line for every change of a task's state, with its id, attempt and backend; what changes inside a state is said at `debug`. */
-export function logTasks(events: TaskEvents, log: Logger): () => void {
-  return events.listen((change) => {
+export function logTasks(changes: TaskChanges, log: Logger): () => void {
+  return changes.listen((change) => {
     const { before, after } = change;
     const level = before?.state === after.state ? 'debug' : 'info';
     if (log.isLevelEnabled(level)) log[level](fieldsOf(change), `task ${after.state.toLowerCase()}`);

@@ -118,7 +118,7 @@ export class EngineBench {
       const task = await this.task(id);
       if (condition(task)) return task;
       await new Promise<void>((resolve) => {
-        const stop = this.engine.events.listen(({ after }) => {
+        const stop = this.engine.changes.listen(({ after }) => {
           if (after.id !== id) return;
           stop();
           resolve();

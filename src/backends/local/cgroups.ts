@@ -1,7 +1,7 @@
 import { promises as fs, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { errorCode, isMissing, machineError } from '../shared/file-errors';
+import { errorCode, isMissing, machineError } from '../shared/workspace-errors';
 import { cgroupRules, memoryRules, parentGroup } from '../shared/cgroup-rules';
 import type { CgroupLayout, CgroupRule } from '../shared/cgroup-rules';
 import { existsNow, readTextOrNothing } from '../shared/small-files';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { isMissing } from '../shared/file-errors';
+import { isMissing } from '../shared/workspace-errors';
 import { HOST_ETC, LIVE_ETC } from '../shared/runtimes/host-root';
 import { existsNow } from '../shared/small-files';
 import { removeTree } from './job-directories';

@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import type { Dirent } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeName } from '../shared/runtimes/runtime';
-import { isMissing } from '../shared/file-errors';
+import { isMissing } from '../shared/workspace-errors';
 import type { ContainerEngine } from './container-engine';
 import type { JobDirectories } from './job-directories';
 

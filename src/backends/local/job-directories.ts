@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
-import { errorCode, isMissing } from '../shared/file-errors';
+import { errorCode, isMissing } from '../shared/workspace-errors';
 import { existsNow } from '../shared/small-files';
 import { layoutOf } from '../shared/layout';
 import type { Layout } from '../shared/layout';

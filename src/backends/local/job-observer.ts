@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { Observation } from '../../task/observation';
 import type { Handle } from '../../task/task-record';
-import { isMissing } from '../shared/file-errors';
+import { isMissing } from '../shared/workspace-errors';
 import { readFacts } from '../shared/job-facts';
 import type { JobFacts } from '../shared/job-facts';
 import { breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from '../shared/job-faults';

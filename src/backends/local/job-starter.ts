@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { Job } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
-import { machineError } from '../shared/file-errors';
+import { machineError } from '../shared/workspace-errors';
 import { limitsOf, manifest } from '../shared/job-manifest';
 import type { Layout } from '../shared/layout';
 import { mountPlan } from '../shared/mount-plan';

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { machineError } from '../shared/file-errors';
+import { machineError } from '../shared/workspace-errors';
 import { LocalLauncher } from './local-launcher';
 import { LocalThread } from './local-thread';
 import { COMMAND_ENVIRONMENT } from './local.settings';

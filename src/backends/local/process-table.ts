@@ -1,5 +1,5 @@
 import { promises as fs } from 'node:fs';
-import { errorCode, isMissing } from '../shared/file-errors';
+import { errorCode, isMissing } from '../shared/workspace-errors';
 import type { ShellIdentity } from '../shared/job-progress';
 
 /** The environment variable by which every process of a job is known, also one that left the session. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage, Message, RecoveringChannelModel } from 'amqplib';
 import { BackendError } from '../../ports/errors';
-import { errorCode } from '../shared/file-errors';
+import { errorCode } from '../shared/workspace-errors';
 import { EXCHANGE, isJobName, JSON_TYPE, parseUpdate, queueNames } from './pulsar-amqp.messages';
 import type { QueueNames, Update } from './pulsar-amqp.messages';
 import type { LogLevel } from '../../ports/adapter';

@@ -1,5 +1,5 @@
 import { BackendError } from '../../ports/errors';
-import { errorCode } from '../shared/file-errors';
+import { errorCode } from '../shared/workspace-errors';
 
 /** What was wrong with an answer. */
 export type AnswerFault =

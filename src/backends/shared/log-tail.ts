@@ -1,5 +1,5 @@
 import type { LogTail } from '../../task/task-record';
-import { isMissing } from './file-errors';
+import { isMissing } from './workspace-errors';
 import { openRegular } from './scoped-trees';
 
 /** The last `bytes` of a stream file, cut at a character; `undefined` when the file is not there or empty. Reads no more than that. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { TransferError } from '../../ports/errors';
 import { segmentsOf } from './container-path';
 import type { Segments } from './container-path';
-import { errorCode, isMissing } from './file-errors';
+import { errorCode, isMissing } from './workspace-errors';
 import { textOf } from './file-names';
 import { leadsToRoot, locate, rootOf } from './mount-plan';
 import type { MountPlan } from './mount-plan';

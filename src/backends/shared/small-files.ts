@@ -1,5 +1,5 @@
 import { lstatSync, readFileSync } from 'node:fs';
-import { isMissing } from './file-errors';
+import { isMissing } from './workspace-errors';
 
 /**
  * The few small files around a job are looked at without the thread pool: a microsecond on a local disk, where the way through

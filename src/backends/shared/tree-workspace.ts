@@ -8,7 +8,7 @@ import type { InputAttributes, Workspace, WorkspaceEntry } from '../../ports/exe
 import { keepTime, pour, SourceFile, TargetFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
 import { pathOf, segmentsOf } from './container-path';
-import { errorCode, isAbort, transferError } from './file-errors';
+import { errorCode, isAbort, transferError } from './workspace-errors';
 import { openToAll } from './file-modes';
 import { strayLink, textOf, unnameable } from './file-names';
 import type { Layout } from './layout';

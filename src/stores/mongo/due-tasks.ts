@@ -1,7 +1,7 @@
 import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
-import { decodeRecord, RECORD_FIELDS, reachOf, type RecordDocument } from './task-document';
+import { decodeRecord, RECORD_FIELDS, reachOf, type RecordDocument } from './task-codec';
 import type { TaskUpdates } from './task-updates';
 
 type Reach = Omit<DueQuery, 'limit' | 'places'>;

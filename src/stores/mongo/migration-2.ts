@@ -3,7 +3,7 @@ import type { TaskRecord } from '../../task/task-record';
 import { queueClass } from '../../task/queue-class';
 import { type Amounts, ROOM_STATES, roomOf } from '../../task/room';
 import type { MongoConnection } from './mongo-connection';
-import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
+import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
 import type { TaskDocument } from './schemas';
 
 const BATCH = 500;

@@ -7,10 +7,10 @@ import { type Amounts, type Capacity, roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import type { MongoTaskStoreOptions } from './mongo-connection';
-import { Opening } from './opening';
-import type { OpenStore } from './open-store';
-import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
-import { boundInstances, liveBackends, onBackend, onBackendOptions } from './live-backends';
+import { StoreOpener } from './store-opener';
+import type { StoreParts } from './store-parts';
+import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
+import { boundInstances, liveBackends, onBackend, onBackendOptions } from './task-counts';
 import { type KnownState, stateOf } from './known-states';
 
 export type { MongoTaskStoreOptions } from './mongo-connection';
@@ -21,8 +21,8 @@ export type { MongoTaskStoreOptions } from './mongo-connection';
  */
 export class MongoTaskStore implements TaskStore {
   readonly isShared = true;
-  private readonly opening: Opening;
-  private opened: OpenStore | undefined;
+  private readonly opener: StoreOpener;
+  private opened: StoreParts | undefined;
   private closing: Promise<void> | undefined;
 
   /** Throws `StoreError`, its `message` for the operator: away, refusing us, or from a newer version. */
@@ -34,7 +34,7 @@ export class MongoTaskStore implements TaskStore {
 
   /** Not open yet: until `connect` has resolved everything but `now` and `close` throws `StoreError`. */
   constructor(options: MongoTaskStoreOptions) {
-    this.opening = new Opening(options);
+    this.opener = new StoreOpener(options);
   }
 
   /**
@@ -42,7 +42,7 @@ export class MongoTaskStore implements TaskStore {
    * growing pauses and a line for the operator each time. Throws `StoreError` when it is there but refuses us, or when the store is closed.
    */
   async connect({ patient }: { readonly patient: boolean }): Promise<void> {
-    this.opened = await this.opening.open(patient);
+    this.opened = await this.opener.open(patient);
   }
 
   now(): number {
@@ -216,15 +216,15 @@ export class MongoTaskStore implements TaskStore {
   }
 
   publish(backends: readonly PublishedBackend[]): Promise<void> {
-    return this.parts.presence.publish(backends);
+    return this.parts.heartbeats.publish(backends);
   }
 
   published(): Promise<ReadonlyMap<string, readonly PublishedBackend[]>> {
-    return this.parts.presence.published();
+    return this.parts.heartbeats.published();
   }
 
   async seenGateways(): Promise<ReadonlyMap<string, number>> {
-    return this.parts.presence.seen();
+    return this.parts.heartbeats.seen();
   }
 
   async ping(): Promise<void> {
@@ -240,7 +240,7 @@ export class MongoTaskStore implements TaskStore {
   }
 
   private async shut(): Promise<void> {
-    await this.opening.stop();
+    await this.opener.stop();
     await this.opened?.close();
   }
 
@@ -259,8 +259,8 @@ export class MongoTaskStore implements TaskStore {
     states.know(next);
   }
 
-  private get parts(): OpenStore {
-    if (this.opened === undefined) throw this.opening.refusal();
+  private get parts(): StoreParts {
+    if (this.opened === undefined) throw this.opener.refusal();
     return this.opened;
   }
 }

@@ -10,7 +10,7 @@ import type { TesState } from '../../task/tes';
  */
 export interface TaskDocument {
   _id: string;
-  /** Order of creation, see `place.ts`. */
+  /** Order of creation, see `creation-order.ts`. */
   place: mongo.ObjectId;
   /** Escaped, see `well-formed.ts`. */
   owner: string;
@@ -29,7 +29,7 @@ export interface TaskDocument {
   /** Escaped beginning of the name; `longName` all of it where that is longer. */
   name?: string;
   longName?: string;
-  /** Tags and beginnings of the name, see `terms.ts`. */
+  /** Tags and beginnings of the name, see `search-terms.ts`. */
   terms: string[];
   /** When `claimDue` may take it, and who can reach it, see `due-tasks.ts`. */
   wakeAt?: number;

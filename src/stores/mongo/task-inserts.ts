@@ -4,11 +4,11 @@ import type { TaskRecord } from '../../task/task-record';
 import { Batches, type Outcome } from './batches';
 import type { MongoConnection } from './mongo-connection';
 import { duplicatesOf, isUncertain, toStoreError } from './mongo-errors';
-import type { Places } from './place';
+import type { CreationOrder } from './creation-order';
 import { packRecord } from './record-text';
 import { requestParts } from './request-parts';
 import type { RequestPartDocument, TaskDocument } from './schemas';
-import { encodeRecord, keyFields, newDocument } from './task-document';
+import { encodeRecord, keyFields, newDocument } from './task-codec';
 
 /** Tags of one task: each is four entries of an index. */
 const MOST_TAGS = 10_000;
@@ -26,7 +26,7 @@ export class TaskInserts {
 
   constructor(
     private readonly connection: MongoConnection,
-    private readonly places: Places,
+    private readonly order: CreationOrder,
     private readonly now: () => number,
   ) {
     this.batches = new Batches((inserts) => this.send(inserts), { items: 500, bytes: 8 * 2 ** 20, atOnce: 4 });
@@ -42,7 +42,7 @@ export class TaskInserts {
       ...newDocument(task, text, requestJson),
       ...(parts === undefined ? { request: requestJson } : { requestParts: parts.length }),
       ...(key !== undefined && keyFields(task.owner, key, this.now())),
-      place: this.places.next(),
+      place: this.order.next(),
       writes: [],
     };
     return this.batches.add({ document, parts }, text.recordBytes + (document.request?.length ?? 0), task.id);

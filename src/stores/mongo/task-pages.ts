@@ -6,8 +6,8 @@ import type { PageTokens } from './page-token';
 import { readParts } from './request-parts';
 import { SameReads } from './same-reads';
 import type { TaskDocument } from './schemas';
-import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
-import { beginningTerm, nameKey, NAME_LENGTH, prefixEnd, tagTerm } from './terms';
+import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
+import { beginningTerm, nameKey, NAME_LENGTH, prefixEnd, tagTerm } from './search-terms';
 import { wellFormed } from './well-formed';
 
 type Row = Pick<TaskDocument, '_id' | 'state' | 'place' | 'requestBytes' | 'recordBytes'>;

@@ -4,7 +4,7 @@ import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
 import type { TaskDocument } from './schemas';
 import type { TaskCounts } from './task-counts';
-import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-document';
+import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
 
 /** Pauses ended at a time, and how often in one go: whoever else ends them may leave none. */
 const MOST_ROUNDS = 100;

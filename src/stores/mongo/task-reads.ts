@@ -2,7 +2,7 @@ import type { TesState } from '../../task/tes';
 import { Batches } from './batches';
 import type { MongoConnection } from './mongo-connection';
 import type { TaskDocument } from './schemas';
-import { RECORD_FIELDS, type RecordDocument } from './task-document';
+import { RECORD_FIELDS, type RecordDocument } from './task-codec';
 import { STORED_FIELDS, type StoredDocument } from './task-pages';
 import { wellFormed } from './well-formed';
 

@@ -5,7 +5,7 @@ import type { MongoConnection } from './mongo-connection';
 import { isUncertain, toStoreError } from './mongo-errors';
 import { fitRecord } from './record-text';
 import type { TaskDocument } from './schemas';
-import { changesOf, changingFields, encodeRecord } from './task-document';
+import { changesOf, changingFields, encodeRecord } from './task-codec';
 
 /** Marks of so many writes are kept in a task. */
 const MARKS = 4;

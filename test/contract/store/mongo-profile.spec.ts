@@ -1,6 +1,6 @@
 import { type Connection, createConnection, type mongo } from 'mongoose';
 import type { TaskStore } from '../../../src/ports/store/task-store';
-import { sweepLostParts } from '../../../src/stores/mongo/lost-parts';
+import { deleteOrphanRequests } from '../../../src/stores/mongo/orphan-requests';
 import { MongoConnection } from '../../../src/stores/mongo/mongo-connection';
 import { MongoTaskStore } from '../../../src/stores/mongo/mongo-task-store';
 import { describeMongo, freshDatabase } from '../../system/mongo/mongo';
@@ -120,7 +120,7 @@ describeMongo('everything that the store asks of the server', (url) => {
     store.now();
     // What nobody calls: pieces of requests without a task, and the counters, which the dead process left in doubt.
     const bare = await MongoConnection.open({ ...options, url: url() });
-    await sweepLostParts(bare, now + 60_000, 0);
+    await deleteOrphanRequests(bare, now + 60_000, 0);
     await bare.close();
     for (
       let tries = 0;

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { InvalidTask, StoreError } from '../../../src/ports/errors';
-import { sweepLostParts } from '../../../src/stores/mongo/lost-parts';
+import { deleteOrphanRequests } from '../../../src/stores/mongo/orphan-requests';
 import { MongoConnection } from '../../../src/stores/mongo/mongo-connection';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { describeMongo } from '../../system/mongo/mongo';
@@ -139,8 +139,8 @@ describeMongo('the store on its own', (url) => {
       expect(await parts.countDocuments()).toBe(3);
       await parts.insertMany([0, 1].map((index) => ({ _id: `gone/${index}`, text: 'x', at: new Date(5) })));
       const checker = await MongoConnection.open(own.options('sweeper'));
-      expect(await sweepLostParts(checker, store.now() + 1000, 0)).toBe(2);
-      expect(await sweepLostParts(checker, store.now() + 1000, 0)).toBe(0);
+      expect(await deleteOrphanRequests(checker, store.now() + 1000, 0)).toBe(2);
+      expect(await deleteOrphanRequests(checker, store.now() + 1000, 0)).toBe(0);
       await checker.close();
       expect((await store.getStored(task.id))?.requestJson === text).toBe(true);
     });

@@ -1,6 +1,6 @@
 import type { Claim } from '../../../src/engine/claim';
 import { DueLoop, type DueLoopSettings } from '../../../src/engine/due-loop';
-import { TaskEvents } from '../../../src/engine/task-events';
+import { TaskChanges } from '../../../src/engine/task-changes';
 import { TaskWriter } from '../../../src/engine/task-writer';
 import { BackendRegistry } from '../../../src/ports/registries';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
@@ -30,11 +30,11 @@ const throwIt = (error: unknown): never => {
 describe('a due loop', () => {
   it('gives a task back that it claimed again before its own work on it had ended', async () => {
     const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
-    const events = new TaskEvents(throwIt);
-    const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), events, Date.now);
+    const changes = new TaskChanges(throwIt);
+    const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), changes, Date.now);
     const works: { claim: Claim; end: () => void }[] = [];
     let reachable = true;
-    const loop = new DueLoop(SETTINGS, store, writer, events, {
+    const loop = new DueLoop(SETTINGS, store, writer, changes, {
       reachable: () => ({ backends: reachable ? ['scripted'] : [], boundBackends: [] }),
       work: (claim) => new Promise<void>((resolve) => works.push({ claim, end: resolve })),
       failed: throwIt,
@@ -76,8 +76,8 @@ describe('a due loop', () => {
 
   it('looks once for what falls due while it gathers, and not again before there is a reason to', async () => {
     const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: NEVER_MS });
-    const events = new TaskEvents(throwIt);
-    const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), events, Date.now);
+    const changes = new TaskChanges(throwIt);
+    const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), changes, Date.now);
     const claiming = jest.spyOn(store, 'claimDue');
     const due = store.now() + 200;
     const tasks = Array.from({ length: 8 }, (_, number) =>
@@ -87,7 +87,7 @@ describe('a due loop', () => {
     const worked: string[] = [];
     let allSeen: (() => void) | undefined;
     const ended = new Promise<void>((resolve) => (allSeen = resolve));
-    const loop = new DueLoop({ ...SETTINGS, places: 64, most: 64, gatherMs: () => 600 }, store, writer, events, {
+    const loop = new DueLoop({ ...SETTINGS, places: 64, most: 64, gatherMs: () => 600 }, store, writer, changes, {
       reachable: () => ({ backends: ['scripted'], boundBackends: [] }),
       work: async (claim) => {
         worked.push(claim.task.id);

@@ -1,20 +1,20 @@
 import { EndWaits } from '../../../src/engine/end-waits';
 import type { EndWaitSettings } from '../../../src/engine/end-waits';
-import { TaskEvents } from '../../../src/engine/task-events';
+import { TaskChanges } from '../../../src/engine/task-changes';
 import type { TaskRecord } from '../../../src/task/task-record';
 import type { TesState } from '../../../src/task/tes';
 
 const HOUR = 3_600_000;
 
 describe('a request that waits for the end of a task', () => {
-  let events: TaskEvents;
+  let changes: TaskChanges;
   let looks: TesState[];
   const waits = (settings: Partial<EndWaitSettings> = {}, isShared = false): EndWaits => {
-    events = new TaskEvents(() => undefined);
+    changes = new TaskChanges(() => undefined);
     const getState = (): Promise<TesState | undefined> => Promise.resolve(looks.shift());
-    return new EndWaits(events, { isShared, getState }, { waitMs: HOUR, lookMs: HOUR, most: 10, ...settings });
+    return new EndWaits(changes, { isShared, getState }, { waitMs: HOUR, lookMs: HOUR, most: 10, ...settings });
   };
-  const becomes = (id: string, state: TesState): void => events.emit({ after: { id, state } as TaskRecord, event: 'released' });
+  const becomes = (id: string, state: TesState): void => changes.emit({ after: { id, state } as TaskRecord, event: 'released' });
   const soon = (): Promise<{ mayEndSoon: boolean }> => Promise.resolve({ mayEndSoon: true });
 
   beforeEach(() => {

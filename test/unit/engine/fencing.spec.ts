@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { EngineBench, REQUEST } from '../../support/engine-bench';
 import { queuedTask } from '../../support/records';
 import { ScriptedBackend, ScriptedWorld, type Script } from '../../support/scripted-backend';
-import { TaskEvents } from '../../../src/engine/task-events';
+import { TaskChanges } from '../../../src/engine/task-changes';
 import { TaskWriter } from '../../../src/engine/task-writer';
 import { StoreError } from '../../../src/ports/errors';
 import { BackendRegistry } from '../../../src/ports/registries';
@@ -140,7 +140,7 @@ describe('an event of a claim that is over', () => {
     const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
     try {
       const backend = new ScriptedBackend();
-      const writer = new TaskWriter(store, new BackendRegistry([backend]), new TaskEvents(() => undefined), Date.now);
+      const writer = new TaskWriter(store, new BackendRegistry([backend]), new TaskChanges(() => undefined), Date.now);
       const { id } = queuedTask();
       await writer.create('{}', queuedTask());
       await writer.apply(id, { type: 'assigned', backend: backend.name, droppedParameters: [], warnings: [] });
@@ -169,7 +169,7 @@ describe('what was seen of a task without a claim', () => {
   it('counts only while the task is as it was', async () => {
     const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
     try {
-      const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), new TaskEvents(() => undefined), Date.now);
+      const writer = new TaskWriter(store, new BackendRegistry([new ScriptedBackend()]), new TaskChanges(() => undefined), Date.now);
       const known = queuedTask({ state: 'RUNNING', step: 'run', attempt: 1, backend: 'scripted', dueAt: store.now() });
       await writer.create('{}', known);
       const succeeded = { jobName: jobName(known.id, 1), phase: 'succeeded', executors: [], systemLogs: [] } as const;

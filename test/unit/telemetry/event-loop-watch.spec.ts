@@ -1,13 +1,13 @@
-import { TaskEvents } from '../../../src/engine/task-events';
+import { TaskChanges } from '../../../src/engine/task-changes';
 import { EventLoopWatch } from '../../../src/telemetry/event-loop-watch';
 import { queuedTask } from '../../support/records';
 
 it('a busy event loop is measured, and said with the tasks around it', async () => {
-  const events = new TaskEvents((error) => {
+  const changes = new TaskChanges((error) => {
     throw error;
   });
   const delays: number[] = [];
-  const change = (id: string) => events.emit({ after: queuedTask({ id }), event: 'created' });
+  const change = (id: string) => changes.emit({ after: queuedTask({ id }), event: 'created' });
   let before = 0;
   // What was worked on is stored after the loop has come to its timers.
   const observe = (seconds: number): void => {
@@ -15,7 +15,7 @@ it('a busy event loop is measured, and said with the tasks around it', async () 
   };
   const line = new Promise<[string, object | undefined]>((resolve) => {
     const log = { warn: (text: string, fields?: object) => resolve([text, fields]) };
-    const watch = new EventLoopWatch(events, log, observe, { everyMs: 5, slowMs: 100 });
+    const watch = new EventLoopWatch(changes, log, observe, { everyMs: 5, slowMs: 100 });
     change('before-the-start');
     watch.start();
     change('long-ago');

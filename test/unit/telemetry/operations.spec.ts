@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { BackendMonitor } from '../../../src/engine/backend-monitor';
-import { TaskEvents } from '../../../src/engine/task-events';
+import { TaskChanges } from '../../../src/engine/task-changes';
 import { StoreError } from '../../../src/ports/errors';
 import { BackendRegistry } from '../../../src/ports/registries';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
@@ -23,14 +23,14 @@ async function start({ minFreeBytes = 0 } = {}) {
   await Promise.all(backends.all.map((backend) => monitor.join(backend)));
   const disk = new FreeDisk({ directories: { work_dir: '/' }, minFreeBytes, everyMs: 60_000 }, () => undefined);
   await disk.look();
-  const events = new TaskEvents((error) => {
+  const changes = new TaskChanges((error) => {
     throw error;
   });
   const scheduler = { jobs: async () => new Map([...(await store.used([backend.name]))].map(([name, { slots }]) => [name, slots])) };
   const kept = { used: () => new Map([['scripted', { workspaces: 2, bytes: 30 }]]) };
-  const engine = { events, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler, kept };
+  const engine = { changes, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler, kept };
   const metrics = new GatewayMetrics({ store, backends, engine, disk, version: '1.2.3' });
-  return { store, backend, monitor, disk, events, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
+  return { store, backend, monitor, disk, changes, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
 }
 
 describe('readiness', () => {
@@ -117,14 +117,14 @@ describe('free disk', () => {
 
 describe('metrics', () => {
   it('count tasks by state, changes, backends, disk and errors of the loops', async () => {
-    const { metrics, store, events, backend } = await start();
+    const { metrics, store, changes, backend } = await start();
     const task = queuedTask();
     await store.insert('{}', task);
-    events.emit({ after: task, event: 'created' });
-    events.emit({ before: task, after: { ...task, state: 'INITIALIZING' }, event: 'assigned' });
-    events.emit({ before: { ...task, state: 'INITIALIZING' }, after: { ...task, state: 'INITIALIZING' }, event: 'submitted' });
+    changes.emit({ after: task, event: 'created' });
+    changes.emit({ before: task, after: { ...task, state: 'INITIALIZING' }, event: 'assigned' });
+    changes.emit({ before: { ...task, state: 'INITIALIZING' }, after: { ...task, state: 'INITIALIZING' }, event: 'submitted' });
     for (const event of ['deferred', 'deferred', 'retreated', 'submitted'] as const) {
-      events.emit({ before: { ...task, backend: 'far' }, after: { ...task, backend: 'far' }, event });
+      changes.emit({ before: { ...task, backend: 'far' }, after: { ...task, backend: 'far' }, event });
     }
     const text = await metrics.registry.metrics();
     for (const line of [

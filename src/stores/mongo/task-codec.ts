@@ -5,7 +5,7 @@ import { roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import { type RecordText, unpackRecord } from './record-text';
 import type { TaskDocument } from './schemas';
-import { nameKey, NAME_LENGTH, termsOf } from './terms';
+import { nameKey, NAME_LENGTH, termsOf } from './search-terms';
 import { wellFormed } from './well-formed';
 
 /** Members of a record that have a field of their own and are not in its text. */

@@ -1,11 +1,11 @@
 import { Rounds } from '../../ports/rounds';
 import { DueTasks } from './due-tasks';
 import { KnownStates } from './known-states';
-import { sweepLostParts } from './lost-parts';
+import { deleteOrphanRequests } from './orphan-requests';
 import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 import { PageTokens } from './page-token';
-import { Places } from './place';
-import type { Presence } from './presence';
+import { CreationOrder } from './creation-order';
+import type { GatewayHeartbeats } from './gateway-heartbeats';
 import { Recount } from './recount';
 import { Rooms } from './rooms';
 import type { StoreClock } from './store-clock';
@@ -24,7 +24,7 @@ const SWEEP_MS = 3_600_000;
 const ROOMS_MS = 600_000;
 
 /** The parts of a store that has been opened, put together. */
-export class OpenStore {
+export class StoreParts {
   readonly states: KnownStates;
   readonly taskCounts: TaskCounts;
   readonly inserts: TaskInserts;
@@ -46,7 +46,7 @@ export class OpenStore {
     options: MongoTaskStoreOptions,
     readonly clock: StoreClock,
     storeId: string,
-    readonly presence: Presence,
+    readonly heartbeats: GatewayHeartbeats,
   ) {
     const now = (): number => clock.now();
     const tell = options.onProgress ?? ((): void => undefined);
@@ -55,7 +55,7 @@ export class OpenStore {
     this.doubt = () => this.recount.ask();
     const { doubt } = this;
     this.taskCounts = new TaskCounts(connection, options.monotonicNow ?? (() => performance.now()), doubt);
-    this.inserts = new TaskInserts(connection, new Places(now), now);
+    this.inserts = new TaskInserts(connection, new CreationOrder(now), now);
     this.updates = new TaskUpdates(connection);
     this.pages = new TaskPages(connection, new PageTokens(storeId));
     this.scan = new TaskScan(connection, this.pages);
@@ -64,12 +64,12 @@ export class OpenStore {
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.rooms = new Rooms(connection, doubt);
     this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
-    presence.start(doubt);
+    heartbeats.start(doubt);
     this.rounds = [
       // The next look may find the server; until then the monotonic clock goes on.
       new Rounds(connection.limits.clock, async () => clock.correct(await connection.serverTime())),
       new Rounds(ROOMS_MS, async () => this.recount.askRooms()),
-      new Rounds(SWEEP_MS, () => sweepLostParts(connection, now())),
+      new Rounds(SWEEP_MS, () => deleteOrphanRequests(connection, now())),
     ];
     for (const each of this.rounds) each.start();
   }
@@ -84,7 +84,7 @@ export class OpenStore {
       () => true,
       () => false,
     );
-    await this.presence.stop(isFlushed);
+    await this.heartbeats.stop(isFlushed);
     await this.connection.close();
   }
 }

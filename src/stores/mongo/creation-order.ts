@@ -7,7 +7,7 @@ const PER_MS = 2 ** 16;
  * Places in the order of creation: 48 bits of store time (ms), 16 bits counting within it, 32 random bits of this process. Strictly
  * rising in one process; between processes as exact as the store's time. Never used twice, never changed: pages walk along them.
  */
-export class Places {
+export class CreationOrder {
   private readonly own = randomBytes(4);
   private ms = 0;
   private count = 0;

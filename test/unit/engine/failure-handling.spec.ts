@@ -1,7 +1,7 @@
 import { queuedTask } from '../../support/records';
 import { ENGINE, SILENT } from '../../support/settings';
 import type { EngineLog } from '../../../src/engine/engine-log';
-import { FailureHandling } from '../../../src/engine/task-failure';
+import { FailureHandling } from '../../../src/engine/failure-handling';
 import { TransferError } from '../../../src/ports/errors';
 
 const handling = (log: EngineLog): FailureHandling =>

@@ -15,7 +15,7 @@ const VERSION = 1;
  * Which processes have the store open: one note for each name. A name is taken by compare-and-swap, so that two processes never work under
  * one; the note also decides whether the counters have to be made good, and tells an operator who is away.
  */
-export class Presence {
+export class GatewayHeartbeats {
   private timer: NodeJS.Timeout | undefined;
   private underWay: Promise<void> = Promise.resolve();
   /** A former process ended without closing the store. */

@@ -14,7 +14,7 @@ export type TaskListener = (change: TaskChange) => void;
  * Tells readers (loops that should look, metrics, the log) of committed changes made by this process. Hints only: a change made by
  * another process, or a crash after the commit, is never told, and every reader finds it by looking.
  */
-export class TaskEvents {
+export class TaskChanges {
   private readonly listeners = new Set<TaskListener>();
 
   constructor(private readonly onListenerError: (error: unknown) => void) {}

@@ -4,9 +4,9 @@ import { StoreError } from '../../ports/errors';
 import { migrate } from './migrations';
 import { closedError, MongoConnection, type MongoTaskStoreOptions } from './mongo-connection';
 import { isRefusal } from './mongo-errors';
-import { OpenStore } from './open-store';
-import { Presence } from './presence';
-import { pullBack } from './pull-back';
+import { StoreParts } from './store-parts';
+import { GatewayHeartbeats } from './gateway-heartbeats';
+import { expireOldLeases } from './expire-old-leases';
 import { StoreClock } from './store-clock';
 
 /** Pauses between tries, ms. */
@@ -14,15 +14,15 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
 
 /** The way from a connection string to a store that can be used. */
-export class Opening {
+export class StoreOpener {
   private readonly stopping = new AbortController();
   private readonly owner = randomBytes(9).toString('base64url');
-  private underWay: Promise<OpenStore> | undefined;
+  private underWay: Promise<StoreParts> | undefined;
   private lastFailure = 'not tried yet';
 
   constructor(private readonly options: MongoTaskStoreOptions) {}
 
-  open(patient: boolean): Promise<OpenStore> {
+  open(patient: boolean): Promise<StoreParts> {
     this.underWay ??= this.tryUntil(patient);
     return this.underWay;
   }
@@ -42,7 +42,7 @@ export class Opening {
     await this.underWay?.catch(() => undefined);
   }
 
-  private async tryUntil(patient: boolean): Promise<OpenStore> {
+  private async tryUntil(patient: boolean): Promise<StoreParts> {
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       try {
         return await this.once();
@@ -58,16 +58,16 @@ export class Opening {
     }
   }
 
-  private async once(): Promise<OpenStore> {
+  private async once(): Promise<StoreParts> {
     const connection = await MongoConnection.open(this.options);
     try {
       const storeId = await migrate(connection, (line) => this.tell(line), this.stopping.signal);
       const clock = new StoreClock(await connection.serverTime(), this.options.monotonicNow ?? (() => performance.now()));
-      const presence = new Presence(connection, this.options, () => clock.now(), this.owner);
-      await presence.take();
-      await pullBack(connection, this.options, clock.now(), (line) => this.tell(line));
+      const heartbeats = new GatewayHeartbeats(connection, this.options, () => clock.now(), this.owner);
+      await heartbeats.take();
+      await expireOldLeases(connection, this.options, clock.now(), (line) => this.tell(line));
       if (this.stopping.signal.aborted) throw closedError();
-      return new OpenStore(connection, this.options, clock, storeId, presence);
+      return new StoreParts(connection, this.options, clock, storeId, heartbeats);
     } catch (error) {
       await connection.close();
       throw error;

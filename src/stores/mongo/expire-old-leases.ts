@@ -4,7 +4,7 @@ import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection'
  * At start: this instance's former process is gone, so the leases it held end and those tasks are due. And a clock that was wrong may
  * have put times so far ahead that nobody would ever look at those tasks again. Leases of other gateways are theirs.
  */
-export async function pullBack(
+export async function expireOldLeases(
   connection: MongoConnection,
   { instance, maxDueMs }: Pick<MongoTaskStoreOptions, 'instance' | 'maxDueMs'>,
   now: number,

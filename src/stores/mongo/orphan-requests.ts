@@ -6,7 +6,7 @@ const BATCH = 100;
 const MARK = 'parts swept';
 
 /** Deletes pieces of long requests whose task never came, because the gateway died in between. Each piece is looked at once; returns how many went. */
-export async function sweepLostParts(connection: MongoConnection, now: number, ageMs = AGE_MS): Promise<number> {
+export async function deleteOrphanRequests(connection: MongoConnection, now: number, ageMs = AGE_MS): Promise<number> {
   const { meta, requests, tasks } = connection.collections;
   const { limit } = connection;
   const mark = await connection.call(() => meta.findOne({ _id: MARK }, limit));

@@ -2,7 +2,7 @@ import { EngineBench, REQUEST } from '../../support/engine-bench';
 import { AnonymousPrincipal } from '../../support/principals';
 import { NEEDS, queuedTask } from '../../support/records';
 import { type Script, ScriptedBackend, ScriptedWorld } from '../../support/scripted-backend';
-import { AwayRules } from '../../../src/engine/away';
+import { AwayRules } from '../../../src/engine/away-rules';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { BackendError, TransferError } from '../../../src/ports/errors';
 import { BackendRegistry } from '../../../src/ports/registries';
