@@ -20,8 +20,9 @@ const CALL_MS = 20_000;
 /** A transfer in which nothing moves for so long is given up. */
 const STALLED_MS = 60_000;
 const SHORT_ANSWER_BYTES = 1 << 20;
-/** A terminal status lists every file of the job; more than this is not read. */
-const STATUS_BYTES = 64 << 20;
+/** A terminal status lists every file of the job; more than this is not read, for its word stands before them. */
+const STATUS_BYTES = 1 << 20;
+const STATUS_WORD = /^\{(?:"(?:job_id|complete)": "[^"\\]*", )*"status": "([a-z_]+)", /;
 
 export interface PulsarServer {
   readonly name: string;
@@ -36,7 +37,11 @@ interface Call {
   readonly parameters?: Readonly<Record<string, string>>;
   readonly body?: Buffer | Readable;
   readonly mostBytes: number;
+  /** Of a longer answer the beginning is taken. */
+  readonly isHeadEnough?: boolean;
 }
+
+type Limit = Pick<Call, 'mostBytes' | 'isHeadEnough'>;
 
 /**
  * Pulsar's REST interface. Everything it says comes as `text/html` with 200 or as a bare 500, so answers are judged by what the route
@@ -99,8 +104,10 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
 
   /** Pulsar's own word for the job; `lost` when there is no directory of that name. */
   async status(id: string, signal: AbortSignal): Promise<string | null> {
-    const answer = await this.json({ method: 'GET', path: `/jobs/${id}/status`, mostBytes: STATUS_BYTES }, signal);
-    const { status } = answer;
+    const text = await this.short({ method: 'GET', path: `/jobs/${id}/status`, mostBytes: STATUS_BYTES, isHeadEnough: true }, signal);
+    const [, word] = STATUS_WORD.exec(text) ?? [];
+    if (word !== undefined) return word;
+    const { status } = objectOf(this.server.name, text);
     if (status === null || typeof status === 'string') return status;
     throw faultOfAnswer(this.server.name, { kind: 'strange' });
   }
@@ -133,7 +140,7 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
   async send(id: string, type: PlaceType, name: string, content: Readable, signal: AbortSignal): Promise<void> {
     await this.transfers.with(signal, async () => {
       const response = await this.request({ ...upload(id, type, name), body: content }, signal, STALLED_MS);
-      objectOf(this.server.name, await this.text(response, SHORT_ANSWER_BYTES, signal));
+      objectOf(this.server.name, await this.text(response, { mostBytes: SHORT_ANSWER_BYTES }, signal));
     });
   }
 
@@ -147,7 +154,7 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
           response.data.destroy();
           return undefined;
         }
-        const bytes = await this.bytes(response, mostBytes, limited);
+        const bytes = await this.bytes(response, { mostBytes }, limited);
         const date = Date.parse(String((response.headers as IncomingHttpHeaders).date ?? ''));
         return Number.isNaN(date) ? { bytes } : { bytes, serverTime: date };
       }),
@@ -204,12 +211,12 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
 
   private async short(call: Call, signal: AbortSignal): Promise<string> {
     return this.calls.with(signal, () =>
-      this.twice(signal, async (limited) => this.text(await this.request(call, limited, CALL_MS), call.mostBytes, limited)),
+      this.twice(signal, async (limited) => this.text(await this.request(call, limited, CALL_MS), call, limited)),
     );
   }
 
-  private async text(response: AxiosResponse<IncomingMessage>, mostBytes: number, signal: AbortSignal): Promise<string> {
-    return (await this.bytes(response, mostBytes, signal)).toString('utf8');
+  private async text(response: AxiosResponse<IncomingMessage>, limit: Limit, signal: AbortSignal): Promise<string> {
+    return (await this.bytes(response, limit, signal)).toString('utf8');
   }
 
   /** Every short call may be repeated. A dropped connection is often the server's own error, and is tried once more. */
@@ -222,7 +229,7 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
     }
   }
 
-  private async bytes(response: AxiosResponse<IncomingMessage>, mostBytes: number, signal: AbortSignal): Promise<Buffer> {
+  private async bytes(response: AxiosResponse<IncomingMessage>, { mostBytes, isHeadEnough }: Limit, signal: AbortSignal): Promise<Buffer> {
     const { data, status } = response;
     const chunks: Buffer[] = [];
     let length = 0;
@@ -239,8 +246,8 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
       if (length > mostBytes) data.destroy();
     }
     if (status !== 200) throw faultOfAnswer(this.server.name, { kind: 'status', status });
-    if (length > mostBytes) throw faultOfAnswer(this.server.name, { kind: 'long', mostBytes });
-    if (!data.complete) throw faultOfAnswer(this.server.name, { kind: 'cut' });
+    if (length > mostBytes && isHeadEnough !== true) throw faultOfAnswer(this.server.name, { kind: 'long', mostBytes });
+    if (length <= mostBytes && !data.complete) throw faultOfAnswer(this.server.name, { kind: 'cut' });
     return Buffer.concat(chunks);
   }
 

@@ -15,8 +15,6 @@ import { RemoteTrees, shown } from './remote-trees';
 const SMALL_FILE_BYTES = 1 << 20;
 /** The job script takes the sums of such files one by one (SUM_LARGE in job-host.sh). */
 const LARGE_FILE_BYTES = 16 << 20;
-/** About half a million files. */
-const LISTING_BYTES = 64 << 20;
 
 /**
  * A job's data on a Pulsar worker, through its file interface, which knows no directories, modes or links: inputs go up as numbered
@@ -161,19 +159,32 @@ export class PulsarWorkspace implements Workspace {
   }
 
   private async loadListing(signal: AbortSignal): Promise<RemoteTrees> {
-    const listing = await this.client.get(this.jobName, `${WORKSPACE}/listing`, LISTING_BYTES, signal);
+    const listing = await this.client.open(this.jobName, `${WORKSPACE}/listing`, signal);
     if (!listing) throw new TransferError('the job left no listing of its files', { retryable: true });
-    const sums = await this.client.get(this.jobName, `${WORKSPACE}/sums`, LISTING_BYTES, signal);
-    return RemoteTrees.parse(this.plan, wholeOf(listing.bytes), sums ? wholeOf(sums.bytes) : Buffer.alloc(0));
+    const sums = this.client.open.bind(this.client, this.jobName, `${WORKSPACE}/sums`, signal);
+    return RemoteTrees.read(this.plan, unbroken(listing, signal), later(sums, signal));
   }
 }
 
-const WHOLE = 'whole\0';
+/** Opened when it is read, for each that is open takes a place of the transfers. */
+async function* later(open: () => Promise<Readable | undefined>, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const content = await open();
+  if (content) yield* unbroken(content, signal);
+  else yield Buffer.from('whole\0');
+}
 
-/** What the script wrote before its last word. A proxy may hand on half of a file as if that were all: an output would seem not to be there. */
-function wholeOf(bytes: Buffer): Buffer {
-  if (bytes.subarray(-WHOLE.length).toString('latin1') === WHOLE) return bytes.subarray(0, -WHOLE.length);
-  throw new TransferError('the listing of the files of the job came broken', { retryable: true });
+async function* unbroken(content: Readable, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of content) {
+      signal.throwIfAborted();
+      yield chunk as Buffer;
+    }
+  } catch {
+    signal.throwIfAborted();
+    throw new TransferError('the listing of the files of the job broke off', { retryable: true, unavailable: true });
+  } finally {
+    content.destroy();
+  }
 }
 
 interface StagedFile {

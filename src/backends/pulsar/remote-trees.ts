@@ -28,6 +28,14 @@ export interface FoundEntry {
 
 const KINDS: Readonly<Record<string, WorkspaceEntry['kind']>> = { f: 'file', d: 'directory', l: 'link' };
 const MOST_LINKS = 40;
+/** Of the trees of one job; each takes some 400 bytes of memory while its outputs are stored. */
+const MOST_ENTRIES = 1_000_000;
+/** A field is a path at most. */
+const MOST_FIELD = 64 * 1024;
+const WHOLE = 'whole';
+
+type Pieces = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 /**
  * The listing that the job script left, read in the words of the container. Nothing on the worker is followed: a link is resolved
@@ -40,35 +48,31 @@ export class RemoteTrees {
     private readonly children: ReadonlyMap<string, readonly string[]>,
   ) {}
 
-  /** `listing`: kind, mode, size and time of change, path, target; `sums`: lines of sha256sum; each field or line ended by NUL. */
-  static parse(plan: MountPlan, listing: Buffer, sums: Buffer): RemoteTrees {
-    const hashes = new Map<string, string>();
-    for (const line of sums.toString('latin1').split('\0')) {
-      const match = /^([0-9a-f]{64}) [ *]trees\/([^]*)$/.exec(line);
-      if (match) hashes.set(match[2] ?? '', match[1] ?? '');
-    }
-    const entries = new Map<string, RemoteEntry>();
+  /** `listing`: kind, mode, size and time of change, path, target; `sums`: lines of sha256sum. Each is read as it comes and held as entries only. */
+  static async read(plan: MountPlan, listing: Pieces, sums: Pieces, most = MOST_ENTRIES): Promise<RemoteTrees> {
+    const entries = new Map<string, Mutable<RemoteEntry>>();
     const children = new Map<string, string[]>();
-    // Latin-1 keeps every byte apart; what is no UTF-8 is found out where it is named.
-    const fields = listing.toString('latin1').split('\0');
-    for (let at = 0; at + 4 < fields.length; at += 5) {
-      const [kind = '', mode = '', numbers = '', path = '', target = ''] = fields.slice(at, at + 5);
+    await eachRecord(listing, 5, ([kind = '', mode = '', numbers = '', path = '', target = '']) => {
+      if (entries.size >= most) throw tooMany(most);
       const [size, seconds] = numbers.split(' ');
       const slash = path.lastIndexOf('/');
-      const sha256 = hashes.get(path);
       entries.set(path, {
         kind: KINDS[kind] ?? 'other',
         mode: Number.parseInt(mode, 8) & 0o777,
         sizeBytes: kind === 'f' ? Number(size) : 0,
         ...(seconds !== undefined && { modifiedMs: Number(seconds) * 1000 }),
         ...(kind === 'l' && { linkTarget: textOf(Buffer.from(target, 'latin1')) }),
-        ...(sha256 !== undefined && { sha256 }),
       });
       const parent = slash < 0 ? '' : path.slice(0, slash);
       const siblings = children.get(parent);
       if (siblings) siblings.push(path.slice(slash + 1));
       else children.set(parent, [path.slice(slash + 1)]);
-    }
+    });
+    await eachRecord(sums, 1, ([line = '']) => {
+      const [, sha256 = '', path = ''] = /^([0-9a-f]{64}) [ *]trees\/([^]*)$/.exec(line) ?? [];
+      const entry = entries.get(path);
+      if (entry) entry.sha256 = sha256;
+    });
     return new RemoteTrees(plan, entries, children);
   }
 
@@ -145,4 +149,32 @@ const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('la
 
 function step(done: readonly string[], segment: string): string[] {
   return segment === '..' ? done.slice(0, -1) : [...done, segment];
+}
+
+/**
+ * Records of so many fields, each ended by NUL; after them stands one last word. A proxy may hand on half of a file as if that were all: an
+ * output would seem not to be there.
+ */
+async function eachRecord(content: Pieces, width: number, take: (fields: readonly string[]) => void): Promise<void> {
+  let fields: string[] = [];
+  let rest = '';
+  for await (const piece of content) {
+    // Latin-1 keeps every byte apart; what is no UTF-8 is found out where it is named.
+    const pieces = (rest + Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString('latin1')).split('\0');
+    rest = pieces.pop() ?? '';
+    if (rest.length > MOST_FIELD) break;
+    fields = [...fields, ...pieces];
+    let at = 0;
+    for (; fields.length - at > width; at += width) take(fields.slice(at, at + width));
+    fields = fields.slice(at);
+  }
+  if (rest === '' && fields.length === 1 && fields[0] === WHOLE) return;
+  throw new TransferError('the listing of the files of the job came broken', { retryable: true });
+}
+
+/** Final, so that nobody computes it again: the workspace is kept. */
+function tooMany(most: number): TransferError {
+  return new TransferError(`the job has more than ${most} files and directories, more than can be listed: they are to be packed into one`, {
+    retryable: false,
+  });
 }
