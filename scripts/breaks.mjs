@@ -1,0 +1,161 @@
+// `npm run breaks -- [--unit] [FILTER...]`: carries out the deliberate breaks of `test/breaks/*.yaml` in copies of the working tree, two at
+// a time, and wants each to be seen by the tests it names. A filter is a part of the room, the words, a changed file or a spec file.
+// `--check`: only whether each can be carried out as it is written.
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { faultsOf, judge, reader, readBreaks } from './break-list.mjs';
+import { installPackages } from './install.mjs';
+import { cacheDir, jestEnvironment, root, runCommand, seconds, toolEnvironment } from './steps.mjs';
+
+const AT_ONCE = 2;
+/** For one spec file as it is; a broken one, which may well wait for ever, has a few times what that took. */
+const LIMIT_MS = 600_000;
+const LEAST_LIMIT_MS = 60_000;
+const PATIENCE = 4;
+/** For one unit test, which has milliseconds to do; others keep the limit of `jest.config.mjs`. */
+const UNIT_TEST_MS = 15_000;
+
+const given = process.argv.slice(2);
+const filters = given.filter((word) => !word.startsWith('--')).map((word) => word.toLowerCase());
+const isUnit = ({ spec }) => spec.startsWith('test/unit/');
+
+const all = readBreaks(root);
+const wanted = all.filter((entry) => {
+  const text = [entry.room, entry.broken, ...entry.changes.map(({ file }) => file), ...entry.seenBy.map(({ spec }) => spec)].join('\n');
+  const isNamed = filters.length === 0 || filters.some((filter) => text.toLowerCase().includes(filter));
+  return isNamed && (!given.includes('--unit') || entry.seenBy.every(isUnit));
+});
+
+if (given.includes('--check')) {
+  const read = reader(root);
+  const faults = wanted.flatMap((entry) => faultsOf(root, entry, read));
+  console.log([...faults, `${wanted.length} breaks, ${faults.length} faults`].join('\n'));
+  process.exitCode = faults.length === 0 ? 0 : 1;
+} else {
+  await installPackages();
+  process.exitCode = await runAll();
+}
+
+async function runAll() {
+  const parent = cacheDir('breaks');
+  for (const left of readdirSync(parent).filter((pid) => !existsSync(`/proc/${pid}`))) rmSync(join(parent, left), { recursive: true });
+  const scratch = join(parent, String(process.pid));
+  const running = new Set();
+  const end = () => {
+    for (const pid of running) killGroup(pid);
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
+  };
+  for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+    process.on(signal, () => {
+      end();
+      process.exit(code);
+    });
+  }
+  try {
+    const from = performance.now();
+    const copies = [];
+    for (let index = 0; index < AT_ONCE; index++) copies.push(await copyTree(join(scratch, String(index))));
+    const told = { red: 0, 'NOT SEEN': 0, 'does not apply': 0 };
+    const waiting = [...wanted];
+    const baselines = new Map();
+    await Promise.all(
+      copies.map(async (copy) => {
+        for (let entry = waiting.shift(); entry !== undefined; entry = waiting.shift()) {
+          const { verdict, why } = await carryOut(copy, entry, baselines, running);
+          told[verdict]++;
+          console.log(`${verdict.padEnd(14)}  ${entry.room}: ${entry.broken} (${why})`);
+        }
+      }),
+    );
+    console.log(`${told.red} of ${wanted.length} red in ${seconds(from)}`);
+    return told.red === wanted.length && wanted.length > 0 ? 0 : 1;
+  } finally {
+    end();
+  }
+}
+
+/** The files of the working tree as they are, committed or not; `node_modules` is a link. */
+async function copyTree(copy) {
+  const { output } = await runCommand('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard']);
+  const files = output.split('\0').filter((name) => name !== '' && existsSync(join(root, name)));
+  for (const dir of new Set(files.map((name) => dirname(join(copy, name))))) mkdirSync(dir, { recursive: true });
+  for (const name of files) cpSync(join(root, name), join(copy, name), { verbatimSymlinks: true });
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  return copy;
+}
+
+async function carryOut(copy, entry, baselines, running) {
+  const faults = faultsOf(copy, entry);
+  if (faults.length > 0) return { verdict: 'does not apply', why: faults.join('; ') };
+  const names = [];
+  for (const { spec, tests } of entry.seenBy) {
+    if (!baselines.has(spec)) baselines.set(spec, runSpec(copy, spec, allTests(spec), LIMIT_MS, running));
+    const before = await baselines.get(spec);
+    const undo = apply(copy, entry.changes);
+    try {
+      const { seen, why } = judge(await runSpec(copy, spec, tests, Math.max(LEAST_LIMIT_MS, PATIENCE * before.ms), running), before);
+      if (seen.length === 0) return { verdict: 'NOT SEEN', why: `${spec}: ${why}` };
+      names.push(seen.length === 1 ? seen[0] : `${seen[0]}, and ${seen.length - 1} more`);
+    } finally {
+      undo();
+    }
+  }
+  return { verdict: 'red', why: names.join('; ') };
+}
+
+/** What all wanted breaks want of a spec file: run once, unbroken, so that a test that fails anyway counts for none of them. */
+function allTests(spec) {
+  const patterns = wanted.flatMap(({ seenBy }) => seenBy.filter((seen) => seen.spec === spec).map(({ tests }) => tests));
+  return patterns.includes(undefined) ? undefined : [...new Set(patterns)].map((pattern) => `(?:${pattern})`).join('|');
+}
+
+function apply(copy, changes) {
+  const before = new Map(changes.map(({ file }) => [file, readFileSync(join(copy, file), 'utf8')]));
+  for (const { file, find, replace } of changes) {
+    const path = join(copy, file);
+    writeFileSync(path, readFileSync(path, 'utf8').split(find).join(replace));
+  }
+  return () => {
+    for (const [file, text] of before) writeFileSync(join(copy, file), text);
+  };
+}
+
+/** Jest's summary (absent when it left none), how long it took, and whether that was all of `limitMs`. */
+function runSpec(copy, spec, tests, limitMs, running) {
+  const results = join(copy, 'results.json');
+  rmSync(results, { force: true });
+  const args = [
+    ...['--runTestsByPath', spec, '--silent', '--forceExit', '--json', '--outputFile', results],
+    ...['--cacheDirectory', join(copy, 'jest-cache')],
+    ...(tests === undefined ? [] : ['--testNamePattern', tests]),
+    ...(isUnit({ spec }) ? ['--testTimeout', String(UNIT_TEST_MS)] : []),
+  ];
+  return new Promise((resolve) => {
+    // A group of its own: what tests have started goes with it.
+    const child = spawn('jest', args, { cwd: copy, env: toolEnvironment(jestEnvironment), stdio: 'ignore', detached: true });
+    running.add(child.pid);
+    const from = performance.now();
+    let isOver = false;
+    const limit = setTimeout(() => {
+      isOver = true;
+      killGroup(child.pid);
+    }, limitMs);
+    child.on('close', () => {
+      clearTimeout(limit);
+      running.delete(child.pid);
+      killGroup(child.pid);
+      const summary = existsSync(results) ? JSON.parse(readFileSync(results, 'utf8')) : undefined;
+      resolve({ summary, ms: performance.now() - from, isOver });
+    });
+    child.on('error', () => resolve({ ms: 0, isOver: false }));
+  });
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nothing of it is left.
+  }
+}
