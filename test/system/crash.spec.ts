@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { TesState } from '../../src/task/tes';
 import { describeEngine } from './engines';
 import { nothingIsLeft } from './leftovers';
+import { repeated } from '../support/amounts';
 import { Random, SEED } from '../support/random';
 import type { RunningServer } from './server';
 import { startServer } from './server';
@@ -12,8 +13,8 @@ import { Witness } from './witness';
 
 /** Kills, and creates in one life of the server. What docker and apptainer share with the others is asked of those. */
 const PLANS = {
-  bubblewrap: { kills: 20, creates: 8 },
-  podman: { kills: 20, creates: 4 },
+  bubblewrap: { kills: repeated(10, 20), creates: 8 },
+  podman: { kills: repeated(10, 20), creates: 4 },
   docker: { kills: 5, creates: 3 },
   apptainer: { kills: 5, creates: 4 },
 } as const;

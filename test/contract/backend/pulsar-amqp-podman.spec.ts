@@ -1,4 +1,5 @@
-import { describePulsar, LONG } from './pulsar-backend.suite';
+import { LONG } from '../../support/amounts';
+import { describePulsar } from './pulsar-backend.suite';
 
 // Limits and strings of podman's are taken over REST, those of this way with bubblewrap.
 describePulsar('podman', 'amqp', { hostile: LONG });

@@ -17,9 +17,6 @@ const REACHED = { rest: 'over REST', hybrid: 'over AMQP, with files over REST', 
 /** How the server is reached. Over AMQP there is a real RabbitMQ between. */
 export type Reached = keyof typeof REACHED;
 
-/** `npm run verify -- --long`: each suite on each runtime, however it is reached. */
-export const LONG = process.env['TES_GATEWAY_TEST_LONG'] === '1';
-
 /**
  * The whole ExecutionBackend contract on a real Pulsar. One runtime and one way in a file, so that they can be carried out beside each other.
  * Without `hostile` the suites of limits, and of strings and files, are left out, where another runtime takes them through the same script and the same plan.

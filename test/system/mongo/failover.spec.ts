@@ -1,3 +1,4 @@
+import { repeated } from '../../support/amounts';
 import { requireEngine } from '../engines';
 import type { RunningServer } from '../server';
 import { startServer } from '../server';
@@ -5,7 +6,7 @@ import { eventually, Refused, TesClient } from '../tes-client';
 import { Witness } from '../witness';
 import { describeMongo, freshDatabase, OwnReplicaSet } from './mongo';
 
-const FAILOVERS = 10;
+const FAILOVERS = repeated(4, 10);
 
 describeMongo('failover of a replica set of three', () => {
   let set: OwnReplicaSet;

@@ -1,3 +1,4 @@
+import { repeated } from '../../support/amounts';
 import { Random, SEED } from '../../support/random';
 import { requireEngine } from '../engines';
 import type { RunningServer } from '../server';
@@ -10,7 +11,9 @@ import { TcpProxy } from './tcp-proxy';
 
 const GATEWAYS = 3;
 /** How long they are under load while one after the other is killed. */
-const LOAD_MS = 120_000;
+const LOAD_MS = repeated(45_000, 120_000);
+/** A kill and a start took up to ten seconds on a machine that is busy. */
+const KILLS = LOAD_MS / 15_000;
 /** One of them lives a minute ahead of the others and of the database. */
 const CLOCKS: readonly Readonly<Record<string, string>>[] = [{}, shiftedClock({ offset: '+60s' }), {}];
 
@@ -141,9 +144,9 @@ describe.each([
       }
       loading = false;
       await Promise.all([...clients, ...disturbing]);
-      expect(kills).toBeGreaterThan(8);
+      expect(kills).toBeGreaterThanOrEqual(KILLS);
       expect(known.length).toBeGreaterThan(5 * kills);
-      if (proxied) expect(Math.min(...proxies.map(({ ended }) => ended))).toBeGreaterThan(20);
+      if (proxied) expect(Math.min(...proxies.map(({ ended }) => ended))).toBeGreaterThan(LOAD_MS / 6000);
 
       const wrong: string[] = [];
       for (const task of known) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { TesState } from '../../../src/task/tes';
 import { startFileServer } from '../../contract/storage/http-file-server';
 import type { FileServer } from '../../contract/storage/http-file-server';
+import { repeated } from '../../support/amounts';
 import { cacheDirectory, describeEngine, ENGINE_NAMES } from '../engines';
 import { OwnRabbit } from '../rabbitmq/rabbitmq';
 import { builtProgram, startServer } from '../server';
@@ -10,7 +11,7 @@ import type { RunningServer } from '../server';
 import { OwnPulsar } from './pulsar';
 
 /** More for a search: what goes wrong once in a hundred tasks is survived by another attempt, and seen nowhere but here. */
-const TASKS = Number(process.env['TES_GATEWAY_TASKS'] ?? 8);
+const TASKS = repeated(4, 80);
 const AT_ONCE = 4;
 const WAYS = ['local', 'rest-gateway', 'rest-worker', 'hybrid-gateway', 'hybrid-worker', 'amqp-worker'] as const;
 

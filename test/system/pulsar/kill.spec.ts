@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { TesState } from '../../../src/task/tes';
+import { repeated } from '../../support/amounts';
 import { Random, SEED } from '../../support/random';
 import { cacheDirectory, describeEngine } from '../engines';
 import type { Engine, EngineName } from '../engines';
@@ -28,11 +29,11 @@ interface Trial {
 }
 
 const TRIALS: readonly Trial[] = [
-  { runtime: 'bubblewrap', victims: ['gateway'], tasks: 100, kills: 8 },
-  { runtime: 'bubblewrap', victims: ['pulsar'], tasks: 100, kills: 5 },
-  { runtime: 'bubblewrap', victims: ['rabbitmq'], tasks: 100, kills: 4 },
-  { runtime: 'bubblewrap', victims: ['gateway', 'pulsar', 'rabbitmq'], brokerAlone: true, tasks: 60, kills: 6 },
-  { runtime: 'podman', victims: ['gateway', 'pulsar'], tasks: 20, kills: 4 },
+  { runtime: 'bubblewrap', victims: ['gateway'], tasks: repeated(40, 100), kills: repeated(5, 8) },
+  { runtime: 'bubblewrap', victims: ['pulsar'], tasks: repeated(40, 100), kills: repeated(3, 5) },
+  { runtime: 'bubblewrap', victims: ['rabbitmq'], tasks: repeated(40, 100), kills: repeated(3, 4) },
+  { runtime: 'bubblewrap', victims: ['gateway', 'pulsar', 'rabbitmq'], brokerAlone: true, tasks: repeated(40, 60), kills: repeated(5, 6) },
+  { runtime: 'podman', victims: ['gateway', 'pulsar'], tasks: repeated(15, 20), kills: repeated(3, 4) },
 ];
 const ENDED_MS = 300_000;
 
