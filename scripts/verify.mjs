@@ -14,7 +14,7 @@ const AMOUNTS = {
   ...(process.argv.includes('--long') && { TES_GATEWAY_TEST_LONG: '1' }),
 };
 /** Spec files at a time on two cores. */
-const WORKERS = 5;
+const WORKERS = 3;
 /** Where the times of the spec files stand for the next run. */
 const TIMES = join(cacheDir('verify'), 'times.json');
 const from = performance.now();
