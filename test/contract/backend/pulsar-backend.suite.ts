@@ -19,9 +19,10 @@ export type Reached = keyof typeof REACHED;
 
 /**
  * The whole ExecutionBackend contract on a real Pulsar. One runtime and one way in a file, so that they can be carried out beside each other.
- * Without `hostile` the suites of limits, and of strings and files, are left out, where another runtime takes them through the same script and the same plan.
+ * Without `hostile` the suites of limits and of strings are left out, where another runtime takes them through the same script and the same plan;
+ * without `plain` also those of executors and files, where this runtime takes them over REST, and this way with another runtime.
  */
-export function describePulsar(runtime: EngineName, reached: Reached, { hostile = true } = {}): void {
+export function describePulsar(runtime: EngineName, reached: Reached, { plain = true, hostile = true } = {}): void {
   describeEngine(runtime, `ExecutionBackend on a real Pulsar ${REACHED[reached]}`, (engine) => {
     let pulsar: OwnPulsar;
     let rabbit: OwnRabbit | undefined;
@@ -46,8 +47,8 @@ export function describePulsar(runtime: EngineName, reached: Reached, { hostile 
       removeWorkerData();
     });
 
-    describeExecutors(name, underTest);
-    describeFiles(name, underTest);
+    if (plain) describeExecutors(name, underTest);
+    if (plain) describeFiles(name, underTest);
     describeLife(name, underTest);
     if (hostile) describeLimits(name, underTest);
     if (hostile) describeHostile(name, underTest);
