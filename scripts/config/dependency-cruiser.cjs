@@ -4,12 +4,13 @@
  */
 const layers = {
   task: ['task'],
+  shape: ['task', 'shape'],
   ports: ['task', 'ports'],
   engine: ['task', 'ports', 'engine'],
-  api: ['task', 'ports', 'engine', 'api'],
+  api: ['task', 'shape', 'ports', 'engine', 'api'],
   telemetry: ['task', 'ports', 'engine', 'telemetry'],
-  operator: ['task', 'ports', 'engine', 'operator'],
-  config: ['task', 'ports', 'config'],
+  operator: ['task', 'shape', 'ports', 'engine', 'operator'],
+  config: ['task', 'shape', 'ports', 'config'],
 };
 const adapters = {
   backends: ['task', 'ports', 'backends/shared'],

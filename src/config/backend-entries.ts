@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import type { Adapters, BackendAdapter, SettingDefinition } from '../ports/adapter';
-import { choiceWords, ruleOf } from './setting-formats';
-import { entryPage } from './settings-schema';
+import { choiceWords, must, optional, type Rule, Shape, TEXT } from '../shape/shape';
 import { isObject } from '../task/plain-object';
+import type { Problem } from '../task/problem';
+import { ruleOf } from './setting-formats';
+import { entryPage } from './settings-schema';
 
 type Entry = Readonly<Record<string, unknown>>;
 
@@ -21,53 +23,56 @@ export interface ReadEntries {
 
 /** Reads the value of `backends`. Nothing in a fault is a value: one may be a secret. */
 export function readEntries(value: unknown, { backends }: Adapters): ReadEntries {
-  if (!Array.isArray(value) || value.length === 0) return { entries: [], faults: ['must be a list of at least one backend'] };
-  const read = value.map((entry: unknown) => readEntry(entry, backends));
-  const faults = read.flatMap((entry, index) => entry.faults.map((fault) => `entry ${index}${fault}`));
-  const names = read.map(({ values }) => values['name']);
-  const twice = new Set(names.filter((name, index) => name !== undefined && names.indexOf(name) !== index));
-  for (const name of twice) faults.push(`two backends are called ${String(name)}`);
-  return { entries: read.map(({ values }) => values), faults };
-}
-
-function readEntry(given: unknown, backends: readonly BackendAdapter[]): { readonly values: Entry; readonly faults: readonly string[] } {
-  const [first] = backends;
-  if (!isObject(given) || !first)
-    return { values: {}, faults: [` must be an object such as {name: ${first?.type}, type: ${first?.type}}`] };
-  const { type = first.type } = given;
-  const adapter = backends.find((backend) => backend.type === type);
-  if (!adapter) return { values: {}, faults: [`: type must be ${choiceWords(backends.map((backend) => backend.type))}`] };
-
-  const page = entryPage(adapter);
+  if (!Array.isArray(value) || value.length === 0) return { entries: [], faults: ['backends: must be a list of at least one backend'] };
   const faults: string[] = [];
-  const values: Record<string, unknown> = { name: type, type };
-  for (const [key, definition] of Object.entries(page)) {
-    try {
-      const said = valueOf(given, key, definition);
-      const value = said === undefined ? definition.default : said;
-      if (value === undefined && definition.required) faults.push(`: ${key} is missing`);
-      if (value !== undefined) values[key] = value;
-      const rule = ruleOf(definition);
-      if (value !== undefined && !rule.test(value)) faults.push(`: ${key} must be ${rule.words}`);
-    } catch (error) {
-      faults.push(`: ${key}_file: ${firstLine(error)}`);
-    }
-  }
-  const known = new Set(['type', ...Object.entries(page).flatMap(([key, { sensitive }]) => (sensitive ? [key, `${key}_file`] : [key]))]);
-  for (const key of Object.keys(given)) if (!known.has(key)) faults.push(` has an unknown key ${key}`);
-  if (faults.length === 0) faults.push(...(adapter.faults?.(values) ?? []).map((fault) => `: ${fault}`));
-  return { values, faults };
+  const entries = value.map((entry: unknown, index) => readEntry(entry, `backends[${index}]`, backends, faults));
+  const names = entries.map(({ name }) => name);
+  const twice = new Set(names.filter((name, index) => name !== undefined && names.indexOf(name) !== index));
+  for (const name of twice) faults.push(`backends: two backends are called ${String(name)}`);
+  return { entries, faults };
 }
 
-function valueOf(entry: Entry, key: string, { sensitive, ...definition }: SettingDefinition): unknown {
-  const file = sensitive ? entry[`${key}_file`] : undefined;
-  if (file === undefined) {
-    if (!Object.hasOwn(entry, key)) return undefined;
-    return ruleOf(definition).read?.(entry[key]) ?? entry[key];
+function readEntry(given: unknown, path: string, backends: readonly BackendAdapter[], faults: string[]): Entry {
+  const type = isObject(given) ? (given['type'] ?? backends[0]?.type) : undefined;
+  const adapter = backends.find((backend) => backend.type === type);
+  if (!isObject(given)) faults.push(`${path}: must be an object such as {name: ${backends[0]?.type}, type: ${backends[0]?.type}}`);
+  else if (!adapter) faults.push(`${path}.type: must be ${choiceWords(backends.map((backend) => backend.type))}`);
+  if (!isObject(given) || !adapter) return {};
+
+  const before = faults.length;
+  const page = Object.entries(entryPage(adapter));
+  const defaults = page.flatMap(([key, definition]): [string, unknown][] =>
+    definition.default === undefined ? [] : [[key, definition.default]],
+  );
+  const values: Record<string, unknown> = { name: type, type, ...Object.fromEntries(defaults), ...given };
+  for (const [key, definition] of page) {
+    if (definition.sensitive) takeSecret(values, given, key, (fault) => faults.push(`${path}.${key}_file: ${fault}`));
+    else if (Object.hasOwn(given, key)) values[key] = ruleOf(definition).read?.(given[key]) ?? given[key];
   }
-  if (Object.hasOwn(entry, key)) throw new Error(`not beside ${key}: give one of them`);
-  if (typeof file !== 'string' || file === '') throw new Error('must be the name of a file');
-  return secretIn(file);
+  const problems: Problem[] = [];
+  new Shape({ type: TEXT, ...Object.fromEntries(page.map(memberOf)) }).collect(values, path, problems);
+  faults.push(...problems.map((problem) => `${problem.path}: ${problem.message}`));
+  if (faults.length === before) faults.push(...(adapter.faults?.(values) ?? []).map((fault) => `${path}: ${fault}`));
+  return values;
+}
+
+function memberOf([key, definition]: [string, SettingDefinition]): [string, Rule] {
+  const { words, test } = ruleOf(definition);
+  return [key, definition.required ? must(words, test) : optional(must(words, test))];
+}
+
+/** Puts what the file `KEY_file` holds in the place of its name. */
+function takeSecret(values: Record<string, unknown>, given: Entry, key: string, report: (fault: string) => void): void {
+  const file = given[`${key}_file`];
+  delete values[`${key}_file`];
+  if (file === undefined) return;
+  if (Object.hasOwn(given, key)) return report(`not beside ${key}: give one of them`);
+  if (typeof file !== 'string' || file === '') return report('must be the name of a file');
+  try {
+    values[key] = secretIn(file);
+  } catch (error) {
+    report(firstLine(error));
+  }
 }
 
 /** An entry as it may be shown. */

@@ -1,4 +1,5 @@
 import type { SettingDefinition, SettingRule } from '../ports/adapter';
+import { choiceWords } from '../shape/shape';
 import { isObject } from '../task/plain-object';
 
 export interface SettingFormat extends SettingRule {
@@ -143,11 +144,6 @@ export function ruleOf({ format }: SettingDefinition): SettingFormat {
 /** Whether a value is written as it is on the command line and in the environment; everything else is YAML there. */
 export function isWrittenPlainly({ format }: SettingDefinition): boolean {
   return format === 'text' || format === 'path' || isChoice(format);
-}
-
-/** What goes on after "must be". */
-export function choiceWords(choice: readonly string[]): string {
-  return choice.length > 2 ? `one of ${choice.join(', ')}` : choice.join(' or ');
 }
 
 function isChoice(format: SettingDefinition['format']): format is readonly string[] {

@@ -46,7 +46,7 @@ export function loadSettings(layers: SettingLayers, adapters: Adapters): Setting
   const page = settingsPage(adapters);
   const { values, given, faults } = readLayers(page, layers);
   const { entries, faults: entryFaults } = readEntries(values['backends'], adapters);
-  faults.push(...entryFaults.map((fault) => `${given.get('backends')?.source ?? 'settings'}: backends: ${fault}`));
+  faults.push(...entryFaults.map((fault) => `${given.get('backends')?.source ?? 'settings'}: ${fault}`));
   if (faults.length > 0) throw new SettingsError(faults);
   const settings = withAbsolutePaths({ ...values, backends: entries } as unknown as Settings, page);
   faults.push(...faultsBetween(settings), ...faultsOfAdapters(settings, adapters));

@@ -1,9 +1,23 @@
 import { InvalidRequest, InvalidTask } from '../ports/errors';
 import type { StoredTask } from '../ports/store/task-records';
-import { TASK_STEPS, type TaskNeeds, type TaskRecord } from '../task/task-record';
-import { STEPS_OF_STATE } from '../task/task-state';
-import { TES_STATES } from '../task/tes';
+import { COUNT, FLAG, list, map, must, NUMBER, object, oneOf, optional, Shape, TEXT } from '../shape/shape';
 import { isObject } from '../task/plain-object';
+import type { Problem } from '../task/problem';
+import {
+  type AttemptRecord,
+  type ExecutorRecord,
+  type Handle,
+  type LeftJob,
+  type LogTail,
+  type OutputFile,
+  type StorageWait,
+  TASK_STEPS,
+  type TaskNeeds,
+  type TaskOverlay,
+  type TaskRecord,
+} from '../task/task-record';
+import { STEPS_OF_STATE } from '../task/task-state';
+import { TES_FILE_TYPES, TES_STATES } from '../task/tes';
 
 /**
  * Tasks as text, one a line, oldest first: a line that says what this is, a line for each task, a line that says how many there were. The
@@ -45,8 +59,10 @@ export function parseLine(text: string): StoredTask | number {
   if (isObject(line) && typeof line['end'] === 'number') return line['end'];
   if (!isObject(line)) throw new InvalidTask('it is no task');
   const { task, request } = line;
-  const fault = RECORD(task, 'task') ?? (typeof request === 'string' ? undefined : 'request is not text');
-  if (fault !== undefined) throw new InvalidTask(fault);
+  const problems: Problem[] = [];
+  LINE.collect(line, '$', problems);
+  const [first] = problems;
+  if (first) throw new InvalidTask(`${first.path} ${first.message}`);
   const record = task as TaskRecord;
   if (!STEPS_OF_STATE[record.state].includes(record.step)) throw new InvalidTask(`a task cannot be ${record.state} in step ${record.step}`);
   const document = parsed(request as string);
@@ -54,118 +70,87 @@ export function parseLine(text: string): StoredTask | number {
   return { task: record, requestJson: request as string };
 }
 
-/** What is wrong with a value, with its path; `undefined` = nothing. */
-type Check = (value: unknown, path: string) => string | undefined;
-/** A check for each member that is always there, or may be: one that is added to the record has to be added here. */
-type Always<T> = { readonly [K in keyof T as undefined extends T[K] ? never : K]: Check };
-type Sometimes<T> = { readonly [K in keyof T as undefined extends T[K] ? K : never]-?: Check };
 /** What belongs to a store or a process is not written. */
 type Kept = Omit<TaskRecord, 'lease' | 'dueAt'>;
 
-const when = (holds: (value: unknown) => boolean, what: string): Check => {
-  return (value, path) => (holds(value) ? undefined : `${path} is not ${what}`);
-};
-const text = when((value) => typeof value === 'string', 'text');
-const flag = when((value) => typeof value === 'boolean', 'true or false');
-const number = when((value) => Number.isFinite(value), 'a number');
-const count = when((value) => Number.isSafeInteger(value) && Number(value) >= 0, 'a whole number');
-const oneOf = (values: readonly string[]): Check => when((value) => values.includes(value as string), `one of ${values.join(', ')}`);
-const list = (item: Check): Check => {
-  return (value, path) =>
-    Array.isArray(value) ? firstOf(value.map((each, index) => item(each, `${path}[${index}]`))) : `${path} is no list`;
-};
-const map = (item: Check): Check => {
-  return (value, path) =>
-    isObject(value) ? firstOf(Object.entries(value).map(([key, each]) => item(each, `${path}.${key}`))) : `${path} is no object`;
-};
-const members = (required: Readonly<Record<string, Check>>, optional: Readonly<Record<string, Check>> = {}): Check => {
-  const known: ReadonlyMap<string, Check> = new Map([...Object.entries(required), ...Object.entries(optional)]);
-  return (value, path) => {
-    if (!isObject(value)) return `${path} is no object`;
-    const missing = Object.keys(required).find((key) => !Object.hasOwn(value, key));
-    if (missing !== undefined) return `${path}.${missing} is missing`;
-    return firstOf(Object.entries(value).map(([key, each]) => known.get(key)?.(each, `${path}.${key}`) ?? unknown(known, key, path)));
-  };
-};
-const unknown = (known: ReadonlyMap<string, Check>, key: string, path: string): string | undefined =>
-  known.has(key) ? undefined : `${path}.${key} is not known`;
+/** What earlier versions wrote, and nobody reads. */
+type Former = { readonly schemes?: readonly string[]; readonly preemptible?: boolean; readonly diskGb?: number };
 
-const tail = members({ text, totalBytes: count }, { unplaced: flag });
-const attempt = members(
-  {
-    attempt: count,
-    backend: text,
-    startedAt: number,
-    executors: list(members({ exitCode: number }, { startedAt: number, endedAt: number, stdout: tail, stderr: tail })),
-    outputs: list(members({ url: text, path: text, sizeBytes: count })),
-    systemLogs: list(text),
-    metadata: map(text),
-  },
-  { endedAt: number },
-);
-const handle = members({ backend: text, version: count, step: text, data: map(text) });
-const needs = members(
-  {
-    cpuCores: number,
-    ramGb: number,
-    parameterKeys: list(text),
-    strict: flag,
-    maxRuntimeSeconds: number,
-    hasInputs: flag,
-    hasOutputs: flag,
-    executorCount: count,
-  } satisfies Always<TaskNeeds>,
-  {
-    ...({
-      maxTransferSeconds: number,
-      backend: text,
-      folders: list(text),
-      labels: map(text),
-      refusedBy: list(text),
-      admittedBy: text,
-      reaches: map(flag),
-    } satisfies Sometimes<TaskNeeds>),
-    // Written by earlier versions and read by nobody.
-    ...{ schemes: list(text), preemptible: flag, diskGb: number },
-  },
-);
-const types = map(oneOf(['FILE', 'DIRECTORY']));
+const TAIL = object<LogTail>({ text: TEXT, totalBytes: COUNT, unplaced: optional(FLAG) });
+const EXECUTOR = object<ExecutorRecord>({
+  exitCode: NUMBER,
+  startedAt: optional(NUMBER),
+  endedAt: optional(NUMBER),
+  stdout: optional(TAIL),
+  stderr: optional(TAIL),
+});
+const ATTEMPT = object<AttemptRecord>({
+  attempt: COUNT,
+  backend: TEXT,
+  startedAt: NUMBER,
+  endedAt: optional(NUMBER),
+  executors: list(EXECUTOR),
+  outputs: list(object<OutputFile>({ url: TEXT, path: TEXT, sizeBytes: COUNT })),
+  systemLogs: list(TEXT),
+  metadata: map(TEXT),
+});
+const HANDLE = object<Handle>({ backend: TEXT, version: COUNT, step: TEXT, data: map(TEXT) });
+const NEEDS = object<TaskNeeds & Former>({
+  cpuCores: NUMBER,
+  ramGb: NUMBER,
+  backend: optional(TEXT),
+  folders: optional(list(TEXT)),
+  reaches: optional(map(FLAG)),
+  labels: optional(map(TEXT)),
+  refusedBy: optional(list(TEXT)),
+  admittedBy: optional(TEXT),
+  parameterKeys: list(TEXT),
+  strict: FLAG,
+  maxRuntimeSeconds: NUMBER,
+  maxTransferSeconds: optional(NUMBER),
+  hasInputs: FLAG,
+  hasOutputs: FLAG,
+  executorCount: COUNT,
+  schemes: optional(list(TEXT)),
+  preemptible: optional(FLAG),
+  diskGb: optional(NUMBER),
+});
+const TYPES = optional(map(oneOf(TES_FILE_TYPES)));
 
-const RECORD = members(
-  {
-    id: when((value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value), 'an id'),
-    owner: text,
-    tags: map(text),
-    createdAt: number,
-    state: oneOf(TES_STATES),
-    step: oneOf(TASK_STEPS),
-    revision: count,
-    attempt: count,
-    jobEnded: flag,
-    needs,
-    attempts: list(attempt),
-    systemLogs: list(text),
-    overlay: members({}, { inputTypes: types, outputTypes: types, droppedParameters: list(text) }),
-  } satisfies Always<Kept>,
-  {
-    name: text,
-    backend: text,
-    boundTo: text,
-    handle,
-    jobAttempt: count,
-    leftBehind: list(members({ backend: text, attempt: count }, { handle })),
-    outcome: oneOf(['succeeded', 'failed']),
-    queuedAt: number,
-    notBefore: number,
-    given: members({ cpuCores: number, ramGb: number }),
-    trouble: members({ count, since: number, reason: text }),
-    storageWait: members({ of: oneOf(['inputs', 'outputs']), since: number, count, reason: text, pauseMs: number }),
-    waitedAttempts: count,
-    keptUntil: number,
-    keptBytes: count,
-    endedAt: number,
-  } satisfies Sometimes<Kept>,
-);
+const TASK = object<Kept>({
+  id: must('an id of letters, digits, - and _', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
+  owner: TEXT,
+  name: optional(TEXT),
+  tags: map(TEXT),
+  createdAt: NUMBER,
+  state: oneOf(TES_STATES),
+  step: oneOf(TASK_STEPS),
+  revision: COUNT,
+  attempt: COUNT,
+  backend: optional(TEXT),
+  boundTo: optional(TEXT),
+  handle: optional(HANDLE),
+  jobAttempt: optional(COUNT),
+  leftBehind: optional(list(object<LeftJob>({ backend: TEXT, attempt: COUNT, handle: optional(HANDLE) }))),
+  jobEnded: FLAG,
+  outcome: optional(oneOf(['succeeded', 'failed'])),
+  queuedAt: optional(NUMBER),
+  notBefore: optional(NUMBER),
+  given: optional(object<NonNullable<Kept['given']>>({ cpuCores: NUMBER, ramGb: NUMBER })),
+  trouble: optional(object<NonNullable<Kept['trouble']>>({ count: COUNT, since: NUMBER, reason: TEXT })),
+  storageWait: optional(
+    object<StorageWait>({ of: oneOf(['inputs', 'outputs']), since: NUMBER, count: COUNT, reason: TEXT, pauseMs: NUMBER }),
+  ),
+  waitedAttempts: optional(COUNT),
+  keptUntil: optional(NUMBER),
+  keptBytes: optional(COUNT),
+  needs: NEEDS,
+  attempts: list(ATTEMPT),
+  systemLogs: list(TEXT),
+  overlay: object<TaskOverlay>({ inputTypes: TYPES, outputTypes: TYPES, droppedParameters: optional(list(TEXT)) }),
+  endedAt: optional(NUMBER),
+});
+const LINE = new Shape({ task: TASK, request: TEXT }, false);
 
 function parsed(json: string): unknown {
   try {
@@ -173,8 +158,4 @@ function parsed(json: string): unknown {
   } catch {
     throw new InvalidTask('it is not JSON, or cut off');
   }
-}
-
-function firstOf(faults: readonly (string | undefined)[]): string | undefined {
-  return faults.find((fault) => fault !== undefined);
 }

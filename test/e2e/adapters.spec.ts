@@ -119,9 +119,9 @@ describe('a made-up backend, storage, store and authenticator, each one entry of
     const shown = describeSettings(settings, known);
     expect(shown).toContain('label: mine');
     expect(shown).not.toMatch(/sesame|hidden/);
-    expect(() => load('--backends=[{type: crayon}]')).toThrow('--backends: backends: entry 0: colour is missing');
-    expect(() => load('--backends=[{type: crayon, colour: green}]')).toThrow('entry 0: colour: there is no green left');
-    expect(() => load('--backends=[{type: crayon, colour: blue}]')).toThrow('entry 0: colour must be red or green');
+    expect(() => load('--backends=[{type: crayon}]')).toThrow('--backends: backends[0].colour: is required');
+    expect(() => load('--backends=[{type: crayon, colour: green}]')).toThrow('backends[0]: colour: there is no green left');
+    expect(() => load('--backends=[{type: crayon, colour: blue}]')).toThrow('backends[0].colour: must be red or green');
     const help = helpText(known);
     for (const words of [
       '--auth.word.word',

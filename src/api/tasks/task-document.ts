@@ -2,13 +2,13 @@ import { InvalidTask, type Problem } from '../../ports/errors';
 import { ignoredMembers } from '../../task/ignored-members';
 import { normalizeTask } from '../../task/normalize-task';
 import type { TesTaskRequest } from '../../task/tes';
-import { DtoShape } from '../http/dto-shape';
+import { shapeOf } from '../../shape/shape-of-class';
 import { TaskDto } from './task.dto';
 
 /** An answer with ten thousand problems helps nobody. */
 const MOST_PROBLEMS = 100;
 
-const SHAPE = DtoShape.of(TaskDto);
+const SHAPE = shapeOf(TaskDto);
 
 /**
  * A request body as a task: brought into one form, then every value of the right JSON type. What it means (paths, URLs, image

@@ -3,7 +3,7 @@ import { IsArray, IsBoolean, IsIn, IsNumber, IsObject, IsOptional, IsString, Max
 
 /**
  * The types of TES documents as class-validator decorators. They say what the JSON must be and nothing of its meaning;
- * `task-shape.ts` reads them. `each` goes over a list's elements and, after `IsObject`, over a map's values.
+ * `src/shape/shape-of-class.ts` reads them. `each` goes over a list's elements and, after `IsObject`, over a map's values.
  */
 export const Optional = IsOptional;
 

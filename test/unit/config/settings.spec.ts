@@ -89,7 +89,7 @@ describe('settings', () => {
       '--nope: there is no setting nope',
       '1: flags begin with --',
       'loose: flags begin with --',
-      expect.stringContaining(`${path}: backends: entry 0: runtime must be one of auto, docker, podman, apptainer, bubblewrap`),
+      expect.stringContaining(`${path}: backends[0].runtime: must be one of auto, docker, podman, apptainer, bubblewrap`),
     ]);
   });
 
@@ -111,56 +111,52 @@ describe('settings', () => {
     ['local.capabilities', '[NET_RWA]', 'must be a list of Linux capabilities such as NET_RAW, without CAP_'],
     ['local.capabilities', '[CAP_NET_RAW]', 'must be a list of Linux capabilities such as NET_RAW, without CAP_'],
     ['backends', '{name: local}', 'must be a list of at least one backend'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, token_file: /none}]', 'entry 0: token_file: ENOENT'],
-    ['backends', '[{type: pulsar, amqp_url_file: /none, runtime: podman}]', 'entry 0: amqp_url_file: ENOENT'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, token_file: /none}]', '[0].token_file: ENOENT'],
+    ['backends', '[{type: pulsar, amqp_url_file: /none, runtime: podman}]', '[0].amqp_url_file: ENOENT'],
     ['backends', '[]', 'must be a list of at least one backend'],
-    ['backends', '[{name: a/b}]', 'entry 0: name must be a name of letters, digits, - and _'],
+    ['backends', '[{name: a/b}]', '[0].name: must be a name of letters, digits, - and _'],
     ['backends', '[{name: a}, {name: a}]', 'two backends are called a'],
-    ['backends', '[{name: a, cpus: -1}]', 'entry 0: cpus must be a number above 0'],
-    ['backends', '[{labels: [north]}]', 'entry 0: labels must be a map of words with names in lower case'],
-    ['backends', '[{labels: {Site: north}}]', 'entry 0: labels must be a map of words with names in lower case'],
-    ['backends', '[{url_prefixes: []}]', 'entry 0: url_prefixes must be a list of URLs, or of their beginnings'],
-    ['backends', '[{url_prefixes: ["data.example/"]}]', 'entry 0: url_prefixes must be a list of URLs, or of their beginnings'],
-    ['backends', '[{url_prefixes: ["https://u:p@h/"]}]', 'entry 0: url_prefixes must be a list of URLs, or of their beginnings'],
-    ['backends', '[{when_away: move}]', 'entry 0 has an unknown key when_away'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, when_away: run}]', 'entry 0: when_away must be wait or move'],
-    ['backends', '[{name: a, colour: red}]', 'entry 0 has an unknown key colour'],
-    ['backends', '[{type: pulsar, runtime: podman}]', 'entry 0: url is missing, or amqp_url'],
-    ['backends', '[{type: pulsar, url: "ftp://h", runtime: podman}]', 'entry 0: url must be the http or https address of a Pulsar server'],
-    ['backends', '[{type: pulsar, url: "http://h?private_token=x", runtime: podman}]', 'entry 0: url must be the http or https address'],
-    ['backends', '[{type: pulsar, url: "http://h"}]', 'entry 0: runtime is missing'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: ["a\\0b"]}]', 'entry 0: stager must be a list of words'],
-    [
-      'backends',
-      '[{type: pulsar, url: "http://h", runtime: auto}]',
-      'entry 0: runtime must be one of docker, podman, apptainer, bubblewrap',
-    ],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, staging: both}]', 'entry 0: staging must be gateway or worker'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: []}]', 'entry 0: stager must be a list of words'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: stage.sh}]', 'entry 0: stager must be a list of words'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_image: "-v"}]', 'entry 0: stager_image must be the reference'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: bubblewrap, stager_image: i}]', 'entry 0: stager_image needs podman or docker'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_files: [data]}]', 'entry 0: stager_files must be a list of dir'],
-    ['backends', '[{type: pulsar, amqp_url: "http://h", runtime: podman}]', 'entry 0: amqp_url must be the amqp or amqps address'],
-    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, amqp_key_prefix: p}]', 'entry 0: amqp_key_prefix needs amqp_url'],
+    ['backends', '[{name: a, cpus: -1}]', '[0].cpus: must be a number above 0'],
+    ['backends', '[{labels: [north]}]', '[0].labels: must be a map of words with names in lower case'],
+    ['backends', '[{labels: {Site: north}}]', '[0].labels: must be a map of words with names in lower case'],
+    ['backends', '[{url_prefixes: []}]', '[0].url_prefixes: must be a list of URLs, or of their beginnings'],
+    ['backends', '[{url_prefixes: ["data.example/"]}]', '[0].url_prefixes: must be a list of URLs, or of their beginnings'],
+    ['backends', '[{url_prefixes: ["https://u:p@h/"]}]', '[0].url_prefixes: must be a list of URLs, or of their beginnings'],
+    ['backends', '[{when_away: move}]', '[0].when_away: is not known'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, when_away: run}]', '[0].when_away: must be wait or move'],
+    ['backends', '[{name: a, colour: red}]', '[0].colour: is not known'],
+    ['backends', '[{type: pulsar, runtime: podman}]', '[0]: url is missing, or amqp_url'],
+    ['backends', '[{type: pulsar, url: "ftp://h", runtime: podman}]', '[0].url: must be the http or https address of a Pulsar server'],
+    ['backends', '[{type: pulsar, url: "http://h?private_token=x", runtime: podman}]', '[0].url: must be the http or https address'],
+    ['backends', '[{type: pulsar, url: "http://h"}]', '[0].runtime: is required'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: ["a\\0b"]}]', '[0].stager: must be a list of words'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: auto}]', '[0].runtime: must be one of docker, podman, apptainer, bubblewrap'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, staging: both}]', '[0].staging: must be gateway or worker'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: []}]', '[0].stager: must be a list of words'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager: stage.sh}]', '[0].stager: must be a list of words'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_image: "-v"}]', '[0].stager_image: must be the reference'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: bubblewrap, stager_image: i}]', '[0]: stager_image needs podman or docker'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, stager_files: [data]}]', '[0].stager_files: must be a list of dir'],
+    ['backends', '[{type: pulsar, amqp_url: "http://h", runtime: podman}]', '[0].amqp_url: must be the amqp or amqps address'],
+    ['backends', '[{type: pulsar, url: "http://h", runtime: podman, amqp_key_prefix: p}]', '[0]: amqp_key_prefix needs amqp_url'],
     [
       'backends',
       '[{type: pulsar, url: "http://h", amqp_url: "amqp://h", runtime: podman, amqp_key_prefix: "a b"}]',
-      'entry 0: amqp_key_prefix must be the amqp_key_prefix of the server',
+      '[0].amqp_key_prefix: must be the amqp_key_prefix of the server',
     ],
     [
       'backends',
       '[{type: pulsar, amqp_url: "amqp://h", runtime: podman}]',
-      'entry 0: without url there is no way for files through the gateway',
+      '[0]: without url there is no way for files through the gateway',
     ],
     [
       'backends',
       '[{type: pulsar, amqp_url: "amqp://h", runtime: podman, staging: worker, token: t}]',
-      'entry 0: token is for url, which is missing',
+      '[0]: token is for url, which is missing',
     ],
   ])('refuses %s: %s from a file', (key, value, words) => {
     const path = file(key.split('.').reduceRight((inner, name) => `{${name}: ${inner}}`, value));
-    expect(faultsOf({ files: [path] })).toEqual([expect.stringContaining(`${path}: ${key}: ${words}`)]);
+    expect(faultsOf({ files: [path] })).toEqual([expect.stringContaining(`${path}: ${key}${words.startsWith('[') ? '' : ': '}${words}`)]);
   });
 
   it.each([
@@ -299,7 +295,7 @@ describe('settings', () => {
     expect(describeSettings(settings, adapters)).toContain('token: "[masked]"');
     expect(describeSettings(settings, adapters)).not.toContain('hunter2');
     expect(faultsOf({ argv: ['--backends=[{type: pulsar, url: "http://h", runtime: podman, token: hunter2, slots: 0}]'] })).toEqual([
-      '--backends: backends: entry 0: slots must be a whole number above 0',
+      '--backends: backends[0].slots: must be a whole number above 0',
     ]);
   });
 
@@ -331,23 +327,23 @@ describe('settings', () => {
   });
 
   it.each([
-    ['token_file: /absent/secret', ': token_file: ENOENT'],
-    ['token_file: 7', ': token_file: must be the name of a file'],
-    ['token: hunter2, token_file: /absent/secret', ': token_file: not beside token: give one of them'],
-    ['url_file: /x', ' has an unknown key url_file'],
+    ['token_file: /absent/secret', '.token_file: ENOENT'],
+    ['token_file: 7', '.token_file: must be the name of a file'],
+    ['token: hunter2, token_file: /absent/secret', '.token_file: not beside token: give one of them'],
+    ['url_file: /x', '.url_file: is not known'],
   ])('refuses an entry of backends with %s', (members, words) => {
     const [fault, ...others] = faultsOf({ argv: [`--backends=[{type: pulsar, url: "http://h", runtime: podman, ${members}}]`] });
-    expect(fault).toContain(`--backends: backends: entry 0${words}`);
+    expect(fault).toContain(`--backends: backends[0]${words}`);
     expect([fault, ...others].join()).not.toContain('hunter2');
     expect(others).toEqual([]);
   });
 
   it('names every fault of every entry of backends at once', () => {
     expect(faultsOf({ argv: ['--backends=[{name: a/b, cpus: 0}, 7, {type: rocket}, {name: c}, {name: c}]'] })).toEqual([
-      '--backends: backends: entry 0: name must be a name of letters, digits, - and _',
-      '--backends: backends: entry 0: cpus must be a number above 0',
-      '--backends: backends: entry 1 must be an object such as {name: local, type: local}',
-      '--backends: backends: entry 2: type must be local or pulsar',
+      '--backends: backends[0].name: must be a name of letters, digits, - and _',
+      '--backends: backends[0].cpus: must be a number above 0',
+      '--backends: backends[1]: must be an object such as {name: local, type: local}',
+      '--backends: backends[2].type: must be local or pulsar',
       '--backends: backends: two backends are called c',
     ]);
   });

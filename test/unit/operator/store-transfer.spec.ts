@@ -112,8 +112,8 @@ describe('tasks as lines', () => {
       /^line 1: the export is of a newer version of this program \(format 2, this one knows 1\)$/,
     ],
     ['a line that is not JSON', [HEADER, line(), '{"task":'], /^line 3: it is not JSON, or cut off$/],
-    ['a record without an owner', [HEADER, line({ owner: undefined })], /^line 2: task\.owner is missing$/],
-    ['a member that is not known', [HEADER, line({ colour: 'red' })], /^line 2: task\.colour is not known$/],
+    ['a record without an owner', [HEADER, line({ owner: undefined })], /^line 2: \$\.task\.owner is required$/],
+    ['a member that is not known', [HEADER, line({ colour: 'red' })], /^line 2: \$\.task\.colour is not known$/],
     [
       'a wrong type, deep down',
       [
@@ -122,7 +122,7 @@ describe('tasks as lines', () => {
           attempts: [{ attempt: 1, backend: 'b', startedAt: 1, executors: [{ exitCode: '0' }], outputs: [], systemLogs: [], metadata: {} }],
         }),
       ],
-      /^line 2: task\.attempts\[0\]\.executors\[0\]\.exitCode is not a number$/,
+      /^line 2: \$\.task\.attempts\[0\]\.executors\[0\]\.exitCode must be a number$/,
     ],
     ['a step that the state does not have', [HEADER, line({ step: 'run' })], /^line 2: a task cannot be COMPLETE in step run$/],
     ['a request that is no task', [HEADER, line({}, '[]')], /^line 2: request is no task document$/],
