@@ -1,5 +1,6 @@
 // `npm run breaks -- [--unit] [FILTER...]`: carries out the deliberate breaks of `test/breaks/*.yaml` in copies of the working tree, two at
-// a time, and wants each to be seen by the tests it names. A filter is a part of the room, the words, a changed file or a spec file.
+// a time, and wants each to be seen by every spec file it names (`--unit`: by those of the unit tests). A filter is a part of the room, the
+// words, a changed file or a spec file.
 // `--check`: only whether each can be carried out as it is written.
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -20,12 +21,12 @@ const given = process.argv.slice(2);
 const filters = given.filter((word) => !word.startsWith('--')).map((word) => word.toLowerCase());
 const isUnit = ({ spec }) => spec.startsWith('test/unit/');
 
-const all = readBreaks(root);
-const wanted = all.filter((entry) => {
-  const text = [entry.room, entry.broken, ...entry.changes.map(({ file }) => file), ...entry.seenBy.map(({ spec }) => spec)].join('\n');
-  const isNamed = filters.length === 0 || filters.some((filter) => text.toLowerCase().includes(filter));
-  return isNamed && (!given.includes('--unit') || entry.seenBy.every(isUnit));
-});
+const wanted = readBreaks(root)
+  .map((entry) => (given.includes('--unit') ? { ...entry, seenBy: entry.seenBy.filter(isUnit) } : entry))
+  .filter(({ room, broken, changes, seenBy }) => {
+    const text = [room, broken, ...changes.map(({ file }) => file), ...seenBy.map(({ spec }) => spec)].join('\n').toLowerCase();
+    return seenBy.length > 0 && (filters.length === 0 || filters.some((filter) => text.includes(filter)));
+  });
 
 if (given.includes('--check')) {
   const read = reader(root);
