@@ -110,7 +110,11 @@ async function open(bench, name, names, capacities) {
   const writer = new TaskWriter(store, backends, new TaskChanges(() => undefined), Date.now);
   const monitor = { health: () => ({ ok: true, detail: '', since: 0 }) };
   const settings = { instance: 'bench', bigTaskWaitMs: 300_000, tickMs: 30_000, peekMs: 2000 };
-  const scheduler = new Scheduler(store, writer, backends, monitor, settings, { info() {}, warn() {}, error: console.error });
+  const scheduler = new Scheduler({ store, writer, backends, monitor, log: { info() {}, warn() {}, error: console.error } }, settings, {
+    known: { elsewhere: () => [] },
+    fullness: () => undefined,
+    stillAwaits: () => undefined,
+  });
   scheduler.stopped = false;
   const insert = async (changes = {}) => {
     const now = Date.now();

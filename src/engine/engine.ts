@@ -76,7 +76,7 @@ export class Engine {
       changed: () => this.scheduler.nudge(),
     });
     this.known = new KnownBackends(store, backends, this.monitor, settings.instance, log);
-    this.scheduler = new Scheduler(store, this.writer, backends, this.monitor, settings, log, {
+    this.scheduler = new Scheduler({ store, writer: this.writer, backends, monitor: this.monitor, log }, settings, {
       known: this.known,
       fullness: (task) => this.fullness(task),
       stillAwaits: (task) => stager.stillAwaits(task),

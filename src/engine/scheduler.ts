@@ -29,6 +29,15 @@ const ROUND = 64;
 const MOST_LOST = 5;
 /** Tasks that are judged anew, or that end because they waited too long, in one pass. */
 const BATCH = 64;
+
+export interface SchedulerParts {
+  readonly store: StoreClock & TaskRecords & TaskQueue & Upkeep;
+  readonly writer: TaskWriter;
+  readonly backends: BackendRegistry;
+  readonly monitor: BackendMonitor;
+  readonly log: EngineLog;
+}
+
 /**
  * Gives waiting tasks to backends. QUEUED tasks are not polled: a pass is made when a task arrives, room frees, a backend changes,
  * a retry's pause is over, another gateway changed the queue, and on a safety tick. A pass judges the classes that wait, not their tasks,
@@ -46,17 +55,14 @@ export class Scheduler {
   private readonly why: WhyWaiting;
 
   constructor(
-    private readonly store: StoreClock & TaskRecords & TaskQueue & Upkeep,
-    private readonly writer: TaskWriter,
-    private readonly backends: BackendRegistry,
-    private readonly monitor: BackendMonitor,
+    private readonly parts: SchedulerParts,
     private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs'>,
-    log: EngineLog,
     private readonly around: Surroundings & {
       /** What a task is to go on waiting by because the storage of its inputs is still away. */
       readonly stillAwaits: (task: TaskRecord) => TaskEvent | undefined;
     },
   ) {
+    const { store, log } = parts;
     this.queue = new QueueView(store, settings.bigTaskWaitMs);
     this.pacer = new Pacer(
       () => this.pass(),
@@ -104,9 +110,9 @@ export class Scheduler {
 
   /** Room that others free is no news here: whoever freed it makes a pass. New tasks are: this gateway may be the one that has room. */
   private async peek(): Promise<void> {
-    const { items } = await this.store.listMinimal({ state: 'QUEUED', pageSize: 1 });
+    const { items } = await this.parts.store.listMinimal({ state: 'QUEUED', pageSize: 1 });
     const [newest] = items[0] ?? [];
-    const outlook = newest === undefined ? undefined : await this.store.queueOutlook();
+    const outlook = newest === undefined ? undefined : await this.parts.store.queueOutlook();
     const queue = outlook === undefined ? '' : `${newest} ${outlook.since} ${outlook.length}`;
     if (queue !== this.seen && outlook !== undefined) this.nudge();
     this.seen = queue;
@@ -129,12 +135,12 @@ export class Scheduler {
       if (won === chosen.length && chosen.length < ROUND) break;
     }
     const more = await this.endOverdue();
-    const { since, nextNotBefore } = await this.store.queueOutlook();
+    const { since, nextNotBefore } = await this.parts.store.queueOutlook();
     const { maxQueuedMs } = this.settings;
     const overdueAt = since === undefined || maxQueuedMs === undefined ? Infinity : since + maxQueuedMs;
     // Who has no room ends no pauses: he is woken when he has.
     const pauseOver = hasLooked && nextNotBefore !== undefined ? nextNotBefore : Infinity;
-    return more ? 0 : Math.max(1, Math.min(pauseOver, overdueAt) - this.store.now());
+    return more ? 0 : Math.max(1, Math.min(pauseOver, overdueAt) - this.parts.store.now());
   }
 
   /** Prefixes of the settings that waiting tasks were not held against yet: a batch of them, and whether there was any. */
@@ -142,7 +148,7 @@ export class Scheduler {
     const found = await this.queue.unjudged(classes, candidates, BATCH);
     await Promise.all(
       found.map(async ({ task, reaches }) =>
-        this.writer.apply(task.id, { type: 'judged', attempt: task.attempt, reaches }, { known: task }),
+        this.parts.writer.apply(task.id, { type: 'judged', attempt: task.attempt, reaches }, { known: task }),
       ),
     );
     return found.length > 0;
@@ -152,32 +158,32 @@ export class Scheduler {
   private async endOverdue(): Promise<boolean> {
     const { maxQueuedMs } = this.settings;
     if (maxQueuedMs === undefined || this.stopped) return false;
-    const over = await this.store.queuedBefore(this.store.now() - maxQueuedMs, BATCH);
+    const over = await this.parts.store.queuedBefore(this.parts.store.now() - maxQueuedMs, BATCH);
     for (const task of over) {
       const why = (await this.explain(task)).map((line) => line.replace(/^waiting: /, '')).join('; ');
       const reason = `timed out in the queue after ${maxQueuedMs / 1000} s (setting limits.max_queued_seconds): ${why}`;
-      await this.writer.apply(task.id, { type: 'failed', attempt: task.attempt, reason }, { known: task });
+      await this.parts.writer.apply(task.id, { type: 'failed', attempt: task.attempt, reason }, { known: task });
     }
     return over.length === BATCH;
   }
 
   private async assign(task: TaskRecord, backendName: string, size: Size): Promise<boolean> {
-    const backend = this.backends.get(backendName);
+    const backend = this.parts.backends.get(backendName);
     if (!backend) return false;
     const waits = this.around.stillAwaits(task);
     // Out of the way of the tasks behind it.
-    if (waits) return (await this.writer.apply(task.id, waits, { known: task })).kind === 'changed';
-    const refusal = await lateRefusal(task, backend, this.store, this.settings.instance);
+    if (waits) return (await this.parts.writer.apply(task.id, waits, { known: task })).kind === 'changed';
+    const refusal = await lateRefusal(task, backend, this.parts.store, this.settings.instance);
     if (refusal) {
-      await this.writer.apply(task.id, refusal, { known: task });
+      await this.parts.writer.apply(task.id, refusal, { known: task });
       // What another one can do with it is found by the next pass.
       this.nudge();
       return false;
     }
     const capabilities = backend.capabilities();
-    const known = [...capabilities.parameterKeys, ...labelKeys(this.backends.placement(backend.name))];
+    const known = [...capabilities.parameterKeys, ...labelKeys(this.parts.backends.placement(backend.name))];
     const dropped = unsupportedParameters(task.needs.parameterKeys, known);
-    const applied = await this.writer.apply(
+    const applied = await this.parts.writer.apply(
       task.id,
       {
         type: 'assigned',
@@ -199,14 +205,14 @@ export class Scheduler {
   private async candidates(): Promise<readonly Candidate[]> {
     const keyOf = (backend: ExecutionBackend): string =>
       roomKey(backend.name, backend.capabilities().boundToInstance ? this.settings.instance : undefined);
-    const used = await this.store.used(this.backends.all.map(keyOf));
-    const own = this.backends.all.map((backend) => {
-      const health = this.monitor.health(backend.name);
+    const used = await this.parts.store.used(this.parts.backends.all.map(keyOf));
+    const own = this.parts.backends.all.map((backend) => {
+      const health = this.parts.monitor.health(backend.name);
       return {
         name: backend.name,
         key: keyOf(backend),
         capabilities: backend.capabilities(),
-        placement: this.backends.placement(backend.name),
+        placement: this.parts.backends.placement(backend.name),
         used: used.get(keyOf(backend)) ?? NOTHING,
         ...(health.ok ? {} : { away: `it is unreachable (${health.detail})` }),
       };
