@@ -1,7 +1,7 @@
 import type { AttemptRecord, ExecutorRecord, LogTail, TaskOverlay, TaskRecord } from './task-record';
 import { withoutParameters } from './backend-parameters';
 import { TES_STATES, type TesExecutorLog, type TesState, type TesTaskLog, type TesTaskRequest, type TesView } from './tes';
-import { hasUserinfo, maskUserinfo } from './url-mask';
+import { hasUserinfo, maskUserinfo } from './url';
 
 /** States that old readers do not know may be shown as another one (settings `api.show_canceling_as`, `api.show_queued_as`). */
 export interface ViewOptions {

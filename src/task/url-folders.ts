@@ -1,4 +1,4 @@
-import { maskUserinfo } from './url-mask';
+import { maskUserinfo } from './url';
 
 /** Most folders kept of one task, and the most characters of one: the record of a task stays small. */
 const MOST_FOLDERS = 32;

@@ -69,7 +69,7 @@ function describeError(error: unknown, depth = 0): unknown {
   };
 }
 
-/** As `task/url-mask`, for URLs anywhere in a line of JSON, where quotes and spaces end them. Schemes browsers read leniently need no `//`. */
+/** As `task/url`, for URLs anywhere in a line of JSON, where quotes and spaces end them. Schemes browsers read leniently need no `//`. */
 const USERINFO = /((?:\b(?:https?|ftps?|wss?):[/\\]*)|(?:\b[a-z][a-z0-9+.-]*:\/\/))[^/\\?#\s"]*@/gi;
 
 function maskUserinfoInLine(line: string): string {

@@ -4,7 +4,7 @@ import type { Workspace, WorkspaceEntry } from '../../ports/execution-backend';
 import type { StorageClient } from '../../ports/storage-client';
 import { isSameOrBelow, joinContainerPath, normalizeContainerPath, parentOf, relativeTo } from '../../task/container-path';
 import type { TesFileType, TesOutput } from '../../task/tes';
-import { linkStays } from '../../task/transfer-plan';
+import { linkStays } from '../../task/links';
 import { namesFolder } from '../../task/url';
 import { outputPattern, pathBelowPrefix, unquotedPath } from '../../task/wildcard';
 

@@ -7,7 +7,7 @@ import { distinctInputs } from '../../task/distinct-inputs';
 import type { PlacedInput } from '../../task/distinct-inputs';
 import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
 import type { TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
-import { shownUrl } from '../../task/transfer-plan';
+import { shownUrl } from '../../task/url';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';
 import { MeetingInputs } from './meeting-inputs';

@@ -5,7 +5,7 @@ import { posix } from 'node:path';
 import { localVersion } from '../../ports/local-file';
 import type { StorageEntry } from '../../ports/storage-client';
 import { isSameOrBelow, relativeTo } from '../../task/container-path';
-import { linkStays } from '../../task/transfer-plan';
+import { linkStays } from '../../task/links';
 import { ALLOWED_SETTING, childOf, kindOf } from './allowed-directories';
 import type { AllowedDirectories, Opened } from './allowed-directories';
 import { codeOf, refused } from './file-errors';

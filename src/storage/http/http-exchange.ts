@@ -2,7 +2,7 @@ import { request as requestPlain } from 'node:http';
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { TransferError } from '../../ports/errors';
-import { shownUrl } from '../../task/transfer-plan';
+import { shownUrl } from '../../task/url';
 import { agentsFor } from './http-agents';
 import type { ConnectionSettings } from './http-agents';
 import { networkError, PRIVATE_SETTING } from './http-errors';

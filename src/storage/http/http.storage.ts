@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { StorageClient } from '../../ports/storage-client';
 import type { ReadOptions, StorageStat, WriteOptions } from '../../ports/storage-client';
-import { shownUrl } from '../../task/transfer-plan';
+import { shownUrl } from '../../task/url';
 import { receivedBody } from './http-bodies';
 import { isCut, statusError } from './http-errors';
 import { discard, HttpExchange, idleError } from './http-exchange';

@@ -1,5 +1,3 @@
-import { maskUserinfo } from './url-mask';
-
 /**
  * True when a link at `link` (a path relative to a tree) with `target` cannot lead out of the tree, whatever links the tree holds
  * beside it: the target is relative, its `..` stand in front, and there are no more of them than the link lies deep.
@@ -11,10 +9,4 @@ export function linkStays(link: string, target: string): boolean {
   const ups = segments.findIndex((segment) => segment !== '..');
   const climbs = ups === -1 ? segments.length : ups;
   return !segments.slice(climbs).includes('..') && climbs <= link.split('/').length - 1;
-}
-
-/** A URL as system logs and errors name it: without userinfo, and without the query, which may hold a signature. */
-export function shownUrl(url: string): string {
-  const masked = maskUserinfo(url);
-  return /^https?:/i.test(masked) ? masked.replace(/[?#][^]*$/, '') : masked;
 }

@@ -1,6 +1,5 @@
 import fc from '../../support/property';
-import { schemeOf } from '../../../src/task/url';
-import { hasUserinfo, maskUserinfo } from '../../../src/task/url-mask';
+import { hasUserinfo, maskUserinfo, schemeOf } from '../../../src/task/url';
 
 describe('userinfo in a URL', () => {
   it.each([
