@@ -24,15 +24,3 @@ it.each(['fine print', 'contract'] as const)('finds every number of "%s" that a 
   expect(numbers.length).toBeGreaterThan(25);
   expect(numbers.filter((number) => !pages[kind].has(number))).toEqual([]);
 });
-
-it('finds every spec file that the table of deliberate breaks names', () => {
-  const files = readdirSync(join(top, 'test'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-  const table = readFileSync(join(top, 'test/README.md'), 'utf8');
-  const named = new Set([...table.matchAll(/\b(?:unit|contract|e2e|system)\/[A-Za-z0-9_./*-]*[A-Za-z0-9*]/g)].map(([name]) => name));
-  const isThere = (name: string): boolean => {
-    const pattern = new RegExp(`^${name.replaceAll('.', '\\.').replaceAll('*', '.*')}(\\.(spec|suite))?(\\.ts)?(/|$)`);
-    return files.some((file) => pattern.test(file));
-  };
-  expect(named.size).toBeGreaterThan(100);
-  expect([...named].filter((name) => !isThere(name))).toEqual([]);
-});
