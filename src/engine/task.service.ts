@@ -8,6 +8,7 @@ import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import { renderList, renderMinimal, renderTask, statesShownAs, type ViewOptions } from '../task/task-view';
 import type { TesState, TesTaskRequest, TesView } from '../task/tes';
+import { type Access, AccessPolicy } from './access-policy';
 import type { EndWaits } from './end-waits';
 import type { Scheduler } from './scheduler';
 import { explainStorageWait, type StorageWaitExplanation } from './storage-wait';
@@ -50,6 +51,8 @@ export interface TaskExplanation {
 
 export interface TaskServiceSettings {
   readonly views: ViewOptions;
+  /** Absent = `owner`. */
+  readonly access?: Access;
   /** More QUEUED tasks than this are not taken; absent = no limit. */
   readonly maxQueued?: number;
   /** How long an `Idempotency-Key` is remembered, ms. */
@@ -66,12 +69,13 @@ const MOST_ARRIVED = 10_000;
 /** Says whether there is room for another task on disk; cheap, asked for every create. Returns the public reason when there is none. */
 export type DiskGuard = () => string | undefined;
 
-/** Nothing else than what it says on the wire: the use cases of the API. Permission filters are made here, from the principal. */
+/** Nothing else than what it says on the wire: the use cases of the API. What a principal may see and do is asked of the policy. */
 export class TaskService {
   /** Bodies being stored right now, by owner and text; for clients that send one again on another base path after their time-out. */
   private readonly arriving = new Map<string, { readonly basePath: string; readonly id: Promise<string> }>();
   /** Bodies of the last `ARRIVED_MS` by their keys, oldest first: one that this gateway had is guarded by `arriving` alone. */
   private readonly arrived = new Map<string, number>();
+  private readonly access: AccessPolicy;
   private stopping = false;
 
   constructor(
@@ -87,7 +91,9 @@ export class TaskService {
       /** Absent: a cancel is answered as soon as it is stored. */
       readonly ends?: EndWaits;
     },
-  ) {}
+  ) {
+    this.access = new AccessPolicy(context.settings.access);
+  }
 
   /** From now on creates answer `Unavailable`; everything else goes on. */
   stopTaking(): void {
@@ -127,15 +133,15 @@ export class TaskService {
 
   /** The view as JSON text, ready to send. Throws TaskNotFound. */
   async get(principal: Principal, id: string, view: TesView): Promise<string> {
-    const owner = ownerFilter(principal);
+    const scopes = this.access.mayRead(principal);
     if (!isTaskId(id)) throw notFound(id);
     const { views } = this.context.settings;
     if (view === 'MINIMAL') {
-      const state = await this.store.getState(id, owner);
+      const state = await this.store.getState(id, scopes);
       if (state === undefined) throw notFound(id);
       return renderMinimal(id, state, views);
     }
-    const stored = await this.store.getStored(id, owner);
+    const stored = await this.store.getStored(id, scopes);
     if (!stored) throw notFound(id);
     const waiting = view === 'FULL' && !isTerminal(stored.task.state) ? await this.scheduler.explain(stored.task) : [];
     return renderTask(waiting.length > 0 ? { ...stored, waiting } : stored, view, views);
@@ -143,14 +149,14 @@ export class TaskService {
 
   /** tesListTasksResponse as JSON text, newest first. Throws InvalidRequest for a page token that is not ours. */
   async list(principal: Principal, request: ListRequest): Promise<string> {
-    const owner = ownerFilter(principal);
+    const scopes = this.access.mayRead(principal);
     const { view, state, ...filters } = request;
     const { views, pageBytes } = this.context.settings;
     const states = state === undefined ? [] : statesShownAs(state, views);
     if (state !== undefined && states.length === 0) return renderList([], '');
     const query: ListQuery = {
       ...filters,
-      ...(owner === undefined ? {} : { owner }),
+      ...(scopes && { scopes }),
       ...(state === undefined ? {} : { state: states.length === 1 ? states[0] : states }),
     };
     if (view === 'MINIMAL') {
@@ -169,10 +175,11 @@ export class TaskService {
 
   /**
    * Idempotent; a no-op on a terminal task. Resolves when the end is confirmed, so that the next look finds it, or a moment later (`EndWaits`)
-   * while it is not: then the task is CANCELING. Throws TaskNotFound.
+   * while it is not: then the task is CANCELING. Throws TaskNotFound, Forbidden for who may only see it.
    */
   async cancel(principal: Principal, id: string): Promise<void> {
     const task = await this.owned(principal, id);
+    if (!this.access.mayCancel(principal, task)) throw new Forbidden('only its owner may cancel this task');
     if (isTerminal(task.state)) return;
     const request = async (): Promise<{ readonly mayEndSoon: boolean }> => {
       const applied = await this.writer.apply(id, { type: 'cancelRequested' }, { known: task });
@@ -215,7 +222,7 @@ export class TaskService {
 
   /** The record of a task that the principal may see. Throws TaskNotFound. */
   async owned(principal: Principal, id: string): Promise<TaskRecord> {
-    const task = isTaskId(id) ? await this.store.getTask(id, ownerFilter(principal)) : undefined;
+    const task = isTaskId(id) ? await this.store.getTask(id, this.access.mayRead(principal)) : undefined;
     if (!task) throw notFound(id);
     return task;
   }
@@ -248,7 +255,7 @@ export class TaskService {
     const { name, tags } = admitted.request;
     const task: TaskRecord = {
       id,
-      owner: principal.owner,
+      ...this.access.created(principal),
       ...(name === undefined ? {} : { name }),
       tags: tags ?? {},
       createdAt: now,
@@ -273,10 +280,6 @@ export class TaskService {
     if (!result.sameBody) throw new Conflict('this Idempotency-Key was used with another body');
     return result.id;
   }
-}
-
-function ownerFilter(principal: Principal): string | undefined {
-  return principal.admin ? undefined : principal.owner;
 }
 
 function notFound(id: string): TaskNotFound {

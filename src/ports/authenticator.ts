@@ -1,8 +1,9 @@
-/** Who is asking. `owner` = issuer and subject; tasks belong to it. */
+/** Who is asking. `owner` = issuer and subject; tasks belong to it. `groups` = issuer and name of each. */
 export interface Principal {
   readonly kind: 'anonymous' | 'user' | 'service';
   readonly owner: string;
   readonly name: string;
+  readonly groups: readonly string[];
   /** May see and cancel everybody's tasks and use the admin routes. */
   readonly admin: boolean;
 }

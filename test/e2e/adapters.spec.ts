@@ -26,7 +26,7 @@ class WordAuthenticator extends Authenticator {
   authenticate(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Principal | undefined> {
     if (headers['x-word'] === undefined) return Promise.resolve(undefined);
     if (headers['x-word'] !== this.word) return Promise.reject(new Unauthenticated('that is not the word'));
-    return Promise.resolve({ kind: 'user', owner: 'made-up|ann', name: 'ann', admin: false });
+    return Promise.resolve({ kind: 'user', owner: 'made-up|ann', name: 'ann', groups: [], admin: false });
   }
 }
 

@@ -74,5 +74,5 @@ export const ApiCancelTask = (): MethodDecorator =>
     ApiOperation({ operationId: 'CancelTask', summary: 'Cancel a task. No effect on one that has ended.' }),
     Id(),
     ApiOkResponse({ type: CancelTaskAnswerDto, description: '' }),
-    ApiErrors(404, 413, 415),
+    ApiErrors(403, 404, 413, 415),
   );

@@ -1,7 +1,7 @@
 import { Authenticator, type Principal } from '../../ports/authenticator';
 
 /** What every request is when authentication is off. There is nobody else to protect from it, hence `admin`. */
-export const ANONYMOUS: Principal = Object.freeze({ kind: 'anonymous', owner: 'anonymous', name: 'anonymous', admin: true });
+export const ANONYMOUS: Principal = Object.freeze({ kind: 'anonymous', owner: 'anonymous', name: 'anonymous', groups: [], admin: true });
 
 /**
  * Authentication is off: everybody is the same principal, whatever the headers hold. A bad `Authorization` is ignored on

@@ -1,3 +1,4 @@
+import type { Scope, Scopes } from '../../task/scopes';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 
@@ -16,8 +17,8 @@ export type InsertResult =
   | { readonly kind: 'existing'; readonly id: string; readonly sameBody: boolean };
 
 export interface ListQuery {
-  /** Absent = every owner's (the service decides who may). */
-  readonly owner?: string;
+  /** Only tasks that have one of these (`scopesOf`); absent = everybody's (the service decides who may). */
+  readonly scopes?: readonly Scope[];
   /** One of them, where there are several (at least one). */
   readonly state?: TesState | readonly TesState[];
   /** Literal, case-sensitive; tasks without a name never match. */
@@ -55,12 +56,12 @@ export type Durability = 'durable' | 'relaxed';
 export interface TaskRecords {
   /** Request and record together, durable before it resolves. An id that exists is a bug and throws. */
   insert(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult>;
-  /** `undefined` when there is none, or when `owner` is given and it is someone else's. */
-  getState(id: string, owner?: string): Promise<TesState | undefined>;
-  getTask(id: string, owner?: string): Promise<TaskRecord | undefined>;
+  /** `undefined` when there is none, or when it has none of `scopes`. */
+  getState(id: string, scopes?: Scopes): Promise<TesState | undefined>;
+  getTask(id: string, scopes?: Scopes): Promise<TaskRecord | undefined>;
   /** Those of these tasks that there are, in any order; at most 100 ids. Throws rather than answer incompletely. */
   getTasks(ids: readonly string[]): Promise<readonly TaskRecord[]>;
-  getStored(id: string, owner?: string): Promise<StoredTask | undefined>;
+  getStored(id: string, scopes?: Scopes): Promise<StoredTask | undefined>;
   /** Newest first by creation, keyset: neither repeats nor skips while tasks are added. Throws `InvalidRequest` on a token that is not ours. */
   listMinimal(query: ListQuery): Promise<Page<MinimalRow>>;
   /** As `listMinimal`; a page also ends, with a token, when its request texts and records reach `maxBytes` (at least one item). */
@@ -71,6 +72,6 @@ export interface TaskRecords {
    * The columns `state`, `step`, `dueAt`, `notBefore`, `lease`, `backend`, `boundTo`, `needs` are taken from `next`.
    */
   update(next: TaskRecord, expectedRevision: number, durability?: Durability): Promise<boolean>;
-  /** Cheap at any size: counters, not a scan. Absent states are 0. */
-  counts(owner?: string): Promise<Partial<Record<TesState, number>>>;
+  /** Of all tasks, or of one scope. Cheap at any size: counters, not a scan. Absent states are 0. */
+  counts(scope?: Scope): Promise<Partial<Record<TesState, number>>>;
 }

@@ -13,6 +13,7 @@ export interface KnownState {
   readonly revision: number;
   /** As the tasks' field has it. */
   readonly owner: string;
+  readonly groups?: readonly string[];
   readonly state: TesState;
   /** While QUEUED. */
   readonly queueClass?: string;
@@ -44,23 +45,34 @@ export class KnownStates {
   }
 }
 
-const FIELDS = { revision: 1, owner: 1, state: 1, class: 1, room: 1, cpu: 1, ram: 1 } as const;
+const FIELDS = { revision: 1, owner: 1, groups: 1, state: 1, class: 1, room: 1, cpu: 1, ram: 1 } as const;
 
 export function stateOf(task: TaskRecord): KnownState {
   const room = roomOf(task);
   return {
     revision: task.revision,
     owner: wellFormed(task.owner),
+    ...(task.groups && { groups: task.groups.map(wellFormed) }),
     state: task.state,
     ...(task.state === 'QUEUED' && { queueClass: queueClass(task.needs) }),
     ...(room !== undefined && { room }),
   };
 }
 
-function stateIn({ revision, owner, state, class: key, room, cpu = 0, ram = 0 }: Pick<TaskDocument, keyof typeof FIELDS>): KnownState {
+function stateIn({
+  revision,
+  owner,
+  groups,
+  state,
+  class: key,
+  room,
+  cpu = 0,
+  ram = 0,
+}: Pick<TaskDocument, keyof typeof FIELDS>): KnownState {
   return {
     revision,
     owner,
+    ...(groups && { groups }),
     state,
     ...(key !== undefined && { queueClass: key }),
     ...(room !== undefined && { room: { key: room, amounts: { cpuCores: cpu, ramGb: ram, slots: 1 } } }),

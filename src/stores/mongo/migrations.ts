@@ -19,6 +19,7 @@ const MIGRATIONS: readonly Migration[] = [
       await classesAndSums(connection);
     },
   },
+  { about: 'groups of tasks', apply: createIndexes },
 ];
 
 const SCHEMA = 'schema';

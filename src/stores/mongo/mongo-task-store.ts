@@ -4,6 +4,7 @@ import type { IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredT
 import type { TaskStore } from '../../ports/store/task-store';
 import type { PublishedBackend } from '../../ports/store/upkeep';
 import { type Amounts, type Capacity, roomOf } from '../../task/room';
+import type { Scope, Scopes } from '../../task/scopes';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import type { MongoTaskStoreOptions } from './mongo-connection';
@@ -56,17 +57,17 @@ export class MongoTaskStore implements TaskStore {
     return result;
   }
 
-  async getState(id: string, owner?: string): Promise<TesState | undefined> {
-    return this.parts.reads.state(id, owner);
+  async getState(id: string, scopes?: Scopes): Promise<TesState | undefined> {
+    return this.parts.reads.state(id, scopes);
   }
 
-  async getTask(id: string, owner?: string): Promise<TaskRecord | undefined> {
-    const found = await this.parts.reads.record(id, owner);
+  async getTask(id: string, scopes?: Scopes): Promise<TaskRecord | undefined> {
+    const found = await this.parts.reads.record(id, scopes);
     return found === undefined ? undefined : this.parts.states.know(decodeRecord(found));
   }
 
-  async getStored(id: string, owner?: string): Promise<StoredTask | undefined> {
-    const found = await this.parts.reads.stored(id, owner);
+  async getStored(id: string, scopes?: Scopes): Promise<StoredTask | undefined> {
+    const found = await this.parts.reads.stored(id, scopes);
     return found === undefined ? undefined : this.parts.pages.withRequest(found);
   }
 
@@ -131,7 +132,7 @@ export class MongoTaskStore implements TaskStore {
   }
 
   async queueOutlook(): Promise<{ readonly since?: number; readonly nextNotBefore?: number; readonly length: number }> {
-    const [outlook, { QUEUED = 0 }] = await Promise.all([this.parts.queue.outlook(), this.parts.taskCounts.counts(undefined)]);
+    const [outlook, { QUEUED = 0 }] = await Promise.all([this.parts.queue.outlook(), this.parts.taskCounts.counts()]);
     return { ...outlook, length: QUEUED };
   }
 
@@ -183,8 +184,8 @@ export class MongoTaskStore implements TaskStore {
     return found.map(decodeRecord);
   }
 
-  async counts(owner?: string): Promise<Partial<Record<TesState, number>>> {
-    return this.parts.taskCounts.counts(owner);
+  async counts(scope?: Scope): Promise<Partial<Record<TesState, number>>> {
+    return this.parts.taskCounts.counts(scope);
   }
 
   async liveBackends(): Promise<ReadonlyMap<string, number>> {

@@ -34,7 +34,7 @@ export class PageTokens {
     const text = JSON.stringify([
       this.storeId,
       place.toHexString(),
-      query.owner ?? null,
+      query.scopes ?? null,
       query.state ?? null,
       query.namePrefix ?? '',
       tags,

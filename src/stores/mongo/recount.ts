@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
+import { groupScope, ownerScope } from '../../task/scopes';
 import { TES_STATES, type TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import type { CountDocument } from './schemas';
 import { checkRooms } from './room-check';
-import { ALL, CLASS_PREFIX, FLUSH_MS, ownerId } from './task-counts';
+import { ALL, CLASS_PREFIX, FLUSH_MS } from './task-counts';
 
 /** Between two looks at counters that were moving, and how often at most, ms. */
 const AGAIN_MS = 60_000;
@@ -111,14 +112,28 @@ export class Recount {
     return new Map(found.map(({ _id, states }) => [_id, states]));
   }
 
-  /** Every task once, from an index that holds all that is asked for. */
+  /** Every task once, from an index that holds all that is asked for; those with groups once more. */
   private async count(): Promise<ReadonlyMap<string, States>> {
     const { tasks } = this.connection.collections;
-    const groups = await this.connection.callUnlimited(() =>
+    const owners = await this.connection.callUnlimited(() =>
       tasks
         .aggregate<{ _id: { owner: string; state: TesState }; n: number }>(
           [{ $project: { _id: 0, owner: 1, state: 1 } }, { $group: { _id: { owner: '$owner', state: '$state' }, n: { $sum: 1 } } }],
           { hint: { owner: 1, state: 1, place: -1 } },
+        )
+        .toArray(),
+    );
+    // Those that have any, by their documents: an index of lists does not hold the lists.
+    const groups = await this.connection.callUnlimited(() =>
+      tasks
+        .aggregate<{ _id: { group: string; state: TesState }; n: number }>(
+          [
+            { $match: { groups: { $exists: true } } },
+            { $project: { _id: 0, groups: 1, state: 1 } },
+            { $unwind: '$groups' },
+            { $group: { _id: { group: '$groups', state: '$state' }, n: { $sum: 1 } } },
+          ],
+          { hint: { groups: 1, state: 1 } },
         )
         .toArray(),
     );
@@ -130,13 +145,13 @@ export class Recount {
         .toArray(),
     );
     const counted = new Map<string, States>(classes.map(({ _id, n }) => [CLASS_PREFIX + _id, { QUEUED: n }]));
-    for (const { _id, n } of groups) {
-      for (const id of [ALL, ownerId(_id.owner)]) {
-        const states = counted.get(id) ?? {};
-        states[_id.state] = (states[_id.state] ?? 0) + n;
-        counted.set(id, states);
-      }
-    }
+    const add = (id: string, state: TesState, n: number): void => {
+      const states = counted.get(id) ?? {};
+      states[state] = (states[state] ?? 0) + n;
+      counted.set(id, states);
+    };
+    for (const { _id, n } of owners) for (const id of [ALL, ownerScope(_id.owner)]) add(id, _id.state, n);
+    for (const { _id, n } of groups) add(groupScope(_id.group), _id.state, n);
     return counted;
   }
 }

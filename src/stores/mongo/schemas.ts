@@ -14,6 +14,8 @@ export interface TaskDocument {
   place: mongo.ObjectId;
   /** Escaped, see `well-formed.ts`. */
   owner: string;
+  /** Where there are any, escaped as well. */
+  groups?: string[];
   state: TesState;
   step: TaskStep;
   revision: number;
@@ -77,7 +79,7 @@ export interface RoomDocument {
   writes: string[];
 }
 
-/** Tasks by state: of all, of one owner, or of one class of the queue. */
+/** Tasks by state: of all, of one scope, or of one class of the queue. */
 export interface CountDocument {
   _id: string;
   states: Partial<Record<TesState, number>>;
@@ -117,6 +119,7 @@ const taskSchema = new Schema(
     _id: String,
     place: { type: Schema.Types.ObjectId, required },
     owner: { type: String, required },
+    groups: { type: [String], default: undefined },
     state: { type: String, required },
     step: { type: String, required },
     revision: { type: Number, required },
@@ -144,6 +147,7 @@ taskSchema.index({ owner: 1, place: -1 });
 taskSchema.index({ state: 1, place: -1 });
 taskSchema.index({ owner: 1, state: 1, place: -1 });
 taskSchema.index({ terms: 1, place: -1 });
+taskSchema.index({ groups: 1, state: 1 }, present('groups'));
 taskSchema.index({ name: 1, place: -1 }, present('name'));
 taskSchema.index({ reach: 1, step: 1, wakeAt: 1 }, present('wakeAt'));
 taskSchema.index({ class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 }, present('class'));

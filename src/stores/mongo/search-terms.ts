@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto';
+import type { TaskRecord } from '../../task/task-record';
 import { wellFormed } from './well-formed';
 
 /**
  * What a page may be filtered by, besides owner and state, as one multikey index in order of creation: a term for "has this tag key", one
  * for "has this key with this value", and some for beginnings of the name; each once for everybody's tasks and once for the owner's own,
  * so that neither has to pass over the other's. A term is its text, or 96 bits of SHA-256 where that is long: a megabyte of tag costs an
- * index no more than a line. Whose it is, is always a hash.
+ * index no more than a line. Whose it is, is always a hash. Each group of a task is a term, too.
  */
 const LONGEST = 48;
 const HASH_BYTES = 12;
@@ -25,12 +26,17 @@ export function beginningTerm(owner: string | undefined, beginning: string): { r
   return { term: whose(owner) + namePart(known), exact: known === beginning };
 }
 
-/** Every term of a task. `nameKey` absent = no name. */
-export function termsOf(owner: string, tags: Readonly<Record<string, string>>, name: string | undefined): string[] {
+/** For "was created by a member of this group". */
+export function groupTerm(group: string): string {
+  return `g${hashed(group)}`;
+}
+
+/** Every term of a task. `name` as `nameKey` gives it; absent = no name. */
+export function termsOf({ owner, tags, groups = [] }: Pick<TaskRecord, 'owner' | 'tags' | 'groups'>, name: string | undefined): string[] {
   const parts = Object.entries(tags).flatMap(([key, value]) => [tagPart(key), tagPart(key, value)]);
   for (const beginning of beginningsOf(name ?? '')) parts.push(namePart(beginning));
   const own = whose(owner);
-  return [...parts, ...parts.map((part) => own + part)];
+  return [...parts, ...parts.map((part) => own + part), ...groups.map(groupTerm)];
 }
 
 /** The beginning of a name, or of a beginning, that the indexes hold. */

@@ -135,7 +135,8 @@ export function newDocument(task: TaskRecord, text: RecordText, requestJson: str
   return {
     _id: task.id,
     owner: wellFormed(task.owner),
-    terms: termsOf(task.owner, task.tags, key),
+    ...(task.groups && { groups: task.groups.map(wellFormed) }),
+    terms: termsOf(task, key),
     ...(key !== undefined && { name: key }),
     ...(whole.length > NAME_LENGTH && { longName: whole }),
     ...changingFields(task, text),

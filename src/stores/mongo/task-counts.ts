@@ -1,3 +1,4 @@
+import { type Scope, scopesOf } from '../../task/scopes';
 import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import { isUncertain, toStoreError } from './mongo-errors';
@@ -8,13 +9,13 @@ export const ALL = 'all';
 export const CLASS_PREFIX = 'class ';
 /** Changes are written together, ms. */
 export const FLUSH_MS = 200;
-/** The sum over all owners is asked for with every create: it is read anew after this long, ms. */
+/** The sum over all tasks is asked for with every create: it is read anew after this long, ms. */
 const FRESH_MS = 1000;
 
 type States = Partial<Record<TesState, number>>;
 
 /**
- * Tasks by state, in all and by owner, and waiting ones by class: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
+ * Tasks by state, in all and by scope, and waiting ones by class: counters, kept by whoever made a change. Writes of this gateway are in its answers at once, those
  * of others a moment later. A gateway that dies takes its last moment's changes with it; they are made good by a recount (`recount.ts`).
  */
 export class TaskCounts {
@@ -47,8 +48,8 @@ export class TaskCounts {
     }, FLUSH_MS);
   }
 
-  async counts(owner: string | undefined): Promise<States> {
-    if (owner !== undefined) return this.read(ownerId(wellFormed(owner)));
+  async counts(scope?: Scope): Promise<States> {
+    if (scope !== undefined) return this.read(wellFormed(scope));
     await this.freshTotal();
     return positive(this.known(ALL));
   }
@@ -126,25 +127,21 @@ export class TaskCounts {
   }
 }
 
-/** Not of one owner. */
+/** Not of one scope. */
 function isOfAll(id: string): boolean {
   return id === ALL || id.startsWith(CLASS_PREFIX);
 }
 
-/** What is counted of a task. `owner` as the tasks' field has it; `queueClass` while QUEUED. */
+/** What is counted of a task. Owner and groups as the tasks' fields have them; `queueClass` while QUEUED. */
 export interface Counted {
   readonly owner: string;
+  readonly groups?: readonly string[];
   readonly state: TesState;
   readonly queueClass?: string;
 }
 
-function countersOf({ owner, queueClass }: Counted): readonly string[] {
-  return [ALL, ownerId(owner), ...(queueClass === undefined ? [] : [CLASS_PREFIX + queueClass])];
-}
-
-/** `owner` as the tasks' field has it. */
-export function ownerId(owner: string): string {
-  return `owner ${owner}`;
+function countersOf({ queueClass, ...task }: Counted): readonly string[] {
+  return [ALL, ...scopesOf(task), ...(queueClass === undefined ? [] : [CLASS_PREFIX + queueClass])];
 }
 
 function added(first: States, second: States): States {

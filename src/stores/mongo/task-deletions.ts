@@ -78,7 +78,7 @@ export class TaskDeletions {
     if (parts.length > 0) await this.connection.call(() => requests.deleteMany({ _id: { $in: parts } }, options));
     // Somebody else was at it too; which of them they deleted is not said.
     if (deletedCount < ids.length) this.doubt();
-    else for (const { owner, state } of old) this.counts.moved({ owner, state }, undefined);
+    else for (const task of old) this.counts.moved(task, undefined);
     return deletedCount;
   }
 }
@@ -88,5 +88,11 @@ export function deletable(endedBefore: number, now: number) {
 }
 
 export function doneOptions(limit: number) {
-  return { projection: { state: 1, owner: 1, requestParts: 1 }, sort: DONE_INDEX, hint: DONE_INDEX, limit, batchSize: limit + 1 } as const;
+  return {
+    projection: { state: 1, owner: 1, groups: 1, requestParts: 1 },
+    sort: DONE_INDEX,
+    hint: DONE_INDEX,
+    limit,
+    batchSize: limit + 1,
+  } as const;
 }

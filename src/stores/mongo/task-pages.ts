@@ -1,5 +1,6 @@
 import type { mongo } from 'mongoose';
 import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
+import { keysOf } from '../../task/scopes';
 import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import type { PageTokens } from './page-token';
@@ -7,7 +8,7 @@ import { readParts } from './request-parts';
 import { SameReads } from './same-reads';
 import type { TaskDocument } from './schemas';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
-import { beginningTerm, nameKey, NAME_LENGTH, prefixEnd, tagTerm } from './search-terms';
+import { beginningTerm, groupTerm, nameKey, NAME_LENGTH, prefixEnd, tagTerm } from './search-terms';
 import { wellFormed } from './well-formed';
 
 type Row = Pick<TaskDocument, '_id' | 'state' | 'place' | 'requestBytes' | 'recordBytes'>;
@@ -104,6 +105,7 @@ export class TaskPages {
   /** How a page is found; `undefined` = there is none. */
   private async walk(query: ListQuery): Promise<(PageFilter & { readonly limit: number }) | undefined> {
     const before = this.tokens.decode(query);
+    if (query.scopes?.length === 0) return undefined;
     // One more than the page holds tells whether there is another page.
     const limit = query.pageSize + 1;
     const prefix = query.namePrefix ?? '';
@@ -139,7 +141,15 @@ export interface PageFilter {
 
 /** `places` are those of the few tasks that have a name with the prefix; absent = the name's terms have to do. */
 export function pageFilter(query: ListQuery, before: mongo.ObjectId | undefined, places?: readonly mongo.ObjectId[]): PageFilter {
-  const { owner, state, tags = [], namePrefix = '' } = query;
+  const { scopes, state, tags = [], namePrefix = '' } = query;
+  const { owners, groups } = keysOf(scopes ?? []);
+  // Terms of its own has an owner only: with groups the server finds out which index is the shortest way.
+  const [owner] = groups.length === 0 && owners.length === 1 ? owners : [];
+  const isMixed = scopes !== undefined && owner === undefined;
+  const whose = [
+    ...(owners.length > 0 ? [{ owner: { $in: owners.map(wellFormed) } }] : []),
+    ...(groups.length > 0 ? [{ terms: { $in: groups.map(groupTerm) } }] : []),
+  ];
   const terms = tags.map(({ key, value }) => (value === '' ? tagTerm(owner, key) : tagTerm(owner, key, value)));
   let range = {};
   if (namePrefix !== '') {
@@ -153,12 +163,14 @@ export function pageFilter(query: ListQuery, before: mongo.ObjectId | undefined,
   const filter = {
     // A term is the owner's already, but only a hash says so.
     ...(owner !== undefined && { owner: wellFormed(owner) }),
+    ...(isMixed && { $or: whose }),
     ...(state !== undefined && { state: typeof state === 'string' ? state : { $in: state } }),
     ...(terms.length > 0 && { terms: terms.length === 1 ? terms[0] : { $all: terms } }),
     ...range,
     ...(places !== undefined ? { place: { $in: [...places] } } : before !== undefined && { place: { $lt: before } }),
   };
-  return { filter, hint: places === undefined ? hintFor(owner !== undefined, state !== undefined, terms.length) : HINTS.all };
+  if (places !== undefined) return { filter, hint: HINTS.all };
+  return { filter, hint: isMixed ? undefined : hintFor(owner !== undefined, state !== undefined, terms.length) };
 }
 
 function hintFor(byOwner: boolean, byState: boolean, terms: number): PageFilter['hint'] {

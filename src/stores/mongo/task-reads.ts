@@ -1,3 +1,4 @@
+import { isWithin, type Scope, type Scopes } from '../../task/scopes';
 import type { TesState } from '../../task/tes';
 import { Batches } from './batches';
 import type { MongoConnection } from './mongo-connection';
@@ -8,8 +9,8 @@ import { wellFormed } from './well-formed';
 
 interface Wanted {
   readonly id: string;
-  /** As the tasks' field has it; absent = anyone's. */
-  readonly owner: string | undefined;
+  /** As the tasks' fields have them; absent = anyone's. */
+  readonly scopes: Scopes;
 }
 
 /** Queries under way at once: the more wait for the next one, the less each of them costs. */
@@ -30,41 +31,41 @@ export class TaskReads {
     this.wholes = this.reads(STORED_FIELDS, 32);
   }
 
-  async state(id: string, owner: string | undefined): Promise<TesState | undefined> {
-    return (await this.states.add(wanted(id, owner), 0))?.state;
+  async state(id: string, scopes: Scopes): Promise<TesState | undefined> {
+    return (await this.states.add(wanted(id, scopes), 0))?.state;
   }
 
-  record(id: string, owner: string | undefined): Promise<RecordDocument | undefined> {
-    return this.records.add(wanted(id, owner), 0);
+  record(id: string, scopes: Scopes): Promise<RecordDocument | undefined> {
+    return this.records.add(wanted(id, scopes), 0);
   }
 
-  stored(id: string, owner: string | undefined): Promise<StoredDocument | undefined> {
-    return this.wholes.add(wanted(id, owner), 0);
+  stored(id: string, scopes: Scopes): Promise<StoredDocument | undefined> {
+    return this.wholes.add(wanted(id, scopes), 0);
   }
 
   private reads<Document extends { readonly _id: string }>(projection: object, items: number): Batches<Wanted, Document | undefined> {
     return new Batches<Wanted, Document | undefined>(
       async (all) => {
-        const found = await this.find<Document>([...new Set(all.map(({ id }) => id))], { ...projection, owner: 1 });
+        const found = await this.find<Document>([...new Set(all.map(({ id }) => id))], { ...projection, owner: 1, groups: 1 });
         const byId = new Map(found.map((document) => [document._id, document]));
-        return all.map(({ id, owner }) => {
+        return all.map(({ id, scopes }) => {
           const document = byId.get(id);
-          return { value: document === undefined || (owner !== undefined && document.owner !== owner) ? undefined : document };
+          return { value: document !== undefined && isWithin(document, scopes) ? document : undefined };
         });
       },
       { items, bytes: Infinity, atOnce: AT_ONCE },
     );
   }
 
-  private find<Document>(ids: readonly string[], projection: object): Promise<(Document & Pick<TaskDocument, 'owner'>)[]> {
+  private find<Document>(ids: readonly string[], projection: object): Promise<(Document & Pick<TaskDocument, 'owner' | 'groups'>)[]> {
     const { tasks } = this.connection.collections;
     const [first] = ids;
     const _id = ids.length === 1 && first !== undefined ? first : { $in: [...ids] };
     const options = { projection, batchSize: ids.length + 1, ...this.connection.limit };
-    return this.connection.call(() => tasks.find<Document & Pick<TaskDocument, 'owner'>>({ _id }, options).toArray());
+    return this.connection.call(() => tasks.find<Document & Pick<TaskDocument, 'owner' | 'groups'>>({ _id }, options).toArray());
   }
 }
 
-function wanted(id: string, owner: string | undefined): Wanted {
-  return { id, owner: owner === undefined ? undefined : wellFormed(owner) };
+function wanted(id: string, scopes: Scopes): Wanted {
+  return { id, scopes: scopes?.map((scope) => wellFormed(scope) as Scope) };
 }

@@ -33,7 +33,7 @@ export class PageTokens {
 
   private mark(query: ListQuery, seq: number): Buffer {
     const tags = query.tags?.map((tag) => [tag.key, tag.value]) ?? [];
-    const text = JSON.stringify([this.storeId, seq, query.owner ?? null, query.state ?? null, query.namePrefix ?? '', tags]);
+    const text = JSON.stringify([this.storeId, seq, query.scopes ?? null, query.state ?? null, query.namePrefix ?? '', tags]);
     return hash('sha256', text, 'buffer').subarray(0, MARK_BYTES);
   }
 }

@@ -93,6 +93,11 @@ export function encodeColumns(task: TaskRecord): SQLInputValue[] {
   ];
 }
 
+/** For the counters of groups; `null` = none. */
+export function groupsText({ groups = [] }: TaskRecord): string | null {
+  return groups.length > 0 ? JSON.stringify(groups) : null;
+}
+
 export function nameKey(name: string | undefined): string | null {
   return name === undefined ? null : name.slice(0, NAME_KEY_LENGTH);
 }
@@ -118,7 +123,12 @@ export function tagTerm(key: string, value?: string): Uint8Array {
   return hash('sha256', JSON.stringify(value === undefined ? [key] : [key, value]), 'buffer').subarray(0, TERM_BYTES);
 }
 
+/** The term for "was created by a member of this group". */
+export function groupTerm(group: string): Uint8Array {
+  return hash('sha256', JSON.stringify({ group }), 'buffer').subarray(0, TERM_BYTES);
+}
+
 /** Every term of a task. */
-export function tagTerms(tags: Readonly<Record<string, string>>): Uint8Array[] {
-  return Object.entries(tags).flatMap(([key, value]) => [tagTerm(key), tagTerm(key, value)]);
+export function termsOf({ tags, groups = [] }: Pick<TaskRecord, 'tags' | 'groups'>): Uint8Array[] {
+  return [...Object.entries(tags).flatMap(([key, value]) => [tagTerm(key), tagTerm(key, value)]), ...groups.map(groupTerm)];
 }

@@ -4,6 +4,7 @@ import type { Durability, IdempotencyKey, InsertResult, ListQuery, MinimalRow, P
 import type { TaskStore } from '../../ports/store/task-store';
 import type { PublishedBackend } from '../../ports/store/upkeep';
 import type { Amounts, Capacity } from '../../task/room';
+import { isWithin, keysOf, type Scope, type Scopes } from '../../task/scopes';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import { stateOf } from './codes';
@@ -55,22 +56,28 @@ export class SqliteTaskStore implements TaskStore {
     return this.connection.write(() => insertTask(this.statements, prepared, this.now()));
   }
 
-  getState(id: string, owner?: string): Promise<TesState | undefined> {
+  getState(id: string, scopes?: Scopes): Promise<TesState | undefined> {
     return this.connection.read(() => {
-      const found = owner === undefined ? row<[number]>(this.statements.state, id) : row<[number]>(this.statements.stateOwned, id, owner);
-      return found === undefined ? undefined : stateOf(found[0]);
+      if (scopes === undefined) {
+        const found = row<[number]>(this.statements.state, id);
+        return found && stateOf(found[0]);
+      }
+      const found = row<[number, string, string | null]>(this.statements.stateOwned, id);
+      if (found === undefined) return undefined;
+      const [state, owner, groups] = found;
+      return isWithin({ owner, ...(groups !== null && { groups: JSON.parse(groups) as string[] }) }, scopes) ? stateOf(state) : undefined;
     });
   }
 
-  getTask(id: string, owner?: string): Promise<TaskRecord | undefined> {
-    return this.connection.read(() => this.record(id, owner));
+  getTask(id: string, scopes?: Scopes): Promise<TaskRecord | undefined> {
+    return this.connection.read(() => this.record(id, scopes));
   }
 
-  getStored(id: string, owner?: string): Promise<StoredTask | undefined> {
+  getStored(id: string, scopes?: Scopes): Promise<StoredTask | undefined> {
     return this.connection.read(() => {
       const found = row<StoredRow>(this.statements.stored, id);
-      if (found === undefined || (owner !== undefined && found[1] !== owner)) return undefined;
-      return { task: decodeRecord(found), requestJson: found[12] };
+      const task = found && decodeRecord(found);
+      return task && isWithin(task, scopes) ? { task, requestJson: found[12] } : undefined;
     });
   }
 
@@ -157,10 +164,15 @@ export class SqliteTaskStore implements TaskStore {
     return this.connection.read(() => ids.flatMap((id) => this.record(id, undefined) ?? []));
   }
 
-  counts(owner?: string): Promise<Partial<Record<TesState, number>>> {
+  counts(scope?: Scope): Promise<Partial<Record<TesState, number>>> {
     return this.connection.read(() => {
-      const { counts, countsOwned } = this.statements;
-      const counted = owner === undefined ? rows<[number, number]>(counts) : rows<[number, number]>(countsOwned, owner);
+      const { counts, countsOwned, countsOfGroup } = this.statements;
+      const { owners, groups } = keysOf(scope === undefined ? [] : [scope]);
+      const counted = [
+        ...(scope === undefined ? rows<[number, number]>(counts) : []),
+        ...owners.flatMap((owner) => rows<[number, number]>(countsOwned, owner)),
+        ...groups.flatMap((group) => rows<[number, number]>(countsOfGroup, group)),
+      ];
       return Object.fromEntries(counted.filter(([, n]) => n > 0).map(([state, n]) => [stateOf(state), n]));
     });
   }
@@ -225,8 +237,9 @@ export class SqliteTaskStore implements TaskStore {
     });
   }
 
-  private record(id: string, owner: string | undefined): TaskRecord | undefined {
+  private record(id: string, scopes: Scopes): TaskRecord | undefined {
     const found = row<RecordRow>(this.statements.record, id);
-    return found === undefined || (owner !== undefined && found[1] !== owner) ? undefined : decodeRecord(found);
+    const task = found && decodeRecord(found);
+    return task && isWithin(task, scopes) ? task : undefined;
   }
 }

@@ -32,8 +32,8 @@ const WAITS = `${QUEUED} AND not_before IS NULL`;
 export const SQL = {
   // Writes
   addOwner: 'INSERT INTO owner (name) VALUES (?) ON CONFLICT DO NOTHING',
-  addTask: `INSERT INTO task (${MUTABLE_COLUMNS.join(', ')}, id, name_key, owner)
-    VALUES (${MUTABLE_COLUMNS.map(() => '?').join(', ')}, ?, ?, ${OWNER}) ON CONFLICT (id) DO NOTHING`,
+  addTask: `INSERT INTO task (${MUTABLE_COLUMNS.join(', ')}, id, name_key, groups, owner)
+    VALUES (${MUTABLE_COLUMNS.map(() => '?').join(', ')}, ?, ?, ?, ${OWNER}) ON CONFLICT (id) DO NOTHING`,
   addRecord: 'INSERT INTO record (seq, json) VALUES (?, ?)',
   addRequest: 'INSERT INTO request (seq, json) VALUES (?, ?)',
   addTerm: 'INSERT INTO term (hash, seq) VALUES (?, ?) ON CONFLICT DO NOTHING',
@@ -49,7 +49,7 @@ export const SQL = {
 
   // One task
   state: 'SELECT state FROM task WHERE id = ?',
-  stateOwned: `SELECT state FROM task WHERE id = ? AND owner = ${OWNER}`,
+  stateOwned: 'SELECT t.state, o.name, t.groups FROM task t JOIN owner o ON o.seq = t.owner WHERE t.id = ?',
   record: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.id = ?`,
   recordAt: `SELECT ${RECORD_COLUMNS} ${FROM_RECORD} WHERE t.seq = ?`,
   stored: `SELECT ${RECORD_COLUMNS}, q.json ${FROM_RECORD} JOIN request q ON q.seq = t.seq WHERE t.id = ?`,
@@ -104,6 +104,7 @@ export const SQL = {
   // Counters and the rest
   counts: 'SELECT state, n FROM state_count',
   countsOwned: `SELECT state, n FROM owner_count WHERE owner = ${OWNER}`,
+  countsOfGroup: 'SELECT state, n FROM group_count WHERE name = ?',
   backendCounts: 'SELECT backend, n FROM backend_count',
   stateCount: 'SELECT n FROM state_count WHERE state = ?',
   boundTo: `SELECT seq FROM task INDEXED BY task_bound WHERE bound_to = ? AND step <> ${DONE_CODE} ORDER BY seq LIMIT ?`,

@@ -1,8 +1,9 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type { ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
+import { keysOf, type Scope } from '../../task/scopes';
 import { stateCode, stateOf } from './codes';
 import type { PageTokens } from './page-token';
-import { decodeRecord, NAME_KEY_LENGTH, nameKey, prefixEnd, type StoredRow, tagTerm } from './record-codec';
+import { decodeRecord, groupTerm, NAME_KEY_LENGTH, nameKey, prefixEnd, type StoredRow, tagTerm } from './record-codec';
 import { ArrayList, IndexList, intersect, NameScan, type SeekList, UnionList } from './seek-lists';
 import { row, rows, type Statements } from './statements';
 
@@ -84,7 +85,8 @@ export class TaskPages {
     const prefix = query.namePrefix ?? '';
     const [first, ...others] = filters;
     const states = typeof query.state === 'object' ? query.state : [];
-    if (prefix === '' && others.length === 0 && states.length === 0) {
+    const scopes = query.scopes?.length === 1 ? undefined : query.scopes;
+    if (prefix === '' && others.length === 0 && states.length === 0 && scopes === undefined) {
       const found =
         first === undefined
           ? rows<StateRow>(this.statements.pageOfAll, before, limit)
@@ -95,6 +97,7 @@ export class TaskPages {
     }
     const lists: SeekList[] = filters.map((filter) => new IndexList(filter.seek, filter.value));
     if (states.length > 0) lists.push(new UnionList(states.map((state) => new IndexList(this.statements.seekState, stateCode(state)))));
+    if (scopes !== undefined) lists.push(new UnionList(this.scopeFilters(scopes).map(({ seek, value }) => new IndexList(seek, value))));
     if (prefix !== '') lists.unshift(this.namesWith(prefix, before, limit));
     // The index knows only the beginning of a name.
     const accept = prefix.length <= NAME_KEY_LENGTH ? () => true : (seq: number) => this.nameAt(seq)?.startsWith(prefix) === true;
@@ -106,14 +109,23 @@ export class TaskPages {
   }
 
   private filters(query: ListQuery): Filter[] {
-    const { pageOfTerm, pageOfState, pageOfOwner, seekTerm, seekState, seekOwner } = this.statements;
+    const { pageOfTerm, pageOfState, seekTerm, seekState } = this.statements;
     const filters: Filter[] = [];
     for (const { key, value } of query.tags ?? []) {
       filters.push({ page: pageOfTerm, seek: seekTerm, value: value === '' ? tagTerm(key) : tagTerm(key, value) });
     }
     if (typeof query.state === 'string') filters.push({ page: pageOfState, seek: seekState, value: stateCode(query.state) });
-    if (query.owner !== undefined) filters.push({ page: pageOfOwner, seek: seekOwner, value: query.owner });
+    if (query.scopes?.length === 1) filters.push(...this.scopeFilters(query.scopes));
     return filters;
+  }
+
+  private scopeFilters(scopes: readonly Scope[]): Filter[] {
+    const { pageOfOwner, pageOfTerm, seekOwner, seekTerm } = this.statements;
+    const { owners, groups } = keysOf(scopes);
+    return [
+      ...owners.map((owner) => ({ page: pageOfOwner, seek: seekOwner, value: owner })),
+      ...groups.map((group) => ({ page: pageOfTerm, seek: seekTerm, value: groupTerm(group) })),
+    ];
   }
 
   private namesWith(prefix: string, before: number, limit: number): SeekList {

@@ -2,7 +2,7 @@ import type { AssignResult } from '../../ports/store/task-queue';
 import type { IdempotencyKey, InsertResult } from '../../ports/store/task-records';
 import { type Amounts, type Capacity, fits, NOTHING, roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
-import { encodeColumns, encodeJson, nameKey, tagTerms } from './record-codec';
+import { encodeColumns, encodeJson, groupsText, nameKey, termsOf } from './record-codec';
 import { row, rows, type Statements } from './statements';
 
 /** A task as it will be written, worked out before the transaction so that nothing but SQLite's own work is done inside. */
@@ -15,7 +15,7 @@ export interface PreparedInsert {
 }
 
 export function prepareInsert(requestJson: string, task: TaskRecord, key: IdempotencyKey | undefined): PreparedInsert {
-  return { task, requestJson, recordJson: encodeJson(task), terms: tagTerms(task.tags), key };
+  return { task, requestJson, recordJson: encodeJson(task), terms: termsOf(task), key };
 }
 
 /** Inside a transaction. Throws when the id exists; the group commit then leaves nothing of it. */
@@ -26,7 +26,7 @@ export function insertTask(statements: Statements, insert: PreparedInsert, now: 
     const known = takeKey(statements, key, task, now);
     if (known !== undefined) return known;
   }
-  const added = statements.addTask.run(...encodeColumns(task), task.id, nameKey(task.name), task.owner);
+  const added = statements.addTask.run(...encodeColumns(task), task.id, nameKey(task.name), groupsText(task), task.owner);
   if (added.changes === 0) throw new Error(`A task with the id ${task.id} is stored already`);
   const seq = added.lastInsertRowid;
   statements.addRecord.run(seq, insert.recordJson);
@@ -96,8 +96,8 @@ export function deleteDone(
   for (const [seq] of found) {
     if (row(statements.youngKey, seq, now) !== undefined) continue;
     const json = row<[string]>(statements.jsonAt, seq)?.[0];
-    const tags = json === undefined ? {} : (JSON.parse(json) as Pick<TaskRecord, 'tags'>).tags;
-    for (const term of tagTerms(tags)) statements.dropTerm.run(term, seq);
+    const terms = json === undefined ? [] : termsOf(JSON.parse(json) as TaskRecord);
+    for (const term of terms) statements.dropTerm.run(term, seq);
     statements.dropRequest.run(seq);
     statements.dropRecord.run(seq);
     const dropped = row<[string]>(statements.dropTask, seq);

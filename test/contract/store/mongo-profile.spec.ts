@@ -1,6 +1,7 @@
 import { type Connection, createConnection, type mongo } from 'mongoose';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { deleteOrphanRequests } from '../../../src/stores/mongo/orphan-requests';
+import { groupScope, ownerScope } from '../../../src/task/scopes';
 import { MongoConnection } from '../../../src/stores/mongo/mongo-connection';
 import { MongoTaskStore } from '../../../src/stores/mongo/mongo-task-store';
 import { describeMongo, freshDatabase } from '../../system/mongo/mongo';
@@ -41,7 +42,12 @@ describeMongo('everything that the store asks of the server', (url) => {
     dead = await MongoTaskStore.open({ ...options, url: url() });
     const now = dead.now();
     const made = Array.from({ length: TASKS }, (_, number) => {
-      const changes = { owner: `owner-${number % 2}`, name: `sample-${number}`, tags: { flow: 'one', n: `${number}` } };
+      const changes = {
+        owner: `owner-${number % 2}`,
+        ...(number % 5 === 0 && { groups: ['team'] }),
+        name: `sample-${number}`,
+        tags: { flow: 'one', n: `${number}` },
+      };
       const kinds = [
         queuedTask({ ...changes, ...(number % 8 === 0 && { notBefore: now + 60_000 + number }) }),
         assignedTask(now - number, changes),
@@ -51,7 +57,7 @@ describeMongo('everything that the store asks of the server', (url) => {
       return kinds[number % kinds.length] ?? queuedTask();
     });
     await Promise.all(made.map((task) => dead.insert(requestOf(task), task)));
-    await dead.counts('owner-0');
+    await dead.counts(ownerScope('owner-0'));
     connection = await createConnection(url(), { dbName: database }).asPromise();
     if (connection.db === undefined) throw new Error('there is no connection');
     db = connection.db;
@@ -84,9 +90,15 @@ describeMongo('everything that the store asks of the server', (url) => {
       ttlMs: 1000,
     });
     await store.insert(requestOf(large), queuedTask({ owner: 'owner-0' }), { key: 'k', bodySha256: 's', ttlMs: 1000 });
-    await Promise.all([large, first].flatMap(({ id }) => [store.getState(id), store.getTask(id, 'owner-0'), store.getStored(id)]));
-    for (const owner of [undefined, 'owner-0']) {
-      const mine = { ...(owner !== undefined && { owner }), pageSize: PAGE };
+    await Promise.all(
+      [large, first].flatMap(({ id }) => [
+        store.getState(id),
+        store.getTask(id, [ownerScope('owner-0'), groupScope('team')]),
+        store.getStored(id),
+      ]),
+    );
+    for (const scopes of [undefined, [ownerScope('owner-0')], [ownerScope('owner-0'), groupScope('team')]]) {
+      const mine = { ...(scopes && { scopes }), pageSize: PAGE };
       const page = await store.listMinimal(mine);
       await store.listMinimal({ ...mine, pageToken: page.nextPageToken });
       await store.listStored({ ...mine, state: 'COMPLETE' }, 2 ** 20);
@@ -104,7 +116,7 @@ describeMongo('everything that the store asks of the server', (url) => {
     await store.used(['one']);
     await store.cancelingAmong([first.id, large.id]);
     await store.getTasks([first.id, large.id]);
-    await store.counts('owner-0');
+    await store.counts(ownerScope('owner-0'));
     await store.liveBackends();
     await store.listBoundTo('other', PAGE);
     await store.boundInstances();

@@ -1,6 +1,7 @@
 import type { mongo } from 'mongoose';
 import { createConnection, type Connection } from 'mongoose';
 import type { ListQuery } from '../../../src/ports/store/task-records';
+import { groupScope, ownerScope } from '../../../src/task/scopes';
 import { dueFilter, dueOptions, nextOptions } from '../../../src/stores/mongo/due-tasks';
 import { MongoTaskStore } from '../../../src/stores/mongo/mongo-task-store';
 import { deletable, doneOptions } from '../../../src/stores/mongo/task-deletions';
@@ -74,6 +75,7 @@ describeMongo('query plans', (url) => {
       for (; group.length < 500; made += 1) {
         const changes = {
           owner: `owner-${made % 2}`,
+          groups: [`group-${made % 2}`, ...(made % 16 === 0 ? ['few'] : [])],
           name: `sample-${made % 2 === 0 ? 'even' : 'odd'}-${made}`,
           tags: { flow: 'one', n: `${made}` },
         };
@@ -140,17 +142,20 @@ describeMongo('query plans', (url) => {
   const even = { key: 'flow', value: 'one' };
   it.each([
     {},
-    { owner: 'owner-1' },
+    { scopes: [ownerScope('owner-1')] },
     { state: 'COMPLETE' },
-    { owner: 'owner-0', state: 'QUEUED' },
+    { scopes: [ownerScope('owner-0')], state: 'QUEUED' },
     { tags: [even] },
     { tags: [{ key: 'flow', value: '' }] },
-    { owner: 'owner-0', tags: [even] },
-    { owner: 'owner-1', tags: [{ key: 'n', value: '' }] },
+    { scopes: [ownerScope('owner-0')], tags: [even] },
+    { scopes: [ownerScope('owner-1')], tags: [{ key: 'n', value: '' }] },
     { namePrefix: 'sample-' },
     { namePrefix: 's' },
     { namePrefix: 'sample-even' },
-    { owner: 'owner-0', namePrefix: 'sample-even' },
+    { scopes: [ownerScope('owner-0')], namePrefix: 'sample-even' },
+    { scopes: [groupScope('group-0')] },
+    { scopes: [ownerScope('owner-0'), groupScope('group-1')] },
+    { scopes: [ownerScope('nobody'), groupScope('few'), groupScope('group-1')] },
   ] as Omit<ListQuery, 'pageSize'>[])('a page of %j reads what it shows, wherever it is', async (query) => {
     for (const at of PLACES) {
       const { filter, hint } = pageFilter({ ...query, pageSize: PAGE }, places[at]);
@@ -163,8 +168,10 @@ describeMongo('query plans', (url) => {
 
   it.each([
     { state: 'QUEUED', tags: [even] },
-    { owner: 'owner-0', state: 'QUEUED', namePrefix: 'sample-' },
+    { scopes: [ownerScope('owner-0')], state: 'QUEUED', namePrefix: 'sample-' },
     { tags: [even, { key: 'n', value: '7' }] },
+    { scopes: [ownerScope('owner-0'), groupScope('group-1')], state: 'QUEUED' },
+    { scopes: [ownerScope('owner-0'), groupScope('group-0')], tags: [even] },
   ] as Omit<ListQuery, 'pageSize'>[])(
     'a page of several filters %j goes along the one that says the most, first page and deep',
     async (query) => {

@@ -150,6 +150,6 @@ describeMongo('room and classes', (url) => {
     const collections = (await own.connection.db?.listCollections().toArray())?.map(({ name }) => name) ?? [];
     expect(collections.filter((name) => name === 'tails' || name === 'capacities')).toEqual([]);
     expect(await own.connection.collection('tasks').countDocuments({ wants: { $exists: true } })).toBe(0);
-    expect(await own.connection.collection('tasks').indexes()).toHaveLength(16);
+    expect(await own.connection.collection('tasks').indexes()).toHaveLength(17);
   });
 });

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { InvalidTask, StoreError } from '../../../src/ports/errors';
 import { deleteOrphanRequests } from '../../../src/stores/mongo/orphan-requests';
 import { MongoConnection } from '../../../src/stores/mongo/mongo-connection';
+import { groupScope, ownerScope } from '../../../src/task/scopes';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { describeMongo } from '../../system/mongo/mongo';
 import { ownDatabase } from './mongo-store.fixture';
@@ -43,23 +44,23 @@ describeMongo('the store on its own', (url) => {
       const page = await first?.listMinimal({ pageSize: 1 });
       expect(page?.items).toHaveLength(1);
       const indexes = await own.connection.collection('tasks').indexes();
-      expect(indexes).toHaveLength(16);
+      expect(indexes).toHaveLength(17);
     });
 
     it('waits for an index that takes longer than any answer may', async () => {
       await failPoint({ times: 1 }, { failCommands: ['createIndexes'], blockConnection: true, blockTimeMS: 7000 });
       await own.open('patient', { limits: { query: 1500 } });
       await failedAndOff();
-      expect(await own.connection.collection('tasks').indexes()).toHaveLength(16);
+      expect(await own.connection.collection('tasks').indexes()).toHaveLength(17);
     });
 
     it('that was cut off in the middle is finished by the next', async () => {
       await own.connection.collection('tasks').createIndex({ place: -1 });
       await own.connection.collection<{ _id: string }>('meta').insertOne({ _id: 'schema', version: 0, storeId: 'x' } as { _id: string });
       await own.open();
-      expect(await own.connection.collection('tasks').indexes()).toHaveLength(16);
+      expect(await own.connection.collection('tasks').indexes()).toHaveLength(17);
       expect(await own.connection.collection<{ _id: string; version: number }>('meta').findOne({ _id: 'schema' })).toMatchObject({
-        version: 2,
+        version: 3,
       });
     });
 
@@ -247,16 +248,22 @@ describeMongo('the store on its own', (url) => {
 
     it('are right again after a gateway ended without closing the store', async () => {
       const [dying, other] = [await own.open('dying', { home: 'here' }), await own.open('other')];
-      const tasks = [queuedTask({ owner: 'a' }), queuedTask({ owner: 'b' }), assignedTask(1, { owner: 'b' })];
+      const tasks = [
+        queuedTask({ owner: 'a' }),
+        queuedTask({ owner: 'b', groups: ['g'] }),
+        assignedTask(1, { owner: 'b', groups: ['g', 'h'] }),
+      ];
       await insertAll(dying, tasks);
       await other.counts();
       await dying.counts();
       await damage();
-      await own.connection.collection('counts').deleteOne({ _id: 'owner b' as never });
+      for (const id of ['owner b', 'group g']) await own.connection.collection('counts').deleteOne({ _id: id as never });
       const again = await own.open('dying', { home: 'here' });
       await eventually('the counters to be right', async () => ((await again.counts()).QUEUED === 2 ? true : undefined));
       expect(await again.counts()).toEqual({ QUEUED: 2, RUNNING: 1 });
-      expect(await again.counts('b')).toEqual({ QUEUED: 1, RUNNING: 1 });
+      expect(await again.counts(ownerScope('b'))).toEqual({ QUEUED: 1, RUNNING: 1 });
+      expect(await again.counts(groupScope('g'))).toEqual({ QUEUED: 1, RUNNING: 1 });
+      expect(await again.counts(groupScope('h'))).toEqual({ RUNNING: 1 });
     });
 
     it('of several gateways come together', async () => {

@@ -1,5 +1,6 @@
 import { StoreError } from '../../../src/ports/errors';
 import type { TaskStore } from '../../../src/ports/store/task-store';
+import { groupScope, ownerScope } from '../../../src/task/scopes';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { assignedTask, insertAll, MAX_DUE_MS, queuedTask, requestOf, type TaskStoreHarness, without } from './task-store.fixture';
 
@@ -21,21 +22,25 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
   });
 
   describe('counters', () => {
-    it('follow inserts, moves and deletions, in all and by owner', async () => {
-      const mine = [queuedTask({ owner: 'a' }), queuedTask({ owner: 'a' })] as const;
-      const yours = queuedTask({ owner: 'b' });
+    it('follow inserts, moves and deletions, in all, by owner and by group', async () => {
+      const mine = [queuedTask({ owner: 'a', groups: ['g', 'h'] }), queuedTask({ owner: 'a' })] as const;
+      const yours = queuedTask({ owner: 'b', groups: ['g'] });
       await insertAll(store, [...mine, yours]);
       expect(await store.counts()).toEqual({ QUEUED: 3 });
       await store.update({ ...mine[0], revision: 2, state: 'COMPLETE', step: 'done', endedAt: 10 }, 1);
       await store.update({ ...mine[0], revision: 2, state: 'CANCELED' }, 1);
       expect(await store.counts()).toEqual({ QUEUED: 2, COMPLETE: 1 });
-      expect(await store.counts('a')).toEqual({ QUEUED: 1, COMPLETE: 1 });
-      expect(await store.counts('b')).toEqual({ QUEUED: 1 });
-      expect(await store.counts('c')).toEqual({});
+      expect(await store.counts(ownerScope('a'))).toEqual({ QUEUED: 1, COMPLETE: 1 });
+      expect(await store.counts(ownerScope('b'))).toEqual({ QUEUED: 1 });
+      expect(await store.counts(ownerScope('c'))).toEqual({});
+      expect(await store.counts(groupScope('g'))).toEqual({ QUEUED: 1, COMPLETE: 1 });
+      expect(await store.counts(groupScope('h'))).toEqual({ COMPLETE: 1 });
+      expect(await store.counts(groupScope('a'))).toEqual({});
       expect(await store.deleteFinished(11, 10)).toBe(1);
       expect(await store.counts()).toEqual({ QUEUED: 2 });
       await harness().reopen();
-      expect(await harness().store.counts('a')).toEqual({ QUEUED: 1 });
+      expect(await harness().store.counts(ownerScope('a'))).toEqual({ QUEUED: 1 });
+      expect(await harness().store.counts(groupScope('g'))).toEqual({ QUEUED: 1 });
     });
 
     it('name the backends of live tasks, wanted or given, until they are done', async () => {
@@ -106,7 +111,8 @@ export function taskStoreLifeSuite(harness: () => TaskStoreHarness): void {
         { tags: [{ key: 't', value: 'v' }] },
         { namePrefix: 'n' },
         { state: 'COMPLETE' as const },
-        { owner: task.owner },
+        { scopes: [ownerScope(task.owner)] },
+        { scopes: [ownerScope('nobody'), groupScope('g')] },
       ]) {
         expect((await store.listMinimal({ ...filter, pageSize: 5 })).items).toEqual([]);
       }

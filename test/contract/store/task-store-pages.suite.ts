@@ -1,6 +1,7 @@
 import { InvalidRequest } from '../../../src/ports/errors';
 import type { ListQuery, StoredTask } from '../../../src/ports/store/task-records';
 import type { TaskStore } from '../../../src/ports/store/task-store';
+import { groupScope, ownerScope } from '../../../src/task/scopes';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { insertAll, queuedTask, requestOf, type TaskStoreHarness } from './task-store.fixture';
 
@@ -37,7 +38,14 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
     });
 
     it('are empty, and the last, where there is nothing', async () => {
-      for (const filter of [{}, { owner: 'x' }, { state: 'RUNNING' as const }, { namePrefix: 'x' }, { tags: [{ key: 'x', value: '' }] }]) {
+      for (const filter of [
+        {},
+        { scopes: [] },
+        { scopes: [ownerScope('x'), groupScope('x')] },
+        { state: 'RUNNING' as const },
+        { namePrefix: 'x' },
+        { tags: [{ key: 'x', value: '' }] },
+      ]) {
         expect(await store.listMinimal({ ...filter, pageSize: 5 })).toEqual({ items: [], nextPageToken: '' });
         expect(await store.listStored({ ...filter, pageSize: 5 }, 1000)).toEqual({ items: [], nextPageToken: '' });
       }
@@ -122,7 +130,13 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
         await expect(store.listMinimal({ pageSize: 1, pageToken: bad })).rejects.toBeInstanceOf(InvalidRequest);
         await expect(store.listStored({ pageSize: 1, pageToken: bad }, 1000)).rejects.toBeInstanceOf(InvalidRequest);
       }
-      const others: Filter[] = [{ owner: 'owner-1' }, { state: 'QUEUED' }, { namePrefix: 'a' }, { tags: [{ key: 'a', value: '' }] }];
+      const others: Filter[] = [
+        { scopes: [ownerScope('owner-1')] },
+        { scopes: [] },
+        { state: 'QUEUED' },
+        { namePrefix: 'a' },
+        { tags: [{ key: 'a', value: '' }] },
+      ];
       for (const filter of others)
         await expect(store.listMinimal({ ...filter, pageSize: 1, pageToken: token })).rejects.toBeInstanceOf(InvalidRequest);
     });
@@ -246,6 +260,7 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
       const tasks = Array.from({ length: 120 }, (_, index) =>
         queuedTask({
           owner: `owner-${index % 3}`,
+          ...(index % 8 < 3 && { groups: ['all', ...(index % 8 === 0 ? ['some'] : [])] }),
           state: index % 2 === 0 ? 'RUNNING' : index % 4 === 1 ? 'QUEUED' : 'COMPLETE',
           tags: { five: String(index % 5), ...(index % 7 === 0 && { seven: '' }) },
           ...(index % 4 > 0 && { name: `n${index % 4}-${index}` }),
@@ -253,15 +268,20 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
       );
       for (const task of tasks) await store.insert(requestOf(task), task);
       const parts: [Filter, (task: TaskRecord) => boolean][] = [
-        [{ owner: 'owner-1' }, (task) => task.owner === 'owner-1'],
+        [{ scopes: [ownerScope('owner-1')] }, (task) => task.owner === 'owner-1'],
         [{ state: 'RUNNING' }, (task) => task.state === 'RUNNING'],
         [{ state: ['RUNNING', 'QUEUED', 'PAUSED'] }, (task) => task.state !== 'COMPLETE'],
         [{ namePrefix: 'n2' }, (task) => task.name?.startsWith('n2') === true],
         [{ tags: [{ key: 'five', value: '3' }] }, (task) => task.tags['five'] === '3'],
+        [
+          { scopes: [ownerScope('owner-2'), groupScope('some'), groupScope('none')] },
+          (task) => task.owner === 'owner-2' || task.groups?.includes('some') === true,
+        ],
+        [{ scopes: [groupScope('all')] }, (task) => task.groups !== undefined],
       ];
-      for (let mask = 0; mask < 32; mask += 1) {
-        // The one state is one of the several.
-        if ((mask & 6) === 6) continue;
+      for (let mask = 0; mask < 128; mask += 1) {
+        // The one state is one of the several; scopes are one set.
+        if ((mask & 6) === 6 || [33, 65, 96].some((both) => (mask & both) === both)) continue;
         const chosen = parts.filter((_, bit) => (mask & (1 << bit)) !== 0);
         const filter = Object.assign({}, ...chosen.map(([part]) => part)) as Filter;
         const expected = newestFirst(tasks.filter((task) => chosen.every(([, matches]) => matches(task))));
@@ -279,8 +299,9 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
     it('know an owner exactly', async () => {
       const task = queuedTask({ owner: 'https://issuer\u0000subject' });
       await store.insert(requestOf(task), task);
-      expect(await walk(store, { owner: task.owner }, 5)).toEqual([task.id]);
-      for (const owner of ['https://issuer', 'HTTPS://ISSUER\u0000subject', '']) expect(await walk(store, { owner }, 5)).toEqual([]);
+      expect(await walk(store, { scopes: [ownerScope(task.owner)] }, 5)).toEqual([task.id]);
+      for (const owner of ['https://issuer', 'HTTPS://ISSUER\u0000subject', ''])
+        expect(await walk(store, { scopes: [ownerScope(owner)] }, 5)).toEqual([]);
     });
   });
 

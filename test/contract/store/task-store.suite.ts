@@ -1,4 +1,5 @@
 import type { TaskStore } from '../../../src/ports/store/task-store';
+import { groupScope, ownerScope, type Scope } from '../../../src/task/scopes';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { TES_STATES } from '../../../src/task/tes';
 import { taskStoreLifeSuite } from './task-store-life.suite';
@@ -101,13 +102,33 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
         const task = queuedTask({ owner: 'alice' });
         await store.insert(requestOf(task), task);
         for (const owner of ['bob', 'ALICE', '', 'nobody-yet']) {
-          expect(await store.getState(task.id, owner)).toBeUndefined();
-          expect(await store.getTask(task.id, owner)).toBeUndefined();
-          expect(await store.getStored(task.id, owner)).toBeUndefined();
+          for (const scopes of [[ownerScope(owner)], [ownerScope(owner), groupScope('alice')], []]) {
+            expect(await store.getState(task.id, scopes)).toBeUndefined();
+            expect(await store.getTask(task.id, scopes)).toBeUndefined();
+            expect(await store.getStored(task.id, scopes)).toBeUndefined();
+          }
         }
-        expect(await store.getState(task.id, 'alice')).toBe('QUEUED');
-        expect((await store.getTask(task.id, 'alice'))?.id).toBe(task.id);
-        expect((await store.getStored(task.id, 'alice'))?.task.id).toBe(task.id);
+        expect(await store.getState(task.id, [ownerScope('alice')])).toBe('QUEUED');
+        expect((await store.getTask(task.id, [ownerScope('alice')]))?.id).toBe(task.id);
+        expect((await store.getStored(task.id, [ownerScope('alice')]))?.task.id).toBe(task.id);
+      });
+
+      it('shows a task to whoever has one of its scopes', async () => {
+        const task = queuedTask({ owner: 'alice', groups: ['https://issuer lab', 'b"\u0000\'é'] });
+        await store.insert(requestOf(task), task);
+        const shown: Scope[][] = [
+          ...(task.groups ?? []).map((group) => [groupScope(group)]),
+          [ownerScope('bob'), groupScope('https://issuer lab')],
+        ];
+        for (const scopes of shown) {
+          expect(await store.getState(task.id, scopes)).toBe('QUEUED');
+          expect(await store.getTask(task.id, scopes)).toEqual(task);
+          expect((await store.getStored(task.id, scopes))?.task).toEqual(task);
+        }
+        for (const scopes of [[groupScope('https://issuer')], [ownerScope('https://issuer lab')], [groupScope('LAB'), groupScope('')]]) {
+          expect(await store.getState(task.id, scopes)).toBeUndefined();
+          expect(await store.getTask(task.id, scopes)).toBeUndefined();
+        }
       });
 
       it('throws on an id that exists, keeps the first, and lets its neighbours through', async () => {

@@ -20,7 +20,7 @@ class OneWord extends Authenticator {
     const [scheme, word] = String(headers['authorization'] ?? '').split(' ');
     if (scheme?.toLowerCase() !== this.scheme) return Promise.resolve(undefined);
     if (word !== this.word) return Promise.reject(new Unauthenticated(`bad ${this.scheme}`));
-    return Promise.resolve({ kind: 'user', owner: `${this.scheme}:${word}`, name: word, admin: false });
+    return Promise.resolve({ kind: 'user', owner: `${this.scheme}:${word}`, name: word, groups: [], admin: false });
   }
 }
 

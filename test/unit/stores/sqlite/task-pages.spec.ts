@@ -6,12 +6,14 @@ import { prefixEnd } from '../../../../src/stores/sqlite/record-codec';
 import { prepareStatements } from '../../../../src/stores/sqlite/statements';
 import { TaskPages } from '../../../../src/stores/sqlite/task-pages';
 import { insertTask, prepareInsert } from '../../../../src/stores/sqlite/task-writes';
+import { groupScope, ownerScope, scopesOf } from '../../../../src/task/scopes';
 import type { TaskRecord } from '../../../../src/task/task-record';
 import { queuedTask } from '../../../contract/store/task-store.fixture';
 
 const word = fc.constantFrom('a', 'b', 'ab', 'abc', 'ä', '');
 const task = fc.record({
   owner: fc.constantFrom('x', 'y'),
+  groups: fc.uniqueArray(fc.constantFrom('x', 'g'), { maxLength: 2 }),
   state: fc.constantFrom('RUNNING', 'COMPLETE'),
   name: fc.option(word),
   t: word,
@@ -19,7 +21,7 @@ const task = fc.record({
 });
 const filter = fc.record(
   {
-    owner: fc.constantFrom('x', 'y', 'z'),
+    scopes: fc.uniqueArray(fc.constantFrom(ownerScope('x'), ownerScope('z'), groupScope('x'), groupScope('g'), groupScope('h'))),
     state: fc.constantFrom('RUNNING', 'COMPLETE', 'QUEUED'),
     namePrefix: fc.constantFrom('a', 'ab', 'ä', 'c'),
     tags: fc.array(fc.record({ key: fc.constantFrom('t', 'u', 'v'), value: word }), { maxLength: 2 }),
@@ -27,9 +29,9 @@ const filter = fc.record(
   { requiredKeys: [] },
 );
 
-function matches(record: TaskRecord, { owner, state, namePrefix, tags }: Omit<ListQuery, 'pageSize'>): boolean {
+function matches(record: TaskRecord, { scopes, state, namePrefix, tags }: Omit<ListQuery, 'pageSize'>): boolean {
   return (
-    (owner === undefined || record.owner === owner) &&
+    (scopes === undefined || scopesOf(record).some((scope) => scopes.includes(scope))) &&
     (state === undefined || record.state === state) &&
     (namePrefix === undefined || record.name?.startsWith(namePrefix) === true) &&
     (tags ?? []).every(({ key, value }) => key in record.tags && (value === '' || record.tags[key] === value))
@@ -48,8 +50,8 @@ describe('TaskPages', () => {
         const db = openDatabase(':memory:', () => undefined);
         try {
           const statements = prepareStatements(db);
-          const tasks = drafts.map(({ owner, state, name, t, u }) =>
-            queuedTask({ owner, state, tags: { t, ...(u !== null && { u }) }, ...(name !== null && { name }) }),
+          const tasks = drafts.map(({ owner, groups, state, name, t, u }) =>
+            queuedTask({ owner, groups, state, tags: { t, ...(u !== null && { u }) }, ...(name !== null && { name }) }),
           );
           for (const each of tasks) insertTask(statements, prepareInsert('{}', each, undefined), 0);
           const pages = new TaskPages(statements, new PageTokens('id'), limits);
