@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { TaskStore } from '../ports/store/task-store';
+import { within } from '../ports/within';
 import type { TaskRecord, TaskStep } from '../task/task-record';
 import { isStoring, STORING_STEPS } from '../task/task-state';
 import { AwayRules } from './away-rules';
@@ -150,7 +151,7 @@ export class Engine {
     const { log, settings } = this.parts;
     const { signal } = this.stopping;
     try {
-      await backend.start(AbortSignal.any([signal, AbortSignal.timeout(settings.callTimeoutMs)]));
+      await within(signal, settings.callTimeoutMs, (limited) => backend.start(limited));
     } catch (error) {
       log.error('a backend could not be started', { backend: backend.name, err: error });
     }

@@ -4,6 +4,7 @@ import { Rounds } from '../ports/rounds';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
 import type { Upkeep } from '../ports/store/upkeep';
+import { within } from '../ports/within';
 import { jobNameOf } from '../task/left-behind';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { EngineLog } from './engine-log';
@@ -87,7 +88,7 @@ export class Housekeeping {
 
   /** Once, whichever backend joins first. */
   private takeOver(): Promise<void> {
-    this.takingOver ??= takeOverBound(this, this.settings.instance, () => this.limited()).catch((error: unknown) => {
+    this.takingOver ??= takeOverBound(this, this.settings.instance, (work) => this.limited(work)).catch((error: unknown) => {
       this.takingOver = undefined;
       throw error;
     });
@@ -107,8 +108,11 @@ export class Housekeeping {
   }
 
   private async endStaleOf(backend: ExecutionBackend): Promise<void> {
-    const jobs = (await backend.list?.(this.limited())) ?? [];
-    await this.endThose(backend, jobs, isStale, 'ending a stale job: its task has moved on');
+    await this.endThose(backend, await this.jobsOn(backend), isStale, 'ending a stale job: its task has moved on');
+  }
+
+  private async jobsOn(backend: ExecutionBackend): Promise<Awaited<ReturnType<NonNullable<ExecutionBackend['list']>>>> {
+    return (await this.limited(async (signal) => backend.list?.(signal))) ?? [];
   }
 
   /** Asks the store in batches and ends a few at a time, however many there are. What fails is thrown once the others have been tried. */
@@ -143,12 +147,12 @@ export class Housekeeping {
 
   private async end(backend: ExecutionBackend, name: string, why: string): Promise<void> {
     this.log.warn(why, { backend: backend.name, job: name });
-    await backend.cancel(name, undefined, this.limited());
-    await backend.cleanup(name, undefined, { failed: true }, this.limited());
+    await this.limited((signal) => backend.cancel(name, undefined, signal));
+    await this.limited((signal) => backend.cleanup(name, undefined, { failed: true }, signal));
   }
 
-  private limited(): AbortSignal {
-    return AbortSignal.any([this.stopping.signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
+  private limited<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    return within(this.stopping.signal, this.settings.callTimeoutMs, work);
   }
 
   /** One round; rounds never overlap. */
@@ -164,9 +168,9 @@ export class Housekeeping {
 
   private async sweepOrphans(): Promise<void> {
     for (const backend of this.backends.all) {
-      if (!backend.list || this.stopping.signal.aborted) continue;
+      if (this.stopping.signal.aborted) return;
       try {
-        const jobs = (await backend.list(this.limited())).filter(({ ageMs }) => ageMs >= this.settings.sweepMs);
+        const jobs = (await this.jobsOn(backend)).filter(({ ageMs }) => ageMs >= this.settings.sweepMs);
         await this.endThose(backend, jobs, isOrphan, 'ending an orphaned job');
       } catch (error) {
         this.log.warn('the orphan sweep of a backend could not be finished', { backend: backend.name, err: error });
@@ -178,7 +182,7 @@ export class Housekeeping {
     for (const backend of this.backends.all) {
       if (this.stopping.signal.aborted) return;
       try {
-        await backend.tidy?.(this.limited());
+        await this.limited(async (signal) => backend.tidy?.(signal));
       } catch (error) {
         this.log.warn('a backend could not remove what nobody uses any more', { backend: backend.name, err: error });
       }

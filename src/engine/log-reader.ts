@@ -2,6 +2,7 @@ import { TooManyRequests } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
 import type { BackendRegistry } from '../ports/registries';
 import type { TaskRecords } from '../ports/store/task-records';
+import { within } from '../ports/within';
 import { jobName, type TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import type { TaskChanges } from './task-changes';
@@ -110,8 +111,10 @@ export class LogReader {
   ): Promise<{ bytes: Uint8Array; ended: boolean } | undefined> {
     const backend = this.backends.get(task.backend ?? '');
     if (!backend?.readLog || !task.handle || task.jobAttempt !== undefined) return undefined;
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(LOOK_MS)]);
-    return backend.readLog(jobName(task.id, task.attempt), task.handle, request.executor, request.stream, offset, CHUNK_BYTES, limited);
+    const { handle } = task;
+    return within(signal, LOOK_MS, async (limited) =>
+      backend.readLog?.(jobName(task.id, task.attempt), handle, request.executor, request.stream, offset, CHUNK_BYTES, limited),
+    );
   }
 
   /** What the record kept: the last bytes. An offset before them is answered from where they begin. */

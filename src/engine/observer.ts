@@ -11,6 +11,7 @@ import { Pacer } from './pacer';
 import { Rounds } from '../ports/rounds';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
+import { within } from '../ports/within';
 import type { Probes } from './probes';
 import { taskIdOf } from './job';
 import type { FailureHandling } from './failure-handling';
@@ -198,14 +199,15 @@ export class Observer {
   /** False when the backend did not answer in time. */
   private async observeAll(backend: ExecutionBackend, tasks: readonly TaskRecord[]): Promise<boolean> {
     if (tasks.length === 0) return true;
-    const limit = AbortSignal.timeout(this.settings.callTimeoutMs);
-    try {
-      await this.parts.probes.run(backend.name, () => this.observe(backend, tasks, AbortSignal.any([this.stopping.signal, limit])));
-    } catch (error) {
-      if (this.stopping.signal.aborted) return true;
-      await Promise.all(tasks.map((task) => this.apply(task, this.parts.failures.eventFor(task, error))));
-    }
-    return !limit.aborted;
+    return within(this.stopping.signal, this.settings.callTimeoutMs, async (limited) => {
+      try {
+        await this.parts.probes.run(backend.name, () => this.observe(backend, tasks, limited));
+      } catch (error) {
+        if (this.stopping.signal.aborted) return true;
+        await Promise.all(tasks.map((task) => this.apply(task, this.parts.failures.eventFor(task, error))));
+      }
+      return !limited.aborted;
+    });
   }
 
   /** The task of a job that a push named, if there is something to look at. */

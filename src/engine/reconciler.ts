@@ -1,5 +1,6 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
+import { within } from '../ports/within';
 import { jobNameOf } from '../task/left-behind';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskRecord } from '../task/task-record';
@@ -30,7 +31,10 @@ export class Reconciler {
     if (!backend) return;
     try {
       if (task.step === 'kept') return await this.keep(claim, backend);
-      await claim.release(await this.probes.run(backend.name, () => this.settle(task, backend, claim.signal)));
+      const event = await within(claim.signal, this.settings.callTimeoutMs, (limited) =>
+        this.probes.run(backend.name, () => this.settle(task, backend, limited)),
+      );
+      await claim.release(event);
     } catch (error) {
       if (claim.signal.aborted) return;
       await claim.release(this.failures.eventFor(task, error));
@@ -45,17 +49,17 @@ export class Reconciler {
       return;
     }
     if (keptBytes === undefined) {
-      const limited = AbortSignal.any([claim.signal, AbortSignal.timeout(MEASURE_MS)]);
-      const bytes = await this.probes.run(backend.name, () => this.kept.measure(claim.task, backend, limited));
+      const bytes = await within(claim.signal, MEASURE_MS, (limited) =>
+        this.probes.run(backend.name, () => this.kept.measure(claim.task, backend, limited)),
+      );
       if (bytes !== undefined) await claim.keep({ type: 'measured', attempt, bytes });
     }
     await claim.release({ type: 'postponed', attempt, step, delayMs: Math.min(keptMs, LOOK_AT_KEPT_MS) });
     await this.kept.enforce(backend.name);
   }
 
-  private async settle(task: TaskRecord, backend: ExecutionBackend, signal: AbortSignal): Promise<TaskEvent> {
+  private async settle(task: TaskRecord, backend: ExecutionBackend, limited: AbortSignal): Promise<TaskEvent> {
     const name = jobNameOf(task);
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
     const { attempt, handle } = task;
     if (task.step === 'cancel') {
       const observation = await backend.cancel(name, handle, limited);

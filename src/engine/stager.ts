@@ -3,6 +3,7 @@ import type { ExecutionBackend, Job } from '../ports/execution-backend';
 import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
+import { within } from '../ports/within';
 import type { Handle, TaskRecord } from '../task/task-record';
 import type { TaskEvent } from '../task/task-events';
 import { streamLengths } from '../task/stream-lengths';
@@ -145,28 +146,28 @@ export class Stager {
       return undefined;
     }
     const { maxTransferSeconds } = claim.task.needs;
-    const limitMs = Math.min(this.settings.longestTransferMs, (maxTransferSeconds ?? Infinity) * 1000, 2 ** 31 - 1);
-    const limit = AbortSignal.timeout(limitMs);
+    const limitMs = Math.min(this.settings.longestTransferMs, (maxTransferSeconds ?? Infinity) * 1000);
+    const options: TransferOptions = {
+      ...this.settings.transfers,
+      onAway: (url, failed) => {
+        if (hostOf(url) !== '') away.failed(hostOf(url), failed);
+      },
+      onReached: (url) => {
+        if (hostOf(url) !== '') leave(hostOf(url));
+      },
+    };
     try {
-      const options: TransferOptions = {
-        ...this.settings.transfers,
-        onAway: (url, failed) => {
-          if (hostOf(url) !== '') away.failed(hostOf(url), failed);
-        },
-        onReached: (url) => {
-          if (hostOf(url) !== '') leave(hostOf(url));
-        },
-      };
-      const result = await move(options, AbortSignal.any([claim.signal, limit]));
-      claim.signal.throwIfAborted();
-      return result;
-    } catch (error) {
-      if (!limit.aborted || claim.signal.aborted) throw error;
-      const what = isStoring(claim.task.step) ? 'storing the outputs' : 'staging the inputs';
-      const whose = maxTransferSeconds === undefined ? 'setting transfers.max_seconds' : 'backend parameter max_transfer_seconds';
-      throw new TransferError(`${what} timed out after ${limitMs / 1000} s (${whose})`, {
-        retryable: true,
-        cause: error,
+      return await within(claim.signal, limitMs, async (limited) => {
+        try {
+          const result = await move(options, limited);
+          claim.signal.throwIfAborted();
+          return result;
+        } catch (error) {
+          if (!limited.aborted || claim.signal.aborted) throw error;
+          const what = isStoring(step) ? 'storing the outputs' : 'staging the inputs';
+          const whose = maxTransferSeconds === undefined ? 'setting transfers.max_seconds' : 'backend parameter max_transfer_seconds';
+          throw new TransferError(`${what} timed out after ${limitMs / 1000} s (${whose})`, { retryable: true, cause: error });
+        }
       });
     } finally {
       leave();
@@ -177,7 +178,8 @@ export class Stager {
   /** One idempotent step of the backend's submit, saved; `undefined` when the task does not want it any more, or the next one has to wait. */
   private async submitStep(claim: Claim, backend: ExecutionBackend, job: Job, before: Handle | undefined): Promise<Handle | undefined> {
     claim.signal.throwIfAborted();
-    const done = await backend.submit(job, before, this.limited(claim.signal));
+    const { callTimeoutMs } = this.settings;
+    const done = await within(claim.signal, callTimeoutMs, (signal) => backend.submit(job, before, signal));
     const { handle, againMs } = 'handle' in done ? done : { handle: done, againMs: undefined };
     const event = { type: 'submitted', attempt: job.attempt, handle, ...(againMs === undefined ? {} : { againMs }) } as const;
     const lastsHere = handle.step !== 'submitted' && againMs === undefined;
@@ -185,14 +187,10 @@ export class Stager {
     if (goesOn(applied)) return againMs === undefined ? handle : undefined;
     if (applied.kind === 'ignored' && isOver(applied, job)) {
       // The attempt is over while its job was being made: nobody else knows of this job, so it is ended here.
-      await backend.cancel(job.name, handle, AbortSignal.timeout(this.settings.callTimeoutMs));
-      await backend.cleanup(job.name, handle, { failed: true }, AbortSignal.timeout(this.settings.callTimeoutMs));
+      await backend.cancel(job.name, handle, AbortSignal.timeout(callTimeoutMs));
+      await backend.cleanup(job.name, handle, { failed: true }, AbortSignal.timeout(callTimeoutMs));
     }
     return undefined;
-  }
-
-  private limited(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, AbortSignal.timeout(this.settings.callTimeoutMs)]);
   }
 }
 

@@ -14,7 +14,7 @@ const BATCH = 200;
 export async function takeOverBound(
   { store, writer, backends, log }: TakeOver,
   instance: string,
-  limited: () => AbortSignal,
+  limited: <Result>(work: (signal: AbortSignal) => Promise<Result>) => Promise<Result>,
 ): Promise<void> {
   const jobs = new Map<string, ReadonlySet<string> | undefined>();
   const jobsOn = async (name: string): Promise<ReadonlySet<string> | undefined> => {
@@ -24,7 +24,7 @@ export async function takeOverBound(
   /** `undefined` = it cannot be told: then nothing is given up. */
   const listed = async (name: string): Promise<ReadonlySet<string> | undefined> => {
     try {
-      const found = await backends.get(name)?.list?.(limited());
+      const found = await limited(async (signal) => backends.get(name)?.list?.(signal));
       return found && new Set(found.map((job) => job.name));
     } catch (error) {
       log.warn('the jobs of a backend cannot be listed at the start', { backend: name, err: error });

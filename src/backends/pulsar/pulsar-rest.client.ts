@@ -5,10 +5,10 @@ import type { Readable } from 'node:stream';
 import axios from 'axios';
 import type { AxiosInstance, AxiosResponse } from 'axios';
 import { BackendError } from '../../ports/errors';
+import { within } from '../../ports/within';
 import { faultOfAnswer, faultOfConnection } from './pulsar-faults';
 import type { JobStart, PlacedFile, PlaceType, PulsarClient, PulsarTransfers, RemoteFile, ServerHealth } from './pulsar-client';
 import { Slots } from './slots';
-import { within } from './within';
 
 /** Pulsar keeps an idle connection for two seconds; ours are dropped before it can close one that is just being used again. */
 const IDLE_MS = 1000;

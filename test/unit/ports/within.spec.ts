@@ -1,4 +1,4 @@
-import { within } from '../../../../src/backends/pulsar/within';
+import { within } from '../../../src/ports/within';
 
 describe('work that has so long', () => {
   const forEver = (signal: AbortSignal): Promise<never> =>
@@ -15,6 +15,14 @@ describe('work that has so long', () => {
     const late = within(new AbortController().signal, 1000, forEver);
     jest.advanceTimersByTime(1000);
     await expect(late).rejects.toMatchObject({ name: 'TimeoutError' });
+  });
+
+  it('may have longer than a timer waits', async () => {
+    const caller = new AbortController();
+    const ended = within(caller.signal, 2 ** 40, forEver).catch((error: Error) => error.message);
+    jest.advanceTimersByTime(1000);
+    caller.abort(new Error('the caller is gone'));
+    expect(await ended).toBe('the caller is gone');
   });
 
   it('is ended with its caller, also one that had ended before', async () => {
