@@ -214,7 +214,8 @@ await_left() {
 }
 
 # Starts an executor and waits for it and its streams. Leaves its code in `code`; `unwritten` says that not all it wrote is there, `lingering`
-# that it could not be ended.
+# that it could not be ended. A code above 128 may also be one that the runtime ended with: only of what a signal has ended the shell says so itself,
+# in `signalled`.
 run_executor() { # INDEX
   code=1
   out=streams/$1.stdout err=streams/$1.stderr readers= unwritten= lingering=
@@ -231,12 +232,14 @@ run_executor() { # INDEX
     echo "$readers" >readers
   fi
   if "merged_$1"; then exec 6>&5; fi
-  (
-    read -r launched line </proc/self/stat
-    echo "$launched" >launched
-    "launch_$1"
-  ) <"$stdin" >&5 2>&6 5>&- 6>&-
-  code=$?
+  {
+    (
+      read -r launched line </proc/self/stat
+      echo "$launched" >launched
+      "launch_$1"
+    ) <"$stdin" >&5 2>&6 5>&- 6>&-
+    code=$?
+  } 2>signalled || unwritten=1
   exec 5>&- 6>&-
   program_ended
   if may_leave "$1" "$code"; then await_left || lingering=1; fi

@@ -1,5 +1,5 @@
 import { describeEngine } from '../../system/engines';
-import { describeFullDisk } from './faults.suite';
+import { describeFullDisk, describeKilledRuntime } from './faults.suite';
 import { describeFiles } from './files.suite';
 import { describeHostile } from './hostile.suite';
 import { describeImages } from './images.suite';
@@ -13,6 +13,7 @@ describeEngine('apptainer', 'ExecutionBackend', (engine) => {
   describeExecutors('apptainer', underTest);
   describeFiles('apptainer', underTest);
   describeFullDisk('apptainer', underTest);
+  describeKilledRuntime('apptainer', underTest, ['starter', 'appinit']);
   describeLife('apptainer', underTest);
   describeLifeHere('apptainer', underTest);
   describeStart('apptainer', underTest);

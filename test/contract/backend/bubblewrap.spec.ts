@@ -3,8 +3,8 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeEngine } from '../../system/engines';
-import { exitCodes, JobDriver, makeWorkDirectory, processesOf, stdoutOf, textOf } from './execution-backend.fixture';
-import { describeFullDisk } from './faults.suite';
+import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { describeFullDisk, describeKilledRuntime } from './faults.suite';
 import { describeFiles } from './files.suite';
 import { describeHost } from './host.suite';
 import { describeHostile } from './hostile.suite';
@@ -20,6 +20,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
   describeExecutors('bubblewrap', underTest);
   describeFiles('bubblewrap', underTest);
   describeFullDisk('bubblewrap', underTest);
+  describeKilledRuntime('bubblewrap', underTest, ['bwrap']);
   describeLife('bubblewrap', underTest);
   describeLifeHere('bubblewrap', underTest);
   describeStart('bubblewrap', underTest);
@@ -101,19 +102,17 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
       expect(ended.observation.systemError).toBeUndefined();
     });
 
-    it('tells a program that somebody else killed from one that failed', async () => {
-      const job = driver.job({ executors: [{ command: ['/bin/sh', '-c', 'echo ready; sleep 600'] }] });
-      const handle = await driver.start(job);
-      await driver.untilPrinted(job, handle, 'ready');
-      for (const entry of await processesOf(job.name)) {
-        const pid = entry.split(' ')[1] ?? '';
-        if ((await fs.readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '')) === 'bwrap\n') process.kill(Number(pid), 'SIGKILL');
-      }
-      const { observation } = await driver.ended(job, handle);
-      expect(observation).toMatchObject({
-        phase: 'failed',
-        systemError: { message: 'the processes of executor 0 were killed from outside', retryable: true },
-      });
+    it('names a program that cannot be started as the task does, and nothing of its own', async () => {
+      const said = async (executor: { command: string[]; stdout?: string; stderr?: string }): Promise<unknown> => {
+        const { observation } = await driver.carryOut(driver.job({ executors: [executor] }));
+        return [observation.executors[0]?.stdout?.text, observation.executors[0]?.stderr?.text];
+      };
+      expect(await said({ command: ['no-such', 'word'] })).toEqual([undefined, 'no-such: No such file or directory\n']);
+      expect(await said({ command: ['/etc/passwd'] })).toEqual([undefined, '/etc/passwd: Permission denied\n']);
+      const both = { command: ['no-such'], stdout: '/o/log', stderr: '/o/log' };
+      expect((await said(both)) as string[]).toContain('no-such: No such file or directory\n');
+      // Of a program's own words nothing changes.
+      expect(await said({ command: ['nice', '-n', '0', 'no-such'] })).toEqual([undefined, expect.stringMatching(/^nice: /)]);
     });
 
     it('has ended everything that a program left before it says how that ended', async () => {

@@ -1,6 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { promisify } from 'node:util';
+import { ProcessTable } from '../../../src/backends/local/process-table';
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
 import type { Engine } from '../../system/engines';
 import { eventually, exitCodes, JobDriver, makeWorkDirectory, processesOf, withDriver } from './execution-backend.fixture';
@@ -94,7 +95,10 @@ export function describeFullDisk(name: string, underTest: () => BackendUnderTest
       const { observation } = await driver.carryOut(driver.job(request), files);
       expect(observation).toMatchObject({
         phase: 'failed',
-        systemError: { message: 'the disk of the workspaces is full', retryable: true },
+        systemError: {
+          message: expect.stringContaining('the disk of the workspaces is full: make room where work_dir') as string,
+          retryable: true,
+        },
       });
     });
 
@@ -131,6 +135,34 @@ export function describeFullDisk(name: string, underTest: () => BackendUnderTest
       await driver.shell(`head -c ${TOO_MUCH} /dev/zero >/o/x`, { volumes: ['/o'] });
       await driver.cleanAll();
       expect((await driver.shell('echo x >/o/x', { volumes: ['/o'] })).observation.phase).toBe('succeeded');
+    });
+  });
+}
+
+/** What a backend whose runtime is the parent of the program says when somebody kills a process of that runtime's (its name in `comm`). */
+export function describeKilledRuntime(name: string, underTest: () => BackendUnderTest, processes: readonly string[]): void {
+  describe(`${name}: processes of the runtime that somebody else kills`, () => {
+    let driver: JobDriver;
+    withDriver(name, underTest, (made) => {
+      ({ driver } = made);
+    });
+
+    it.each(processes)('are no end of the program: %s', async (victim) => {
+      const job = driver.job({ executors: [sh('echo ready; sleep 600')] });
+      const handle = await driver.start(job);
+      await driver.untilPrinted(job, handle, 'ready');
+      const victims = (await new ProcessTable().membersOf(job.name)).filter((member) => member.name === victim);
+      for (const { pid } of victims) process.kill(pid, 'SIGKILL');
+      const { observation } = await driver.ended(job, handle);
+      expect(observation).toMatchObject({
+        phase: 'failed',
+        systemError: { message: 'the processes of executor 0 were killed from outside', retryable: true },
+      });
+    });
+
+    it('are not meant where a program ends itself so', async () => {
+      const { observation } = await driver.shell('kill -KILL $$');
+      expect([observation.phase, observation.executors[0]?.exitCode, observation.systemError]).toEqual(['failed', 137, undefined]);
     });
   });
 }

@@ -182,9 +182,12 @@ take_tree() { # TREE NAME PARENT_SEGMENT...
 }
 
 # Until apptainer itself has begun no code is a program's. Then 255 is, unless apptainer's are the only words, and FATAL the last of them: it
-# could not start the program.
+# could not start the program. Its own process ends by a signal when that, or the first one in the container, was killed, never because the program was.
 after_executor() { # INDEX CODE
-  [ -e "streams/$1.begun" ] || [ -e "$MARK" ] || [ -e timeout ] || return 1
+  if [ ! -e "$MARK" ] && [ ! -e timeout ]; then
+    [ -e "streams/$1.begun" ] || return 1
+    [ ! -s signalled ] || note killed "$1"
+  fi
   if [ "$OVERLAY" = 1 ]; then take_trees 2>"streams/$1.engine" || { blame files "$1"; return 1; }; fi
   [ "$2" -eq 255 ] || return 0
   said=streams/$1.stderr

@@ -86,6 +86,15 @@ may_leave() { # INDEX CODE
 # shellcheck disable=SC3013
 left_behind() { [ "/proc/$first_pid/ns/pid" -ef "/proc/$$/ns/pid" ] || offspring members "$first_pid" ''; }
 
+# What `nice` says of a program that it cannot start, as a message of that program: the task named no `nice`. `program` is the plan's.
+name_program() { # INDEX
+  said=streams/$1.stderr line=
+  if "merged_$1"; then said=streams/$1.stdout; fi
+  { read -r line && ! read -r rest; } <"$said" || return 0
+  case $line in "$nice: "*"$program"*': '*) ;; *) return 0 ;; esac
+  printf '%s: %s\n' "$program" "${line##*: }" >"$said" || blame stream "$1"
+}
+
 # bwrap writes an exit code only when the program was started and has ended; without one, it failed itself.
 after_executor() { # INDEX CODE
   ended=1
@@ -93,6 +102,7 @@ after_executor() { # INDEX CODE
     case $line in *'"exit-code"'*) ended=0 ;; esac
   done <"streams/$1.evidence"
   drop_skeleton
+  case $2 in 126 | 127) name_program "$1" || return 1 ;; esac
   # Killed from outside bwrap had no time to write: by the time limit, a cancel, a memory limit, or by somebody.
   if [ "$ended" -ne 0 ] && [ "$2" -ge 128 ]; then
     ended=0

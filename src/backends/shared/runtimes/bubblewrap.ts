@@ -42,7 +42,7 @@ export function bubblewrapLaunch(context: ExecutorContext, host: HostRoot, asRoo
   // `nice` with no change looks the program up in the job's PATH and ends with 127 or 126 where bwrap itself would say 1. It is not looked up there.
   const words = `${quoteWords(['bwrap', '--args', '9', ...(asRoot ? ['--args', '7'] : []), '--json-status-fd', '8', '--'])} "$nice" ${quoteWords(['-n', '0', '--', ...executor.command])}`;
   return {
-    before: [],
+    before: [assignment('program', executor.command[0] ?? '')],
     commands: [
       FORGET_GATEWAY,
       ...(cgroups.length === 0 ? [] : [`cgroups=${quoteWord(cgroups.join(' '))}`, 'join_cgroups || exit 125']),

@@ -79,11 +79,11 @@ describe('how a script ended', () => {
     });
   });
 
-  it('says that the disk is full, and that it may be tried again', () => {
+  it('says that the disk is full, which setting leads there, and that it may be tried again', () => {
     for (const word of ['prepare', 'broken']) {
       expect(errorOf(`disk 1.0 0\ndone 1.0 ${word}\n`, 'said by the program')).toEqual({
         retryable: true,
-        message: 'the disk of the workspaces is full',
+        message: expect.stringMatching(/^the disk of the workspaces is full: make room where work_dir of the gateway lies/) as string,
       });
     }
   });

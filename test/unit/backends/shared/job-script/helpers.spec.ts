@@ -229,6 +229,13 @@ describe('helpers of the job script', () => {
     expect(ended.file('../fake/copies')).toBe('streams/0.stdout\n');
   });
 
+  it.each([
+    ['exit 137', /^$/],
+    ['kill -KILL $$', /Killed/],
+  ])("tells a runtime's process that a signal has ended from one that ends with such a code: %s", async (fault, words) => {
+    expect((await runFake(directory(), { request: streamed, faults: { run: fault } })).file('signalled')).toMatch(words);
+  });
+
   it('waits for a stream that its disk takes slowly, and cuts nothing off', async () => {
     const slow = 'case $(readlink /proc/$$/fd/1) in */0.stdout) IFS= read -r line; sleep 4; printf "%s\\n" "$line" ;; esac';
     const ended = await runFake(directory(), {

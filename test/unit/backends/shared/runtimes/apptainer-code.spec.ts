@@ -32,6 +32,17 @@ describe('the code with which apptainer ends', () => {
   });
 
   it.each([
+    ["was the program's own", 'true', 'ended'],
+    ['was of a process of apptainer', 'echo Killed >signalled', 'killed 0 ended'],
+    ['came from a cancel', 'echo Killed >signalled; true >mark', 'ended'],
+  ])('137 that %s', (_what, before, expected) => {
+    const said = shell(
+      `mkdir streams; true >streams/0.begun; note() { printf '%s ' "$@"; }; ${before}; after_executor 0 137 && echo ended`,
+    );
+    expect(said).toBe(expected);
+  });
+
+  it.each([
     ['FATAL:   "x": executable file not found in $PATH\n', 127],
     ['WARNING: skipping mount of /x\nFATAL:   permission denied\n', 126],
     ['FATAL:   container creation failed: mount\nof several lines\n', 'broken'],
