@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/labels';
 import type { RuntimeName } from '../shared/runtimes/runtime';
@@ -6,12 +7,20 @@ import type { CommandResult, LocalClient } from './local.client';
 
 const ANSWER_MS = 30_000;
 const REMOVE_MS = 120_000;
+/** A removal that takes longer holds up no other one. */
+const SLOW_MS = 5000;
+const LATE = Symbol('late');
 /** JOB-INDEX, or JOB-INDEX-image while an image is looked into. Not every podman can format a label. */
 const CONTAINER_NAME = /^(.+)-\d+(?:-image)?$/;
 
+/** How many containers there were. */
+type Settle = (containers: number | Error) => void;
+
 /** docker or podman, asked through its own command. Only exit codes and formatted answers are looked at. */
 export class CliContainerEngine implements ContainerEngine {
-  private removals: { jobName: string; settle: (containers: number | Error) => void }[] = [];
+  /** By job: who waits for the next call, and who for one that is under way. */
+  private readonly removals = new Map<string, readonly Settle[]>();
+  private readonly underWay = new Map<string, readonly Settle[]>();
   private removing = false;
 
   constructor(
@@ -19,6 +28,7 @@ export class CliContainerEngine implements ContainerEngine {
     private readonly versionFormat: string,
     private readonly client: LocalClient,
     private readonly instance: string,
+    private readonly slowMs = SLOW_MS,
   ) {}
 
   async version(signal: AbortSignal): Promise<string> {
@@ -34,50 +44,72 @@ export class CliContainerEngine implements ContainerEngine {
     return true;
   }
 
-  /** Removals that come together are asked for together: one call of the command costs as much as a small task. */
+  /**
+   * Removals that come together are asked for together: one call of the command costs as much as a small task. Whoever asks for a job whose
+   * removal hangs waits with those who have, and shares no call with others.
+   */
   removeJob(jobName: string, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      this.removals.push({ jobName, settle: (answer) => (typeof answer === 'number' ? resolve(answer) : reject(answer)) });
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      const settle: Settle = (answer) => (typeof answer === 'number' ? resolve(answer) : reject(answer));
+      const place = this.underWay.has(jobName) ? this.underWay : this.removals;
+      place.set(jobName, [...(place.get(jobName) ?? []), settle]);
       if (!this.removing) void this.removeAll();
     });
   }
 
-  /** Never rejects: each caller is told by `settle`. */
+  /** Never rejects: each caller is told by `settle`. A call that takes long holds up no later one. */
   private async removeAll(): Promise<void> {
     this.removing = true;
-    while (this.removals.length > 0) {
-      const batch = this.removals;
-      this.removals = [];
-      try {
-        const answers = await this.removeBatch(new Set(batch.map((removal) => removal.jobName)));
-        for (const removal of batch) removal.settle(answers.get(removal.jobName) ?? 0);
-      } catch (error) {
-        for (const removal of batch) removal.settle(error instanceof BackendError ? error : this.away(error));
-      }
+    while (this.removals.size > 0) {
+      const jobNames = [...this.removals.keys()];
+      for (const [jobName, settles] of this.removals) this.underWay.set(jobName, settles);
+      this.removals.clear();
+      await soonerThan(this.slowMs, this.removeBatch(jobNames));
     }
     this.removing = false;
   }
 
-  /** How many containers of each job there were; an error for a job of which some stay, whatever becomes of the others. */
-  private async removeBatch(jobNames: ReadonlySet<string>): Promise<ReadonlyMap<string, number | Error>> {
+  private async removeBatch(jobNames: readonly string[]): Promise<void> {
+    const wanted = new Set(jobNames);
+    try {
+      await this.removeThose(wanted);
+    } catch (error) {
+      for (const jobName of wanted) this.settle(jobName, error instanceof BackendError ? error : this.away(error));
+    }
+  }
+
+  /** Takes out of WANTED each job that was told how many containers it had, or that some stay, whatever becomes of the others. */
+  private async removeThose(wanted: Set<string>): Promise<void> {
     const signal = AbortSignal.timeout(REMOVE_MS);
-    const found = (await this.containers(signal)).filter((container) => jobNames.has(container.jobName));
+    const found = (await this.containers(signal)).filter((container) => wanted.has(container.jobName));
     const counts = new Map<string, number>();
     for (const { jobName } of found) counts.set(jobName, (counts.get(jobName) ?? 0) + 1);
-    if (found.length === 0) return counts;
-    const answers = new Map<string, number | Error>(counts);
-    const removed = await this.client.command(
-      [this.runtime, 'rm', '-f', '-v', ...found.map((container) => container.id)],
-      REMOVE_MS,
-      signal,
-    );
-    if (removed.exitCode !== 0) {
-      // Some may be gone already; whether they are is for the next listing to say.
-      const left = new Set((await this.containers(signal)).map((container) => container.id));
-      for (const { id, jobName } of found) if (left.has(id)) answers.set(jobName, this.stays(removed.stderr));
-    }
-    return answers;
+    const tell = (left: ReadonlySet<string>): void => {
+      for (const jobName of wanted) {
+        if (!left.has(jobName) && wanted.delete(jobName)) this.settle(jobName, counts.get(jobName) ?? 0);
+      }
+    };
+    tell(new Set(counts.keys()));
+    if (wanted.size === 0) return;
+    const removal = this.client.command([this.runtime, 'rm', '-f', '-v', ...found.map((container) => container.id)], REMOVE_MS, signal);
+    // The command waits for the slowest; what has gone by now has gone. What the list's failure means, the removal's own end says.
+    if ((await soonerThan(this.slowMs, removal)) === LATE) tell(await this.jobsWithContainers(signal).catch(() => wanted));
+    const removed = await removal;
+    // Some may be gone already; whether they are is for the next listing to say.
+    tell(removed.exitCode === 0 ? new Set() : await this.jobsWithContainers(signal));
+    for (const jobName of wanted) this.settle(jobName, this.stays(removed.stderr));
+  }
+
+  private settle(jobName: string, answer: number | Error): void {
+    const settles = this.underWay.get(jobName) ?? [];
+    this.underWay.delete(jobName);
+    for (const settle of settles) settle(answer);
+  }
+
+  private async jobsWithContainers(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    return new Set((await this.containers(signal)).map((container) => container.jobName));
   }
 
   async jobNames(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
@@ -133,6 +165,13 @@ export class CliContainerEngine implements ContainerEngine {
     const internal = cause instanceof Error ? `${this.runtime}: ${cause.message}` : `${this.runtime} failed`;
     return new BackendError(`${this.runtime} does not answer`, { retryable: true, unavailable: true, internal, cause });
   }
+}
+
+/** `LATE` when the work takes longer; it goes on. */
+async function soonerThan<T>(ms: number, work: Promise<T>): Promise<T | typeof LATE> {
+  const timer = new AbortController();
+  const late = pause(ms, LATE, { signal: timer.signal }).catch((): typeof LATE => LATE);
+  return Promise.race([work, late]).finally(() => timer.abort());
 }
 
 function lines(text: string): readonly string[] {

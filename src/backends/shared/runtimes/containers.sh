@@ -122,9 +122,16 @@ open_trees() { # INDEX
 # Where something lies directly in `/`, or where trees are volumes: created, filled, started.
 ready_executor() { # INDEX
   [ -n "$COPIED" ] || return 0
-  watch_copy
-  create >/dev/null 2>"streams/$1.engine" || { fault create "$1"; return 1; }
+  make_container "$1" create || { fault create "$1"; return 1; }
   for tree in $COPIED; do copy_in "$1" "$tree" || { fault copy "$1"; return 1; }; done
+}
+
+# Some storages of engines copy the whole image for it: no more is allowed than for fetching that. The copies that follow have their own limit.
+make_container() { # INDEX COMMAND...
+  report=streams/$1.engine
+  shift
+  watch_fetch
+  "$@" >/dev/null 2>"$report" && watch_time "$COPY_LIMIT" late
 }
 
 copy_in() { # INDEX TREE
@@ -164,9 +171,8 @@ fill_root() { # INDEX KEY TREE PATH
   [ "$state" != empty ] || return 0
   if [ -z "$scratch" ]; then
     [ ! -e "$MARK" ] || return 1
-    watch_copy
     # shellcheck disable=SC2086
-    $ENGINE create --name "$JOB-$1-image" --label "tes-gateway.job=$JOB" $MINE --network none --entrypoint '' "$image" /none >/dev/null 2>"streams/$1.engine" \
+    make_container "$1" $ENGINE create --name "$JOB-$1-image" --label "tes-gateway.job=$JOB" $MINE --network none --entrypoint '' "$image" /none \
       || { fault copy "$1"; return 1; }
     scratch=$JOB-$1-image
   fi

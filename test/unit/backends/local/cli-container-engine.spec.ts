@@ -5,16 +5,17 @@ const never = new AbortController().signal;
 const WHEN = '2026-01-01 00:00:00.000000000 +0000 UTC';
 
 /** An engine with these containers, of which some cannot be removed. */
-function engineWith(names: readonly string[], stuck: readonly string[]): { engine: CliContainerEngine; calls: string[] } {
+function engineWith(names: readonly string[], stuck: readonly string[], hangs = false): { engine: CliContainerEngine; calls: string[] } {
   const calls: string[] = [];
   let left = [...names];
   const command = async ([, verb = '', ...words]: readonly string[]): Promise<CommandResult> => {
     calls.push(verb);
     if (verb === 'ps') return { exitCode: 0, stdout: left.map((name) => `${name} ${name} ${WHEN}\n`).join(''), stderr: '' };
     left = left.filter((name) => stuck.includes(name) || !words.includes(name));
+    if (hangs && stuck.some((name) => words.includes(name))) return new Promise(() => undefined);
     return stuck.length === 0 ? { exitCode: 0, stdout: '', stderr: '' } : { exitCode: 1, stdout: '', stderr: 'device or resource busy' };
   };
-  return { engine: new CliContainerEngine('podman', '{{.Client.Version}}', { command } as unknown as LocalClient, 'i'), calls };
+  return { engine: new CliContainerEngine('podman', '{{.Client.Version}}', { command } as unknown as LocalClient, 'i', 1), calls };
 }
 
 describe('removing containers through the command of their engine', () => {
@@ -34,5 +35,18 @@ describe('removing containers through the command of their engine', () => {
       { reason: { publicMessage: 'podman cannot remove a container', retryable: true } },
       { value: 1 },
     ]);
+  });
+
+  it('holds up no other job with a container whose removal hangs', async () => {
+    const { engine, calls } = engineWith(['a-0', 'stuck-0', 'b-0', 'c-0'], ['stuck-0'], true);
+    const given = new AbortController();
+    const stuck = ['first', 'stuck', 'stuck'].map((name) => engine.removeJob(name, given.signal));
+    expect(await Promise.all(['a', 'b'].map((name) => engine.removeJob(name, never)))).toEqual([1, 1]);
+    stuck.push(engine.removeJob('stuck', given.signal));
+    expect(await engine.removeJob('c', never)).toBe(1);
+    given.abort(new Error('given up'));
+    expect(await Promise.allSettled(stuck)).toMatchObject([{ value: 0 }, ...Array(3).fill({ reason: { message: 'given up' } })]);
+    // One command hangs, not one for each who waits.
+    expect(calls.filter((verb) => verb === 'rm')).toHaveLength(2);
   });
 });

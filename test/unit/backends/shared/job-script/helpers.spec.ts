@@ -108,6 +108,20 @@ const rows: readonly (FakeJob & { readonly what: string; readonly error: RegExp;
     error: /took too long/,
   },
   {
+    what: 'create hangs',
+    request: inRoot,
+    faults: { create: 'case $* in *-image*) ;; *) exec sleep 60 ;; esac' },
+    plan: 'FETCH_LIMIT=1',
+    error: /creating the container .* took too long/,
+  },
+  {
+    what: 'create of a container of which only the files are looked at hangs',
+    request: inTree,
+    faults: { create: 'exec sleep 60' },
+    plan: 'FETCH_LIMIT=1',
+    error: /creating the container .* took too long/,
+  },
+  {
     what: 'the engine does not answer',
     request: streamed,
     faults: { 'image-inspect': 'exit 1', pull: 'exit 1', ps: 'exit 1' },
