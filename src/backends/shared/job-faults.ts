@@ -37,7 +37,8 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
   place: { retryable: true, sentence: (_facts, executor) => `a stream of executor ${executor} could not be written to its path` },
   late: {
     retryable: true,
-    sentence: (_facts, executor) => `fetching the image, creating the container or copying files for executor ${executor} took too long and was ended`,
+    sentence: (_facts, executor) =>
+      `fetching the image, creating the container or copying files for executor ${executor} took too long and was ended`,
   },
   create: { retryable: true, sentence: (facts, executor) => `${facts.runtime} could not create the container of executor ${executor}` },
   start: { retryable: true, sentence: (facts, executor) => `${facts.runtime} could not start executor ${executor}` },
