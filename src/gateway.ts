@@ -15,7 +15,7 @@ import { directoryId, instanceName } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { type Core, createCore } from './engine/core';
 import { taskId } from './engine/task-id';
-import type { Adapters, StoreInReach } from './ports/adapter';
+import { adapterOf, type Adapters, type StoreInReach } from './ports/adapter';
 import type { Authenticator } from './ports/authenticator';
 import type { ExecutionBackend } from './ports/execution-backend';
 import { ProcessLock } from './ports/process-lock';
@@ -173,7 +173,7 @@ export class Gateway {
 
 function openStore({ adapters, instance, settings, log }: Composition): Promise<StoreInReach> {
   const { type } = settings.store;
-  return chosen(adapters.stores, type).create(settings.store, {
+  return adapterOf(adapters.stores, type).create(settings.store, {
     dataDir: settings.data_dir,
     instance,
     home: directoryId(settings.data_dir),
@@ -199,7 +199,7 @@ function createBackends(composition: Composition): Promise<readonly ExecutionBac
         environment,
         log: (level, message, fields) => log[level]({ backend: entry.name, ...fields }, message),
       };
-      return chosen(adapters.backends, entry.type).create(entry, slices.backendContext(settings, entry.name, surroundings, adapters));
+      return adapterOf(adapters.backends, entry.type).create(entry, slices.backendContext(settings, entry.name, surroundings, adapters));
     }),
   );
 }
@@ -211,13 +211,6 @@ async function createAuthenticators({ adapters, settings: { auth = {} } }: Compo
     if (authenticator) on.push(authenticator);
   }
   return on;
-}
-
-/** The settings were checked against the same list. */
-function chosen<Adapter extends { readonly type: string }>(all: readonly Adapter[], type: string): Adapter {
-  const found = all.find((adapter) => adapter.type === type);
-  if (!found) throw new Error(`there is no adapter of type ${type}`);
-  return found;
 }
 
 async function createApp(

@@ -14,9 +14,9 @@ import { TreeWorkspace } from './backends/shared/tree-workspace';
 import { patiently } from './engine/transfers/patience';
 import { stageIn, stageOut, StoredFiles } from './engine/transfers/transfers';
 import type { TransferOptions, TransferProgress } from './engine/transfers/transfers';
+import { adapterOf } from './ports/adapter';
 import { GatewayError, TransferError } from './ports/errors';
 import { StorageRegistry } from './ports/registries';
-import type { StorageClient } from './ports/storage-client';
 import { streamLengths } from './task/stream-lengths';
 import type { ExecutorRecord } from './task/task-record';
 import { outliveReaders } from './telemetry/standard-streams';
@@ -65,8 +65,10 @@ function takePlan(): StagerPlan {
   );
 }
 
-async function attend({ request, transfers, retry, storage: settings }: StagerPlan, signal: AbortSignal): Promise<void> {
-  const storage = new StorageRegistry(await Promise.all(settings.map(storageOf)));
+async function attend({ request, transfers, retry, storage: plans }: StagerPlan, signal: AbortSignal): Promise<void> {
+  const storage = new StorageRegistry(
+    await Promise.all(plans.map(({ name, settings }) => adapterOf(adapters.storages, name).create(settings))),
+  );
   const workspace = new TreeWorkspace(stagerLayout(process.cwd()), mountPlan(request));
   let moved: TransferProgress = { files: 0, bytes: 0 };
   const options: TransferOptions = { ...transfers, onProgress: (progress) => (moved = progress) };
@@ -98,12 +100,6 @@ async function timed<T>(work: () => Promise<T>): Promise<T & { readonly ms: numb
   const from = performance.now();
   const done = await work();
   return { ...done, ms: Math.round(performance.now() - from) };
-}
-
-function storageOf({ name, settings }: StagerPlan['storage'][number]): Promise<StorageClient> {
-  const adapter = adapters.storages.find(({ type }) => type === name);
-  if (!adapter) throw new TransferError(`the stager on the worker knows no storage ${name}`, { retryable: false });
-  return adapter.create(settings);
 }
 
 /** Until the script wants the outputs. A file, looked at: it works in a container as well, and costs microseconds. */

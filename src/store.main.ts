@@ -13,7 +13,7 @@ import { readLines, writeLines } from './operator/line-file';
 import { exportTasks, importTasks } from './operator/store-transfer';
 import { TaskChanges } from './engine/task-changes';
 import { TaskWriter } from './engine/task-writer';
-import type { StoreAdapter } from './ports/adapter';
+import { adapterOf, type StoreAdapter } from './ports/adapter';
 import { GatewayError, StoreError } from './ports/errors';
 import { BackendRegistry } from './ports/registries';
 import type { TaskStore } from './ports/store/task-store';
@@ -142,9 +142,7 @@ function settingsOf({ config, dataDir }: Options): Settings {
 }
 
 function storeOf({ store }: Settings): StoreAdapter {
-  const found = adapters.stores.find(({ type }) => type === store.type);
-  if (!found) throw new Error(`there is no store of type ${store.type}`);
-  return found;
+  return adapterOf(adapters.stores, store.type);
 }
 
 /** Other settings mean another store: a new, empty one would answer as if all were well. */

@@ -1,5 +1,6 @@
 import type { RetryPolicy } from '../task/failure-policy';
 import type { Authenticator } from './authenticator';
+import { GatewayError } from './errors';
 import type { ExecutionBackend } from './execution-backend';
 import type { StorageClient } from './storage-client';
 import type { TaskStore } from './store/task-store';
@@ -182,4 +183,16 @@ export interface Adapters {
   readonly stores: readonly StoreAdapter[];
   readonly storages: readonly StorageAdapter[];
   readonly authenticators: readonly AuthenticatorAdapter[];
+}
+
+/** Names an adapter that is not in the list: of another version of this program. */
+export class UnknownAdapter extends GatewayError {
+  readonly code = 'UNKNOWN_ADAPTER';
+}
+
+/** The adapter of this type. Throws UnknownAdapter. */
+export function adapterOf<Adapter extends { readonly type: string }>(all: readonly Adapter[], type: string): Adapter {
+  const found = all.find((adapter) => adapter.type === type);
+  if (found) return found;
+  throw new UnknownAdapter(`this version of tes-gateway has no adapter ${type} (it has ${all.map((adapter) => adapter.type).join(', ')})`);
 }

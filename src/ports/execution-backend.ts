@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { Observation } from '../task/observation';
 import type { Handle, TaskNeeds } from '../task/task-record';
-import type { TesFileType, TesTaskRequest } from '../task/tes';
+import type { TesTaskRequest } from '../task/tes';
 import type { FillFile, SourceFile } from './local-file';
 import type { Capacity } from '../task/room';
 
@@ -196,6 +196,3 @@ export abstract class ExecutionBackend {
   /** Stops watching and lets go of connections; never touches jobs. */
   close?(): Promise<void>;
 }
-
-/** Types of inputs and outputs as found at run time; index -> type, only where it differs from the request. */
-export type FoundTypes = Readonly<Record<number, TesFileType>>;

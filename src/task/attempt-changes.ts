@@ -1,7 +1,7 @@
 import type { Observation } from './observation';
 import { addLines } from './system-logs';
 import type { AttemptRecord, TaskOverlay, TaskRecord } from './task-record';
-import type { TesFileType } from './tes';
+import type { FoundTypes } from './tes';
 
 /** What is written into the record of an attempt: what was seen of it, lines for its log, its end. */
 
@@ -59,11 +59,7 @@ export function endAttempt(task: TaskRecord, now: number, reason: string | undef
   }));
 }
 
-export function overlayTypes(
-  overlay: TaskOverlay,
-  inputTypes: Readonly<Record<number, TesFileType>> | undefined,
-  outputTypes: Readonly<Record<number, TesFileType>> | undefined,
-): TaskOverlay {
+export function overlayTypes(overlay: TaskOverlay, inputTypes: FoundTypes | undefined, outputTypes: FoundTypes | undefined): TaskOverlay {
   return {
     ...overlay,
     ...(inputTypes && Object.keys(inputTypes).length > 0 ? { inputTypes } : {}),

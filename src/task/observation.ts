@@ -1,6 +1,6 @@
 import type { AwayStorage } from './failure-policy';
 import type { ExecutorRecord, LogTail, OutputFile } from './task-record';
-import type { TesFileType } from './tes';
+import type { FoundTypes } from './tes';
 
 /** A backend's normalised progress; each adapter maps its native states to these in `<x>.states.ts`. */
 export const JOB_PHASES = ['pending', 'running', 'succeeded', 'failed', 'preempted', 'lost'] as const;
@@ -29,8 +29,8 @@ export interface Observation {
    */
   readonly outputs?: readonly OutputFile[];
   /** Types that the job found, by index of `inputs` and of `outputs`, only where they differ from the request (staging `worker`). */
-  readonly inputTypes?: Readonly<Record<number, TesFileType>>;
-  readonly outputTypes?: Readonly<Record<number, TesFileType>>;
+  readonly inputTypes?: FoundTypes;
+  readonly outputTypes?: FoundTypes;
   /** With phase `failed`: the system's fault, not an executor's. `storage`: before any executor, an input's storage was away. */
   readonly systemError?: { readonly message: string; readonly retryable: boolean; readonly storage?: AwayStorage };
 }

@@ -1,6 +1,6 @@
 import type { Observation } from './observation';
 import type { Handle, OutputFile, TaskNeeds, TaskStep } from './task-record';
-import type { TesFileType } from './tes';
+import type { FoundTypes } from './tes';
 
 /** Everything that can happen to a task. Who may send which is said in `task-state.ts`. */
 export type TaskEvent =
@@ -28,7 +28,7 @@ export type TaskEvent =
   | {
       readonly type: 'stagedIn';
       readonly attempt: number;
-      readonly inputTypes: Readonly<Record<number, TesFileType>>;
+      readonly inputTypes: FoundTypes;
       readonly systemLogs: readonly string[];
     }
   /** The Observer: what the backend saw. */
@@ -38,7 +38,7 @@ export type TaskEvent =
       readonly type: 'stagedOut';
       readonly attempt: number;
       readonly outputs: readonly OutputFile[];
-      readonly outputTypes: Readonly<Record<number, TesFileType>>;
+      readonly outputTypes: FoundTypes;
       readonly systemLogs: readonly string[];
     }
   /** The engine: something did not work in `step`, look again after `delayMs`; the task stays where it is. In another step it is let go. */

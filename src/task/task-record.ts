@@ -1,4 +1,4 @@
-import type { TesFileType, TesState } from './tes';
+import type { FoundTypes, TesState } from './tes';
 
 /**
  * Where an attempt is, inside its state (see `task-state.ts` for the picture):
@@ -102,8 +102,8 @@ export interface TaskNeeds {
 /** Learned after create; the views lay it over the immutable request. */
 export interface TaskOverlay {
   /** By index of `inputs`/`outputs`; only entries that differ from the request. */
-  readonly inputTypes?: Readonly<Record<number, TesFileType>>;
-  readonly outputTypes?: Readonly<Record<number, TesFileType>>;
+  readonly inputTypes?: FoundTypes;
+  readonly outputTypes?: FoundTypes;
   /** Lower-cased backend parameter keys that the chosen backend does not support: they disappear from every view (TES `backend_parameters`). */
   readonly droppedParameters?: readonly string[];
 }

@@ -24,6 +24,8 @@ export type TesView = (typeof TES_VIEWS)[number];
 
 export const TES_FILE_TYPES = ['FILE', 'DIRECTORY'] as const;
 export type TesFileType = (typeof TES_FILE_TYPES)[number];
+/** Types of inputs or outputs as found at run time, by index: only those that differ from the request. */
+export type FoundTypes = Readonly<Record<number, TesFileType>>;
 
 /** tesInput: a file or directory that is present in every executor at `path` before the first one starts. */
 export interface TesInput {

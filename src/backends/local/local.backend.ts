@@ -94,7 +94,6 @@ export class LocalBackend extends ExecutionBackend {
       capacity: {
         cpuCores: settings.cpus ?? this.machineCores,
         ramGb: settings.ramGb ?? totalmem() / GIB,
-        ...(settings.slots !== undefined && { slots: settings.slots }),
       },
       boundToInstance: true,
       canList: true,

@@ -1,39 +1,22 @@
-import type { LogLevel } from '../../ports/adapter';
-import type { RuntimeName } from '../shared/runtimes/runtime';
+import type { ImageSettings, JobSettings, LogLevel } from '../../ports/adapter';
+import type { NetworkName, RuntimeName } from '../shared/runtimes/runtime';
 
 /** What the backend on this machine needs to know. Frozen; made by the composition root. */
-export interface LocalBackendSettings {
+export interface LocalBackendSettings extends JobSettings {
   readonly name: string;
   /** `auto`: docker if its daemon answers, else podman, else apptainer; never bubblewrap. */
   readonly runtime: 'auto' | RuntimeName;
-  readonly network: 'default' | 'host' | 'none';
+  readonly network: NetworkName;
   /** Cores to give away; absent = all of this machine. */
   readonly cpus?: number;
   /** Memory to give away, in 2^30 bytes; absent = all of this machine. */
   readonly ramGb?: number;
-  /** Most jobs at once; absent = no such limit. */
-  readonly slots?: number;
   readonly drain: boolean;
   /** Absolute; workspaces lie below it. Not shared with another gateway. */
   readonly workDir: string;
   /** Stable name of this gateway process. */
   readonly instance: string;
-  /** Between TERM and KILL. */
-  readonly killGraceSeconds: number;
-  /** Most processes of one executor. */
-  readonly pidsLimit: number;
-  /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
-  readonly capabilities: readonly string[];
-  readonly keepWorkspace: 'never' | 'on_error' | 'always';
-  readonly images: {
-    /** Directories from which an image file may be named by a task. */
-    readonly allowed: readonly string[];
-    /** Image name -> archive, SIF or directory of this machine. */
-    readonly map: Readonly<Record<string, string>>;
-    readonly pull: 'always' | 'missing' | 'never';
-    /** Registry logins, in the format of `docker login`. */
-    readonly authFile?: string;
-  };
+  readonly images: ImageSettings;
   /**
    * Environment of the container command itself (never of an executor): `PATH`, `HOME`, `DOCKER_HOST`, `CONTAINERS_CONF`,
    * `XDG_RUNTIME_DIR`; the names worth passing on are `COMMAND_ENVIRONMENT`.

@@ -1,6 +1,6 @@
 import type { AwayStorage, RetryPolicy } from '../../task/failure-policy';
 import type { OutputFile } from '../../task/task-record';
-import type { TesFileType, TesTaskRequest } from '../../task/tes';
+import type { FoundTypes, TesTaskRequest } from '../../task/tes';
 import { layoutOf } from './layout';
 import type { Layout } from './layout';
 
@@ -48,12 +48,12 @@ interface StagedFiles {
 }
 
 export interface StagerIn extends StagedFiles {
-  readonly inputTypes: Readonly<Record<number, TesFileType>>;
+  readonly inputTypes: FoundTypes;
 }
 
 export interface StagerOut extends StagedFiles {
   readonly outputs: readonly OutputFile[];
-  readonly outputTypes: Readonly<Record<number, TesFileType>>;
+  readonly outputTypes: FoundTypes;
 }
 
 export interface StagerFailure {

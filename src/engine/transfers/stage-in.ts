@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import type { FoundTypes, InputAttributes, Workspace } from '../../ports/execution-backend';
+import type { InputAttributes, Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
 import type { StorageStat } from '../../ports/storage-client';
 import { distinctInputs } from '../../task/distinct-inputs';
 import type { PlacedInput } from '../../task/distinct-inputs';
 import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
-import type { TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
+import type { FoundTypes, TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/url';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import type { FoundTypes, Workspace } from '../../ports/execution-backend';
+import type { Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
 import type { ObjectOptions } from '../../ports/storage-client';
 import type { OutputFile } from '../../task/task-record';
-import type { TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
+import type { FoundTypes, TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
 import { hostOf, maskUserinfo, shownUrl } from '../../task/url';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';

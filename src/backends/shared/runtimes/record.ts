@@ -4,13 +4,13 @@ import type { Layout } from '../layout';
 import type { MountPlan } from '../mount-plan';
 import type { HostView, ReadDirectory } from './host-root';
 import type { Init } from './init';
-import type { ExecutorContext, ImageSource, Launch, RuntimeAbilities, RuntimeName } from './runtime';
+import type { ExecutorContext, ImageSource, Launch, NetworkName, RuntimeAbilities, RuntimeName } from './runtime';
 
 /** What the plan of a job is made from, beside the job. */
 export interface ManifestContext {
   readonly runtime: RuntimeName;
   readonly instance: string;
-  readonly network: 'default' | 'host' | 'none';
+  readonly network: NetworkName;
   readonly layout: Layout;
   readonly mark: string;
   readonly killGraceSeconds: number;

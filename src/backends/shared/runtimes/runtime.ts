@@ -4,6 +4,10 @@ import type { MountPlan } from '../mount-plan';
 export const RUNTIME_NAMES = ['docker', 'podman', 'apptainer', 'bubblewrap'] as const;
 export type RuntimeName = (typeof RUNTIME_NAMES)[number];
 
+/** What executors reach: the runtime's own network, the machine's, or nothing. */
+export const NETWORK_NAMES = ['default', 'host', 'none'] as const;
+export type NetworkName = (typeof NETWORK_NAMES)[number];
+
 /** Where the bytes of an image come from. */
 export type ImageSource =
   /** By name, from the engine's own store or a registry. */
@@ -30,7 +34,7 @@ export interface ExecutorContext {
   readonly trees: string;
   readonly image: ImageSource;
   readonly limits: Limits;
-  readonly network: 'default' | 'host' | 'none';
+  readonly network: NetworkName;
   /** `all` or a number, checked. */
   readonly gpus?: string;
   /** Container and image labels, for finding and fencing. */
