@@ -45,9 +45,8 @@ export class AwayHosts {
    * failures of others to say: this one is never `brief`, and whose last try it is comes in where the host `answered` others.
    */
   enter(hosts: readonly string[], failedBefore?: string, isLastTry = false): (host?: string) => void {
+    this.check(hosts, failedBefore, isLastTry);
     const entered = this.knownOf(hosts);
-    const refused = entered.find(({ known }) => !mayBeTried(known) && !(isLastTry && known.away.answered === true));
-    if (refused) throw refusalOf(refused, failedBefore);
     for (const { known } of entered) known.checkedAt = performance.now();
     const left = new Set<string>();
     return (only) => {
@@ -59,6 +58,17 @@ export class AwayHosts {
         else if (current) current.checkedAt = -Infinity;
       }
     };
+  }
+
+  /** Throws as `enter` would, where nothing has been made for the transfer yet. */
+  check(hosts: readonly string[], failedBefore?: string, isLastTry = false): void {
+    const refused = this.knownOf(hosts).find(({ known }) => !mayBeTried(known) && !(isLastTry && known.away.answered === true));
+    if (refused) throw refusalOf(refused, failedBefore);
+  }
+
+  /** Whether one of them was found away, and not back since. */
+  knows(hosts: readonly string[]): boolean {
+    return this.knownOf(hosts).length > 0;
   }
 
   /**

@@ -80,7 +80,7 @@ export class Engine {
     this.scheduler = new Scheduler({ store, writer: this.writer, backends, monitor: this.monitor, log }, settings, {
       known: this.known,
       fullness: (task) => this.fullness(task),
-      stillAwaits: (task) => stager.stillAwaits(task),
+      stillAwaits: (task, backend) => stager.stillAwaits(task, backend),
     });
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings, log, store, random, (task, error) => away.ruleFor(task, error));

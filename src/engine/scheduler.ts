@@ -58,8 +58,8 @@ export class Scheduler {
     private readonly parts: SchedulerParts,
     private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs'>,
     private readonly around: Surroundings & {
-      /** What a task is to go on waiting by because the storage of its inputs is still away. */
-      readonly stillAwaits: (task: TaskRecord) => TaskEvent | undefined;
+      /** What a task is to wait by, in place of being given to the backend, because the storage of its inputs is away. */
+      readonly stillAwaits: (task: TaskRecord, backend: ExecutionBackend) => Promise<TaskEvent | undefined>;
     },
   ) {
     const { store, log } = parts;
@@ -130,9 +130,10 @@ export class Scheduler {
       if (await this.judgeSome(classes, candidates)) this.nudge();
       const held = await this.queue.withHolds(classes, candidates);
       const chosen = await this.queue.choose(classes, held, ROUND);
-      const won = (await Promise.all(chosen.map(({ task, backend, size }) => this.assign(task, backend, size)))).filter(Boolean).length;
-      lost = won > 0 ? 0 : lost + 1;
-      if (won === chosen.length && chosen.length < ROUND) break;
+      const done = await Promise.all(chosen.map(({ task, backend, size }) => this.assign(task, backend, size)));
+      lost = done.every((one) => one === 'lost') ? lost + 1 : 0;
+      // What was put aside has left its room to the tasks behind it.
+      if (done.every((one) => one === 'assigned') && chosen.length < ROUND) break;
     }
     const more = await this.endOverdue();
     const { since, nextNotBefore } = await this.parts.store.queueOutlook();
@@ -167,18 +168,17 @@ export class Scheduler {
     return over.length === BATCH;
   }
 
-  private async assign(task: TaskRecord, backendName: string, size: Size): Promise<boolean> {
+  private async assign(task: TaskRecord, backendName: string, size: Size): Promise<'assigned' | 'aside' | 'lost'> {
     const backend = this.parts.backends.get(backendName);
-    if (!backend) return false;
-    const waits = this.around.stillAwaits(task);
-    // Out of the way of the tasks behind it.
-    if (waits) return (await this.parts.writer.apply(task.id, waits, { known: task })).kind === 'changed';
+    if (!backend) return 'lost';
+    const waits = await this.around.stillAwaits(task, backend);
+    if (waits) return (await this.parts.writer.apply(task.id, waits, { known: task })).kind === 'changed' ? 'aside' : 'lost';
     const refusal = await lateRefusal(task, backend, this.parts.store, this.settings.instance);
     if (refusal) {
       await this.parts.writer.apply(task.id, refusal, { known: task });
       // What another one can do with it is found by the next pass.
       this.nudge();
-      return false;
+      return 'lost';
     }
     const capabilities = backend.capabilities();
     const known = [...capabilities.parameterKeys, ...labelKeys(this.parts.backends.placement(backend.name))];
@@ -198,7 +198,7 @@ export class Scheduler {
       },
       { known: task, capacity: capabilities.capacity },
     );
-    return applied.kind === 'changed';
+    return applied.kind === 'changed' ? 'assigned' : 'lost';
   }
 
   /** Its cost is that of the backends, whatever is live on them. */

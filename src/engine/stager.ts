@@ -4,7 +4,7 @@ import type { BackendRegistry, StorageRegistry } from '../ports/registries';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
 import { within } from '../ports/within';
-import type { Handle, TaskRecord } from '../task/task-record';
+import type { Handle, TaskNeeds, TaskRecord } from '../task/task-record';
 import type { TaskEvent } from '../task/task-events';
 import { streamLengths } from '../task/stream-lengths';
 import { isStoring, isTerminal } from '../task/task-state';
@@ -64,22 +64,34 @@ export class Stager {
     }
   }
 
-  /** What a waiting task goes on waiting by, before it is given to a backend: it would find its storage as far away as others do. */
-  stillAwaits(task: TaskRecord): TaskEvent | undefined {
+  /**
+   * What a task in the queue waits by, or goes on waiting by, in place of being given to the backend: it would find the storage of its
+   * inputs as far away as others do. Only for those who ask for the first time, of a host that is away, is the request read.
+   */
+  async stillAwaits(task: TaskRecord, backend: ExecutionBackend): Promise<TaskEvent | undefined> {
     const { storageWait, needs } = task;
-    if (storageWait?.of !== 'inputs' || this.failures.isLastTry(task)) return undefined;
-    // Hosts of its outputs are among them, and may hold it up while they are away for the inputs of others.
-    const refusal = this.away.in.refusal(hostsOf((needs.folders ?? []).map((url) => ({ url }))), storageWait.reason);
+    if (this.failures.isLastTry(task)) return undefined;
+    let hosts = hostsOf((needs.folders ?? []).map((url) => ({ url })));
+    // Of one that waits hosts of its outputs are among them, and may hold it up while they are away for the inputs of others.
+    if (storageWait?.of !== 'inputs') {
+      if (!bringsInputs(needs, backend) || !this.away.in.knows(hosts)) return undefined;
+      const { request } = await loadJob(this.parts.store, task, this.settings.tailBytes);
+      hosts = hostsOf(request.inputs ?? []);
+    }
+    const refusal = this.away.in.refusal(hosts, storageWait?.reason);
     return refusal && this.failures.eventFor(task, refusal);
   }
 
   private async handOver(claim: Claim, backend: ExecutionBackend, job: Job): Promise<void> {
     let handle = claim.task.handle;
     if (claim.task.step === 'stage-in') {
+      const isToBring = bringsInputs(job.needs, backend);
+      if (isToBring && !handle) {
+        this.away.in.check(hostsOf(job.request.inputs ?? []), claim.task.storageWait?.reason, this.failures.isLastTry(claim.task));
+      }
       handle ??= await this.submitStep(claim, backend, job, undefined);
       if (!handle) return;
-      const isToBring = job.needs.hasInputs && backend.capabilities().staging === 'gateway' && handle.step !== 'submitted';
-      if (isToBring && !(await this.inputs(claim, backend, job, handle))) return;
+      if (isToBring && handle.step !== 'submitted' && !(await this.inputs(claim, backend, job, handle))) return;
     }
     while (handle?.step !== 'submitted') {
       handle = await this.submitStep(claim, backend, job, handle);
@@ -192,6 +204,11 @@ export class Stager {
     }
     return undefined;
   }
+}
+
+/** The gateway does, before the job is handed over. */
+function bringsInputs({ hasInputs }: Pick<TaskNeeds, 'hasInputs'>, backend: ExecutionBackend): boolean {
+  return hasInputs && backend.capabilities().staging === 'gateway';
 }
 
 /** True while the task still wants its job started. */

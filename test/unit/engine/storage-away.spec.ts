@@ -252,6 +252,57 @@ describe('a task whose input finds its storage away', () => {
     for (const id of ids) expect(await bench.done(id)).toMatchObject({ state: 'COMPLETE' });
   });
 
+  it('is not given to a backend at all where others have found it away, and reaches those that need another one', async () => {
+    away = { retryAfterMs: 50_000 };
+    // One task at a time has room, and no tick comes to help.
+    const narrow = { ...QUICK, capacity: { cpuCores: 1, ramGb: 1, slots: 1 } };
+    bench = await EngineBench.start(narrow, { ...retry({ longestDelayMs: 100 }), tickMs: 3_600_000 });
+    bench.storage.onCall = (_verb, url) => {
+      if (url.startsWith('mem://dead'))
+        throw new TransferError(`${url}: the connection was refused`, { retryable: true, ...(away && { away }) });
+    };
+    const from = (host: string, out = host): TesTaskRequest => ({
+      ...REQUEST,
+      inputs: [{ url: `mem://${host}/in`, path: '/in', type: 'FILE' }],
+      outputs: [{ url: `mem://${out}/out`, path: '/out', type: 'FILE' }],
+    });
+    bench.storage.objects.set('mem://well/in', 'input');
+    const first = await bench.create(from('dead'));
+    await bench.until(first, waits(1));
+    const begun = jest.spyOn(bench.backend, 'submit');
+    const ids = await Promise.all(Array.from({ length: 20 }, () => bench.create(from('dead'))));
+    for (const id of ids) expect(await bench.until(id, waits(1))).toMatchObject({ attempt: 0, storageWait: { of: 'inputs' } });
+    expect(begun.mock.calls.filter(([{ taskId }]) => ids.includes(taskId))).toEqual([]);
+    expect((await bench.service.explain(AnonymousPrincipal, ids[0] ?? '')).storage_wait?.reason).toContain('dead is away');
+    // Only what a task reads counts: what it stores is computed first.
+    const mixed = await bench.until(await bench.create(from('well', 'dead')), ({ attempt, storageWait }) => attempt === 1 || !!storageWait);
+    expect(mixed).toMatchObject({ attempt: 1 });
+    expect(await bench.done(await bench.create(from('well')))).toMatchObject({ state: 'COMPLETE' });
+  });
+
+  it('has nothing made for it where that was found out after it was given to a backend', async () => {
+    away = { retryAfterMs: 50_000 };
+    const roomy = { ...QUICK, capacity: { cpuCores: 100, ramGb: 100, slots: 100 } };
+    bench = await EngineBench.start(roomy, { ...retry({ longestDelayMs: 100 }), places: { transfers: 1, calls: 1 } });
+    const asked = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    const stat = bench.storage.stat.bind(bench.storage);
+    jest.spyOn(bench.storage, 'stat').mockImplementation(async (...args) => {
+      asked.resolve();
+      await answer.promise;
+      return stat(...args);
+    });
+    cut(bench, ['stat']);
+    const first = await bench.create(INPUT);
+    await asked.promise;
+    const begun = jest.spyOn(bench.backend, 'submit');
+    const ids = await Promise.all(Array.from({ length: 10 }, () => bench.create(INPUT)));
+    for (const id of ids) await bench.until(id, ({ attempt }) => attempt === 1);
+    answer.resolve();
+    for (const id of [first, ...ids]) await bench.until(id, waits(1));
+    expect(begun).not.toHaveBeenCalled();
+  });
+
   it('gives up only after a try of its own, and not because others find the storage away', async () => {
     bench = await EngineBench.start(QUICK, retry({ storagePatienceMs: 500, longestDelayMs: 100 }));
     cut(bench, ['stat']);
