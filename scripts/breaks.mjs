@@ -1,7 +1,6 @@
-// `npm run breaks -- [--unit] [FILTER...]`: carries out the deliberate breaks of `test/breaks/*.yaml` in copies of the working tree, two at
-// a time, and wants each to be seen by every spec file it names (`--unit`: by those of the unit tests). A filter is a part of the room, the
-// words, a changed file or a spec file.
-// `--check`: only whether each can be carried out as it is written.
+// `npm run breaks -- [--unit] [--contract] [--e2e] [--system] [FILTER...]`: carries out the deliberate breaks of `test/breaks/*.yaml` in
+// copies of the working tree, two at a time, and wants each to be seen by every spec file it names, or by those of the suites given. A
+// filter is a part of the room, the words, a changed file or a spec file. `--check`: only whether each can be carried out as it is written.
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -19,10 +18,14 @@ const UNIT_TEST_MS = 15_000;
 
 const given = process.argv.slice(2);
 const filters = given.filter((word) => !word.startsWith('--')).map((word) => word.toLowerCase());
-const isUnit = ({ spec }) => spec.startsWith('test/unit/');
+const suites = ['unit', 'contract', 'e2e', 'system'].filter((suite) => given.includes(`--${suite}`));
+const isOf = (suite, spec) => spec.startsWith(`test/${suite}/`);
 
 const wanted = readBreaks(root)
-  .map((entry) => (given.includes('--unit') ? { ...entry, seenBy: entry.seenBy.filter(isUnit) } : entry))
+  .map((entry) => ({
+    ...entry,
+    seenBy: entry.seenBy.filter(({ spec }) => suites.length === 0 || suites.some((suite) => isOf(suite, spec))),
+  }))
   .filter(({ room, broken, changes, seenBy }) => {
     const text = [room, broken, ...changes.map(({ file }) => file), ...seenBy.map(({ spec }) => spec)].join('\n').toLowerCase();
     return seenBy.length > 0 && (filters.length === 0 || filters.some((filter) => text.includes(filter)));
@@ -130,7 +133,7 @@ function runSpec(copy, spec, tests, limitMs, running) {
     ...['--runTestsByPath', spec, '--silent', '--forceExit', '--json', '--outputFile', results],
     ...['--cacheDirectory', join(copy, 'jest-cache')],
     ...(tests === undefined ? [] : ['--testNamePattern', tests]),
-    ...(isUnit({ spec }) ? ['--testTimeout', String(UNIT_TEST_MS)] : []),
+    ...(isOf('unit', spec) ? ['--testTimeout', String(UNIT_TEST_MS)] : []),
   ];
   return new Promise((resolve) => {
     // A group of its own: what tests have started goes with it.
