@@ -162,7 +162,8 @@ export function backendContext(
   surroundings: Pick<BackendContext, 'instance' | 'environment' | 'log'>,
   { storages }: Adapters,
 ): BackendContext {
-  const { images, local, transfers } = settings;
+  const { images, local, retention, transfers } = settings;
+  const keptMs = spanMs(retention.unstored_outputs);
   return {
     ...surroundings,
     workDir: join(settings.work_dir, name),
@@ -171,6 +172,7 @@ export function backendContext(
       pidsLimit: local.pids_limit,
       capabilities: local.capabilities,
       keepWorkspace: local.keep_workspace,
+      kept: { ...(keptMs !== undefined && { ageMs: keptMs }), bytes: retention.unstored_outputs_gb * GB },
     },
     images: {
       allowed: images.allowed,

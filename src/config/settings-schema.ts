@@ -70,7 +70,7 @@ export const settingsSchema = {
       default: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'KILL', 'SETGID', 'SETUID'],
     },
     keep_workspace: {
-      doc: "Whether a task's workspace stays after the end, for a look: `BACKEND/kept` in `work_dir`, where nothing removes it",
+      doc: "Whether a task's workspace stays after the end, for a look: `BACKEND/kept` in `work_dir`. It is removed when `retention.unstored_outputs` (`off`: no such limit) or `retention.unstored_outputs_gb` say so of workspaces whose outputs could not be stored; these count by themselves",
       format: ['never', 'on_error', 'always'],
       default: 'never' as 'never' | 'on_error' | 'always',
     },

@@ -99,6 +99,8 @@ export interface JobSettings {
   /** What root may do in a container, names of Linux capabilities without `CAP_`. */
   readonly capabilities: readonly string[];
   readonly keepWorkspace: 'never' | 'on_error' | 'always';
+  /** How long they stay, ms (absent: without limit), and how many bytes of them on each backend. */
+  readonly kept: { readonly ageMs?: number; readonly bytes: number };
 }
 
 /** Settings `images.*`. */

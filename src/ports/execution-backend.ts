@@ -191,7 +191,7 @@ export abstract class ExecutionBackend {
   watch?(nudge: (jobName: string) => void, signal: AbortSignal): void;
   /** Names of all jobs under this gateway's prefix that still have anything here, for the orphan sweep. Throws rather than answer incompletely. */
   list?(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]>;
-  /** Removes what no job has used for long (copies of images). Called every few minutes, beside jobs that start. */
+  /** Removes what no job has used for long (copies of images), or what was kept for a look long enough. Called every few minutes, beside jobs that start. */
   tidy?(signal: AbortSignal): Promise<void>;
   /** Stops watching and lets go of connections; never touches jobs. */
   close?(): Promise<void>;

@@ -56,6 +56,10 @@ export class JobDirectories {
     return join(this.workDir, 'kept', checked(jobName));
   }
 
+  async allKept(): Promise<readonly string[]> {
+    return (await fs.readdir(join(this.workDir, 'kept'))).filter((name) => JOB_NAME.test(name));
+  }
+
   /** Durable before it resolves: from now on nothing starts under this name. */
   async leaveMark(jobName: string): Promise<void> {
     const path = this.mark(jobName);

@@ -1,4 +1,3 @@
-import { promises as fs } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { ExecutionBackend } from '../../ports/execution-backend';
@@ -8,7 +7,6 @@ import type { Handle } from '../../task/task-record';
 import type { TesTaskRequest } from '../../task/tes';
 import { isOver, parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
-import type { Layout } from '../shared/layout';
 import { readPart } from '../shared/log-tail';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
 import { mountPlan } from '../shared/mount-plan';
@@ -21,6 +19,7 @@ import { JobDirectories, removeTree } from './job-directories';
 import { JobFence } from './job-fence';
 import { JobObserver } from './job-observer';
 import { JobStarter } from './job-starter';
+import { KeptWorkspaces } from './kept-workspaces';
 import { LocalClient } from './local.client';
 import { LocalHost } from './local-host';
 import type { LocalBackendSettings } from './local.settings';
@@ -49,6 +48,7 @@ export class LocalBackend extends ExecutionBackend {
   private readonly observer: JobObserver;
   private readonly starter: JobStarter;
   private readonly host: LocalHost;
+  private readonly kept: KeptWorkspaces;
   private readonly runtimes: Runtimes;
   private readonly machineCores = availableParallelism();
   private described: { readonly of: string; readonly capabilities: BackendCapabilities } | undefined;
@@ -75,6 +75,7 @@ export class LocalBackend extends ExecutionBackend {
       fence: async (jobName, handle, signal) => this.fence.end(jobName, await runtimes.enginesOf(handle), 0, signal),
     });
     this.host = new LocalHost(settings, client, directories);
+    this.kept = new KeptWorkspaces(directories, settings.kept, (directory) => this.remove(directory));
     this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores, hostView: () => this.host.view() });
   }
 
@@ -188,25 +189,18 @@ export class LocalBackend extends ExecutionBackend {
       await this.fence.end(name, await this.runtimes.enginesOf(handle), 0, signal);
     else await this.runtimes.removeContainers(name, handle, signal);
     await this.cgroups.remove(name, this.runtimes.needsMemoryGroup);
-    if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.keep(name);
-    else await this.removeWorkspace(layout);
+    if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.kept.keep(name);
+    else await this.remove(layout.directory);
     await this.directories.removeMark(name);
   }
 
   /** Whatever its modes are: without root, a job may have taken away its own right to write. */
-  private async removeWorkspace({ directory }: Layout): Promise<void> {
+  private async remove(directory: string): Promise<void> {
     try {
       await this.client.remove(directory);
     } catch {
       await removeTree(directory);
     }
-  }
-
-  private async keep(name: string): Promise<void> {
-    const { directory } = this.directories.workspace(name);
-    if (!existsNow(directory)) return;
-    await removeTree(this.directories.kept(name));
-    await fs.rename(directory, this.directories.kept(name));
   }
 
   override async close(): Promise<void> {
@@ -253,8 +247,8 @@ export class LocalBackend extends ExecutionBackend {
     }
   }
 
-  override tidy(signal: AbortSignal): Promise<void> {
-    return this.runtimes.copies.sweep(signal);
+  override async tidy(signal: AbortSignal): Promise<void> {
+    await this.runtimes.copies.sweep(signal).finally(() => this.kept.sweep(signal));
   }
 
   override async list(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]> {

@@ -29,6 +29,7 @@ export function localSettings(engine: Engine, workDir: string, changes: Partial<
     pidsLimit: 4000,
     capabilities: settingsSchema.local.capabilities.default,
     keepWorkspace: 'never',
+    kept: { bytes: Infinity },
     images: { allowed: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory], map: {}, pull: 'missing' },
     environment: { PATH, HOME, HTTPS_PROXY: `http://user:${GATEWAY_SECRET}@127.0.0.1:9`, ...engine.env },
     log: () => undefined,
