@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
-import { assignment, quoteWords } from '../shared/shell-quote';
+import type { Verb } from '../shared/script/script-host';
+import { assignment } from '../shared/shell-quote';
 import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
 import { messageFile } from './pulsar-amqp.messages';
-import type { Errands } from './pulsar-client';
-import { meaningOf } from './pulsar.states';
+import { ANSWER, SCRIPT, errandCommandLine } from './pulsar.manifest';
+import { statusOf } from './pulsar.states';
 
 const ERRAND_MS = 60_000;
 const FIRST_LOOK_MS = 80;
@@ -15,9 +16,8 @@ const LONGEST_LOOK_MS = 2000;
 const MOST_EARLIER = 500;
 /** Words on a command line; more goes as files. */
 const WORDS_BYTES = 100_000;
-const ANSWER = 'answer';
 
-type Verb = Parameters<Errands['run']>[0] | 'read' | 'part' | 'write';
+type ErrandVerb = Verb | 'read' | 'part' | 'write';
 
 /**
  * Errands where nothing but a broker leads to the server: the script travels in the message, the answer in the last update. There is no
@@ -25,7 +25,7 @@ type Verb = Parameters<Errands['run']>[0] | 'read' | 'part' | 'write';
  *
  * Pulsar takes its messages one after the other: an errand that has answered came after everything that was sent before it.
  */
-export class AmqpErrands implements Errands {
+export class AmqpErrands {
   /** Absolute, on the worker: where the directories of jobs lie. Known once an errand has answered. */
   stagingRoot: string | undefined;
   version: string | undefined;
@@ -46,14 +46,14 @@ export class AmqpErrands implements Errands {
     });
   }
 
-  async run(verb: Verb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
+  async run(verb: ErrandVerb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
     const id = `tes-errand-${randomBytes(8).toString('hex')}`;
     const done = new AbortController();
     const limited = AbortSignal.any([signal, done.signal, AbortSignal.timeout(ERRAND_MS)]);
     const last = new Promise<JobUpdate>((resolve) => {
       this.waiting.set(id, (update) => {
         // Nothing is known of it until its message is read.
-        if (meaningOf(update.status) === 'over' && update.status !== 'lost') resolve(update);
+        if (statusOf(update.status) === 'ended') resolve(update);
       });
     });
     const removed = this.earlier;
@@ -74,17 +74,17 @@ export class AmqpErrands implements Errands {
     }
   }
 
-  private message(id: string, verb: Verb, words: readonly string[], removed: readonly string[]): Readonly<Record<string, unknown>> {
-    const line = quoteWords([verb, ...words]);
+  private message(id: string, verb: ErrandVerb, words: readonly string[], removed: readonly string[]): Readonly<Record<string, unknown>> {
+    const line = errandCommandLine(verb, words, 'amqp.sh');
     if (line.length > WORDS_BYTES)
       throw new BackendError('a file is too long for a server that is reached through a broker alone', { retryable: false });
     return {
       job_id: id,
       setup: true,
-      command_line: `sh ../tool_files/amqp.sh ${line} </dev/null >../metadata/tool_stdout 2>../metadata/tool_stderr`,
+      command_line: line,
       remote_staging: {
         setup: [
-          messageFile('job.sh', this.script),
+          messageFile(SCRIPT, this.script),
           messageFile('amqp.sh', `#!/bin/sh\n${assignment('EARLIER', removed.join(' '))}\n${this.wrapper}`),
         ],
       },
@@ -93,7 +93,7 @@ export class AmqpErrands implements Errands {
   }
 
   /** Pulsar looks for ends twice a second; asked, it looks at once. */
-  private async ask(id: string, verb: Verb, signal: AbortSignal): Promise<never> {
+  private async ask(id: string, verb: ErrandVerb, signal: AbortSignal): Promise<never> {
     for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
       try {
         await pause(wait, undefined, { signal });
@@ -108,7 +108,7 @@ export class AmqpErrands implements Errands {
     }
   }
 
-  private read(update: JobUpdate, verb: Verb): Buffer {
+  private read(update: JobUpdate, verb: ErrandVerb): Buffer {
     const [time = '', text = ''] = (update.told.get(ANSWER) ?? '').split('\n');
     if (time === '' || text === 'none') {
       throw new BackendError(`the Pulsar server of ${this.backend} ended a short job (${verb}) without an answer`, { retryable: true });

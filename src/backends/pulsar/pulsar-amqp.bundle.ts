@@ -1,9 +1,17 @@
 import { quoteWord } from '../shared/shell-quote';
-import type { JobStart, PlacedFile } from './pulsar-client';
+import type { PlacedFile } from './pulsar.manifest';
 
 /** What a job leaves in its working directory for Pulsar's last update. */
 export const TOLD_REPORT = 'tes-report';
 export const TOLD_FACTS = 'tes-facts';
+
+/** Everything of a job. */
+export interface JobParts {
+  readonly files: readonly PlacedFile[];
+  /** Written only where nothing of that name is there yet. */
+  readonly first: readonly PlacedFile[];
+  readonly commandLine: string;
+}
 
 const END = 'TES-END-OF-FILE';
 
@@ -16,7 +24,7 @@ const END = 'TES-END-OF-FILE';
  */
 export function jobBundle(
   name: string,
-  job: JobStart,
+  job: JobParts,
   launchConfig: string,
   told: { readonly report: string; readonly facts: string },
 ): string {

@@ -2,29 +2,35 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { FACTS_FILE } from '../shared/job-facts';
+import type { HostFile, HostHealth, HostStatus, JobStart, ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
+import { REPORT } from '../shared/script/script-manifest';
+import { parseReport } from '../shared/script/script-report';
 import type { AmqpErrands } from './amqp-errands';
 import { jobBundle, TOLD_FACTS, TOLD_REPORT } from './pulsar-amqp.bundle';
 import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
 import { isJobName, messageFile } from './pulsar-amqp.messages';
-import type { JobStart, PlacedFile, PulsarClient, RemoteFile, ServerHealth } from './pulsar-client';
+import { titleOf } from './pulsar-faults';
 import { listening, watchUpdates } from './pulsar-hybrid.client';
-import { parseReport } from './pulsar-report';
-import { REPORT, WORKSPACE } from './pulsar.manifest';
+import { commandLine, metadataFile, metadataName, placesOf, scriptFile } from './pulsar.manifest';
+import { statusOf } from './pulsar.states';
 import { ReadBatches } from './read-batches';
 
 const STATUS_MS = 15_000;
 const ASK_AGAIN_MS = 4000;
 /** Last reports that came by themselves, until their jobs are cleaned up. */
 const KEPT_BYTES = 64 << 20;
-const FACTS = `${WORKSPACE}/plan/${FACTS_FILE}`;
+const FACTS = `plan/${FACTS_FILE}`;
 
 /**
  * A server to which nothing but a broker leads. A job travels whole in its one message; what an interface for files would do is done by
  * errands, of which one reads for everybody who asks at the time; the script's last report comes with Pulsar's last update.
  */
-export class PulsarBrokerClient implements PulsarClient {
-  readonly startsWhole = true;
-  private readonly asking = new Map<string, Set<(status: string | null) => void>>();
+export class PulsarBrokerClient implements ScriptHost {
+  readonly title: string;
+  /** One errand looks for all. */
+  readonly traits = { startsWhole: true, observedAtOnce: 200, pollMs: { first: 2000, longest: 30_000 } };
+  readonly placesOf = placesOf;
+  private readonly asking = new Map<string, Set<(status: HostStatus) => void>>();
   private readonly told = new Map<string, ReadonlyMap<string, Buffer>>();
   private toldBytes = 0;
   private readonly reads: ReadBatches;
@@ -34,22 +40,23 @@ export class PulsarBrokerClient implements PulsarClient {
     private readonly amqp: PulsarAmqpClient,
     private readonly errands: AmqpErrands,
   ) {
+    this.title = titleOf(backend);
     this.reads = new ReadBatches(errands);
     amqp.listen((update) => this.hear(update));
   }
 
-  async health(signal: AbortSignal): Promise<ServerHealth> {
+  async health(signal: AbortSignal): Promise<HostHealth> {
     const detail = await listening(this.backend, this.amqp, signal);
-    return { version: this.errands.version ?? 'of unknown version', detail };
+    return { version: `Pulsar ${this.errands.version ?? 'of unknown version'}`, detail };
   }
 
-  async setup(id: string, signal: AbortSignal): Promise<string> {
+  async make(id: string, signal: AbortSignal): Promise<string> {
     if (this.errands.stagingRoot === undefined) await this.errands.run('look', [id], signal);
     return `${this.errands.stagingRoot ?? ''}/${id}`;
   }
 
-  async place(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
-    const words = files.flatMap(({ name, content }) => [name, content.toString('base64')]);
+  async put(id: string, files: readonly HostFile[], signal: AbortSignal): Promise<void> {
+    const words = files.flatMap(({ name, content }) => [metadataName(name), content.toString('base64')]);
     const answer = (await this.errands.run('write', [id, ...words], signal)).toString().trim();
     if (answer !== 'written')
       throw new BackendError(`a file cannot be written on the worker of ${this.backend}: is its disk full?`, { retryable: true });
@@ -58,17 +65,22 @@ export class PulsarBrokerClient implements PulsarClient {
   async start(id: string, job: JobStart, signal: AbortSignal): Promise<void> {
     const name = `job-${randomBytes(6).toString('hex')}.sh`;
     const told = [TOLD_REPORT, TOLD_FACTS].map((path) => ({ path, type: 'galaxy' }));
+    const parts = {
+      files: [...job.files.map(metadataFile), scriptFile(job.script)],
+      first: job.first.map(metadataFile),
+      commandLine: commandLine(id),
+    };
     const launch = { job_id: id, setup: true, command_line: `sh ../tool_files/${name}`, dynamic_file_sources: told };
     const kept = JSON.stringify({ ...LAUNCH_CONFIG, command_line: launch.command_line, dynamic_file_sources: told });
-    const bundle = jobBundle(name, job, kept, { report: REPORT, facts: FACTS });
+    const bundle = jobBundle(name, parts, kept, { report: metadataName(REPORT), facts: metadataName(FACTS) });
     await this.amqp.setup({ ...launch, remote_staging: { setup: [messageFile(name, bundle)] } }, signal);
   }
 
-  async status(id: string, signal: AbortSignal): Promise<string | null> {
+  async status(id: string, signal: AbortSignal): Promise<HostStatus> {
     const done = new AbortController();
     const limited = AbortSignal.any([signal, done.signal, AbortSignal.timeout(STATUS_MS)]);
-    let hear: ((status: string | null) => void) | undefined;
-    const answer = new Promise<string | null>((resolve) => {
+    let hear: ((status: HostStatus) => void) | undefined;
+    const answer = new Promise<HostStatus>((resolve) => {
       hear = resolve;
       const others = this.asking.get(id) ?? new Set();
       this.asking.set(id, others.add(resolve));
@@ -83,7 +95,7 @@ export class PulsarBrokerClient implements PulsarClient {
     }
   }
 
-  cancel(id: string, signal: AbortSignal): Promise<void> {
+  stop(id: string, signal: AbortSignal): Promise<void> {
     return this.amqp.kill(id, signal);
   }
 
@@ -92,16 +104,20 @@ export class PulsarBrokerClient implements PulsarClient {
     this.drop(id);
   }
 
-  async get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<RemoteFile | undefined> {
-    const bytes = this.told.get(id)?.get(name) ?? (await this.reads.read(id, name, mostBytes, signal));
+  async get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<ReadFile | undefined> {
+    const bytes = this.told.get(id)?.get(name) ?? (await this.reads.read(id, metadataName(name), mostBytes, signal));
     if (!bytes) return undefined;
     if (bytes.length > mostBytes)
       throw new BackendError(`a file of a job on ${this.backend} is longer than ${mostBytes} bytes`, { retryable: true });
-    return { bytes, serverTime: Date.now() + this.errands.skewMs };
+    return { bytes, hostTime: Date.now() + this.errands.skewMs };
   }
 
   part(id: string, name: string, offset: number, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-    return this.errands.run('part', [id, name, String(offset), String(maxBytes)], signal);
+    return this.errands.run('part', [id, metadataName(name), String(offset), String(maxBytes)], signal);
+  }
+
+  run(verb: Verb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
+    return this.errands.run(verb, words, signal);
   }
 
   watch(nudge: (id: string) => void, signal: AbortSignal): void {
@@ -133,7 +149,7 @@ export class PulsarBrokerClient implements PulsarClient {
   }
 
   private hear(update: JobUpdate): void {
-    for (const resolve of this.asking.get(update.jobId) ?? []) resolve(update.status);
+    for (const resolve of this.asking.get(update.jobId) ?? []) resolve(statusOf(update.status));
     const [report, facts] = [update.told.get(TOLD_REPORT), update.told.get(TOLD_FACTS)];
     if (report === undefined || facts === undefined || !isJobName(update.jobId) || this.told.has(update.jobId)) return;
     const bytes = Buffer.from(report, 'base64');

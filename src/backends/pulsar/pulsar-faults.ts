@@ -9,9 +9,12 @@ export type AnswerFault =
   | { readonly kind: 'cut' }
   | { readonly kind: 'long'; readonly mostBytes: number };
 
+/** For sentences. */
+export const titleOf = (backend: string): string => `the Pulsar server of ${backend}`;
+
 /** Sentences that name the backend and never its address: the token stands in it. */
 export function faultOfAnswer(backend: string, fault: AnswerFault): BackendError {
-  const server = `the Pulsar server of ${backend}`;
+  const server = titleOf(backend);
   switch (fault.kind) {
     case 'status':
       return faultOfStatus(server, fault.status);
@@ -53,7 +56,7 @@ const DROPPED = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'E
 /** A call that got no answer. Only the code goes on: axios' own error holds the address, and with it the token. */
 export function faultOfConnection(backend: string, error: unknown, signal: AbortSignal): unknown {
   if (error instanceof BackendError) return error;
-  const server = `the Pulsar server of ${backend}`;
+  const server = titleOf(backend);
   const code = errorCode(error) ?? 'unknown';
   if (signal.aborted) {
     const isTimeout = signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError';

@@ -1,72 +1,43 @@
-import type { Readable } from 'node:stream';
 import { BackendError } from '../../ports/errors';
+import type { HostHealth, JobStart } from '../shared/script/script-host';
 import { isJobName } from './pulsar-amqp.messages';
 import type { PulsarAmqpClient } from './pulsar-amqp.client';
-import type { JobStart, PlacedFile, PlaceType, PulsarClient, PulsarTransfers, RemoteFile, ServerHealth } from './pulsar-client';
-import type { PulsarRestClient } from './pulsar-rest.client';
+import { PulsarRestClient } from './pulsar-rest.client';
+import type { PulsarServer } from './pulsar-rest.client';
+import { commandLine } from './pulsar.manifest';
 
 /**
  * A server that is reached both ways: jobs are started and ended over AMQP, files and what became of a job come over REST, and what Pulsar
  * says by itself makes the gateway look sooner.
  */
-export class PulsarHybridClient implements PulsarClient, PulsarTransfers {
-  readonly startsWhole = false;
+export class PulsarHybridClient extends PulsarRestClient {
+  override readonly traits = { startsWhole: false, observedAtOnce: 4, pollMs: { first: 1000, longest: 20_000 } };
 
   constructor(
-    private readonly backend: string,
-    private readonly rest: PulsarRestClient,
+    server: PulsarServer,
+    errandScript: string,
     private readonly amqp: PulsarAmqpClient,
-  ) {}
+  ) {
+    super(server, errandScript);
+  }
 
   /** Both ways must be open. */
-  async health(signal: AbortSignal): Promise<ServerHealth> {
-    const { version } = await this.rest.health(signal);
-    return { version, detail: await listening(this.backend, this.amqp, signal) };
-  }
-
-  setup(id: string, signal: AbortSignal): Promise<string> {
-    return this.rest.setup(id, signal);
-  }
-
-  place(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
-    return this.rest.place(id, files, signal);
+  override async health(signal: AbortSignal): Promise<HostHealth> {
+    const { version } = await super.health(signal);
+    return { version, detail: await listening(this.server.name, this.amqp, signal) };
   }
 
   /**
    * The directory is there already, so the message does not ask for one: a message that is read only after the job was cancelled
    * and cleaned up starts nothing and leaves nothing.
    */
-  async start(id: string, { files, commandLine }: JobStart, signal: AbortSignal): Promise<void> {
-    await this.rest.placeAll(id, files, signal);
-    await this.amqp.setup({ job_id: id, command_line: commandLine }, signal);
+  override async start(id: string, job: JobStart, signal: AbortSignal): Promise<void> {
+    await this.lay(id, job, signal);
+    await this.amqp.setup({ job_id: id, command_line: commandLine(id) }, signal);
   }
 
-  status(id: string, signal: AbortSignal): Promise<string | null> {
-    return this.rest.status(id, signal);
-  }
-
-  cancel(id: string, signal: AbortSignal): Promise<void> {
+  override stop(id: string, signal: AbortSignal): Promise<void> {
     return this.amqp.kill(id, signal);
-  }
-
-  remove(id: string, signal: AbortSignal): Promise<void> {
-    return this.rest.remove(id, signal);
-  }
-
-  get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<RemoteFile | undefined> {
-    return this.rest.get(id, name, mostBytes, signal);
-  }
-
-  part(id: string, name: string, offset: number, maxBytes: number, signal: AbortSignal): Promise<Buffer> {
-    return this.rest.part(id, name, offset, maxBytes, signal);
-  }
-
-  send(id: string, type: PlaceType, name: string, content: Readable, signal: AbortSignal): Promise<void> {
-    return this.rest.send(id, type, name, content, signal);
-  }
-
-  open(id: string, name: string, signal: AbortSignal): Promise<Readable | undefined> {
-    return this.rest.open(id, name, signal);
   }
 
   watch(nudge: (id: string) => void, signal: AbortSignal): void {
@@ -77,9 +48,9 @@ export class PulsarHybridClient implements PulsarClient, PulsarTransfers {
     this.amqp.looked(id, isOver);
   }
 
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     await this.amqp.close();
-    await this.rest.close();
+    await super.close();
   }
 }
 

@@ -6,9 +6,13 @@ import axios from 'axios';
 import type { AxiosInstance, AxiosResponse } from 'axios';
 import { BackendError } from '../../ports/errors';
 import { within } from '../../ports/within';
-import { faultOfAnswer, faultOfConnection } from './pulsar-faults';
-import type { JobStart, PlacedFile, PlaceType, PulsarClient, PulsarTransfers, RemoteFile, ServerHealth } from './pulsar-client';
-import { Slots } from './slots';
+import type { HostFile, HostHealth, HostStatus, HostTraits, JobStart, ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
+import { Slots } from '../shared/script/slots';
+import { PulsarErrands } from './pulsar-errands';
+import { faultOfAnswer, faultOfConnection, titleOf } from './pulsar-faults';
+import { commandLine, metadataFile, metadataName, placesOf, scriptFile } from './pulsar.manifest';
+import type { PlacedFile, PlaceType } from './pulsar.manifest';
+import { statusOf } from './pulsar.states';
 
 /** Pulsar keeps an idle connection for two seconds; ours are dropped before it can close one that is just being used again. */
 const IDLE_MS = 1000;
@@ -47,15 +51,24 @@ type Limit = Pick<Call, 'mostBytes' | 'isHeadEnough'>;
  * Pulsar's REST interface. Everything it says comes as `text/html` with 200 or as a bare 500, so answers are judged by what the route
  * gives; each is bounded. The token stands in the address and nowhere else: no error carries an address or axios' own error.
  */
-export class PulsarRestClient implements PulsarClient, PulsarTransfers {
-  readonly startsWhole = false;
+export class PulsarRestClient implements ScriptHost {
+  readonly title: string;
+  readonly traits: HostTraits = { startsWhole: false, observedAtOnce: 4, pollMs: { first: 500, longest: 20_000 } };
+  readonly files = this;
+  readonly placesOf = placesOf;
+  private readonly errands: PulsarErrands;
   private readonly http: AxiosInstance;
   private readonly agents = { http: new HttpAgent(AGENT), https: new HttpsAgent(AGENT) };
   private readonly calls = new Slots(CALLS);
   private readonly transfers = new Slots(TRANSFERS);
   private readonly placing = new Slots(PLACED_AT_ONCE);
 
-  constructor(private readonly server: PulsarServer) {
+  constructor(
+    protected readonly server: PulsarServer,
+    errandScript: string,
+  ) {
+    this.title = titleOf(server.name);
+    this.errands = new PulsarErrands(this, server.name, errandScript);
     this.http = axios.create({
       httpAgent: this.agents.http,
       httpsAgent: this.agents.https,
@@ -73,13 +86,15 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
     this.agents.https.destroy();
   }
 
-  async health(signal: AbortSignal): Promise<ServerHealth> {
+  async health(signal: AbortSignal): Promise<HostHealth> {
     const answer = await this.json({ method: 'GET', path: '/healthz', mostBytes: SHORT_ANSWER_BYTES }, signal);
-    return { version: typeof answer['version'] === 'string' ? answer['version'].slice(0, 50) : 'of unknown version', detail: '' };
+    return {
+      version: `Pulsar ${typeof answer['version'] === 'string' ? answer['version'].slice(0, 50) : 'of unknown version'}`,
+      detail: '',
+    };
   }
 
-  /** Makes the job's directory, or finds it; gives its absolute path on the worker. */
-  async setup(id: string, signal: AbortSignal): Promise<string> {
+  async make(id: string, signal: AbortSignal): Promise<string> {
     const answer = await this.json({ method: 'POST', path: '/jobs', parameters: { job_id: id }, mostBytes: SHORT_ANSWER_BYTES }, signal);
     if (answer['job_id'] !== id) {
       throw new BackendError(`the Pulsar server of ${this.server.name} gives jobs names of its own (assign_ids): it cannot be used`, {
@@ -97,22 +112,31 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
     await this.ok({ method: 'POST', path: `/jobs/${id}/submit`, parameters, mostBytes: SHORT_ANSWER_BYTES }, signal);
   }
 
-  async start(id: string, { files, commandLine }: JobStart, signal: AbortSignal): Promise<void> {
-    await this.placeAll(id, files, signal);
-    await this.submit(id, commandLine, signal);
+  async start(id: string, job: JobStart, signal: AbortSignal): Promise<void> {
+    await this.lay(id, job, signal);
+    await this.submit(id, commandLine(id), signal);
   }
 
-  /** Pulsar's own word for the job; `lost` when there is no directory of that name. */
-  async status(id: string, signal: AbortSignal): Promise<string | null> {
+  /** The mark and the first report are there since `make`. */
+  protected async lay(id: string, { files, script }: JobStart, signal: AbortSignal): Promise<void> {
+    const all = [...files.map(metadataFile), scriptFile(script)];
+    await Promise.all(all.map((file) => this.placing.with(signal, () => this.place(id, file, signal))));
+  }
+
+  async status(id: string, signal: AbortSignal): Promise<HostStatus> {
     const text = await this.short({ method: 'GET', path: `/jobs/${id}/status`, mostBytes: STATUS_BYTES, isHeadEnough: true }, signal);
     const [, word] = STATUS_WORD.exec(text) ?? [];
-    if (word !== undefined) return word;
+    if (word !== undefined) return statusOf(word);
     const { status } = objectOf(this.server.name, text);
-    if (status === null || typeof status === 'string') return status;
+    if (status === null || typeof status === 'string') return statusOf(status);
     throw faultOfAnswer(this.server.name, { kind: 'strange' });
   }
 
-  /** Kills the process tree that Pulsar started; says nothing about what left it. */
+  /** Kills the process tree that Pulsar started. */
+  stop(id: string, signal: AbortSignal): Promise<void> {
+    return this.cancel(id, signal);
+  }
+
   async cancel(id: string, signal: AbortSignal): Promise<void> {
     await this.ok({ method: 'PUT', path: `/jobs/${id}/cancel`, mostBytes: SHORT_ANSWER_BYTES }, signal);
   }
@@ -123,29 +147,32 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
   }
 
   /** A small file; sent again by itself when the connection breaks. */
-  async put(id: string, type: PlaceType, name: string, content: Buffer, signal: AbortSignal): Promise<void> {
+  async place(id: string, { type, name, content }: PlacedFile, signal: AbortSignal): Promise<void> {
     await this.json({ ...upload(id, type, name), body: content, mostBytes: SHORT_ANSWER_BYTES }, signal);
   }
 
-  async place(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
-    for (const { type, name, content } of files) await this.put(id, type, name, content, signal);
-  }
-
-  /** The same, beside each other. */
-  async placeAll(id: string, files: readonly PlacedFile[], signal: AbortSignal): Promise<void> {
-    await Promise.all(files.map(({ type, name, content }) => this.placing.with(signal, () => this.put(id, type, name, content, signal))));
+  async put(id: string, files: readonly HostFile[], signal: AbortSignal): Promise<void> {
+    for (const file of files) await this.place(id, metadataFile(file), signal);
   }
 
   /** A file of any length, once: the stream cannot be read again. Needs a server that takes chunked bodies, as `pulsar-serve` does. */
-  async send(id: string, type: PlaceType, name: string, content: Readable, signal: AbortSignal): Promise<void> {
+  async send(id: string, name: string, content: Readable, signal: AbortSignal): Promise<void> {
     await this.transfers.with(signal, async () => {
-      const response = await this.request({ ...upload(id, type, name), body: content }, signal, STALLED_MS);
+      const response = await this.request({ ...upload(id, 'metadata', metadataName(name)), body: content }, signal, STALLED_MS);
       objectOf(this.server.name, await this.text(response, { mostBytes: SHORT_ANSWER_BYTES }, signal));
     });
   }
 
+  run(verb: Verb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
+    return this.errands.run(verb, words, signal);
+  }
+
+  get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<ReadFile | undefined> {
+    return this.fetch(id, metadataName(name), mostBytes, signal);
+  }
+
   /** A small file below the job's `metadata`; `undefined` when the server cannot give it, which is how it says that there is none. */
-  async get(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<RemoteFile | undefined> {
+  async fetch(id: string, name: string, mostBytes: number, signal: AbortSignal): Promise<ReadFile | undefined> {
     const call: Call = { ...download(id, name), mostBytes };
     return this.calls.with(signal, () =>
       this.twice(signal, async (limited) => {
@@ -156,16 +183,16 @@ export class PulsarRestClient implements PulsarClient, PulsarTransfers {
         }
         const bytes = await this.bytes(response, { mostBytes }, limited);
         const date = Date.parse(String((response.headers as IncomingHttpHeaders).date ?? ''));
-        return Number.isNaN(date) ? { bytes } : { bytes, serverTime: date };
+        return Number.isNaN(date) ? { bytes } : { bytes, hostTime: date };
       }),
     );
   }
 
-  /** The bytes of a file below the job's `metadata`, as they come. The slot is given back when the stream is over. */
+  /** The slot is given back when the stream is over. */
   async open(id: string, name: string, signal: AbortSignal): Promise<Readable | undefined> {
     const give = await this.transfers.take(signal);
     try {
-      const response = await this.request(download(id, name), signal, STALLED_MS);
+      const response = await this.request(download(id, metadataName(name)), signal, STALLED_MS);
       if (response.status !== 200) {
         response.data.destroy();
         give();

@@ -1,7 +1,8 @@
 import type { BackendAdapter, BackendContext, BackendEntry, SettingRule, ValuesOf } from '../../ports/adapter';
 import { RUNTIME_NAMES, type RuntimeName } from '../shared/runtimes/runtime';
 import { SCRIPT_ENTRY } from '../shared/script-entry';
-import type { PulsarBackendSettings, StagerSettings } from './pulsar.settings';
+import type { StagerSettings } from '../shared/script/script.settings';
+import type { PulsarBackendSettings } from './pulsar.settings';
 import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0');

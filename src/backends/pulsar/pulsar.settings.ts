@@ -1,23 +1,7 @@
-import type { LogLevel } from '../../ports/adapter';
-import type { RuntimeName } from '../shared/runtimes/runtime';
-import type { StagerPlan, StagerStorage } from '../shared/stager-plan';
+import type { ScriptSettings } from '../shared/script/script.settings';
 
-/** `staging: worker`. */
-export interface StagerSettings {
-  /** The words that start the stager: on the worker, or in the container of `image`. */
-  readonly command: readonly string[];
-  readonly image?: string;
-  /** Absolute directories of the worker that `file:` URLs may reach. */
-  readonly files: readonly string[];
-  readonly transfers: StagerPlan['transfers'];
-  readonly retry: StagerPlan['retry'];
-  /** Every storage that a worker can be given; a job's plan holds those that its URLs need. */
-  readonly storage: readonly StagerStorage[];
-}
-
-/** One Pulsar server. Frozen; made by the composition root. */
-export interface PulsarBackendSettings {
-  readonly name: string;
+/** One Pulsar server. Pulsar itself keeps no limit of jobs (0.16): `slots` is the only one. */
+export interface PulsarBackendSettings extends ScriptSettings {
   /** Base address of its REST interface, without a slash at the end; absent = it is reached through a broker alone. */
   readonly url?: string;
   /** Of the AMQP broker between, with user and password; absent = it is reached over REST alone. */
@@ -28,28 +12,4 @@ export interface PulsarBackendSettings {
   readonly token: string;
   /** A named manager of that server; absent = its default one. */
   readonly manager?: string;
-  readonly runtime: RuntimeName;
-  readonly network: 'default' | 'host' | 'none';
-  /** Jobs at once. Pulsar itself keeps no limit (0.16): this is the only one. */
-  readonly slots: number;
-  /** Cores and memory (2^30 bytes) to give away; absent = what the worker says it has. */
-  readonly cpus?: number;
-  readonly ramGb?: number;
-  readonly drain: boolean;
-  /** Stable name of this gateway process: whose left-over jobs the sweep may end. */
-  readonly instance: string;
-  /** Between TERM and KILL. */
-  readonly killGraceSeconds: number;
-  /** Most processes of one executor. */
-  readonly pidsLimit: number;
-  /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
-  readonly capabilities: readonly string[];
-  readonly pull: 'always' | 'missing' | 'never';
-  /** apptainer: directories of the worker in which a task may name image files. */
-  readonly imageDirectories: readonly string[];
-  /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** The data is moved by the worker itself; absent = through the gateway. */
-  readonly stager?: StagerSettings;
-  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }

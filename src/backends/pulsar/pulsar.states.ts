@@ -1,26 +1,19 @@
-/** What Pulsar's own word for a job says about the script. The report decides; this only tells where to look. */
-export type PulsarMeaning =
-  /** No process of it yet. */
-  | 'waiting'
-  /** There is, or was, a process: after a restart of Pulsar it says so for ever. */
-  | 'underway'
-  /** Pulsar has seen the end of it, or knows nothing of it. */
-  | 'over';
+import type { HostStatus } from '../shared/script/script-host';
 
-const MEANINGS: Readonly<Record<string, PulsarMeaning>> = {
-  // The directory is there, nothing is recorded as launched: also a job that was never submitted, or cancelled before.
-  preprocessing: 'waiting',
-  queued: 'waiting',
+const STATUSES: Readonly<Record<string, HostStatus>> = {
+  // Also a job that was never submitted, or cancelled before; and one that a Pulsar which was killed had just taken up.
+  preprocessing: 'made',
+  queued: 'queued',
+  // After a restart of Pulsar it says so for ever.
   running: 'underway',
   postprocessing: 'underway',
-  complete: 'over',
-  failed: 'over',
-  cancelled: 'over',
-  // No directory under this id.
-  lost: 'over',
+  complete: 'ended',
+  failed: 'ended',
+  cancelled: 'ended',
+  lost: 'none',
 };
 
-/** An unknown word, or null (a batch system's code that Pulsar does not map), changes nothing: `underway`. */
-export function meaningOf(status: string | null): PulsarMeaning {
-  return (status !== null && Object.hasOwn(MEANINGS, status) ? MEANINGS[status] : undefined) ?? 'underway';
+/** What Pulsar's own word for a job says. An unknown word, or null (a batch system's code that Pulsar does not map), changes nothing: `underway`. */
+export function statusOf(word: string | null): HostStatus {
+  return (word !== null && Object.hasOwn(STATUSES, word) ? STATUSES[word] : undefined) ?? 'underway';
 }

@@ -2,7 +2,8 @@ import { createWriteStream, mkdirSync, rmSync, symlinkSync, utimesSync } from 'n
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { PulsarBackend } from '../../../src/backends/pulsar/pulsar.backend';
-import type { PulsarBackendSettings, StagerSettings } from '../../../src/backends/pulsar/pulsar.settings';
+import type { PulsarBackendSettings } from '../../../src/backends/pulsar/pulsar.settings';
+import type { StagerSettings } from '../../../src/backends/shared/script/script.settings';
 import { layoutOf } from '../../../src/backends/shared/layout';
 import { mountPlan } from '../../../src/backends/shared/mount-plan';
 import { TreeWorkspace } from '../../../src/backends/shared/tree-workspace';

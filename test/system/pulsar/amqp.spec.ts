@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PulsarBackend } from '../../../src/backends/pulsar/pulsar.backend';
-import type { StagerSettings } from '../../../src/backends/pulsar/pulsar.settings';
+import type { StagerSettings } from '../../../src/backends/shared/script/script.settings';
 import { eventually, JobDriver, textOf } from '../../contract/backend/execution-backend.fixture';
 import { pulsarSettings } from '../../contract/backend/pulsar-backend.fixture';
 import { PulsarWithWorkerData, removeWorkerData, stagerHere } from '../../contract/backend/pulsar-worker-data';

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { layersAreWhole } from '../../../../src/backends/local/overlay-options';
 import { temporaryDirectory } from '../temporary-directory';
 
-const ERRAND = resolve('src/backends/pulsar/errand.sh');
+const ERRAND = resolve('src/backends/shared/script/errand.sh');
 
 describe('a layer over an image', () => {
   const directory = temporaryDirectory('overlay-options');

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { PulsarRestClient } from '../../../../src/backends/pulsar/pulsar-rest.client';
-import { PulsarWorkspace } from '../../../../src/backends/pulsar/pulsar-workspace';
 import { mountPlan } from '../../../../src/backends/shared/mount-plan';
+import { RemoteWorkspace } from '../../../../src/backends/shared/script/remote-workspace';
 import { FakePulsar, sayHalf } from './fake-pulsar';
 
 const plan = mountPlan({ volumes: ['/work'], executors: [{ image: 'x', command: ['true'] }] });
@@ -25,7 +25,7 @@ describe('a job on a Pulsar server that left very many files', () => {
 
   beforeAll(async () => {
     server = await new FakePulsar().start();
-    client = new PulsarRestClient({ name: 'far', url: server.url, token: '' });
+    client = new PulsarRestClient({ name: 'far', url: server.url, token: '' }, '');
   });
   afterAll(async () => {
     await client.close();
@@ -37,13 +37,13 @@ describe('a job on a Pulsar server that left very many files', () => {
       (_request, response) => Readable.from(longListing()).pipe(response),
       (_request, response) => response.end('whole\0'),
     );
-    const workspace = new PulsarWorkspace(client, 'a', plan, true);
+    const workspace = new RemoteWorkspace(client, client, 'a', plan, true);
     expect(await workspace.stat(`/work/${NAME}${FILES - 1}`, never)).toMatchObject({ kind: 'file', sizeBytes: 1 });
   });
 
   it('is asked for its listing again when that broke off on the way', async () => {
     server.will(sayHalf(`d\x00755\x009\0${work}\0\0whole\0`));
-    const workspace = new PulsarWorkspace(client, 'a', plan, true);
+    const workspace = new RemoteWorkspace(client, client, 'a', plan, true);
     await expect(workspace.stat('/work', never)).rejects.toMatchObject({ retryable: true, unavailable: true });
     server.will(
       (_request, response) => response.end(`d\x00755\x009\0${work}\0\0whole\0`),
@@ -57,6 +57,6 @@ describe('a job on a Pulsar server that left very many files', () => {
     server.will((_request, response) =>
       response.end(`{"job_id": "a", "complete": "true", "status": "complete", "metadata_directory_contents": [${contents}]}`),
     );
-    expect(await client.status('a', never)).toBe('complete');
+    expect(await client.status('a', never)).toBe('ended');
   });
 });

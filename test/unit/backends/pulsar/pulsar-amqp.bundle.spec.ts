@@ -2,11 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { jobBundle } from '../../../../src/backends/pulsar/pulsar-amqp.bundle';
-import type { JobStart } from '../../../../src/backends/pulsar/pulsar-client';
+import { jobBundle, type JobParts } from '../../../../src/backends/pulsar/pulsar-amqp.bundle';
 
 const hostile = Buffer.from("'$(x)`y`\\\n\0TES-END-OF-FILE\n\u00fc\xff", 'latin1');
-const file = (name: string, content: Buffer | string): JobStart['files'][number] => ({
+const file = (name: string, content: Buffer | string): JobParts['files'][number] => ({
   type: 'metadata',
   name,
   content: Buffer.from(content),
@@ -16,7 +15,7 @@ describe('a job that travels in one message', () => {
   let directory: string;
   const path = (name: string): string => join(directory, name);
   const text = (name: string): string => readFileSync(path(name), 'utf8');
-  const carryOut = (job: Partial<JobStart>, searchPath = process.env['PATH'] ?? ''): void => {
+  const carryOut = (job: Partial<JobParts>, searchPath = process.env['PATH'] ?? ''): void => {
     const whole = {
       files: [file('tes/plan/sub/odd', hostile)],
       first: [file('tes/mark', 'none\n')],

@@ -14,7 +14,7 @@ describe('the REST client of Pulsar', () => {
 
   beforeAll(async () => {
     server = await new FakePulsar().start();
-    client = new PulsarRestClient({ name: 'far', url: server.url, token: TOKEN });
+    client = new PulsarRestClient({ name: 'far', url: server.url, token: TOKEN }, '');
   });
   afterAll(async () => {
     await client.close();
@@ -62,7 +62,7 @@ describe('the REST client of Pulsar', () => {
 
   it('tries once more after a dropped connection, and only then', async () => {
     server.will(hangUp, say(RUNNING));
-    expect(await client.status('a', never)).toBe('running');
+    expect(await client.status('a', never)).toBe('underway');
     expect(server.asked).toHaveLength(2);
     server.will(say('', 502));
     await faultOf(client.status('a', never));
@@ -85,15 +85,15 @@ describe('the REST client of Pulsar', () => {
 
   it('refuses a server that names jobs by itself, or no directory', async () => {
     server.will(say('{"job_id": "other", "job_directory": "/x"}'));
-    expect(await faultOf(client.setup('a', never))).toMatchObject({ retryable: false });
+    expect(await faultOf(client.make('a', never))).toMatchObject({ retryable: false });
     server.will(say('{"job_id": "a", "job_directory": "relative"}'));
-    await faultOf(client.setup('a', never));
+    await faultOf(client.make('a', never));
     server.will(say('{"job_id": "a", "job_directory": "/staging/a"}'));
-    expect(await client.setup('a', never)).toBe('/staging/a');
+    expect(await client.make('a', never)).toBe('/staging/a');
   });
 
   it('asks a named manager under its own path', async () => {
-    const named = new PulsarRestClient({ name: 'far', url: server.url, token: '', manager: 'gpu' });
+    const named = new PulsarRestClient({ name: 'far', url: server.url, token: '', manager: 'gpu' }, '');
     server.will(say(RUNNING));
     await named.status('a', never);
     expect(server.asked).toEqual(['GET /managers/gpu/jobs/a/status']);
@@ -115,21 +115,19 @@ describe('the REST client of Pulsar', () => {
         response.end('{"path": "/x"}');
       });
     });
-    const sent = Array.from({ length: 7 }, (_, index) =>
-      client.send('a', 'metadata', `f${index}`, Readable.from([Buffer.from('x')]), never),
-    );
+    const sent = Array.from({ length: 7 }, (_, index) => client.send('a', `f${index}`, Readable.from([Buffer.from('x')]), never));
     let done = 0;
     for (const one of sent) void one.then(() => (done += 1));
     while (done < sent.length) {
       while (waiting.length === 0 && done < sent.length) await new Promise((resolve) => setImmediate(resolve));
-      expect(await client.status('a', never)).toBe('running');
+      expect(await client.status('a', never)).toBe('underway');
       waiting.shift()?.();
     }
     expect(most).toBe(3);
   });
 
   it('says that a server is away when nobody listens', async () => {
-    const gone = new PulsarRestClient({ name: 'far', url: 'http://127.0.0.1:9', token: TOKEN });
+    const gone = new PulsarRestClient({ name: 'far', url: 'http://127.0.0.1:9', token: TOKEN }, '');
     expect(await faultOf(gone.health(never))).toMatchObject({
       unavailable: true,
       publicMessage: expect.stringContaining('ECONNREFUSED') as string,

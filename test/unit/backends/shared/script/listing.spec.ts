@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { temporaryDirectory } from '../temporary-directory';
+import { temporaryDirectory } from '../../temporary-directory';
 
-const SCRIPT = resolve('src/backends/pulsar/job-host.sh');
+const SCRIPT = resolve('src/backends/shared/script/job-host.sh');
 
 describe('the listing of the files of a job', () => {
   const directory = temporaryDirectory('listing');

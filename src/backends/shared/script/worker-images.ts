@@ -1,8 +1,8 @@
-import type { TesTaskRequest } from '../../task/tes';
-import { parseImageReference } from '../../task/image-reference';
-import { isWithin, segmentsOf } from '../shared/container-path';
-import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
-import { RUNTIMES } from '../shared/runtimes/runtimes';
+import type { TesTaskRequest } from '../../../task/tes';
+import { parseImageReference } from '../../../task/image-reference';
+import { isWithin, segmentsOf } from '../container-path';
+import type { ImageSource, RuntimeName } from '../runtimes/runtime';
+import { RUNTIMES } from '../runtimes/runtimes';
 
 export interface WorkerImageSettings {
   readonly runtime: RuntimeName;
@@ -35,7 +35,7 @@ export function imageRefusals(request: TesTaskRequest, settings: WorkerImageSett
   return request.executors.flatMap(({ image }, index) => {
     const parsed = parseImageReference(image);
     if (parsed?.kind !== 'file') return [];
-    if (!RUNTIMES[runtime].takesFilesOfWorkers) return [`$.executors[${index}].image: ${runtime} on a Pulsar worker takes no image files`];
+    if (!RUNTIMES[runtime].takesFilesOfWorkers) return [`$.executors[${index}].image: ${runtime} on a worker takes no image files`];
     if (imageDirectories.some((directory) => isWithin(segmentsOf(parsed.path), segmentsOf(directory)))) return [];
     return [`$.executors[${index}].image: the image file lies in no directory of the setting images.allowed`];
   });

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { errandCommandLine, errandScript } from '../../../../src/backends/pulsar/pulsar.manifest';
-import { parseProbe } from '../../../../src/backends/pulsar/worker-facts';
-import { temporaryDirectory } from '../temporary-directory';
+import { ERRAND_PLACES, errandCommandLine } from '../../../../../src/backends/pulsar/pulsar.manifest';
+import { errandScript } from '../../../../../src/backends/shared/script/script-manifest';
+import { parseProbe } from '../../../../../src/backends/shared/script/worker-facts';
+import { temporaryDirectory } from '../../temporary-directory';
 
 const NOBODY = 65534;
 const isRoot = process.getuid?.() === 0;
@@ -17,7 +18,7 @@ describe('errands on a worker', () => {
     mkdirSync(staging(), { mode: 0o755 });
     mkdirSync(join(staging(), 'job'), { mode: 0o755 });
     for (const name of ['working', 'metadata', 'tool_files']) mkdirSync(join(staging(), 'job', name));
-    writeFileSync(join(staging(), 'job', 'tool_files', 'job.sh'), errandScript('bubblewrap', {}));
+    writeFileSync(join(staging(), 'job', 'tool_files', 'job.sh'), errandScript('bubblewrap', {}, ERRAND_PLACES));
   });
 
   const run = (verb: string, words: readonly string[], uid?: number): string => {
@@ -47,7 +48,7 @@ describe('errands on a worker', () => {
     chmodSync(staging(), 0o1777);
     for (const name of ['working', 'metadata']) chownSync(join(staging(), 'job', name), NOBODY, NOBODY);
     expect(openFaults(probe(NOBODY))).toEqual([
-      `other users of the worker can enter ${staging()}, where secrets of tasks lie, and Pulsar's user cannot close it (chmod 700 it)`,
+      `other users of the worker can enter ${staging()}, where secrets of tasks lie, and the jobs' own user cannot close it (chmod 700 it)`,
     ]);
     expect(modeOf(staging())).toBe(0o777);
   });

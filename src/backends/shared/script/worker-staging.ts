@@ -1,15 +1,15 @@
-import type { Job } from '../../ports/execution-backend';
-import type { Observation } from '../../task/observation';
-import type { TesTaskRequest } from '../../task/tes';
-import { schemeOf } from '../../task/url';
-import { isWithin, pathOf, segmentsOf } from '../shared/container-path';
-import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/labels';
-import { RUNTIMES } from '../shared/runtimes/runtimes';
-import { assignment, quoteWords } from '../shared/shell-quote';
-import { STAGER_PLAN, STAGER_VERSION, stagerRequest } from '../shared/stager-plan';
-import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from '../shared/stager-plan';
-import type { JobReport } from './pulsar-report';
-import type { PulsarBackendSettings, StagerSettings } from './pulsar.settings';
+import type { Job } from '../../../ports/execution-backend';
+import type { Observation } from '../../../task/observation';
+import type { TesTaskRequest } from '../../../task/tes';
+import { schemeOf } from '../../../task/url';
+import { isWithin, pathOf, segmentsOf } from '../container-path';
+import { INSTANCE_LABEL, JOB_LABEL } from '../runtimes/labels';
+import { RUNTIMES } from '../runtimes/runtimes';
+import { assignment, quoteWords } from '../shell-quote';
+import { STAGER_PLAN, STAGER_VERSION, stagerRequest } from '../stager-plan';
+import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from '../stager-plan';
+import type { JobReport } from './script-report';
+import type { ScriptSettings, StagerSettings } from './script.settings';
 
 /** `staging: worker`: what the stager beside the job is told, how it is started, and what its account means. Pure. */
 
@@ -21,7 +21,7 @@ function urlsOf({ inputs = [], outputs = [] }: TesTaskRequest): readonly string[
 /** Lines of the plan, and its one file with secrets; without files to move nothing is started. */
 export function stagerPart(
   job: Job,
-  settings: PulsarBackendSettings,
+  settings: ScriptSettings,
   directory: string,
 ): { readonly lines: readonly string[]; readonly files: ReadonlyMap<string, string> } {
   const { stager } = settings;
@@ -43,7 +43,7 @@ export function stagerPart(
   };
 }
 
-function stagerCommand(job: Job, stager: StagerSettings, settings: PulsarBackendSettings, directory: string): string {
+function stagerCommand(job: Job, stager: StagerSettings, settings: ScriptSettings, directory: string): string {
   const words = [...stager.command, directory];
   if (stager.image === undefined) return quoteWords(words);
   const { engine } = RUNTIMES[settings.runtime];

@@ -1,11 +1,11 @@
-import { parseReport } from '../../../../src/backends/pulsar/pulsar-report';
-import type { JobReport } from '../../../../src/backends/pulsar/pulsar-report';
-import type { PulsarBackendSettings, StagerSettings } from '../../../../src/backends/pulsar/pulsar.settings';
-import { stagerFaults, stagerPart, unreachable, withStaging } from '../../../../src/backends/pulsar/worker-staging';
-import type { StagerPlan } from '../../../../src/backends/shared/stager-plan';
-import type { Job } from '../../../../src/ports/execution-backend';
-import type { Observation } from '../../../../src/task/observation';
-import type { TesTaskRequest } from '../../../../src/task/tes';
+import { parseReport } from '../../../../../src/backends/shared/script/script-report';
+import type { JobReport } from '../../../../../src/backends/shared/script/script-report';
+import type { ScriptSettings, StagerSettings } from '../../../../../src/backends/shared/script/script.settings';
+import { stagerFaults, stagerPart, unreachable, withStaging } from '../../../../../src/backends/shared/script/worker-staging';
+import type { StagerPlan } from '../../../../../src/backends/shared/stager-plan';
+import type { Job } from '../../../../../src/ports/execution-backend';
+import type { Observation } from '../../../../../src/task/observation';
+import type { TesTaskRequest } from '../../../../../src/task/tes';
 
 const stager: StagerSettings = {
   command: ['tes-gateway-stager'],
@@ -17,7 +17,7 @@ const stager: StagerSettings = {
     { name: 'file', schemes: ['file'], settings: { allowed: ['/shared'] } },
   ],
 };
-const settings = { runtime: 'podman', instance: 'i', pull: 'missing', stager } as unknown as PulsarBackendSettings;
+const settings = { runtime: 'podman', instance: 'i', pull: 'missing', stager } as unknown as ScriptSettings;
 const request: TesTaskRequest = {
   inputs: [{ url: 'http://h/in', path: '/in', type: 'FILE' }],
   executors: [{ image: 'secret/image', command: ['do', 'it'], env: { KEY: 'of-env' }, stdout: '/o' }],

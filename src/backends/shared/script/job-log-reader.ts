@@ -1,15 +1,14 @@
-import type { LogChunk } from '../../ports/execution-backend';
-import { isOver } from '../shared/job-progress';
-import { streamName } from '../shared/layout';
-import type { PulsarObserver } from './pulsar-observer';
-import type { PulsarClient } from './pulsar-client';
-import { WORKSPACE } from './pulsar.manifest';
+import type { LogChunk } from '../../../ports/execution-backend';
+import { isOver } from '../job-progress';
+import { streamName } from '../layout';
+import type { ScriptObserver } from './script-observer';
+import type { ScriptHost } from './script-host';
 
-/** Parts of an executor's stream: from the end that the report holds, where it reaches back far enough; else from the file, which the server gives only from its beginning. */
+/** Parts of an executor's stream: from the end that the report holds, where it reaches back far enough; else from the file, which some hosts give only from its beginning. */
 export class JobLogReader {
   constructor(
-    private readonly client: PulsarClient,
-    private readonly observer: PulsarObserver,
+    private readonly host: ScriptHost,
+    private readonly observer: ScriptObserver,
   ) {}
 
   async read(
@@ -34,7 +33,7 @@ export class JobLogReader {
       return { bytes, ended: over && offset + bytes.length >= totalBytes };
     }
     if (offset >= totalBytes) return { bytes: Buffer.alloc(0), ended: over };
-    const bytes = await this.client.part(jobName, `${WORKSPACE}/${streamName(executor, stream)}`, offset, maxBytes, signal);
+    const bytes = await this.host.part(jobName, streamName(executor, stream), offset, maxBytes, signal);
     return { bytes, ended: over && offset + bytes.length >= totalBytes };
   }
 }

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { temporaryDirectory } from '../temporary-directory';
+import { temporaryDirectory } from '../../temporary-directory';
 
-const SCRIPT = resolve('src/backends/pulsar/job-host.sh');
+const SCRIPT = resolve('src/backends/shared/script/job-host.sh');
 const WITHOUT_REST =
   'make_trees() { mkdir -p trees/0/taken; }; directory() { found=$1; shift; for s; do found=$found/$s; mkdir -p "$found"; done; }';
 

@@ -1,14 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { Readable, Transform } from 'node:stream';
-import { BackendError, TransferError } from '../../ports/errors';
-import type { InputAttributes, Workspace, WorkspaceEntry } from '../../ports/execution-backend';
-import { pathOf, segmentsOf } from '../shared/container-path';
-import { openToAll } from '../shared/file-modes';
-import { locate } from '../shared/mount-plan';
-import type { MountPlan } from '../shared/mount-plan';
-import { quoteWords } from '../shared/shell-quote';
-import type { PulsarClient, PulsarTransfers } from './pulsar-client';
-import { REPORT, WORKSPACE } from './pulsar.manifest';
+import { BackendError, TransferError } from '../../../ports/errors';
+import type { InputAttributes, Workspace, WorkspaceEntry } from '../../../ports/execution-backend';
+import { pathOf, segmentsOf } from '../container-path';
+import { openToAll } from '../file-modes';
+import { locate } from '../mount-plan';
+import type { MountPlan } from '../mount-plan';
+import { quoteWords } from '../shell-quote';
+import type { HostFiles, ScriptHost } from './script-host';
+import { LISTING, REPORT, SUMS } from './script-manifest';
 import { RemoteTrees, shown } from './remote-trees';
 
 /** A shorter file goes with its length and again when the connection breaks; a longer one as it comes, once. */
@@ -17,15 +17,16 @@ const SMALL_FILE_BYTES = 1 << 20;
 const LARGE_FILE_BYTES = 16 << 20;
 
 /**
- * A job's data on a Pulsar worker, through its file interface, which knows no directories, modes or links: inputs go up as numbered
+ * A job's data on a machine where no gateway is, through a file interface that knows no directories, modes or links: inputs go up as numbered
  * files with a list of their places, which the job script checks and lays; outputs come down by the listing and the sums it left.
  */
-export class PulsarWorkspace implements Workspace {
+export class RemoteWorkspace implements Workspace {
   private staging: Staging | undefined;
   private trees: Promise<RemoteTrees> | undefined;
 
   constructor(
-    private readonly client: PulsarClient & PulsarTransfers,
+    private readonly host: ScriptHost,
+    private readonly content: HostFiles,
     private readonly jobName: string,
     private readonly plan: MountPlan,
     private readonly isSubmitted: boolean,
@@ -47,12 +48,12 @@ export class PulsarWorkspace implements Workspace {
       const start = await firstBytes(content, signal);
       if (start.isWhole) {
         counted.add(start.bytes);
-        await this.client.place(this.jobName, [{ type: 'metadata', name: file.name, content: start.bytes }], signal);
+        await this.host.put(this.jobName, [{ name: file.name, content: start.bytes }], signal);
       } else {
         const source = Readable.from(continued(start.bytes, content), { objectMode: false });
         const measured = source.pipe(counted.through());
         source.once('error', (error) => measured.destroy(error));
-        await Promise.race([this.client.send(this.jobName, 'metadata', file.name, measured, signal), broken]);
+        await Promise.race([this.content.send(this.jobName, file.name, measured, signal), broken]);
       }
       file.sha256 = counted.sha256();
       file.sizeBytes = counted.sizeBytes;
@@ -84,22 +85,22 @@ export class PulsarWorkspace implements Workspace {
     const all = [...files.values()];
     const small = all.filter((file) => file.sizeBytes < LARGE_FILE_BYTES);
     const large = all.filter((file) => file.sizeBytes >= LARGE_FILE_BYTES);
-    const sums = small.map((file) => `${file.sha256}  ${placeOf(file)}\n`).join('');
-    const checks = large.map((file) => `check_large ${placeOf(file)} ${file.sha256}`);
+    const sums = small.map((file) => `${file.sha256}  ${file.name}\n`).join('');
+    const checks = large.map((file) => `check_large ${file.name} ${file.sha256}`);
     const lines = [...staging.lines, ...checks, ...timesOf(all), ...all.map((file) => file.line)].map((line) => `${line}\n`).join('');
     try {
       for (const [name, content] of [['inputs.sums', sums] as const, ['inputs.sh', lines] as const]) {
-        await this.client.place(this.jobName, [{ type: 'metadata', name: `${WORKSPACE}/${name}`, content: Buffer.from(content) }], signal);
+        await this.host.put(this.jobName, [{ name, content: Buffer.from(content) }], signal);
       }
     } catch (error) {
       throw transferFault('/', 'write', error);
     }
   }
 
-  /** The server says of a file that it cannot give it, not why: two that a job always leaves are asked for. */
+  /** The host says of a file that it cannot give it, not why: two that a job always leaves are asked for. */
   async isThere(signal: AbortSignal): Promise<boolean> {
-    for (const name of [REPORT, `${WORKSPACE}/listing`]) {
-      const content = await this.client.open(this.jobName, name, signal).catch((error: unknown) => {
+    for (const name of [REPORT, LISTING]) {
+      const content = await this.content.open(this.jobName, name, signal).catch((error: unknown) => {
         throw transferFault('/', 'list', error);
       });
       content?.on('error', () => undefined).destroy();
@@ -137,11 +138,11 @@ export class PulsarWorkspace implements Workspace {
     if (entry.kind !== 'file') throw new TransferError(`${path} is not a regular file`, { retryable: false });
     let content;
     try {
-      content = await this.client.open(this.jobName, `${WORKSPACE}/trees/${treePath}`, signal);
+      content = await this.content.open(this.jobName, `trees/${treePath}`, signal);
     } catch (error) {
       throw transferFault(path, 'read', error);
     }
-    if (!content) throw new TransferError(`the Pulsar server cannot read ${path}`, { retryable: true });
+    if (!content) throw new TransferError(`${this.host.title} cannot read ${path}`, { retryable: true });
     return Readable.from(verified(path, content, entry.sizeBytes, entry.sha256, signal), { objectMode: false });
   }
 
@@ -159,9 +160,9 @@ export class PulsarWorkspace implements Workspace {
   }
 
   private async loadListing(signal: AbortSignal): Promise<RemoteTrees> {
-    const listing = await this.client.open(this.jobName, `${WORKSPACE}/listing`, signal);
+    const listing = await this.content.open(this.jobName, LISTING, signal);
     if (!listing) throw new TransferError('the job left no listing of its files', { retryable: true });
-    const sums = this.client.open.bind(this.client, this.jobName, `${WORKSPACE}/sums`, signal);
+    const sums = this.content.open.bind(this.content, this.jobName, SUMS, signal);
     return RemoteTrees.read(this.plan, unbroken(listing, signal), later(sums, signal));
   }
 }
@@ -188,7 +189,7 @@ async function* unbroken(content: Readable, signal: AbortSignal): AsyncGenerator
 }
 
 interface StagedFile {
-  /** Below the job's `metadata`. */
+  /** Below the workspace, as the job script names it. */
   readonly name: string;
   readonly line: string;
   readonly modifiedMs: number | undefined;
@@ -196,16 +197,11 @@ interface StagedFile {
   sizeBytes: number;
 }
 
-/** As the job script names it. */
-function placeOf({ name }: StagedFile): string {
-  return name.slice(WORKSPACE.length + 1);
-}
-
 /** The times that files had where they come from, for the job script: those of all in one go. */
 function timesOf(files: readonly StagedFile[]): readonly string[] {
   const timed = files.filter(({ modifiedMs }) => modifiedMs !== undefined);
   if (timed.length === 0) return [];
-  return [`set_times ${timed.length} <<X`, ...timed.map((file) => `${((file.modifiedMs ?? 0) / 1000).toFixed(6)} ${placeOf(file)}`), 'X'];
+  return [`set_times ${timed.length} <<X`, ...timed.map((file) => `${((file.modifiedMs ?? 0) / 1000).toFixed(6)} ${file.name}`), 'X'];
 }
 
 /** One try of staging; what an earlier one left is not named in its list. */
@@ -223,7 +219,7 @@ class Staging {
     const name = `inputs/${this.id}/${this.count++}`;
     const words = `${quoteWords([segments.at(-1) ?? ''])} ${treeWords(plan, pathOf(segments.slice(0, -1)))}`;
     const line = `put ${name} ${openToAll(mode).toString(8)} ${words}`;
-    const file = { name: `${WORKSPACE}/${name}`, line, modifiedMs, sha256: '', sizeBytes: 0 };
+    const file = { name, line, modifiedMs, sha256: '', sizeBytes: 0 };
     this.files.set(key, file);
     return file;
   }

@@ -1,7 +1,7 @@
-import type { LogTail } from '../../task/task-record';
-import { parseProgress } from '../shared/job-progress';
-import type { JobProgress } from '../shared/job-progress';
-import { decodeTail } from '../shared/log-tail';
+import type { LogTail } from '../../../task/task-record';
+import { parseProgress } from '../job-progress';
+import type { JobProgress } from '../job-progress';
+import { decodeTail } from '../log-tail';
 
 /** What is in a job's `report` before its script has written one. */
 export const PLANNED = 'planned\n';

@@ -1,5 +1,5 @@
-import { RemoteTrees } from '../../../../src/backends/pulsar/remote-trees';
-import { mountPlan } from '../../../../src/backends/shared/mount-plan';
+import { RemoteTrees } from '../../../../../src/backends/shared/script/remote-trees';
+import { mountPlan } from '../../../../../src/backends/shared/mount-plan';
 
 const plan = mountPlan({ volumes: ['/work', '/a/b'], executors: [{ image: 'x', command: ['true'] }] });
 const treeOf = (path: string): string => plan.roots.find((root) => root.path === path)?.tree ?? '';

@@ -1,5 +1,5 @@
-import { imageRefusals, imageSource } from '../../../../src/backends/pulsar/worker-images';
-import type { WorkerImageSettings } from '../../../../src/backends/pulsar/worker-images';
+import { imageRefusals, imageSource } from '../../../../../src/backends/shared/script/worker-images';
+import type { WorkerImageSettings } from '../../../../../src/backends/shared/script/worker-images';
 
 const settings = (runtime: WorkerImageSettings['runtime']): WorkerImageSettings => ({
   runtime,
@@ -9,7 +9,7 @@ const settings = (runtime: WorkerImageSettings['runtime']): WorkerImageSettings 
 const refusals = (runtime: WorkerImageSettings['runtime'], image: string): number =>
   imageRefusals({ executors: [{ image, command: ['true'] }] }, settings(runtime)).length;
 
-describe('images on a Pulsar worker', () => {
+describe('images on a worker', () => {
   it('takes a name from a registry, with or without docker://', () => {
     const source = { kind: 'registry', reference: 'alpine:3', pull: 'missing' };
     expect(imageSource('alpine:3', settings('podman'))).toEqual(source);

@@ -1,16 +1,16 @@
-import { BackendError } from '../../ports/errors';
-import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
-import { parentGroup } from '../shared/cgroup-rules';
-import { INIT_PATHS } from '../shared/runtimes/init';
-import type { Errands } from './pulsar-client';
-import type { PulsarBackendSettings } from './pulsar.settings';
+import { BackendError } from '../../../ports/errors';
+import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
+import { parentGroup } from '../cgroup-rules';
+import { INIT_PATHS } from '../runtimes/init';
+import type { ScriptHost } from './script-host';
+import type { ScriptSettings } from './script.settings';
 import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
 import type { WorkerFacts } from './worker-facts';
 import { stagerFaults } from './worker-staging';
-import { RUNTIMES } from '../shared/runtimes/runtimes';
+import { RUNTIMES } from '../runtimes/runtimes';
 
-/** What is learnt of the machine behind a Pulsar server, once it answers. */
-export class PulsarWorker {
+/** What is learnt of the machine on which jobs run, once it answers. */
+export class ScriptWorker {
   /** `undefined` until the worker has answered and can carry jobs out. */
   facts: WorkerFacts | undefined;
   /** bubblewrap: the worker's own directories. */
@@ -18,8 +18,8 @@ export class PulsarWorker {
   private isFresh = false;
 
   constructor(
-    private readonly errands: Errands,
-    private readonly settings: Pick<PulsarBackendSettings, 'runtime' | 'instance' | 'name' | 'stager'>,
+    private readonly host: Pick<ScriptHost, 'run'>,
+    private readonly settings: Pick<ScriptSettings, 'runtime' | 'instance' | 'name' | 'stager'>,
   ) {}
 
   async require(signal: AbortSignal): Promise<{ readonly facts: WorkerFacts; readonly readHost: ReadDirectory }> {
@@ -36,12 +36,12 @@ export class PulsarWorker {
     const { runtime, instance, name } = this.settings;
     const { engine } = RUNTIMES[runtime];
     const words = [runtime, parentGroup(instance), engine?.limitsFormat ?? '', engine?.initFormat ?? '', ...INIT_PATHS];
-    const facts = parseProbe((await this.errands.run('probe', words, signal)).toString(), runtime);
+    const facts = parseProbe((await this.host.run('probe', words, signal)).toString(), runtime);
     const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
     if (faults.length > 0) {
       throw new BackendError(`no job can run on the worker of ${name}: ${faults.join('; ')}`, { retryable: true, unavailable: true });
     }
-    if (RUNTIMES[runtime].showsHost) this.entries = parseEntries((await this.errands.run('entries', [], signal)).toString());
+    if (RUNTIMES[runtime].showsHost) this.entries = parseEntries((await this.host.run('entries', [], signal)).toString());
     this.facts = facts;
     this.isFresh = true;
     return facts;
@@ -51,6 +51,6 @@ export class PulsarWorker {
   private async stagerFaults(signal: AbortSignal): Promise<readonly string[]> {
     const { stager } = this.settings;
     if (!stager || stager.image !== undefined) return [];
-    return stagerFaults((await this.errands.run('stager', stager.command, signal)).toString());
+    return stagerFaults((await this.host.run('stager', stager.command, signal)).toString());
   }
 }

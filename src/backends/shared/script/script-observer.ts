@@ -1,23 +1,23 @@
-import { BackendError } from '../../ports/errors';
-import type { Observation } from '../../task/observation';
-import type { Handle } from '../../task/task-record';
-import { FACTS_FILE } from '../shared/job-facts';
-import type { JobFacts } from '../shared/job-facts';
-import { breachesOf, brokenDetail, systemErrorOf } from '../shared/job-faults';
-import { ENDING_PHASES, executorRecords, runningPart, hintsOf } from '../shared/job-report';
-import type { ReportContext } from '../shared/job-report';
-import { bootedAt, parseReport, tailOf } from './pulsar-report';
-import type { JobReport } from './pulsar-report';
-import type { Errands, PulsarClient, RemoteFile } from './pulsar-client';
-import { REPORT, WORKSPACE } from './pulsar.manifest';
-import { meaningOf } from './pulsar.states';
+import { BackendError } from '../../../ports/errors';
+import type { Observation } from '../../../task/observation';
+import type { Handle } from '../../../task/task-record';
+import { FACTS_FILE } from '../job-facts';
+import type { JobFacts } from '../job-facts';
+import { breachesOf, brokenDetail, systemErrorOf } from '../job-faults';
+import { ENDING_PHASES, executorRecords, runningPart, hintsOf } from '../job-report';
+import type { ReportContext } from '../job-report';
+import { bootedAt, parseReport, tailOf } from './script-report';
+import type { JobReport } from './script-report';
+import { isOver, isWaiting } from './script-host';
+import type { HostStatus, ReadFile, ScriptHost } from './script-host';
+import { REPORT } from './script-manifest';
 import { withStaging } from './worker-staging';
 
 /** The script tells every second at first, then every fifth. */
 const FIRST_SILENT_MS = 3000;
 const SILENT_MS = 10_000;
 const TOLD_OFTEN_SECONDS = 20;
-/** A script that says nothing for so long, whatever Pulsar says of it, is looked at on the worker. */
+/** A script that says nothing for so long, whatever the host says of it, is looked at on the worker. */
 const SUSPECT_MS = 60_000;
 const REPORT_BYTES = 32 << 20;
 const FACTS_BYTES = 32 << 20;
@@ -28,18 +28,15 @@ const MOST_REMEMBERED = 10_000;
 export type JobView =
   | { readonly kind: 'planned' }
   | { readonly kind: 'report'; readonly report: JobReport; readonly skewMs: number }
-  /** The server cannot give a whole report. */
+  /** There is no whole report to be had. */
   | { readonly kind: 'none' };
 
-/** Turns what the script reports into observations. The report decides; Pulsar is asked only about a script that is silent. */
-export class PulsarObserver {
+/** Turns what the script reports into observations. The report decides; the host is asked only about a script that is silent. */
+export class ScriptObserver {
   /** When each job last told something new, by the monotonic clock. */
   private readonly heard = new Map<string, { readonly said: string; readonly at: number }>();
 
-  constructor(
-    private readonly client: PulsarClient,
-    private readonly errands: Errands,
-  ) {}
+  constructor(private readonly host: ScriptHost) {}
 
   forget(jobName: string): void {
     this.heard.delete(jobName);
@@ -52,9 +49,8 @@ export class PulsarObserver {
     const silentMs = this.silence(jobName, view.kind === 'report' ? view.report.up : view.kind);
     if (view.kind === 'report' && silentMs < longestSilence(view.report))
       return this.underway(jobName, view.report, view.skewMs, tailBytes);
-    const status = await this.client.status(jobName, signal);
-    const meaning = meaningOf(status);
-    const isDoubtful = meaning === 'over' || silentMs >= SUSPECT_MS;
+    const status = await this.host.status(jobName, signal);
+    const isDoubtful = isOver(status) || silentMs >= SUSPECT_MS;
     if (isDoubtful && (await this.isGone(jobName, status, signal))) return this.departed(jobName, handle, tailBytes, signal);
     if (isDoubtful) this.heard.delete(jobName);
     if (view.kind === 'report') return this.underway(jobName, view.report, view.skewMs, tailBytes);
@@ -77,7 +73,7 @@ export class PulsarObserver {
   }
 
   async view(jobName: string, signal: AbortSignal): Promise<JobView> {
-    const file = await this.client.get(jobName, REPORT, REPORT_BYTES, signal);
+    const file = await this.host.get(jobName, REPORT, REPORT_BYTES, signal);
     if (!file) return { kind: 'none' };
     const parsed = parseReport(file.bytes);
     switch (parsed.kind) {
@@ -95,29 +91,30 @@ export class PulsarObserver {
   }
 
   /**
-   * Neither Pulsar's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. What Pulsar
+   * Neither the host's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. What it
    * knew nothing of may only just have been read from its queue, where the errand came after it: then it is not gone. But what is still
-   * `queued`, or `preprocessing`, although a later errand was carried out, was forgotten by a Pulsar that was killed as it took it up.
+   * `queued`, or `made`, although a later errand was carried out, was forgotten by a host that was killed as it took it up.
    * Where the queue is long, the errand is not answered either.
    */
-  private async isGone(jobName: string, status: string | null, signal: AbortSignal): Promise<boolean> {
-    const meaning = meaningOf(status);
+  private async isGone(jobName: string, status: HostStatus, signal: AbortSignal): Promise<boolean> {
     try {
       if (await this.isAlive(jobName, signal)) return false;
     } catch (error) {
-      if (meaning === 'waiting' && error instanceof BackendError) return false;
+      if (isWaiting(status) && error instanceof BackendError) return false;
       throw error;
     }
-    return meaning === 'underway' || meaningOf(await this.client.status(jobName, signal)) === meaning;
+    if (status === 'underway') return true;
+    const later = await this.host.status(jobName, signal);
+    return isWaiting(later) === isWaiting(status) && isOver(later) === isOver(status);
   }
 
   private async isAlive(jobName: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.errands.run('look', [jobName], signal)).toString().trim() === 'alive';
+    return (await this.host.run('look', [jobName], signal)).toString().trim() === 'alive';
   }
 
   /** The script is gone: what it left running is ended, and its own last word is looked for once more. */
   private async departed(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
-    await endForCertain(this.errands, jobName, signal);
+    await endForCertain(this.host, jobName, signal);
     return (
       (await this.remains(jobName, handle, tailBytes, signal)) ?? {
         jobName,
@@ -137,10 +134,10 @@ export class PulsarObserver {
     signal: AbortSignal,
   ): Promise<Observation> {
     const { progress, timedOut } = report;
-    if (progress.notes.some((note) => note.word === 'left')) await endForCertain(this.errands, jobName, signal);
+    if (progress.notes.some((note) => note.word === 'left')) await endForCertain(this.host, jobName, signal);
     const context = contextOf(jobName, report, skewMs, tailBytes);
     const facts = await this.facts(jobName, signal);
-    const directory = `${handle?.data['directory'] ?? ''}/metadata/${WORKSPACE}`;
+    const directory = this.host.placesOf(handle?.data['directory'] ?? '').workspace;
     const detail = await brokenDetail(progress, directory, async (stream) => (await context.tailOf(stream))?.text);
     const systemError = systemErrorOf(progress, facts, detail, 0);
     const processRefusals = progress.notes.filter((note) => note.word === 'pids').length;
@@ -159,7 +156,7 @@ export class PulsarObserver {
   }
 
   private async facts(jobName: string, signal: AbortSignal): Promise<JobFacts> {
-    const file = await this.client.get(jobName, `${WORKSPACE}/plan/${FACTS_FILE}`, FACTS_BYTES, signal);
+    const file = await this.host.get(jobName, `plan/${FACTS_FILE}`, FACTS_BYTES, signal);
     if (file) return JSON.parse(file.bytes.toString('utf8')) as JobFacts;
     return { version: 1, runtime: 'the runtime', maxRuntimeSeconds: 0, memoryBytes: 0, pids: 0, systemLogs: [], executors: [] };
   }
@@ -188,8 +185,8 @@ export class PulsarObserver {
 }
 
 /** Ends everything of a job on the worker; throws when that is not confirmed. */
-export async function endForCertain(errands: Errands, jobName: string, signal: AbortSignal): Promise<void> {
-  const answer = (await errands.run('end', [jobName], signal)).toString().trim();
+export async function endForCertain(host: Pick<ScriptHost, 'run'>, jobName: string, signal: AbortSignal): Promise<void> {
+  const answer = (await host.run('end', [jobName], signal)).toString().trim();
   if (answer === 'ended') return;
   throw new BackendError('processes or containers of the job are still there on the worker', { retryable: true, unavailable: true });
 }
@@ -208,7 +205,7 @@ function longestSilence(report: JobReport): number {
   return Number(report.up) - begun < TOLD_OFTEN_SECONDS ? FIRST_SILENT_MS : SILENT_MS;
 }
 
-function skewOf(file: RemoteFile): number {
-  const skew = file.serverTime === undefined ? 0 : file.serverTime - Date.now();
+function skewOf(file: ReadFile): number {
+  const skew = file.hostTime === undefined ? 0 : file.hostTime - Date.now();
   return Math.abs(skew) < SMALLEST_SKEW_MS ? 0 : skew;
 }

@@ -1,10 +1,10 @@
-import { TransferError } from '../../ports/errors';
-import type { WorkspaceEntry } from '../../ports/execution-backend';
-import { segmentsOf } from '../shared/container-path';
-import type { Segments } from '../shared/container-path';
-import { strayLink, textOf, unnameable } from '../shared/file-names';
-import { leadsToRoot, locate, rootOf } from '../shared/mount-plan';
-import type { MountPlan } from '../shared/mount-plan';
+import { TransferError } from '../../../ports/errors';
+import type { WorkspaceEntry } from '../../../ports/execution-backend';
+import { segmentsOf } from '../container-path';
+import type { Segments } from '../container-path';
+import { strayLink, textOf, unnameable } from '../file-names';
+import { leadsToRoot, locate, rootOf } from '../mount-plan';
+import type { MountPlan } from '../mount-plan';
 
 /** Something in the trees, as `find` on the worker told it. */
 export interface RemoteEntry {

@@ -1,4 +1,4 @@
-# The part of the job script for a Pulsar worker, where no gateway is: it lays the inputs, makes the limits, watches for the cancel mark, tells
+# The part of the job script for a host where no gateway is: it lays the inputs, makes the limits, watches for the cancel mark, tells
 # how far the job is (`report`, whole, by rename), and leaves a listing of the trees. Where the data is moved from here (STAGER), the stager lays
 # the inputs and stores the outputs (see shared/stager-plan.ts). Stands after absence.sh and before the runtime's part.
 watcher=
@@ -89,7 +89,7 @@ check_large() { # FILE SUM
   note input 0
   failed=1
 }
-# Stands before all `put`s, with lines TIME FILE. A process of `touch` for each of a few; of many one of Python, which a worker of Pulsar has.
+# Stands before all `put`s, with lines TIME FILE. A process of `touch` for each of a few; of many one of Python, where it is.
 # Where a time cannot be kept it is now, and no harm is done.
 set_times() { # COUNT
   if [ "$1" -gt 8 ] && python3 -c '

@@ -1,8 +1,9 @@
-import type { Errands, PulsarClient } from '../../../../src/backends/pulsar/pulsar-client';
-import { PulsarObserver } from '../../../../src/backends/pulsar/pulsar-observer';
-import { PLANNED } from '../../../../src/backends/pulsar/pulsar-report';
-import { BackendError } from '../../../../src/ports/errors';
-import type { Handle } from '../../../../src/task/task-record';
+import { statusOf } from '../../../../../src/backends/pulsar/pulsar.states';
+import type { ScriptHost } from '../../../../../src/backends/shared/script/script-host';
+import { ScriptObserver } from '../../../../../src/backends/shared/script/script-observer';
+import { PLANNED } from '../../../../../src/backends/shared/script/script-report';
+import { BackendError } from '../../../../../src/ports/errors';
+import type { Handle } from '../../../../../src/task/task-record';
 
 const JOB = 'tes-a-1';
 const HANDLE: Handle = { backend: 'far', version: 1, step: 'submitted', data: {} };
@@ -12,20 +13,18 @@ const never = new AbortController().signal;
 class Silent {
   readonly asked: string[] = [];
   look: () => string = () => 'gone';
-  private readonly observer: PulsarObserver;
+  private readonly observer: ScriptObserver;
 
   constructor(words: string[]) {
-    const client: Partial<PulsarClient> = {
+    const host: Partial<ScriptHost> = {
       get: async () => ({ bytes: Buffer.from(PLANNED) }),
-      status: async () => (words.length > 1 ? words.shift() : words[0]) ?? null,
-    };
-    const errands: Errands = {
+      status: async () => statusOf((words.length > 1 ? words.shift() : words[0]) ?? null),
       run: async (verb) => {
         this.asked.push(verb);
         return Buffer.from(verb === 'look' ? this.look() : 'ended');
       },
     };
-    this.observer = new PulsarObserver(client as PulsarClient, errands);
+    this.observer = new ScriptObserver(host as ScriptHost);
   }
 
   /** What is seen of it after so many seconds. */

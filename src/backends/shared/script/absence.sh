@@ -1,4 +1,4 @@
-# What both the job script and the errands of a Pulsar worker know: whether a process lives, which processes and containers are a job's, and how
+# What both the job script and the errands know: whether a process lives, which processes and containers are a job's, and how
 # to end them. ENGINE is docker, podman or unset. Needs processes.sh, Linux, grep -z and awk.
 
 # Exactly this process, not a later one with its number; one that has ended and waits for its parent has gone. Its environment would not tell:

@@ -1,7 +1,7 @@
 # A short job beside the jobs: what only the worker itself can say or do. Stands after absence.sh and the variables of its settings.
-# Called as `sh SCRIPT VERB ARGUMENTS`; answers in ../metadata/answer, which appears whole, by rename. Ends 0 whatever it found.
+# Called as `sh SCRIPT VERB ARGUMENTS`; answers in the file ANSWER, which appears whole, by rename. JOBS is the directory of all jobs' directories,
+# WORKSPACE the way from one of these to its workspace. Ends 0 whatever it found.
 set -u
-answer=../metadata/answer
 
 # What this worker is and has. Lines of WORD TEXT.
 probe() { # RUNTIME GROUP LIMITS_FORMAT INIT_FORMAT INIT...
@@ -43,13 +43,13 @@ layers_are_whole() { # DIRECTORY
   done
 }
 
-# Values of variables and credentials lie in the directories of jobs, with the modes that Pulsar gives them, until their scripts run: nobody else
-# may come in there. Pulsar's own setting for that (job_directory_mode) goes before.
+# Values of variables and credentials lie in the directories of jobs, with the modes that the host gives them, until their scripts run: nobody
+# else may come in there. A host that closes each of them (Pulsar's job_directory_mode) goes before.
 close_staging() {
   is_closed .. && return
-  way=$(cd ../.. && pwd -P) || return
+  way=$(cd "$JOBS" && pwd -P) || return
   # What cannot be closed may lie in what is.
-  chmod go-rwx ../.. 2>/dev/null
+  chmod go-rwx "$JOBS" 2>/dev/null
   open=$way
   until is_closed "${way:-/}"; do
     [ -n "$way" ] || { echo "open $open" && return; }
@@ -103,7 +103,7 @@ entries() {
 
 # alive, dead or never: the process that claimed the attempt, by its number, start and boot.
 look() { # JOB
-  started=../../$1/metadata/tes/started
+  started=$JOBS/$1/$WORKSPACE/started
   [ -e "$started" ] || { echo never && return; }
   pid= ticks= boot=
   read -r pid ticks boot <"$started"
@@ -114,13 +114,13 @@ look() { # JOB
 # Every job of this gateway that still has a directory: name, age in seconds. Errands of gateways that died meanwhile go: none lasts a minute.
 names() { # OWNER
   now=$(date +%s)
-  find ../.. -mindepth 1 -maxdepth 1 -name 'tes-errand-*' -mmin +10 -exec rm -rf {} +
+  find "$JOBS" -mindepth 1 -maxdepth 1 -name 'tes-errand-*' -mmin +10 -exec rm -rf {} +
   forget_images
-  for mark in ../../*/metadata/tes/mark; do
+  for mark in "$JOBS"/*/"$WORKSPACE"/mark; do
     word= owner=
     { read -r word owner <"$mark"; } 2>/dev/null
     [ "$owner" = "$1" ] || continue
-    job=${mark#../../}
+    job=${mark#"$JOBS"/}
     changed=$(stat -c %Y "$mark") || continue
     echo "${job%%/*} $((now - changed))"
   done
@@ -128,12 +128,12 @@ names() { # OWNER
 
 # What was made of image files, and learnt of images, and nobody has used for a week (see image-copies.ts). What stays now goes later.
 forget_images() {
-  images=../../.tes-gateway/images
-  [ -d $images ] || return 0
-  find $images -mindepth 2 -maxdepth 2 -name '*.used' -mtime +6 -exec sh -c 'for used; do rm -f "${used%.used}.sif" "$used"; done' sh {} +
+  images=$JOBS/.tes-gateway/images
+  [ -d "$images" ] || return 0
+  find "$images" -mindepth 2 -maxdepth 2 -name '*.used' -mtime +6 -exec sh -c 'for used; do rm -f "${used%.used}.sif" "$used"; done' sh {} +
   # Of a job that was killed while it made one.
-  find $images -mindepth 2 -maxdepth 2 -name '*.sif.tes-*' -mtime +0 -delete
-  find $images -mindepth 3 -type f -mtime +6 -delete
+  find "$images" -mindepth 2 -maxdepth 2 -name '*.sif.tes-*' -mtime +0 -delete
+  find "$images" -mindepth 3 -type f -mtime +6 -delete
 }
 
 # What a stager that is there says: its name and version.
@@ -142,13 +142,13 @@ stager() { "$@" --version </dev/null 2>&1 | head -c 400; }
 verb=$1
 shift
 case $verb in
-  probe) probe "$@" >$answer.new ;;
-  entries) entries >$answer.new ;;
-  stager) stager "$@" >$answer.new ;;
-  look) look "$@" >$answer.new ;;
-  end) { end_job "$1" 2 && remove_groups "$1" && echo ended || echo left; } >$answer.new ;;
-  names) names "$@" >$answer.new ;;
-  remove) { rm -rf "../../$1" && echo removed || echo left; } >$answer.new ;;
+  probe) probe "$@" >"$ANSWER.new" ;;
+  entries) entries >"$ANSWER.new" ;;
+  stager) stager "$@" >"$ANSWER.new" ;;
+  look) look "$@" >"$ANSWER.new" ;;
+  end) { end_job "$1" 2 && remove_groups "$1" && echo ended || echo left; } >"$ANSWER.new" ;;
+  names) names "$@" >"$ANSWER.new" ;;
+  remove) { rm -rf "${JOBS:?}/$1" && echo removed || echo left; } >"$ANSWER.new" ;;
 esac
-mv $answer.new $answer
+mv "$ANSWER.new" "$ANSWER"
 exit 0

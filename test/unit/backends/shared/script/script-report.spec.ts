@@ -1,5 +1,5 @@
-import { bootedAt, parseReport, PLANNED, tailOf } from '../../../../src/backends/pulsar/pulsar-report';
-import type { JobReport } from '../../../../src/backends/pulsar/pulsar-report';
+import { bootedAt, parseReport, PLANNED, tailOf } from '../../../../../src/backends/shared/script/script-report';
+import type { JobReport } from '../../../../../src/backends/shared/script/script-report';
 
 const reportOf = (bytes: Buffer): JobReport => {
   const parsed = parseReport(bytes);

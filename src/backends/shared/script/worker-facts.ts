@@ -1,12 +1,12 @@
-import type { HostEntry, ReadDirectory } from '../shared/runtimes/host-root';
-import type { Init } from '../shared/runtimes/init';
-import { HOST_DIRECTORIES } from '../shared/runtimes/host-root';
-import type { RuntimeName } from '../shared/runtimes/runtime';
-import { RUNTIMES } from '../shared/runtimes/runtimes';
-import { pathOf, segmentsOf } from '../shared/container-path';
-import type { Segments } from '../shared/container-path';
-import { mountPlan } from '../shared/mount-plan';
-import type { TesTaskRequest } from '../../task/tes';
+import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
+import type { Init } from '../runtimes/init';
+import { HOST_DIRECTORIES } from '../runtimes/host-root';
+import type { RuntimeName } from '../runtimes/runtime';
+import { RUNTIMES } from '../runtimes/runtimes';
+import { pathOf, segmentsOf } from '../container-path';
+import type { Segments } from '../container-path';
+import { mountPlan } from '../mount-plan';
+import type { TesTaskRequest } from '../../../task/tes';
 
 /** What the errand `probe` found out about the worker. */
 export interface WorkerFacts {
@@ -39,7 +39,7 @@ export function parseProbe(text: string, runtime: RuntimeName): WorkerFacts {
   const open = of('open');
   if (open !== undefined) {
     faults.push(
-      `other users of the worker can enter ${open}, where secrets of tasks lie, and Pulsar's user cannot close it (chmod 700 it)`,
+      `other users of the worker can enter ${open}, where secrets of tasks lie, and the jobs' own user cannot close it (chmod 700 it)`,
     );
   }
   const version = of('runtime');
@@ -104,7 +104,7 @@ export function tooDeep(request: TesTaskRequest, directories: ReadonlyMap<string
     const segments: Segments =
       entry?.kind === 'link' ? [...segmentsOf(`/${entry.target ?? ''}`), ...root.segments.slice(1)] : root.segments;
     if (!isListed(segments, directories))
-      reasons.push(`${root.path} lies too deep in a directory of the system for bubblewrap on a Pulsar worker`);
+      reasons.push(`${root.path} lies too deep in a directory of the system for bubblewrap on a worker`);
   }
   return reasons;
 }

@@ -1,0 +1,189 @@
+import type { Job } from '../../../ports/execution-backend';
+import { cgroupRules, memoryRules, parentGroup } from '../cgroup-rules';
+import type { CgroupRule } from '../cgroup-rules';
+import { fixedSegments, segmentsOf } from '../container-path';
+import { limitsOf, manifest } from '../job-manifest';
+import { part as sharedPart, scriptFor } from '../job-script';
+import { layoutOf } from '../layout';
+import { locate, mountPlan, ROOT_TREE } from '../mount-plan';
+import type { MountPlan } from '../mount-plan';
+import { HOST_ETC } from '../runtimes/host-root';
+import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
+import type { Limits, RuntimeName } from '../runtimes/runtime';
+import { assignment, isShellName, quoteWord, quoteWords } from '../shell-quote';
+import type { HostFile, HostPlaces } from './script-host';
+import type { ScriptSettings } from './script.settings';
+import type { WorkerFacts } from './worker-facts';
+import { stagerPart } from './worker-staging';
+import { imageSource } from './worker-images';
+import { RUNTIMES } from '../runtimes/runtimes';
+
+/** Names below the workspace. */
+export const REPORT = 'report';
+/** `WORD INSTANCE`: `none`, or `cancelled`. Made with the job, so that looking for it is no error of the host's. */
+export const MARK = 'mark';
+/** What the script looks for. */
+export const CANCELLED = 'cancelled';
+export const LISTING = 'listing';
+export const SUMS = 'sums';
+
+export interface PlanContext {
+  readonly settings: ScriptSettings;
+  readonly worker: WorkerFacts;
+  readonly runtime: RuntimeName;
+  readonly places: HostPlaces;
+  readonly readHost: ReadDirectory;
+  readonly readTree: (tree: string) => ReadonlySet<string>;
+}
+
+export const textFile = (name: string, content: string): HostFile => ({ name, content: Buffer.from(content) });
+
+const part = (name: string): string => sharedPart(`script/${name}`);
+
+/** Variables of the container command; `launch_N` takes them away from what runs in the container. */
+function exportLines(environment: Readonly<Record<string, string>>): string {
+  return Object.entries(environment)
+    .filter(([name]) => isShellName(name))
+    .map(([name, value]) => `export ${assignment(name, value)}\n`)
+    .join('');
+}
+
+/** In braces: it is read to its end before any of it is carried out, so that being written again cannot change what it does. */
+export function jobScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
+  return `{\n${scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('job-host.sh')}`)}\n}\n`;
+}
+
+/** As an errand names them. */
+export interface ErrandPlaces {
+  /** The directory of all jobs' directories. */
+  readonly jobs: string;
+  /** From one of these to its workspace. */
+  readonly workspace: string;
+  readonly answer: string;
+}
+
+export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>, places: ErrandPlaces): string {
+  const engine = RUNTIMES[runtime].engine ? `${assignment('ENGINE', runtime)}\n` : '';
+  const names = [assignment('JOBS', places.jobs), assignment('WORKSPACE', places.workspace), assignment('ANSWER', places.answer)];
+  const own = `${exportLines(environment)}${engine}${names.join('\n')}\n`;
+  return `#!/bin/sh\n${own}${sharedPart('processes.sh')}\n${part('absence.sh')}\n${part('errand.sh')}`;
+}
+
+/** Every file of `plan/`. Pure: the same job and context give the same bytes. */
+export function scriptPlan(job: Job, context: PlanContext): ReadonlyMap<string, string> {
+  const { settings, worker, runtime, places } = context;
+  const plan = mountPlan(job.request);
+  const layout = layoutOf(places.workspace);
+  const limitContext = { pidsLimit: settings.pidsLimit, machineCores: worker.cores };
+  const limits = limitsOf(job, limitContext);
+  const groups = limitGroups(runtime, worker, parentGroup(settings.instance), job.name, limits);
+  const hostView = { etcCopy: `${layout.directory}/etc`, closedList: `${places.common}/closed`, isKept: false };
+  const files = new Map(
+    manifest(job, plan, {
+      ...limitContext,
+      runtime,
+      instance: settings.instance,
+      network: settings.network,
+      layout,
+      mark: `${layout.directory}/${CANCELLED}`,
+      killGraceSeconds: settings.killGraceSeconds,
+      asRoot: worker.asRoot,
+      cgroups: groups.joined,
+      overlay: worker.overlay,
+      capabilities: settings.capabilities,
+      selinux: worker.selinux,
+      ...(groups.parent !== undefined && { memoryCgroup: groups.parent }),
+      ...(worker.init !== undefined && { init: worker.init }),
+      imagesDirectory: `${places.common}/images/${runtime}`,
+      knownImages: new Map(),
+      images: job.request.executors.map(({ image }) => imageSource(image, settings)),
+      hostView,
+      readHost: (path) => (path === hostView.etcCopy ? copiedOf(context.readHost('/etc')) : context.readHost(path)),
+      readTree: context.readTree,
+    }),
+  );
+  const stager = stagerPart(job, settings, layout.directory);
+  const lines = [assignment('TAIL', job.tailBytes), ...groups.lines, ...stager.lines, treesFunction(plan), sumsFunction(job, plan)];
+  files.set('plan.sh', `${files.get('plan.sh') ?? ''}${lines.join('\n')}\n`);
+  return new Map([...files, ...stager.files]);
+}
+
+/** What the copy of /etc will hold, which the job itself makes. A link there counts as what it leads to, which is not known here. */
+function copiedOf(etc: readonly HostEntry[]): readonly HostEntry[] {
+  const names = new Set<string>(HOST_ETC);
+  return etc.filter(({ name }) => names.has(name)).map(({ name, kind }) => ({ name, kind: kind === 'directory' ? kind : 'file' }));
+}
+
+interface LimitGroups {
+  /** What the executors of bubblewrap and apptainer join. */
+  readonly joined: readonly string[];
+  /** podman: `--cgroup-parent`. */
+  readonly parent?: string;
+  readonly lines: readonly string[];
+}
+
+/** The script makes the groups: nobody else is on that machine. */
+function limitGroups(runtime: RuntimeName, worker: WorkerFacts, group: string, jobName: string, limits: Limits): LimitGroups {
+  const { groups: layout, needsMemoryGroup } = worker;
+  const ownLimits = !RUNTIMES[runtime].engine;
+  if (layout === 'none' || (!needsMemoryGroup && !ownLimits)) return { joined: [], lines: groupLines([], [], {}) };
+  const root = '/sys/fs/cgroup';
+  const below = `${group}/${jobName}`;
+  const at = (controller: string): string => (layout === 'v2' ? `${root}/${below}` : `${root}/${controller}/${below}`);
+  const commands = (rules: readonly CgroupRule[]): readonly string[] =>
+    rules.map(({ controller, file, value, ifThere }) => {
+      const path = quoteWord(`${at(controller)}/${file}`);
+      const write = `echo ${quoteWord(value)} >${path}`;
+      return ifThere === true ? `{ [ ! -e ${path} ] || ${write}; }` : write;
+    });
+  if (needsMemoryGroup) {
+    const rules = commands(memoryRules(layout, limits.memoryBytes));
+    return {
+      joined: [],
+      parent: `/${below}`,
+      lines: groupLines([at('memory')], rules, { refusals: `${at('memory')}/memory.failcnt` }),
+    };
+  }
+  const enable = layout === 'v2' ? [`echo '+memory +pids +cpu' >${quoteWord(`${root}/${group}/cgroup.subtree_control`)}`] : [];
+  const joined = layout === 'v2' ? [at('memory')] : [at('memory'), at('cpu'), at('pids')];
+  const events = { memory: `${at('memory')}/memory.${layout === 'v2' ? 'events' : 'oom_control'}`, pids: `${at('pids')}/pids.events` };
+  return { joined, lines: groupLines(joined, [...enable, ...commands(cgroupRules(layout, limits))], events) };
+}
+
+function groupLines(
+  directories: readonly string[],
+  rules: readonly string[],
+  files: { readonly memory?: string; readonly pids?: string; readonly refusals?: string },
+): readonly string[] {
+  return [
+    assignment('LIMIT_GROUPS', directories.join(' ')),
+    `limit_groups() { ${rules.length === 0 ? ':' : rules.join(' && ')}; }`,
+    assignment('MEMORY_EVENTS', files.memory ?? ''),
+    assignment('PIDS_EVENTS', files.pids ?? ''),
+    assignment('MEMORY_REFUSALS', files.refusals ?? ''),
+  ];
+}
+
+/** The same trees as `ScopedTrees.makeRoots` makes where the gateway is on the machine. */
+function treesFunction(plan: MountPlan): string {
+  const commands = [...plan.roots.map((root) => root.tree), ROOT_TREE].map(
+    (tree) =>
+      `mkdir ${quoteWord(`trees/${tree}`)} && chmod ${tree === ROOT_TREE ? '755' : '777'} ${quoteWord(`trees/${tree}`)} || return 1`,
+  );
+  for (const folder of plan.directories) {
+    const place = locate(plan, segmentsOf(folder));
+    commands.push(`directory ${quoteWords([`trees/${place.tree}`, ...place.segments])} || return 1`);
+  }
+  for (const root of plan.roots) if (root.fresh) commands.push(`chmod 1777 ${quoteWord(`trees/${root.tree}`)} || return 1`);
+  return `make_trees() {\n${commands.join('\n')}\n}`;
+}
+
+/** Sums of every file that may be an output: what the gateway reads is held against them. */
+function sumsFunction(job: Job, plan: MountPlan): string {
+  const places = (job.request.outputs ?? []).map((output) => {
+    const place = locate(plan, output.path_prefix === undefined ? segmentsOf(output.path) : fixedSegments(output.path));
+    return ['trees', place.tree, ...place.segments].join('/');
+  });
+  const words = quoteWords([...new Set(places)]);
+  return `sum_outputs() {\n${places.length === 0 ? ':' : `sum_files ${words}`}\n}`;
+}

@@ -1,0 +1,45 @@
+import type { LogLevel } from '../../../ports/adapter';
+import type { RuntimeName } from '../runtimes/runtime';
+import type { StagerPlan, StagerStorage } from '../stager-plan';
+
+/** `staging: worker`. */
+export interface StagerSettings {
+  /** The words that start the stager: on the worker, or in the container of `image`. */
+  readonly command: readonly string[];
+  readonly image?: string;
+  /** Absolute directories of the worker that `file:` URLs may reach. */
+  readonly files: readonly string[];
+  readonly transfers: StagerPlan['transfers'];
+  readonly retry: StagerPlan['retry'];
+  /** Every storage that a worker can be given; a job's plan holds those that its URLs need. */
+  readonly storage: readonly StagerStorage[];
+}
+
+/** What `ScriptBackend` needs to know, whatever its host. Frozen; made by the composition root. */
+export interface ScriptSettings {
+  readonly name: string;
+  readonly runtime: RuntimeName;
+  readonly network: 'default' | 'host' | 'none';
+  /** Jobs at once. */
+  readonly slots: number;
+  /** Cores and memory (2^30 bytes) to give away; absent = what the worker says it has. */
+  readonly cpus?: number;
+  readonly ramGb?: number;
+  readonly drain: boolean;
+  /** Stable name of this gateway process: whose left-over jobs the sweep may end. */
+  readonly instance: string;
+  /** Between TERM and KILL. */
+  readonly killGraceSeconds: number;
+  /** Most processes of one executor. */
+  readonly pidsLimit: number;
+  /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
+  readonly capabilities: readonly string[];
+  readonly pull: 'always' | 'missing' | 'never';
+  /** apptainer: directories of the worker in which a task may name image files. */
+  readonly imageDirectories: readonly string[];
+  /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** The data is moved by the worker itself; absent = through the gateway. */
+  readonly stager?: StagerSettings;
+  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
