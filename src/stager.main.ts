@@ -93,7 +93,7 @@ async function attend({ request, transfers, retry, storage: plans }: StagerPlan,
 /** As the job script tells it, in the directory where the stager stands. */
 function executorsThatEnded(): Promise<readonly ExecutorRecord[]> {
   const progress = parseProgress(readTextOrNothing('progress') ?? '');
-  return executorRecords(progress, { jobName: '', bootedAt: 0, tailOf: (stream) => readTail(stream, 0) });
+  return executorRecords({ jobName: '', progress, bootedAt: 0, directory: '.', tailOf: readTail }, 0);
 }
 
 async function timed<T>(work: () => Promise<T>): Promise<T & { readonly ms: number }> {

@@ -5,11 +5,10 @@ import type { Handle } from '../../task/task-record';
 import { isMissing } from '../shared/workspace-errors';
 import { readFacts } from '../shared/job-facts';
 import type { JobFacts } from '../shared/job-facts';
-import { breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from '../shared/job-faults';
 import { parseProgress, parseStarted } from '../shared/job-progress';
 import type { JobProgress } from '../shared/job-progress';
-import { ENDING_PHASES, executorRecords, runningPart, hintsOf } from '../shared/job-report';
-import type { ReportContext } from '../shared/job-report';
+import { finishedObservation, lostObservation, underwayObservation } from '../shared/job-report';
+import type { JobAccount, LimitHits } from '../shared/job-report';
 import type { Layout } from '../shared/layout';
 import { readTail } from '../shared/log-tail';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
@@ -35,33 +34,28 @@ export interface ObserverParts {
   readonly fence: (jobName: string, handle: Handle, signal: AbortSignal) => Promise<void>;
 }
 
-interface LocalContext extends ReportContext {
-  readonly layout: Layout;
-}
-
 /** Reads what the script left behind. A few small files for each job; nothing is asked of an engine unless a script has died. */
 export class JobObserver {
   constructor(private readonly parts: ObserverParts) {}
 
   async observe(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
     const layout = this.parts.directories.workspace(jobName);
-    const context = await this.context(jobName, layout, tailBytes);
-    const done = await this.finished(context, readTextOrNothing(layout.result));
+    const done = await this.finished(jobName, layout, tailBytes);
     if (done) return done;
-    if (this.parts.client.isChild(jobName) || (await this.isScriptAlive(layout))) return this.underway(context);
+    if (this.parts.client.isChild(jobName) || (await this.isScriptAlive(layout)))
+      return underwayObservation(await this.account(jobName, layout, readTextOrNothing(layout.progress)), tailBytes);
     // The result may have come between the first look and the end of the script.
-    const late = await this.finished(context, readTextOrNothing(layout.result));
+    const late = await this.finished(jobName, layout, tailBytes);
     if (late) return late;
     await this.parts.fence(jobName, handle, signal);
-    return this.lost(context);
+    return this.lost(jobName, layout, tailBytes);
   }
 
   /** What is known of a job that has been ended by force. */
   async remains(jobName: string, tailBytes: number): Promise<Observation | undefined> {
     const layout = this.parts.directories.workspace(jobName);
     if (!existsNow(layout.progress) && !existsNow(layout.result)) return undefined;
-    const context = await this.context(jobName, layout, tailBytes);
-    return (await this.finished(context, readTextOrNothing(layout.result))) ?? this.lost(context);
+    return (await this.finished(jobName, layout, tailBytes)) ?? this.lost(jobName, layout, tailBytes);
   }
 
   private async isScriptAlive(layout: Layout): Promise<boolean> {
@@ -76,30 +70,16 @@ export class JobObserver {
     }
   }
 
-  private async finished(context: LocalContext, text: string | undefined): Promise<Observation | undefined> {
+  private async finished(jobName: string, layout: Layout, tailBytes: number): Promise<Observation | undefined> {
+    const text = readTextOrNothing(layout.result);
     if (text === undefined) return undefined;
-    const progress = parseProgress(text);
-    if (!progress.ending || !(await this.isTrustworthy(progress, context.layout))) return undefined;
-    const facts = readFacts(context.layout);
+    const account = await this.account(jobName, layout, text);
+    const { progress } = account;
+    if (!progress.ending || !(await this.isTrustworthy(progress, layout))) return undefined;
+    const facts = readFacts(layout);
     if (!facts) return undefined;
     this.parts.learnImages(progress, facts);
-    const executors = await executorRecords(progress, context);
-    const timedOut = existsNow(join(context.layout.directory, 'timeout'));
-    const { directory } = context.layout;
-    const detail = await brokenDetail(
-      progress,
-      directory,
-      async (stream) => (await readTail(join(directory, stream), MOST_DETAIL_BYTES))?.text,
-    );
-    const events = this.parts.cgroups.events(context.jobName);
-    const systemError = systemErrorOf(progress, facts, detail, events.memoryKills);
-    return {
-      jobName: context.jobName,
-      phase: ENDING_PHASES[progress.ending],
-      executors,
-      systemLogs: [...facts.systemLogs, ...hintsOf(progress, facts), ...this.breaches(progress, facts, context, timedOut)],
-      ...(systemError && { systemError }),
-    };
+    return finishedObservation(account, facts, this.hits(account, facts), tailBytes);
   }
 
   /** A result from before a restart of the machine counts only if everything beside it was on disk too. */
@@ -109,38 +89,28 @@ export class JobObserver {
     return text !== undefined && parseStarted(text)?.bootId === (await this.parts.processes.bootId());
   }
 
-  private breaches(progress: JobProgress, facts: JobFacts, context: LocalContext, timedOut: boolean): readonly string[] {
-    const events = this.parts.cgroups.events(context.jobName);
+  private hits({ jobName, progress, directory }: JobAccount, facts: JobFacts): LimitHits {
+    const { cgroups } = this.parts;
     const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
-    const refused = killed && runtimeOf(facts.runtime)?.engine?.memoryGroup ? this.parts.cgroups.parentRefusals(context.jobName) : 0;
-    return breachesOf(progress, facts, { ...events, memoryKills: events.memoryKills + refused, timedOut });
-  }
-
-  private async underway(context: LocalContext): Promise<Observation> {
-    const progress = parseProgress(readTextOrNothing(context.layout.progress) ?? '');
-    const running = await runningPart(progress, context);
     return {
-      jobName: context.jobName,
-      phase: progress.executors.length === 0 ? 'pending' : 'running',
-      executors: await executorRecords(progress, context),
-      ...(running && { running }),
-      systemLogs: [],
+      ...cgroups.events(jobName),
+      memoryRefusals: killed && runtimeOf(facts.runtime)?.engine?.memoryGroup ? cgroups.parentRefusals(jobName) : 0,
+      timedOut: existsNow(join(directory, 'timeout')),
     };
   }
 
-  private async lost(context: LocalContext): Promise<Observation> {
-    const { progress, result } = context.layout;
-    const parsed = parseProgress(readTextOrNothing(result) ?? readTextOrNothing(progress) ?? '');
-    return {
-      jobName: context.jobName,
-      phase: 'lost',
-      executors: await executorRecords(parsed, context),
-      systemLogs: ['the job was gone without a result: its process had been killed, or the machine was restarted'],
-    };
+  private async lost(jobName: string, layout: Layout, tailBytes: number): Promise<Observation> {
+    const text = readTextOrNothing(layout.result) ?? readTextOrNothing(layout.progress);
+    return lostObservation(await this.account(jobName, layout, text), tailBytes, 'machine');
   }
 
-  private async context(jobName: string, layout: Layout, tailBytes: number): Promise<LocalContext> {
-    const bootedAt = Date.now() - (await this.parts.processes.uptimeSeconds()) * 1000;
-    return { jobName, layout, bootedAt, tailOf: (stream) => readTail(join(layout.directory, stream), tailBytes) };
+  private async account(jobName: string, { directory }: Layout, text = ''): Promise<JobAccount> {
+    return {
+      jobName,
+      progress: parseProgress(text),
+      bootedAt: Date.now() - (await this.parts.processes.uptimeSeconds()) * 1000,
+      directory,
+      tailOf: (stream, bytes) => readTail(join(directory, stream), bytes),
+    };
   }
 }

@@ -1,6 +1,7 @@
 import type { JobPhase, Observation } from '../../task/observation';
 import type { ExecutorRecord, LogTail } from '../../task/task-record';
 import type { JobFacts } from './job-facts';
+import { type Breaches, breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from './job-faults';
 import type { Ending, JobProgress } from './job-progress';
 import { streamName } from './layout';
 
@@ -14,39 +15,92 @@ export const ENDING_PHASES: Readonly<Record<Ending, JobPhase>> = {
   cancelled: 'lost',
 };
 
-export interface ReportContext {
+/** What a script has told of itself so far, however that reaches the gateway. */
+export interface JobAccount {
   readonly jobName: string;
+  readonly progress: JobProgress;
   /** Milliseconds since the epoch when the machine's uptime was 0. */
   readonly bootedAt: number;
-  /** The end of a stream by its name in the workspace (`streams/0.stdout`); `undefined` when there is none. */
-  readonly tailOf: (stream: string) => Promise<LogTail | undefined>;
+  /** Where the workspace lies: no client sees it. */
+  readonly directory: string;
+  /** The last bytes of a stream by its name in the workspace (`streams/0.stdout`); `undefined` when there is none. */
+  readonly tailOf: (stream: string, bytes: number) => Promise<LogTail | undefined>;
+}
+
+/** How often limits were run into, as the host saw it. */
+export interface LimitHits extends Breaches {
+  /** Counted one level above the containers: they tell of a limit, not that the kernel killed for it. */
+  readonly memoryRefusals: number;
+}
+
+/** A job whose script lives. */
+export async function underwayObservation(account: JobAccount, tailBytes: number): Promise<Observation> {
+  const { jobName, progress } = account;
+  const running = await runningPart(account, tailBytes);
+  return {
+    jobName,
+    phase: progress.executors.length === 0 ? 'pending' : 'running',
+    executors: await executorRecords(account, tailBytes),
+    ...(running && { running }),
+    systemLogs: [],
+  };
+}
+
+/** A job whose script has said how it ended. */
+export async function finishedObservation(account: JobAccount, facts: JobFacts, hits: LimitHits, tailBytes: number): Promise<Observation> {
+  const { jobName, progress, directory, tailOf } = account;
+  const detail = await brokenDetail(progress, directory, async (stream) => (await tailOf(stream, MOST_DETAIL_BYTES))?.text);
+  const systemError = systemErrorOf(progress, facts, detail, hits.memoryKills);
+  const breaches = breachesOf(progress, facts, { ...hits, memoryKills: hits.memoryKills + hits.memoryRefusals });
+  return {
+    jobName,
+    phase: progress.ending ? ENDING_PHASES[progress.ending] : 'lost',
+    executors: await executorRecords(account, tailBytes),
+    systemLogs: [...facts.systemLogs, ...hintsOf(progress, facts), ...breaches],
+    ...(systemError && { systemError }),
+  };
+}
+
+/** A job of which nothing is left, and whose script did not say how it ended. */
+export async function lostObservation(account: JobAccount, tailBytes: number, where: 'machine' | 'worker'): Promise<Observation> {
+  return {
+    jobName: account.jobName,
+    phase: 'lost',
+    executors: await executorRecords(account, tailBytes),
+    systemLogs: [`the job was gone without a result: its process had been killed, or the ${where} was restarted`],
+  };
 }
 
 /** The executors that have ended, with their tails. */
-export async function executorRecords(progress: JobProgress, context: ReportContext): Promise<readonly ExecutorRecord[]> {
+export async function executorRecords(account: JobAccount, tailBytes: number): Promise<readonly ExecutorRecord[]> {
   const records: ExecutorRecord[] = [];
-  for (const [index, executor] of progress.executors.entries()) {
+  for (const [index, executor] of account.progress.executors.entries()) {
     if (executor?.exitCode === undefined || executor.endedUp === undefined) break;
     records.push({
       exitCode: executor.exitCode,
-      startedAt: atEpoch(executor.startedUp, context),
-      endedAt: atEpoch(executor.endedUp, context),
-      ...(await tails(index, context, progress)),
+      startedAt: atEpoch(executor.startedUp, account),
+      endedAt: atEpoch(executor.endedUp, account),
+      ...(await tails(index, account, tailBytes)),
     });
   }
   return records;
 }
 
-export async function runningPart(progress: JobProgress, context: ReportContext): Promise<Observation['running']> {
-  const index = progress.executors.length - 1;
-  if (index < 0 || progress.executors[index]?.exitCode !== undefined) return undefined;
-  return { index, ...(await tails(index, context, progress)) };
+async function runningPart(account: JobAccount, tailBytes: number): Promise<Observation['running']> {
+  const { executors } = account.progress;
+  const index = executors.length - 1;
+  if (index < 0 || executors[index]?.exitCode !== undefined) return undefined;
+  return { index, ...(await tails(index, account, tailBytes)) };
 }
 
-async function tails(index: number, context: ReportContext, { notes }: JobProgress): Promise<Pick<ExecutorRecord, 'stdout' | 'stderr'>> {
+async function tails(
+  index: number,
+  { tailOf, progress: { notes } }: JobAccount,
+  tailBytes: number,
+): Promise<Pick<ExecutorRecord, 'stdout' | 'stderr'>> {
   const tail = async (stream: 'stdout' | 'stderr'): Promise<LogTail | undefined> => {
     const name = streamName(index, stream);
-    const found = await context.tailOf(name);
+    const found = await tailOf(name, tailBytes);
     const isUnplaced = notes.some((note) => note.word === 'unplaced' && note.text === name);
     return found && isUnplaced ? { ...found, unplaced: true } : found;
   };
@@ -54,8 +108,8 @@ async function tails(index: number, context: ReportContext, { notes }: JobProgre
   return { ...(stdout && { stdout }), ...(stderr && { stderr }) };
 }
 
-function atEpoch(upSeconds: number, context: ReportContext): number {
-  return Math.round(context.bootedAt + upSeconds * 1000);
+function atEpoch(upSeconds: number, { bootedAt }: JobAccount): number {
+  return Math.round(bootedAt + upSeconds * 1000);
 }
 
 /** Lines for `system_logs` that tell a user what came of their own request. */

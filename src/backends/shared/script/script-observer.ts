@@ -3,9 +3,8 @@ import type { Observation } from '../../../task/observation';
 import type { Handle } from '../../../task/task-record';
 import { FACTS_FILE } from '../job-facts';
 import type { JobFacts } from '../job-facts';
-import { breachesOf, brokenDetail, systemErrorOf } from '../job-faults';
-import { ENDING_PHASES, executorRecords, runningPart, hintsOf } from '../job-report';
-import type { ReportContext } from '../job-report';
+import { finishedObservation, lostObservation, underwayObservation } from '../job-report';
+import type { JobAccount } from '../job-report';
 import { bootedAt, parseReport, tailOf } from './script-report';
 import type { JobReport } from './script-report';
 import { isOver, isWaiting } from './script-host';
@@ -25,9 +24,15 @@ const FACTS_BYTES = 32 << 20;
 const SMALLEST_SKEW_MS = 3000;
 const MOST_REMEMBERED = 10_000;
 
+interface Told {
+  readonly kind: 'report';
+  readonly report: JobReport;
+  readonly skewMs: number;
+}
+
 export type JobView =
   | { readonly kind: 'planned' }
-  | { readonly kind: 'report'; readonly report: JobReport; readonly skewMs: number }
+  | Told
   /** There is no whole report to be had. */
   | { readonly kind: 'none' };
 
@@ -45,15 +50,15 @@ export class ScriptObserver {
   async observe(jobName: string, handle: Handle, tailBytes: number, signal: AbortSignal): Promise<Observation> {
     const view = await this.view(jobName, signal);
     if (view.kind === 'report' && view.report.progress.ending)
-      return this.finished(jobName, handle, view.report, view.skewMs, tailBytes, signal);
+      return this.finished(this.account(jobName, handle, view), view.report, tailBytes, signal);
     const silentMs = this.silence(jobName, view.kind === 'report' ? view.report.up : view.kind);
     if (view.kind === 'report' && silentMs < longestSilence(view.report))
-      return this.underway(jobName, view.report, view.skewMs, tailBytes);
+      return underwayObservation(this.account(jobName, handle, view), tailBytes);
     const status = await this.host.status(jobName, signal);
     const isDoubtful = isOver(status) || silentMs >= SUSPECT_MS;
     if (isDoubtful && (await this.isGone(jobName, status, signal))) return this.departed(jobName, handle, tailBytes, signal);
     if (isDoubtful) this.heard.delete(jobName);
-    if (view.kind === 'report') return this.underway(jobName, view.report, view.skewMs, tailBytes);
+    if (view.kind === 'report') return underwayObservation(this.account(jobName, handle, view), tailBytes);
     return { jobName, phase: 'pending', executors: [], systemLogs: [] };
   }
 
@@ -61,15 +66,9 @@ export class ScriptObserver {
   async remains(jobName: string, handle: Handle | undefined, tailBytes: number, signal: AbortSignal): Promise<Observation | undefined> {
     const view = await this.view(jobName, signal);
     if (view.kind !== 'report') return undefined;
-    const { report, skewMs } = view;
-    if (report.progress.ending) return this.finished(jobName, handle, report, skewMs, tailBytes, signal);
-    const executors = await executorRecords(report.progress, contextOf(jobName, report, skewMs, tailBytes));
-    return {
-      jobName,
-      phase: 'lost',
-      executors,
-      systemLogs: ['the job was gone without a result: its process had been killed, or the worker was restarted'],
-    };
+    const account = this.account(jobName, handle, view);
+    if (account.progress.ending) return this.finished(account, view.report, tailBytes, signal);
+    return lostObservation(account, tailBytes, 'worker');
   }
 
   async view(jobName: string, signal: AbortSignal): Promise<JobView> {
@@ -125,34 +124,13 @@ export class ScriptObserver {
     );
   }
 
-  private async finished(
-    jobName: string,
-    handle: Handle | undefined,
-    report: JobReport,
-    skewMs: number,
-    tailBytes: number,
-    signal: AbortSignal,
-  ): Promise<Observation> {
-    const { progress, timedOut } = report;
+  private async finished(account: JobAccount, report: JobReport, tailBytes: number, signal: AbortSignal): Promise<Observation> {
+    const { jobName, progress, directory } = account;
     if (progress.notes.some((note) => note.word === 'left')) await endForCertain(this.host, jobName, signal);
-    const context = contextOf(jobName, report, skewMs, tailBytes);
-    const facts = await this.facts(jobName, signal);
-    const directory = this.host.placesOf(handle?.data['directory'] ?? '').workspace;
-    const detail = await brokenDetail(progress, directory, async (stream) => (await context.tailOf(stream))?.text);
-    const systemError = systemErrorOf(progress, facts, detail, 0);
     const processRefusals = progress.notes.filter((note) => note.word === 'pids').length;
-    const observation: Observation = {
-      jobName,
-      phase: progress.ending ? ENDING_PHASES[progress.ending] : 'lost',
-      executors: await executorRecords(progress, context),
-      systemLogs: [
-        ...facts.systemLogs,
-        ...hintsOf(progress, facts),
-        ...breachesOf(progress, facts, { memoryKills: 0, processRefusals, timedOut }),
-      ],
-      ...(systemError && { systemError }),
-    };
-    return withStaging(observation, report, directory);
+    // Of memory the script's own notes tell.
+    const hits = { memoryKills: 0, memoryRefusals: 0, processRefusals, timedOut: report.timedOut };
+    return withStaging(await finishedObservation(account, await this.facts(jobName, signal), hits, tailBytes), report, directory);
   }
 
   private async facts(jobName: string, signal: AbortSignal): Promise<JobFacts> {
@@ -161,16 +139,13 @@ export class ScriptObserver {
     return { version: 1, runtime: 'the runtime', maxRuntimeSeconds: 0, memoryBytes: 0, pids: 0, systemLogs: [], executors: [] };
   }
 
-  private async underway(jobName: string, report: JobReport, skewMs: number, tailBytes: number): Promise<Observation> {
-    const { progress } = report;
-    const context = contextOf(jobName, report, skewMs, tailBytes);
-    const running = await runningPart(progress, context);
+  private account(jobName: string, handle: Handle | undefined, { report, skewMs }: Told): JobAccount {
     return {
       jobName,
-      phase: progress.executors.length === 0 ? 'pending' : 'running',
-      executors: await executorRecords(progress, context),
-      ...(running && { running }),
-      systemLogs: [],
+      progress: report.progress,
+      bootedAt: bootedAt(report, skewMs),
+      directory: this.host.placesOf(handle?.data['directory'] ?? '').workspace,
+      tailOf: async (stream, bytes) => tailOf(report, stream.replace(/^streams\//, ''), bytes),
     };
   }
 
@@ -189,14 +164,6 @@ export async function endForCertain(host: Pick<ScriptHost, 'run'>, jobName: stri
   const answer = (await host.run('end', [jobName], signal)).toString().trim();
   if (answer === 'ended') return;
   throw new BackendError('processes or containers of the job are still there on the worker', { retryable: true, unavailable: true });
-}
-
-function contextOf(jobName: string, report: JobReport, skewMs: number, tailBytes: number): ReportContext {
-  return {
-    jobName,
-    bootedAt: bootedAt(report, skewMs),
-    tailOf: async (stream) => tailOf(report, stream.replace(/^streams\//, ''), tailBytes),
-  };
 }
 
 /** How long a script that lives may say the same. */
