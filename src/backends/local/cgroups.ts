@@ -1,9 +1,9 @@
 import { promises as fs, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/workspace-errors';
-import { cgroupRules, memoryRules, parentGroup } from '../shared/cgroup-rules';
-import type { CgroupLayout, CgroupRule } from '../shared/cgroup-rules';
+import { CGROUP_ROOT, CONTROLLERS, jobGroups, parentGroup } from '../shared/cgroup-rules';
+import type { CgroupLayout, CgroupRule, JobGroups } from '../shared/cgroup-rules';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
 import type { Limits } from '../shared/runtimes/runtime';
 
@@ -13,7 +13,6 @@ export interface LimitEvents {
   readonly processRefusals: number;
 }
 
-const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 const BUSY_TRIES = 200;
 const BUSY_PAUSE_MS = 50;
 /** What statfs calls the file systems of cgroups (linux/magic.h). */
@@ -30,7 +29,7 @@ export class JobCgroups {
 
   constructor(
     instance: string,
-    private readonly root = '/sys/fs/cgroup',
+    private readonly root = CGROUP_ROOT,
     private layout: 'none' | CgroupLayout = 'none',
   ) {
     this.parent = parentGroup(instance);
@@ -47,12 +46,12 @@ export class JobCgroups {
       if (!(await this.isMounted(layout))) continue;
       try {
         await this.create('probe', PROBE_LIMITS);
-        if (this.holds('probe', PROBE_LIMITS)) return true;
+        if (this.groups('probe', PROBE_LIMITS)?.rules.every(holds)) return true;
       } catch {
         // Not this one: a controller that is not there, or no right to it.
       } finally {
         await this.remove('probe', false).catch(() => undefined);
-        for (const directory of this.directories('')) await fs.rmdir(directory).catch(() => undefined);
+        for (const directory of this.groups('probe')?.all ?? []) await fs.rmdir(dirname(directory)).catch(() => undefined);
       }
     }
     this.layout = 'none';
@@ -65,45 +64,20 @@ export class JobCgroups {
     return types.every((found) => found?.type === MAGIC[layout]);
   }
 
-  private holds(jobName: string, limits: Limits): boolean {
-    return this.rules(limits).every(({ controller, file, value, ifThere }) => {
-      const found = readTextOrNothing(join(this.directory(jobName, controller), file));
-      return found === undefined ? ifThere === true : found.trim() === value;
-    });
-  }
-
   /** Directories to join, one per hierarchy. The kernel takes a millisecond to make or remove one: nothing waits for it meanwhile. */
   async create(jobName: string, limits: Limits): Promise<readonly string[]> {
-    if (this.layout === 'none') return [];
-    await Promise.all(this.directories('').map((directory) => fs.mkdir(directory, { recursive: true })));
-    if (this.layout === 'v2') this.write(join(this.directory('', 'memory'), 'cgroup.subtree_control'), '+memory +pids +cpu');
-    await Promise.all(this.directories(jobName).map((directory) => fs.mkdir(directory, { recursive: true })));
-    this.limit(jobName, this.rules(limits));
-    return this.directories(jobName);
-  }
-
-  private rules(limits: Limits): readonly CgroupRule[] {
-    return this.layout === 'none' ? [] : cgroupRules(this.layout, limits);
-  }
-
-  private limit(jobName: string, rules: readonly CgroupRule[]): void {
-    for (const { controller, file, value, ifThere } of rules) {
-      const path = join(this.directory(jobName, controller), file);
-      if (ifThere !== true || existsNow(path)) this.write(path, value);
-    }
-  }
-
-  /** Never makes a file: what is not there already is no limit. */
-  private write(path: string, value: string): void {
-    writeFileSync(path, value, { flag: 'r+' });
+    const groups = this.groups(jobName, limits);
+    if (!groups) return [];
+    await Promise.all(groups.all.map((directory) => fs.mkdir(directory, { recursive: true })));
+    [...groups.enable, ...groups.rules].forEach(write);
+    return groups.all;
   }
 
   events(jobName: string): LimitEvents {
-    if (this.layout === 'none') return { memoryKills: 0, processRefusals: 0 };
-    const memoryFile = this.layout === 'v2' ? 'memory.events' : 'memory.oom_control';
+    const groups = this.groups(jobName);
     return {
-      memoryKills: counter(join(this.directory(jobName, 'memory'), memoryFile), 'oom_kill'),
-      processRefusals: counter(join(this.directory(jobName, 'pids'), 'pids.events'), 'max'),
+      memoryKills: groups ? counter(groups.memoryEvents, 'oom_kill') : 0,
+      processRefusals: groups ? counter(groups.pidsEvents, 'max') : 0,
     };
   }
 
@@ -112,16 +86,17 @@ export class JobCgroups {
    * saying so, but a limit one level above it counts. The path as `--cgroup-parent` takes it; `undefined` where version 2 is in use.
    */
   createParent(jobName: string, limits: Limits): string | undefined {
-    if (this.layout !== 'v1') return undefined;
-    mkdirSync(this.directory(jobName, 'memory'), { recursive: true });
-    this.limit(jobName, memoryRules('v1', limits.memoryBytes));
-    return `/${this.parent}/${jobName}`;
+    const groups = this.layout === 'v1' ? this.groups(jobName, limits) : undefined;
+    if (!groups) return undefined;
+    mkdirSync(groups.memory, { recursive: true });
+    groups.memoryRules.forEach(write);
+    return groups.path;
   }
 
   /** How often the limit of `createParent` was run into. */
   parentRefusals(jobName: string): number {
-    if (this.layout !== 'v1') return 0;
-    return Number(readTextOrNothing(join(this.directory(jobName, 'memory'), 'memory.failcnt')) ?? 0);
+    const groups = this.layout === 'v1' ? this.groups(jobName) : undefined;
+    return groups ? Number(readTextOrNothing(groups.memoryRefusals) ?? 0) : 0;
   }
 
   /**
@@ -129,18 +104,18 @@ export class JobCgroups {
    * has made groups below ours, in every hierarchy.
    */
   async remove(jobName: string, everywhere: boolean): Promise<void> {
-    if (this.layout === 'none') return;
-    const directories = everywhere
-      ? (await fs.readdir(this.root)).map((hierarchy) => join(this.root, hierarchy, this.parent, jobName))
-      : this.directories(jobName);
+    const groups = this.groups(jobName);
+    if (!groups) return;
+    const directories = everywhere ? (await fs.readdir(this.root)).map((hierarchy) => join(this.root, hierarchy, groups.path)) : groups.all;
     await Promise.all(directories.map(removeGroup));
   }
 
   /** Processes in the job's groups; empty when there is no group. */
   async pids(jobName: string): Promise<readonly number[]> {
-    if (this.layout === 'none') return [];
+    const groups = this.groups(jobName);
+    if (!groups) return [];
     try {
-      const text = await fs.readFile(join(this.directory(jobName, 'pids'), 'cgroup.procs'), 'utf8');
+      const text = await fs.readFile(join(groups.pids, 'cgroup.procs'), 'utf8');
       return text.split('\n').filter(Boolean).map(Number);
     } catch (error) {
       if (isMissing(error) || errorCode(error) === 'ENODEV') return [];
@@ -148,14 +123,19 @@ export class JobCgroups {
     }
   }
 
-  private directories(jobName: string): readonly string[] {
-    if (this.layout === 'v2') return [this.directory(jobName, 'memory')];
-    return CONTROLLERS.map((controller) => this.directory(jobName, controller));
+  private groups(jobName: string, limits = PROBE_LIMITS): JobGroups | undefined {
+    return this.layout === 'none' ? undefined : jobGroups(this.layout, this.parent, jobName, limits, this.root);
   }
+}
 
-  private directory(jobName: string, controller: string): string {
-    return this.layout === 'v2' ? join(this.root, this.parent, jobName) : join(this.root, controller, this.parent, jobName);
-  }
+/** Never makes a file: what is not there already is no limit. */
+function write({ path, value, ifThere }: CgroupRule): void {
+  if (ifThere !== true || existsNow(path)) writeFileSync(path, value, { flag: 'r+' });
+}
+
+function holds({ path, value, ifThere }: CgroupRule): boolean {
+  const found = readTextOrNothing(path);
+  return found === undefined ? ifThere === true : found.trim() === value;
 }
 
 async function removeGroup(directory: string): Promise<void> {

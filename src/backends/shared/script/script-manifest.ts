@@ -1,5 +1,5 @@
 import type { Job } from '../../../ports/execution-backend';
-import { cgroupRules, memoryRules, parentGroup } from '../cgroup-rules';
+import { jobGroups, parentGroup } from '../cgroup-rules';
 import type { CgroupRule } from '../cgroup-rules';
 import { fixedSegments, segmentsOf } from '../container-path';
 import { limitsOf, manifest } from '../job-manifest';
@@ -127,37 +127,26 @@ function limitGroups(runtime: RuntimeName, worker: WorkerFacts, group: string, j
   const { groups: layout, needsMemoryGroup } = worker;
   const ownLimits = !RUNTIMES[runtime].engine;
   if (layout === 'none' || (!needsMemoryGroup && !ownLimits)) return { joined: [], lines: groupLines([], [], {}) };
-  const root = '/sys/fs/cgroup';
-  const below = `${group}/${jobName}`;
-  const at = (controller: string): string => (layout === 'v2' ? `${root}/${below}` : `${root}/${controller}/${below}`);
-  const commands = (rules: readonly CgroupRule[]): readonly string[] =>
-    rules.map(({ controller, file, value, ifThere }) => {
-      const path = quoteWord(`${at(controller)}/${file}`);
-      const write = `echo ${quoteWord(value)} >${path}`;
-      return ifThere === true ? `{ [ ! -e ${path} ] || ${write}; }` : write;
-    });
+  const groups = jobGroups(layout, group, jobName, limits);
   if (needsMemoryGroup) {
-    const rules = commands(memoryRules(layout, limits.memoryBytes));
-    return {
-      joined: [],
-      parent: `/${below}`,
-      lines: groupLines([at('memory')], rules, { refusals: `${at('memory')}/memory.failcnt` }),
-    };
+    return { joined: [], parent: groups.path, lines: groupLines([groups.memory], groups.memoryRules, { refusals: groups.memoryRefusals }) };
   }
-  const enable = layout === 'v2' ? [`echo '+memory +pids +cpu' >${quoteWord(`${root}/${group}/cgroup.subtree_control`)}`] : [];
-  const joined = layout === 'v2' ? [at('memory')] : [at('memory'), at('cpu'), at('pids')];
-  const events = { memory: `${at('memory')}/memory.${layout === 'v2' ? 'events' : 'oom_control'}`, pids: `${at('pids')}/pids.events` };
-  return { joined, lines: groupLines(joined, [...enable, ...commands(cgroupRules(layout, limits))], events) };
+  const events = { memory: groups.memoryEvents, pids: groups.pidsEvents };
+  return { joined: groups.all, lines: groupLines(groups.all, [...groups.enable, ...groups.rules], events) };
 }
 
 function groupLines(
   directories: readonly string[],
-  rules: readonly string[],
+  rules: readonly CgroupRule[],
   files: { readonly memory?: string; readonly pids?: string; readonly refusals?: string },
 ): readonly string[] {
+  const commands = rules.map(({ path, value, ifThere }) => {
+    const write = `echo ${quoteWord(value)} >${quoteWord(path)}`;
+    return ifThere === true ? `{ [ ! -e ${quoteWord(path)} ] || ${write}; }` : write;
+  });
   return [
     assignment('LIMIT_GROUPS', directories.join(' ')),
-    `limit_groups() { ${rules.length === 0 ? ':' : rules.join(' && ')}; }`,
+    `limit_groups() { ${commands.length === 0 ? ':' : commands.join(' && ')}; }`,
     assignment('MEMORY_EVENTS', files.memory ?? ''),
     assignment('PIDS_EVENTS', files.pids ?? ''),
     assignment('MEMORY_REFUSALS', files.refusals ?? ''),
