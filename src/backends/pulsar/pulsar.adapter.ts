@@ -150,8 +150,8 @@ export function pulsarSettings(entry: BackendEntry & Values, context: BackendCon
     killGraceSeconds: jobs.killGraceSeconds,
     pidsLimit: jobs.pidsLimit,
     capabilities: jobs.capabilities,
-    pull: images.pull,
-    imageDirectories: images.allowed,
+    // Map and logins are of this machine.
+    images: { allowed: images.allowed, map: {}, pull: images.pull },
     environment: entry.environment,
     ...(entry.staging === 'worker' && { stager: stagerSettings(entry, context) }),
     log: context.log,

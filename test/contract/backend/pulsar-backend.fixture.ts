@@ -27,8 +27,7 @@ export function pulsarSettings(pulsar: OwnPulsar, engine: Engine, changes: Parti
     // Room for a crowd.
     pidsLimit: 4000,
     capabilities: settingsSchema.local.capabilities.default,
-    pull: 'missing',
-    imageDirectories: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory],
+    images: { allowed: engine.imagesDirectory === undefined ? [] : [engine.imagesDirectory], map: {}, pull: 'missing' },
     environment: { HTTPS_PROXY: `http://user:${WORKER_SECRET}@127.0.0.1:9`, ...engine.env },
     log: () => undefined,
     ...changes,

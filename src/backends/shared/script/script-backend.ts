@@ -6,6 +6,7 @@ import type { Handle } from '../../../task/task-record';
 import type { TesTaskRequest } from '../../../task/tes';
 import { mountPlan } from '../mount-plan';
 import { abilityNotes } from '../runtimes/capabilities';
+import { imageRefusals } from '../runtimes/image-source';
 import { refusalsOf } from '../runtimes/refusals';
 import { JobLogReader } from './job-log-reader';
 import type { HostFile, ScriptHost } from './script-host';
@@ -18,7 +19,6 @@ import { jobScript, MARK, REPORT, scriptPlan, textFile } from './script-manifest
 import type { ScriptSettings } from './script.settings';
 import { Slots } from './slots';
 import { tooDeep } from './worker-facts';
-import { imageRefusals } from './worker-images';
 import { unreachable } from './worker-staging';
 import { RUNTIMES } from '../runtimes/runtimes';
 
@@ -79,11 +79,11 @@ export class ScriptBackend extends ExecutionBackend {
   }
 
   override check(request: TesTaskRequest): readonly string[] {
-    const { runtime, stager } = this.settings;
+    const { runtime, stager, images } = this.settings;
     const { entries } = this.worker;
     return [
       ...refusalsOf(runtime, request),
-      ...imageRefusals(request, this.settings),
+      ...imageRefusals(runtime, request, images, 'worker'),
       ...(stager ? unreachable(request, stager) : []),
       ...(RUNTIMES[runtime].showsHost && entries ? tooDeep(request, entries) : []),
     ];

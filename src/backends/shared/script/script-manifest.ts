@@ -9,13 +9,13 @@ import { locate, mountPlan, ROOT_TREE } from '../mount-plan';
 import type { MountPlan } from '../mount-plan';
 import { HOST_ETC } from '../runtimes/host-root';
 import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
+import { imageSource } from '../runtimes/image-source';
 import type { Limits, RuntimeName } from '../runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shell-quote';
 import type { HostFile, HostPlaces } from './script-host';
 import type { ScriptSettings } from './script.settings';
 import type { WorkerFacts } from './worker-facts';
 import { stagerPart } from './worker-staging';
-import { imageSource } from './worker-images';
 import { RUNTIMES } from '../runtimes/runtimes';
 
 /** Names below the workspace. */
@@ -96,7 +96,7 @@ export function scriptPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
       ...(worker.init !== undefined && { init: worker.init }),
       imagesDirectory: `${places.common}/images/${runtime}`,
       knownImages: new Map(),
-      images: job.request.executors.map(({ image }) => imageSource(image, settings)),
+      images: job.request.executors.map(({ image }) => imageSource(runtime, image, settings.images)),
       hostView,
       readHost: (path) => (path === hostView.etcCopy ? copiedOf(context.readHost('/etc')) : context.readHost(path)),
       readTree: context.readTree,

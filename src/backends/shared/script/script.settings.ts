@@ -1,4 +1,4 @@
-import type { LogLevel } from '../../../ports/adapter';
+import type { ImageSettings, LogLevel } from '../../../ports/adapter';
 import type { RuntimeName } from '../runtimes/runtime';
 import type { StagerPlan, StagerStorage } from '../stager-plan';
 
@@ -34,9 +34,7 @@ export interface ScriptSettings {
   readonly pidsLimit: number;
   /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
   readonly capabilities: readonly string[];
-  readonly pull: 'always' | 'missing' | 'never';
-  /** apptainer: directories of the worker in which a task may name image files. */
-  readonly imageDirectories: readonly string[];
+  readonly images: ImageSettings;
   /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
   readonly environment: Readonly<Record<string, string>>;
   /** The data is moved by the worker itself; absent = through the gateway. */

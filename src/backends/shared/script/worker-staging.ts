@@ -54,7 +54,7 @@ function stagerCommand(job: Job, stager: StagerSettings, settings: ScriptSetting
       settings.runtime,
       'run',
       '--rm',
-      `--pull=${settings.pull}`,
+      `--pull=${settings.images.pull}`,
       '--log-driver=none',
       `--name=${job.name}-stager`,
       `--label=${JOB_LABEL}=${job.name}`,

@@ -38,8 +38,7 @@ describe('an entry of backends of type pulsar', () => {
       killGraceSeconds: 3,
       pidsLimit: 7,
       capabilities: ['CHOWN', 'NET_RAW'],
-      pull: 'never',
-      imageDirectories: ['/i'],
+      images: { allowed: ['/i'], map: {}, pull: 'never' },
       environment: { A: 'b' },
       log,
     });

@@ -17,7 +17,7 @@ const stager: StagerSettings = {
     { name: 'file', schemes: ['file'], settings: { allowed: ['/shared'] } },
   ],
 };
-const settings = { runtime: 'podman', instance: 'i', pull: 'missing', stager } as unknown as ScriptSettings;
+const settings = { runtime: 'podman', instance: 'i', images: { pull: 'missing' }, stager } as unknown as ScriptSettings;
 const request: TesTaskRequest = {
   inputs: [{ url: 'http://h/in', path: '/in', type: 'FILE' }],
   executors: [{ image: 'secret/image', command: ['do', 'it'], env: { KEY: 'of-env' }, stdout: '/o' }],
