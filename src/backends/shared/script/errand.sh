@@ -4,7 +4,7 @@
 set -u
 
 # What this worker is and has. Lines of WORD TEXT.
-probe() { # RUNTIME GROUP LIMITS_FORMAT INIT_FORMAT INIT...
+probe() { # GROUP LAYERED LIMITS_FORMAT INIT_FORMAT MANAGER_FORMAT INITS VERSION_COMMAND...
   echo "uid $(id -u)"
   close_staging
   echo "cores $(getconf _NPROCESSORS_ONLN)"
@@ -13,25 +13,22 @@ probe() { # RUNTIME GROUP LIMITS_FORMAT INIT_FORMAT INIT...
   printf 'a\0' | grep -qxzF a 2>/dev/null || echo 'lacks grep with -z'
   echo | sha256sum -z >/dev/null 2>&1 || echo 'lacks sha256sum with -z (GNU coreutils)'
   awk 'BEGIN { exit 0 }' 2>/dev/null || echo 'lacks awk'
-  case $1 in
-    docker) version=$(docker version --format '{{.Server.Version}}' 2>&1) && echo "runtime $version" || echo "fault $version" ;;
-    podman)
-      version=$(podman version --format '{{.Client.Version}}' 2>&1 && podman info --format '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}' 2>&1) \
-        && echo "runtime $version" || echo "fault $version"
-      ;;
-    apptainer) version=$(apptainer --version 2>&1) && echo "runtime ${version##* }" || echo "fault $version" ;;
-    bubblewrap) version=$(bwrap --version 2>&1 && bwrap --ro-bind / / true 2>&1) && echo "runtime $version" || echo "fault $version" ;;
-  esac | tr '\n' ' '
-  echo
-  echo "groups $(try_groups "$2")"
+  echo "groups $(try_groups "$1")"
   [ ! -e /sys/fs/selinux/enforce ] || echo 'selinux yes'
-  [ "$1" != apptainer ] || echo "overlay $(try_overlay)"
-  [ -z "$3" ] || { limits=$("$1" info --format "$3" 2>/dev/null) && echo "limits $limits"; }
-  [ -z "$4" ] || { init=$("$1" info --format "$4" 2>/dev/null) && echo "init $init"; }
-  if [ "$1" = podman ]; then
-    shift 4
-    for init; do [ ! -x "$init" ] || { echo "init $init" && break; }; done
-  fi
+  says limits "$3"
+  says init "$4"
+  says manager "$5"
+  for init in $6; do [ ! -x "$init" ] || { echo "init $init" && break; }; done
+  layered=$2
+  shift 6
+  version=$("$@" 2>&1) && echo "runtime ${version##* }" || echo "fault $version" | tr '\n' ' '
+  echo
+  [ -z "$layered" ] || echo "overlay $(try_overlay)"
+}
+
+# What the engine says of itself.
+says() { # WORD FORMAT
+  [ -z "$2" ] || { said=$($ENGINE info --format "$2" 2>/dev/null) && echo "$1 $said"; }
 }
 
 # With these a layer of root's holds zeros for a file of the image whose mode was changed, and nothing below a directory that was renamed.

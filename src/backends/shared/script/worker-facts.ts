@@ -43,11 +43,14 @@ export function parseProbe(text: string, runtime: RuntimeName): WorkerFacts {
     );
   }
   const version = of('runtime');
-  if (version === undefined) faults.push(`${runtime} does not work on the worker: ${(of('fault') ?? 'no answer').slice(0, 300)}`);
+  const { engine } = RUNTIMES[runtime];
+  const manager = of('manager');
+  // Of podman the version is that of its command: whether it works its `info` tells.
+  const isMute = version === undefined || (engine?.memoryGroup !== undefined && manager === undefined);
+  if (isMute) faults.push(`${runtime} does not work on the worker: ${(of('fault') ?? 'no answer').slice(0, 300)}`);
   const groups = of('groups');
   const isRoot = of('uid') === '0';
   const said = of('init');
-  const { engine } = RUNTIMES[runtime];
   const limits = engine?.limitsSaid(of('limits') ?? '');
   const init = said === undefined ? undefined : engine?.initOf(said);
   return {
@@ -55,7 +58,7 @@ export function parseProbe(text: string, runtime: RuntimeName): WorkerFacts {
     cores: Math.max(1, Number(of('cores') ?? 1) || 1),
     ramGb: (Number(of('memory') ?? 0) || 0) / 2 ** 20,
     groups: isRoot && (groups === 'v1' || groups === 'v2') ? groups : 'none',
-    needsMemoryGroup: isRoot && groups === 'v1' && engine?.memoryGroup !== undefined && (version ?? '').includes(engine.memoryGroup.answer),
+    needsMemoryGroup: isRoot && groups === 'v1' && manager !== undefined && manager === engine?.memoryGroup?.answer,
     overlay: of('overlay') === 'yes',
     ...(init !== undefined && { init }),
     ...(limits !== undefined && { engineLimits: limits }),

@@ -34,8 +34,10 @@ export class ScriptWorker {
 
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
     const { runtime, instance, name } = this.settings;
-    const { engine } = RUNTIMES[runtime];
-    const words = [runtime, parentGroup(instance), engine?.limitsFormat ?? '', engine?.initFormat ?? '', ...INIT_PATHS];
+    const { engine, layersImages, versionCommand } = RUNTIMES[runtime];
+    const formats = [engine?.limitsFormat, engine?.initFormat, engine?.memoryGroup?.format].map((format) => format ?? '');
+    const inits = engine && engine.initFormat === undefined ? INIT_PATHS.join(' ') : '';
+    const words = [parentGroup(instance), layersImages ? 'yes' : '', ...formats, inits, ...versionCommand];
     const facts = parseProbe((await this.host.run('probe', words, signal)).toString(), runtime);
     const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
     if (faults.length > 0) {

@@ -26,7 +26,7 @@ describe('errands on a worker', () => {
     spawnSync('/bin/sh', ['-c', command], { cwd: join(staging(), 'job', 'working'), ...(uid !== undefined && { uid }) });
     return readFileSync(join(staging(), 'job', 'metadata', 'answer'), 'utf8');
   };
-  const probe = (uid?: number): string => run('probe', ['no-runtime', 'tes-gateway-no-group', '', ''], uid);
+  const probe = (uid?: number): string => run('probe', ['tes-gateway-no-group', '', '', '', '', '', 'no-runtime'], uid);
   const openFaults = (answer: string): readonly string[] =>
     parseProbe(answer, 'bubblewrap').faults.filter((fault) => fault.startsWith('other users'));
   const modeOf = (path: string): number => statSync(path).mode & 0o777;
