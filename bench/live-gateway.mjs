@@ -4,7 +4,6 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { root } from '../scripts/steps.mjs';
 
 const { dist, url, database, instance, pollMs } = JSON.parse(process.argv[2]);
 const require = createRequire(import.meta.url);
@@ -40,7 +39,7 @@ const backend = {
   },
 };
 const say = (message, fields) => process.stderr.write(`${instance}: ${message} ${fields?.err?.message ?? ''}\n`);
-const settings = loadSettings({ files: [join(root, 'settings', 'default.yaml')], env: {}, argv: [] }, adapters);
+const settings = loadSettings({ files: [], env: {}, argv: [] }, adapters);
 const store = await MongoTaskStore.open({ url, database, instance, maxDueMs: 3_600_000 });
 const engine = new Engine({
   store,

@@ -1,8 +1,9 @@
-// Writes what is made from the pages of settings, and from the list of runtimes: tables of README.md and of the backends' READMEs, and
-// settings/settings.schema.json. With --check it changes nothing and only says whether they are up to date.
+// Writes what is made from the pages of settings, and from the list of runtimes: tables of README.md and of the backends' READMEs,
+// settings/default.yaml and settings/settings.schema.json. With --check it changes nothing and only says whether they are up to date.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { root } from './steps.mjs';
 
 // Sources import each other without extension; Node itself takes the types out.
@@ -53,6 +54,33 @@ function runtimesTable() {
   return table(['', ...runtimes.map(({ name }) => name)], rows);
 }
 
+const HEAD = `Every setting with its meaning and its default, as comments: a file to look things up in and to copy from. No program reads it.
+Put what you change into a file of your own, and start with \`npm start -- --config FILE\`.
+A setting without a default has two marks before it.`;
+const wrapped = (text) => text.match(/.{1,110}(?= |$)/gm).map((line) => `# ${line.trim()}`);
+
+/** The pages as lines of YAML: what a setting means, and its default. */
+function yamlLines(page) {
+  return Object.entries(page).flatMap(([name, node]) => {
+    if (!('default' in node)) return [`${name}:`, ...yamlLines(node).map((line) => `  ${line}`)];
+    const { doc, format, default: value, sensitive } = node;
+    const choices = Array.isArray(format) ? ` (${format.join(', ')})` : '';
+    const line = stringify({ [name]: value }, { collectionStyle: 'flow', lineWidth: 0 })
+      .trim()
+      .replace(/^\{ (.*) \}$/, '$1');
+    const said = wrapped(doc + choices + (sensitive ? `; secret, also ${name}_file: a file that holds it` : ''));
+    if (format === 'backends') return [...said, `${name}:`, ...adapters.backends.flatMap(entryLines)];
+    return [...said, value === undefined || value === '' ? `# ${name}:` : line];
+  });
+}
+
+/** An entry of the first type is what there is by default; of the others it is shown what they may say. */
+function entryLines({ type, doc, ...backend }, index) {
+  const lines = yamlLines(entryPage(backend));
+  const mark = index === 0 ? '' : '# ';
+  return [`  # ${doc}`, `  ${mark}- type: ${type}`, ...lines.map((line) => `  ${mark}  ${line}`)];
+}
+
 const stale = [];
 
 function put(file, text) {
@@ -77,6 +105,7 @@ function fill(file, tables) {
 const [first, ...others] = adapters.backends;
 fill('README.md', { settings: settingsTable, entries: entryTable(first), runtimes: runtimesTable });
 for (const backend of others) fill(`src/backends/${backend.type}/README.md`, { entries: entryTable(backend) });
+put('settings/default.yaml', [...wrapped(HEAD), '', ...yamlLines(settingsPage(adapters)).map((line) => `# ${line}`), ''].join('\n'));
 put('settings/settings.schema.json', `${JSON.stringify(settingsJsonSchema(adapters), null, 2)}\n`);
 if (stale.length > 0) {
   console.error(`${stale.join(', ')}: out of date. Run: node scripts/readme-tables.mjs`);

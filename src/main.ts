@@ -37,7 +37,7 @@ async function main(): Promise<unknown> {
     return COMMANDS[word]?.();
   }
   const { action, configFiles, flags } = readCommandLine(process.argv.slice(2));
-  const layers = { files: [join(top, 'settings', 'default.yaml'), ...configFiles], env: processEnvironment(), argv: flags };
+  const layers = { files: configFiles, env: processEnvironment(), argv: flags };
   switch (action) {
     case 'version':
       return say(versionOfPackage());

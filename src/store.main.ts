@@ -1,7 +1,6 @@
 import './node-version';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { adapters } from './adapters';
 import { instanceName } from './config/instance-name';
@@ -134,7 +133,7 @@ function storeCommand(say: Say): Command {
 /** The same layers as the gateway reads, so that both mean the same store. */
 function settingsOf({ config, dataDir }: Options): Settings {
   const layers = {
-    files: [join(__dirname, '..', 'settings', 'default.yaml'), ...config],
+    files: config,
     env: processEnvironment(),
     argv: dataDir === undefined ? [] : [`--data_dir=${dataDir}`],
   };

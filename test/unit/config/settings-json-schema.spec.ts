@@ -29,7 +29,9 @@ function isTaken(settings: Readonly<Record<string, Readonly<Record<string, unkno
 
 describe('settings/settings.schema.json', () => {
   it('takes the default file, the README’s example, and what --check-config prints', () => {
-    expect(faults(parse(readFileSync(join(top, 'settings/default.yaml'), 'utf8')))).toEqual([]);
+    expect(
+      faults(parse(readFileSync(join(top, 'settings/default.yaml'), 'utf8').split('\n\n').slice(1).join('\n').replace(/^# ?/gm, ''))),
+    ).toEqual([]);
     const example = /An example with two backends[^]*?```yaml\n([^]*?)```/.exec(readFileSync(join(top, 'README.md'), 'utf8'))?.[1] ?? '';
     expect(faults(parse(example))).toEqual([]);
     const settings = loadSettings(

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
@@ -36,8 +36,11 @@ const faultsOf = (layers: Partial<SettingLayers>): readonly string[] => {
 };
 
 describe('settings', () => {
-  it('says in the default file what holds without it', () => {
-    expect(load({ files: [defaultFile] })).toEqual(load({}));
+  it('stand in settings/default.yaml as comments; without their marks they say what holds anyway', () => {
+    const [, ...rest] = readFileSync(defaultFile, 'utf8').split('\n\n');
+    const reference = rest.join('\n').replace(/^# ?/gm, '');
+    expect(Object.keys(parse(reference) as object)).toContain('service_info');
+    expect(load({ files: [file(reference)] })).toEqual(load({}));
   });
 
   it('lets files, environment and flags override each other in this order', () => {
