@@ -1,12 +1,14 @@
 import { promises as fs } from 'node:fs';
 import { dirname } from 'node:path';
+import { isMissing } from '../shared/workspace-errors';
 
 /** A file that comes to the machine's directories is hidden from jobs that start so much later, ms. */
 const LOOK_AGAIN_MS = 10 * 60_000;
 
 /**
  * Keeps the list of what others may not read of this machine's directories (`list_closed` in closed.sh), which root must not see under
- * bubblewrap either. Looking through them takes up to some seconds: only the first jobs wait for it.
+ * bubblewrap either. Looking through them takes seconds, on a machine that has just been started many: the start never waits for it, and of jobs only
+ * the first, where no gateway has run here a moment ago.
  */
 export class HostClosed {
   private lookedAt = -Infinity;
@@ -27,8 +29,21 @@ export class HostClosed {
       // Said here once, and to whoever waits for the first.
       this.look.catch((error: unknown) => this.failed(error));
     }
-    if (!this.isThere) await this.look;
+    // It may be over before that is known.
+    const { look } = this;
+    if (!this.isThere && !(await this.isRecent())) await look;
     return this.path;
+  }
+
+  /** What this gateway listed before it was started again is as good as what it lists now. */
+  private async isRecent(): Promise<boolean> {
+    try {
+      const ageMs = Date.now() - (await fs.stat(this.path)).mtimeMs;
+      return ageMs >= 0 && ageMs < LOOK_AGAIN_MS;
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
   }
 
   /** Written aside and renamed: jobs that start read it. */

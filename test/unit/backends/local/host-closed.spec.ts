@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HostClosed } from '../../../../src/backends/local/host-closed';
 import { temporaryDirectory } from '../temporary-directory';
@@ -42,6 +42,24 @@ describe('the list of what only root may read', () => {
     await expect(closed.current()).rejects.toThrow('no find');
     expect(failures).toHaveLength(1);
     expect(await closed.current()).toBe(join(directory(), 'closed'));
+  });
+
+  it('is that of the gateway before, however long the look through the machine takes, unless that was long ago', async () => {
+    const path = join(directory(), 'closed');
+    const closedOf = (list: () => Promise<string>): HostClosed => new HostClosed(path, list, () => undefined);
+    writeFileSync(path, '/usr/one\n');
+    let looks = 0;
+    const hangs = (): Promise<string> => {
+      looks += 1;
+      return new Promise(() => undefined);
+    };
+    expect([await closedOf(hangs).current(), looks]).toEqual([path, 1]);
+    for (const ageMs of [600_000, -60_000]) {
+      const at = new Date(Date.now() - ageMs);
+      utimesSync(path, at, at);
+      await closedOf(() => Promise.resolve(`/usr/two ${ageMs}\n`)).current();
+      expect(readFileSync(path, 'utf8')).toBe(`/usr/two ${ageMs}\n`);
+    }
   });
 
   const listed = (): readonly string[] => {
