@@ -11,7 +11,7 @@ import { ServiceInfoController } from './service-info/service-info.controller';
 import { TasksController } from './tasks/tasks.controller';
 
 /**
- * The HTTP side. `main.ts` and the tests put it together like this:
+ * The HTTP side. `gateway.ts` and the tests put it together like this:
  *
  * ```ts
  * const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(fastifyAdapterOptions(settings)));

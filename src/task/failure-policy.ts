@@ -52,7 +52,7 @@ export type FailureDecision =
   | { readonly kind: 'fail' };
 
 /**
- * The table of what is retried (architecture, "Life of a task"):
+ * The table of what is retried (`README.md`, "The life of a task"):
  *
  * | what | where | decision |
  * |---|---|---|

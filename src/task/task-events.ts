@@ -2,7 +2,7 @@ import type { Observation } from './observation';
 import type { Handle, OutputFile, TaskNeeds, TaskStep } from './task-record';
 import type { FoundTypes } from './tes';
 
-/** Everything that can happen to a task. Who may send which is said in `task-state.ts`. */
+/** Everything that can happen to a task. Who sends which is said at each; which are taken in which step, in `task-reducer.ts`. */
 export type TaskEvent =
   /** The API: stop it. */
   | { readonly type: 'cancelRequested' }

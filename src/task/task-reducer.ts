@@ -24,7 +24,7 @@ import { isStoring, isTerminal } from './task-state';
 import type { TesState } from './tes';
 
 /**
- * The only place that knows what an event does to a task (architecture, "Life of a task"). Pure: the same task, event and context
+ * The only place that knows what an event does to a task (`README.md`, "The life of a task"). Pure: the same task, event and context
  * give the same answer. The revision grows by one with every change.
  */
 export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContext): Reduction {

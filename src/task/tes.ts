@@ -1,5 +1,5 @@
 /**
- * The words of GA4GH TES 1.1 as they travel on the wire (`openapi/task_execution_service.openapi.yaml`, v1.1).
+ * The words of GA4GH TES 1.1 as they travel on the wire (`test/e2e/tes-1.1.openapi.yaml`).
  * `snake_case` lives here and nowhere else. Optional members are absent, never `null` or `""`.
  */
 

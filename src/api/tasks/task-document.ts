@@ -1,6 +1,7 @@
 import { InvalidTask, type Problem } from '../../ports/errors';
 import { ignoredMembers } from '../../task/ignored-members';
 import { normalizeTask } from '../../task/normalize-task';
+import { isObject } from '../../task/plain-object';
 import type { TesTaskRequest } from '../../task/tes';
 import { shapeOf } from '../../shape/shape-of-class';
 import { TaskDto } from './task.dto';
@@ -30,7 +31,7 @@ export function readTask(body: unknown): TesTaskRequest {
 
 /** The rules of `TaskDto` are those of `TesTaskRequest`; `type` is always there once normalised. */
 function isTask(document: unknown, problems: Problem[]): document is TesTaskRequest {
-  if (typeof document === 'object' && document !== null && !Array.isArray(document)) SHAPE.collect(document, '$', problems);
+  if (isObject(document)) SHAPE.collect(document, '$', problems);
   else problems.push({ path: '$', message: 'must be an object: a TES task' });
   return problems.length === 0;
 }

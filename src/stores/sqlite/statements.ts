@@ -129,7 +129,6 @@ export const SQL = {
   notBeforeNow: 'UPDATE task SET not_before = ? WHERE seq = ?',
 } as const;
 
-/** The rows of a statement, as arrays; `Row` is the shape its SELECT says. */
 /** For lists of backends and of step codes, as JSON: the time of the first task in each range of the index that has one. */
 function wakes(condition: string): string {
   return `WITH ranges (backend, step, wake_at) AS MATERIALIZED (
@@ -139,6 +138,7 @@ function wakes(condition: string): string {
     SELECT backend, step, wake_at FROM ranges WHERE wake_at IS NOT NULL`;
 }
 
+/** The rows of a statement, as arrays; `Row` is the shape its SELECT says. */
 export function rows<Row extends readonly SQLOutputValue[]>(statement: StatementSync, ...values: SQLInputValue[]): Row[] {
   return statement.all(...values) as unknown as Row[];
 }
