@@ -11,6 +11,8 @@ export interface StorageStat {
   readonly modifiedMs?: number;
   /** Tells this version of the object from another one; opaque. Absent when the storage cannot tell them apart. */
   readonly version?: string;
+  /** SHA-256 of its bytes, lower-case hexadecimal, where the storage says it by itself. */
+  readonly sha256?: string;
 }
 
 export interface ReadOptions {
@@ -35,6 +37,13 @@ export interface ObjectOptions {
 export interface WriteOptions extends ObjectOptions {
   /** Opens the content once more, from its start: a server may want it elsewhere when it has been sent already. The storage closes it. */
   readonly reopen?: () => Promise<Readable>;
+}
+
+/** What a storage has after a write. */
+export interface Written {
+  readonly sizeBytes: number;
+  /** Of what it has now, as `stat` says it, where that is known without asking once more. */
+  readonly version?: string;
 }
 
 /** One thing below a directory. `path` is relative to it, `/` between segments, never `..`, never absolute. */
@@ -74,11 +83,11 @@ export abstract class StorageClient {
   /** One version of the object, or a failure: an object that changes while it is read is never given as a mixture. */
   abstract read(url: string, options: ReadOptions, signal: AbortSignal): Promise<Readable>;
   /** Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable. */
-  abstract write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<{ readonly sizeBytes: number }>;
+  abstract write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<Written>;
   /** Where the objects are files of this machine: as `read`, but lends the open file. The caller closes it. */
   openFile?(url: string, signal: AbortSignal): Promise<SourceFile>;
   /** Where the objects are files of this machine: as `write`, but `fill` writes the bytes. What `fill` throws passes through unchanged. */
-  writeFile?(url: string, options: ObjectOptions, fill: FillFile, signal: AbortSignal): Promise<{ readonly sizeBytes: number }>;
+  writeFile?(url: string, options: ObjectOptions, fill: FillFile, signal: AbortSignal): Promise<Written>;
   /**
    * Where the storage knows directories: makes one (and its parents), so that empty ones are kept. One that is there stays as it is, with
    * its mode and owner; a new one gets at most `mode`, as in `write`.

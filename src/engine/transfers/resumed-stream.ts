@@ -9,6 +9,8 @@ export interface ResumableSource {
   open(offset: number): Promise<Readable>;
   /** At least this many are expected, where the storage said so. */
   readonly sizeBytes?: number;
+  /** What they are to sum up to, where the storage said so. */
+  readonly sha256?: string;
   /** As messages name it. */
   readonly name: string;
   /** Whether `open` gives the bytes of one version only; else what came before a break is read again and has to be the same. */
@@ -33,12 +35,12 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array> {
   let offset = 0;
   let part: OpenPart | undefined;
-  const sum = source.isOneVersion ? undefined : createHash('sha256');
+  const sum = source.isOneVersion && source.sha256 === undefined ? undefined : createHash('sha256');
   try {
     for (;;) {
       let chunk: Uint8Array | undefined;
       try {
-        part ??= sum && offset > 0 ? await sameAgain(source, offset, sum) : partOf(await source.open(offset));
+        part ??= sum && !source.isOneVersion && offset > 0 ? await sameAgain(source, offset, sum) : partOf(await source.open(offset));
         chunk = await part.next();
         if (chunk === undefined && source.sizeBytes !== undefined && offset < source.sizeBytes) {
           throw new TransferError(`${source.name} ended after ${offset} of ${source.sizeBytes} bytes`, { retryable: true });
@@ -50,7 +52,10 @@ async function* chunksOf(
         await tries.again(error, signal);
         continue;
       }
-      if (chunk === undefined) return;
+      if (chunk === undefined) {
+        if (sum && source.sha256 !== undefined && sum.digest('hex') !== source.sha256) throw damaged(source);
+        return;
+      }
       offset += chunk.length;
       sum?.update(chunk);
       tries.progressed(chunk.length);
@@ -61,6 +66,10 @@ async function* chunksOf(
   } finally {
     part?.close();
   }
+}
+
+function damaged({ name }: ResumableSource): TransferError {
+  return new TransferError(`${name} came with another checksum than its storage gives`, { retryable: true, changed: true });
 }
 
 /** From the beginning on, as far as `offset` read and compared; throws `TransferError.changed` where it is not the same. */

@@ -43,6 +43,7 @@ interface InputFile {
   readonly sizeBytes?: number;
   readonly modifiedMs?: number;
   readonly version?: string;
+  readonly sha256?: string;
 }
 
 const FILE_MODE = 0o644;
@@ -248,13 +249,14 @@ function foundTypes(inputs: readonly TesInput[], located: readonly Located[]): F
   return types;
 }
 
-type Version = Pick<InputFile, 'sizeBytes' | 'modifiedMs' | 'version'>;
+type Version = Pick<InputFile, 'sizeBytes' | 'modifiedMs' | 'version' | 'sha256'>;
 
-function versioned({ sizeBytes, modifiedMs, version }: Version): Version {
+function versioned({ sizeBytes, modifiedMs, version, sha256 }: Version): Version {
   return {
     ...(sizeBytes !== undefined && { sizeBytes }),
     ...(modifiedMs !== undefined && { modifiedMs }),
     ...(version !== undefined && { version }),
+    ...(sha256 !== undefined && { sha256 }),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import type { Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
-import type { ObjectOptions } from '../../ports/storage-client';
+import type { ObjectOptions, Written } from '../../ports/storage-client';
 import type { OutputFile } from '../../task/task-record';
 import type { FoundTypes, TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
 import { hostOf, maskUserinfo, shownUrl } from '../../task/url';
@@ -81,10 +81,6 @@ interface Upload {
   readonly file: OutputUpload;
 }
 
-interface Stored {
-  readonly sizeBytes: number;
-}
-
 class StageOut {
   private readonly stored: OutputFile[] = [];
   private readonly types: Record<number, TesFileType> = {};
@@ -131,8 +127,8 @@ class StageOut {
     if (this.awayHosts.has(hostOf(file.url))) return;
     try {
       if (file.linked === undefined && !(await this.isStored(file, signal))) {
-        await this.upload(file, signal);
-        this.options.stored?.add(file);
+        const { version } = await this.upload(file, signal);
+        this.options.stored?.add(file, version);
       }
       this.stored[place] = { url: maskUserinfo(file.url), path: file.path, sizeBytes: file.sizeBytes };
     } catch (error) {
@@ -154,10 +150,10 @@ class StageOut {
 
   /** Whoever lost it meanwhile, or cannot say, gets it again. */
   private async isStored(file: OutputUpload, signal: AbortSignal): Promise<boolean> {
-    if (this.options.stored?.has(file) !== true) return false;
+    const { stored } = this.options;
+    if (stored?.has(file) !== true) return false;
     try {
-      const { kind, sizeBytes } = await this.storage.for(file.url).stat(file.url, signal);
-      if (kind !== 'file' || sizeBytes !== file.sizeBytes) return false;
+      if (!stored.isSame(file, await this.storage.for(file.url).stat(file.url, signal))) return false;
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof TransferError) return false;
@@ -168,16 +164,16 @@ class StageOut {
     return true;
   }
 
-  private async upload(file: OutputUpload, signal: AbortSignal): Promise<void> {
+  private async upload(file: OutputUpload, signal: AbortSignal): Promise<Written> {
     const tries = new Tries(this.options, file.url);
     for (;;) {
       try {
-        const { sizeBytes } = await (this.copyLocal(file, signal) ?? this.stream(file, signal));
-        if (sizeBytes !== file.sizeBytes) {
-          throw new TransferError(`${sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
+        const written = await (this.copyLocal(file, signal) ?? this.stream(file, signal));
+        if (written.sizeBytes !== file.sizeBytes) {
+          throw new TransferError(`${written.sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
         }
         this.progress.arrived(file.url);
-        return;
+        return written;
       } catch (error) {
         signal.throwIfAborted();
         await this.confirm(file, signal);
@@ -198,7 +194,7 @@ class StageOut {
   }
 
   /** Where both sides are files of this machine; else `undefined`. */
-  private copyLocal(file: OutputUpload, signal: AbortSignal): Promise<Stored> | undefined {
+  private copyLocal(file: OutputUpload, signal: AbortSignal): Promise<Written> | undefined {
     const { workspace } = this;
     const client = this.storage.for(file.url);
     if (!client.writeFile || !workspace.openFile) return undefined;
@@ -207,7 +203,7 @@ class StageOut {
     return client.writeFile(file.url, optionsOf(file), (target) => copyFile(source, target, moved, signal), signal);
   }
 
-  private async stream(file: OutputUpload, signal: AbortSignal): Promise<Stored> {
+  private async stream(file: OutputUpload, signal: AbortSignal): Promise<Written> {
     const open = async (): Promise<Readable> => {
       const content = await this.workspace.read(file.source, signal);
       // It may end before the storage has begun to listen; the storage finds the error when it does.

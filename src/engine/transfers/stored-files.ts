@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { StorageStat } from '../../ports/storage-client';
 import type { OutputUpload } from './output-files';
 
-/** Files that one process remembers, of all jobs together: some 8 MB. What is not remembered is sent again. */
+/** Files that one process remembers, of all jobs together: some 20 MB. What is not remembered is sent again. */
 const MOST_FILES = 100_000;
+const LONGEST_VERSION = 200;
 
 /** Which files of one job have been stored, so that another try at its outputs sends only the rest. */
 export class StoredFiles {
-  private readonly known = new Set<string>();
+  /** By their keys, the versions that their storage gave them. */
+  private readonly known = new Map<string, string | undefined>();
   constructor(private readonly most = MOST_FILES) {}
 
   get size(): number {
@@ -17,8 +20,16 @@ export class StoredFiles {
     return this.known.has(keyOf(file));
   }
 
-  add(file: OutputUpload): void {
-    if (this.known.size < this.most) this.known.add(keyOf(file));
+  /** Whether this is what was stored, as far as a storage can tell. */
+  isSame(file: OutputUpload, { kind, sizeBytes, version }: StorageStat): boolean {
+    const stored = this.known.get(keyOf(file));
+    return kind === 'file' && sizeBytes === file.sizeBytes && (stored === undefined || version === stored);
+  }
+
+  add(file: OutputUpload, version?: string): void {
+    // A longer one is no entity tag that is worth the memory.
+    const kept = version !== undefined && version.length <= LONGEST_VERSION ? version : undefined;
+    if (this.known.size < this.most) this.known.set(keyOf(file), kept);
   }
 }
 

@@ -3,8 +3,9 @@ import { constants } from 'node:fs';
 import { lstat, open, rename, rm, symlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { TransferError } from '../../ports/errors';
-import { keepTime, TargetFile } from '../../ports/local-file';
+import { keepTime, localVersion, TargetFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
+import type { Written } from '../../ports/storage-client';
 import { childOf, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
 import { syncDirectory } from './directory-sync';
@@ -32,7 +33,7 @@ const inUse = new Set<string>();
  * Has the file filled under a temporary name in the same directory, fsyncs, renames over `name`, fsyncs the directory. A link at
  * `name` is replaced, never followed; anything else that is not a regular file is refused. Whatever fails, no part of it stays.
  */
-export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSignal): Promise<number> {
+export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSignal): Promise<Written> {
   await refuseOdd(file.directory, file.name, file.path);
   return withTemporaryName(file, async (temporary) => {
     const handle = await openNew(temporary, (file.mode ?? 0o666) & 0o777);
@@ -50,10 +51,11 @@ export async function writeWhole(file: NewFile, fill: FillFile, signal: AbortSig
       await handle.sync();
       // What the file system has, whatever the writes said.
       await target.confirm(sizeBytes);
+      const version = localVersion(await handle.stat());
       signal.throwIfAborted();
       await rename(temporary, childOf(file.directory, file.name));
       await syncDirectory(file.directory);
-      return sizeBytes;
+      return { sizeBytes, version };
     } finally {
       await handle.close();
     }

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { StorageClient } from '../../ports/storage-client';
 import { localVersion, pour, SourceFile } from '../../ports/local-file';
 import type { FillFile } from '../../ports/local-file';
-import type { ObjectOptions, ReadOptions, StorageEntry, StorageStat } from '../../ports/storage-client';
+import type { ObjectOptions, ReadOptions, StorageEntry, StorageStat, Written } from '../../ports/storage-client';
 import { AllowedDirectories, kindOf } from './allowed-directories';
 import type { Opened } from './allowed-directories';
 import { changedFile, fileError, refused } from './file-errors';
@@ -86,7 +86,7 @@ export class FileStorage extends StorageClient {
     });
   }
 
-  async write(url: string, content: Readable, options: ObjectOptions, signal: AbortSignal): Promise<{ readonly sizeBytes: number }> {
+  async write(url: string, content: Readable, options: ObjectOptions, signal: AbortSignal): Promise<Written> {
     // It may break while its place is being made; reading it brings the error up.
     content.on('error', () => undefined);
     try {
@@ -96,17 +96,12 @@ export class FileStorage extends StorageClient {
     }
   }
 
-  override async writeFile(
-    url: string,
-    options: ObjectOptions,
-    fill: FillFile,
-    signal: AbortSignal,
-  ): Promise<{ readonly sizeBytes: number }> {
+  override async writeFile(url: string, options: ObjectOptions, fill: FillFile, signal: AbortSignal): Promise<Written> {
     return this.guarded(url, 'cannot be written', signal, async (path) => {
       const directory = await this.allowed.makeDirectory(posix.dirname(path));
       try {
         const file = { directory, name: posix.basename(path), path, tag: this.tag, ...options };
-        return { sizeBytes: await writeWhole(file, fill, signal) };
+        return await writeWhole(file, fill, signal);
       } finally {
         await directory.handle.close();
       }

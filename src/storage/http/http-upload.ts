@@ -78,7 +78,7 @@ export class Upload {
     if (!sum || (sizeBytes === undefined ? !ended : bytes !== sizeBytes)) {
       throw new TransferError(`${subject}: the server answered after ${bytes} of ${sizeBytes ?? 'more'} bytes`, { retryable: true });
     }
-    return { sizeBytes: bytes, sha256: sum.digest('base64') };
+    return { sizeBytes: bytes, sha256: sum.digest('hex') };
   }
 
   end(): void {

@@ -65,8 +65,9 @@ export function contentRange(headers: Headers): { readonly firstByte?: number; r
   };
 }
 
-/** The SHA-256 that the server gives of the whole (RFC 9530, or RFC 3230 before it), in base64. */
+/** The SHA-256 that the server gives of the whole (RFC 9530, or RFC 3230 before it), in hexadecimal. */
 export function givenSha256(headers: Headers): string | undefined {
   const written = [headers['repr-digest'], headers['digest']].flat().join(',');
-  return /(?:^|[,\s])sha-256=:?([A-Za-z0-9+/]{43}=)/i.exec(written)?.[1];
+  const base64 = /(?:^|[,\s])sha-256=:?([A-Za-z0-9+/]{43}=)/i.exec(written)?.[1];
+  return base64 === undefined ? undefined : Buffer.from(base64, 'base64').toString('hex');
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { StorageClient } from '../../ports/storage-client';
-import type { ReadOptions, StorageStat, WriteOptions } from '../../ports/storage-client';
+import type { ReadOptions, StorageStat, WriteOptions, Written } from '../../ports/storage-client';
 import { shownUrl } from '../../task/url';
 import { receivedBody } from './http-bodies';
 import { isCut, statusError } from './http-errors';
@@ -13,8 +13,7 @@ import { changedSince, contentLength, contentRange, givenSha256, ifRange, lastMo
 
 export type HttpStorageSettings = HttpSettings;
 
-interface Sent {
-  readonly sizeBytes: number;
+interface Sent extends Written {
   readonly sha256: string;
 }
 
@@ -94,7 +93,7 @@ export class HttpStorage extends StorageClient {
     }
   }
 
-  async write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<{ readonly sizeBytes: number }> {
+  async write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<Written> {
     const subject = `${shownUrl(url)} cannot be written`;
     const { sizeBytes, reopen } = options;
     const idle = new IdleWatch(this.settings.idleTimeoutMs);
@@ -108,9 +107,7 @@ export class HttpStorage extends StorageClient {
         });
       }
       if (!isSuccess(answer.status)) throw statusError(answer.status, subject, answer.headers);
-      const sent = upload.whole();
-      await this.checkStored([url, answer.url], sent, signal);
-      return { sizeBytes: sent.sizeBytes };
+      return await this.checkStored([url, answer.url], upload.whole(), signal);
     } catch (error) {
       signal.throwIfAborted();
       if (idle.expired) throw idleError(subject, this.settings.idleTimeoutMs);
@@ -125,7 +122,7 @@ export class HttpStorage extends StorageClient {
    * is held against what was sent. One that says nothing, or lets nobody read there, is believed; one that has nothing there is not, neither
    * under the URL nor where that redirected the upload to, nor one that is away before it could be asked.
    */
-  private async checkStored([url = '', ...others]: readonly string[], sent: Sent, signal: AbortSignal): Promise<void> {
+  private async checkStored([url = '', ...others]: readonly string[], sent: Sent, signal: AbortSignal): Promise<Written> {
     const subject = `${shownUrl(url)} cannot be written`;
     for (const place of new Set([url, ...others])) {
       const stored = await this.stored(place, sent, signal).catch((error: unknown) => {
@@ -137,7 +134,8 @@ export class HttpStorage extends StorageClient {
       if (stored.sha256 !== sent.sha256) {
         throw new TransferError(`${subject}: what the server stored has another checksum than what was sent`, { retryable: true });
       }
-      if (stored.sizeBytes === sent.sizeBytes) return;
+      const { sizeBytes, version } = stored;
+      if (sizeBytes === sent.sizeBytes) return { sizeBytes, ...(version !== undefined && { version }) };
       const stores = stored.sizeBytes > sent.sizeBytes ? 'more than' : `${stored.sizeBytes} of`;
       throw new TransferError(`${subject}: the server stored ${stores} ${sent.sizeBytes} bytes`, { retryable: true });
     }
@@ -149,9 +147,8 @@ export class HttpStorage extends StorageClient {
     const headers = { 'Cache-Control': 'no-cache' };
     const head = await this.head(url, { ...headers, 'Want-Repr-Digest': 'sha-256=1' }, signal);
     if (head?.status === 200) {
-      const sha256 = givenSha256(head.headers) ?? sent.sha256;
-      if (sha256 !== sent.sha256) return { ...sent, sha256 };
-      if (contentLength(head.headers) === sent.sizeBytes) return sent;
+      const said = { ...sent, ...fileOf(head, contentLength(head.headers)) };
+      if (said.sha256 !== sent.sha256 || contentLength(head.headers) === sent.sizeBytes) return said;
     }
     // Some servers know no HEAD, or answer it with a length of their own, or with none.
     const first = await this.exchange.fetch('GET', url, { ...headers, Range: 'bytes=0-0' }, signal);
@@ -160,7 +157,7 @@ export class HttpStorage extends StorageClient {
       if (failure?.notFound) return undefined;
       if (failure?.away) throw failure;
       const sizeBytes = first.status === 200 ? await this.lengthOf(first, sent, signal) : contentRange(first.headers)?.totalBytes;
-      return { ...sent, ...(sizeBytes !== undefined && { sizeBytes }) };
+      return first.status < 300 ? { ...sent, ...fileOf(first, sizeBytes) } : { ...sent, ...(sizeBytes !== undefined && { sizeBytes }) };
     } finally {
       first.body.destroy();
     }
@@ -224,10 +221,12 @@ function isSuccess(status: number): boolean {
 function fileOf({ headers }: Answer, sizeBytes: number | undefined): StorageStat {
   const version = versionOf(headers, sizeBytes);
   const modifiedMs = lastModified(headers);
+  const sha256 = givenSha256(headers);
   return {
     kind: 'file',
     ...(sizeBytes !== undefined && { sizeBytes }),
     ...(modifiedMs !== undefined && { modifiedMs }),
     ...(version !== undefined && { version }),
+    ...(sha256 !== undefined && { sha256 }),
   };
 }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { TransferError } from '../../../src/ports/errors';
-import type { StorageClient, StorageEntry } from '../../../src/ports/storage-client';
+import type { StorageClient, StorageEntry, Written } from '../../../src/ports/storage-client';
 
 /** One storage to try, fresh for each test. */
 export interface StorageUnderTest {
@@ -29,7 +29,7 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
     let storage: StorageUnderTest;
     const signal = new AbortController().signal;
     const url = (path: string): string => storage.client.join(storage.base, path);
-    const put = (path: string, text: string, mode?: number): Promise<{ sizeBytes: number }> =>
+    const put = (path: string, text: string, mode?: number): Promise<Written> =>
       storage.client.write(
         url(path),
         Readable.from([Buffer.from(text)], { objectMode: false }),
@@ -55,7 +55,7 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
     });
 
     it('gives back what was written, and says how much that is', async () => {
-      expect(await put('a.txt', 'grüße')).toEqual({ sizeBytes: 7 });
+      expect(await put('a.txt', 'grüße')).toMatchObject({ sizeBytes: 7 });
       expect(await get('a.txt')).toBe('grüße');
       expect(await storage.client.stat(url('a.txt'), signal)).toMatchObject({ kind: 'file', sizeBytes: 7 });
     });
@@ -80,7 +80,7 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
 
     it('takes a stream whose size nobody knows', async () => {
       const written = await storage.client.write(url('unknown'), Readable.from([Buffer.from('abc'), Buffer.from('def')]), {}, signal);
-      expect(written).toEqual({ sizeBytes: 6 });
+      expect(written).toMatchObject({ sizeBytes: 6 });
       expect(await get('unknown')).toBe('abcdef');
     });
 
@@ -136,6 +136,14 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       await put('file', 'new');
       expect(await get('file')).toBe('new');
       expect(await storage.names()).toEqual(['file']);
+    });
+
+    it('says the version of what it has stored, and tells it from one that is as long', async () => {
+      const { version } = await put('file', 'one');
+      expect(version).toBeDefined();
+      expect(await storage.client.stat(url('file'), signal)).toMatchObject({ version });
+      expect((await put('file', 'two')).version).not.toBe(version);
+      expect((await storage.client.stat(url('file'), signal)).version).not.toBe(version);
     });
 
     it('keeps the old object, and nothing else, when the source breaks', async () => {

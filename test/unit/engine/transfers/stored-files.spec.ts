@@ -1,4 +1,4 @@
-import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OutputUpload } from '../../../../src/engine/transfers/output-files';
 import { StoredFilesOfJobs } from '../../../../src/engine/transfers/stored-files';
@@ -78,6 +78,15 @@ describe('outputs that are tried again', () => {
     await truncate(data('b'), 3);
     await failureOf(stage(stored));
     expect(sent()).toEqual(['/a', '/b', '/c']);
+  });
+
+  it('are sent again where the storage has something else by now, as long as it may be', async () => {
+    await failureOf(stage(stored));
+    sent();
+    await writeFile(data('a'), 'text of z');
+    await failureOf(stage(stored));
+    expect(sent()).toEqual(['/a', '/c']);
+    expect(await readFile(data('a'), 'utf8')).toBe('text of a');
   });
 
   it('are sent again where another file is at the path by now, and where nothing is known of earlier tries', async () => {
