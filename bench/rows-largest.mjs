@@ -11,7 +11,7 @@ export function largestTasks(bench) {
   if (!bench.wants('largest')) return;
   const built = (name) => createRequire(bench.main)(join(dirname(bench.main), name));
   const { TaskAdmission } = built('engine/task-admission.js');
-  const { readTask } = built('api/task-document.js');
+  const { readTask } = built('api/tasks/task-document.js');
   const { BackendRegistry, StorageRegistry } = built('ports/registries.js');
   const { FileStorage } = built('storage/file/file.storage.js');
   const { httpStorage } = built('storage/http/http.adapter.js');

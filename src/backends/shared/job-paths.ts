@@ -22,6 +22,15 @@ export interface JobDirectories {
  * outputs or streams name, and that lies in a shared one, is the program's to make: scripts `mkdir` it and fail when it is there.
  */
 export function jobDirectories(request: TesTaskRequest): JobDirectories {
+  const known = found.get(request) ?? findDirectories(request);
+  found.set(request, known);
+  return known;
+}
+
+/** Each backend that checks a request, and then its plan, asks for the same. */
+const found = new WeakMap<TesTaskRequest, JobDirectories>();
+
+function findDirectories(request: TesTaskRequest): JobDirectories {
   const directories = new Set<string>();
   const written = new Set<string>();
   const rootNames = new Set<string>();
