@@ -82,3 +82,50 @@ export function joinContainerPath(directory: string, relative: string): string {
   if (relative === '') return directory;
   return directory === '/' ? `/${relative}` : `${directory}/${relative}`;
 }
+
+/** The same paths by their segments. */
+export type Segments = readonly string[];
+
+/** `.` and empty segments vanish, `..` goes up and stops at the root. */
+export function segmentsOf(path: string): Segments {
+  const segments: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '' || segment === '.') continue;
+    if (segment === '..') segments.pop();
+    else segments.push(segment);
+  }
+  return segments;
+}
+
+export function pathOf(segments: Segments): string {
+  return `/${segments.join('/')}`;
+}
+
+/** With a slash at its end, as `src/task/folders.ts` reads directories. */
+export function folderOf(segments: Segments): string {
+  return segments.length === 0 ? '/' : `/${segments.join('/')}/`;
+}
+
+/** True for the directory itself and everything below it. */
+export function isWithin(inner: Segments, outer: Segments): boolean {
+  return outer.length <= inner.length && outer.every((segment, index) => segment === inner[index]);
+}
+
+/**
+ * The directory that surely exists for every match: what stands before the first segment with a wildcard. A backslash counts as one: what
+ * it quotes is not in the name.
+ */
+export function fixedSegments(pattern: string): Segments {
+  const segments = segmentsOf(pattern);
+  const wild = segments.findIndex((segment) => mayHoldWildcard(segment) || segment.includes('\\'));
+  return wild < 0 ? segments : segments.slice(0, wild);
+}
+
+export function hasWildcard(pattern: string): boolean {
+  return fixedSegments(pattern).length < segmentsOf(pattern).length;
+}
+
+/** Whether a path holds anything that may be a wildcard; cheap, and false for nearly every path. */
+export function mayHoldWildcard(path: string): boolean {
+  return /[*?[{]/.test(path);
+}

@@ -1,5 +1,5 @@
 import { braceExpand, Minimatch } from 'minimatch';
-import { checkContainerPath, isReservedPath, isSameOrBelow, normalizeContainerPath, relativeTo } from './container-path';
+import { checkContainerPath, isReservedPath, isSameOrBelow, mayHoldWildcard, normalizeContainerPath, relativeTo } from './container-path';
 import type { TesOutput } from './tes';
 
 /**
@@ -36,11 +36,6 @@ const OPTIONS = {
 } as const;
 
 type Part = Minimatch['set'][number][number];
-
-/** Whether a path holds anything that may be a wildcard; cheap, and false for nearly every path. */
-export function mayHoldWildcard(path: string): boolean {
-  return /[*?[{]/.test(path);
-}
 
 /** Whether a path holds `*` or `?` outside quoting: always a wildcard, so that `path_prefix` is required (TES `tesOutput.path_prefix`). */
 export function requiresPrefix(path: string): boolean {

@@ -2,7 +2,7 @@ import { promises as fs } from 'node:fs';
 import { extname, join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { TesTaskRequest } from '../../task/tes';
-import { isWithin, segmentsOf } from '../shared/container-path';
+import { isWithin, segmentsOf } from '../../task/container-path';
 import { imageRefusals, imageSource, mappedFile } from '../shared/runtimes/image-source';
 import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
 import type { LocalBackendSettings } from './local.settings';

@@ -1,6 +1,5 @@
 import { holderOf, outermost } from '../../task/folders';
-import { normalizeContainerPath } from '../../task/container-path';
-import { fixedSegments, folderOf, hasWildcard } from './container-path';
+import { fixedSegments, folderOf, hasWildcard, normalizeContainerPath } from '../../task/container-path';
 import type { TesTaskRequest } from '../../task/tes';
 
 /** Directories of the kernel's own file systems. */

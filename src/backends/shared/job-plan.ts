@@ -1,7 +1,6 @@
 import type { TesExecutor, TesTaskRequest } from '../../task/tes';
-import { pathOf, segmentsOf } from './container-path';
-import { locate, ROOT_TREE } from './mount-plan';
-import type { MountPlan } from './mount-plan';
+import { pathOf, segmentsOf } from '../../task/container-path';
+import { locate, type MountPlan, ROOT_TREE } from './mount-plan';
 import type { Launch } from './runtimes/runtime';
 import { assignment, quoteWord, quoteWords } from './shell-quote';
 

@@ -1,8 +1,6 @@
 import { hasBelow, holderOf, outermost } from '../../task/folders';
-import { folderOf, segmentsOf } from './container-path';
-import { jobDirectories } from './job-paths';
-import type { JobDirectories } from './job-paths';
-import type { Segments } from './container-path';
+import { folderOf, type Segments, segmentsOf } from '../../task/container-path';
+import { jobDirectories, type JobDirectories } from './job-paths';
 import type { TesTaskRequest } from '../../task/tes';
 
 /** A container directory that is one tree of the workspace. */

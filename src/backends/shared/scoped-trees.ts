@@ -1,14 +1,11 @@
-import type { Stats } from 'node:fs';
-import { chmodSync, constants, lstatSync, mkdirSync, promises as fs } from 'node:fs';
+import { chmodSync, constants, lstatSync, mkdirSync, promises as fs, type Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TransferError } from '../../ports/errors';
-import { segmentsOf } from './container-path';
-import type { Segments } from './container-path';
+import { type Segments, segmentsOf } from '../../task/container-path';
 import { errorCode, isMissing } from './workspace-errors';
 import { textOf } from './file-names';
-import { leadsToRoot, locate, rootOf } from './mount-plan';
-import type { MountPlan } from './mount-plan';
+import { leadsToRoot, locate, type MountPlan, rootOf } from './mount-plan';
 
 export interface FoundPath {
   readonly hostPath: string;

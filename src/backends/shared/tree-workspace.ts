@@ -1,13 +1,11 @@
-import { mkdirSync, promises as fs, renameSync } from 'node:fs';
-import type { Stats } from 'node:fs';
+import { mkdirSync, promises as fs, renameSync, type Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import type { InputAttributes, Workspace, WorkspaceEntry } from '../../ports/execution-backend';
-import { keepTime, pour, SourceFile, TargetFile } from '../../ports/local-file';
-import type { FillFile } from '../../ports/local-file';
-import { pathOf, segmentsOf } from './container-path';
+import { type FillFile, keepTime, pour, SourceFile, TargetFile } from '../../ports/local-file';
+import { pathOf, segmentsOf } from '../../task/container-path';
 import { errorCode, isAbort, transferError } from './workspace-errors';
 import { openToAll } from './file-modes';
 import { strayLink, textOf, unnameable } from './file-names';

@@ -1,11 +1,10 @@
 import { posix } from 'node:path';
 import { type Problem, TransferError } from '../../ports/errors';
 import type { StorageRegistry } from '../../ports/registries';
-import { normalizeContainerPath } from '../../task/container-path';
+import { mayHoldWildcard, normalizeContainerPath } from '../../task/container-path';
 import { holdersOf } from '../../task/folders';
 import type { TesOutput } from '../../task/tes';
 import { namesFolder } from '../../task/url';
-import { mayHoldWildcard } from '../../task/wildcard';
 import type { OutputUpload } from './output-files';
 
 interface Placed {

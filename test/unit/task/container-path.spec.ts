@@ -1,13 +1,17 @@
 import fc from '../../support/property';
 import {
   checkContainerPath,
+  fixedSegments,
+  hasWildcard,
   isBelow,
   isReservedPath,
   isSameOrBelow,
+  isWithin,
   joinContainerPath,
   normalizeContainerPath,
   parentOf,
   relativeTo,
+  segmentsOf,
 } from '../../../src/task/container-path';
 
 describe('a container path', () => {
@@ -93,5 +97,23 @@ describe('below', () => {
   });
   it('knows the parent', () => {
     expect(['/a/b', '/a', '/'].map(parentOf)).toEqual(['/a', '/', '/']);
+  });
+});
+
+describe('container paths by their segments', () => {
+  it('resolve without leaving the root', () => {
+    expect(segmentsOf('//a/./b//../c/')).toEqual(['a', 'c']);
+    expect(segmentsOf('/../../x')).toEqual(['x']);
+  });
+
+  it('are compared by segments', () => {
+    expect(isWithin(['data', 'x'], ['data'])).toBe(true);
+    expect(isWithin(['data2'], ['data'])).toBe(false);
+  });
+
+  it('keep the directories before a wildcard', () => {
+    expect(fixedSegments('/a/b*/c')).toEqual(['a']);
+    expect(['/a/?', '/a/[x]', '/a/{b,c}', '/a/\\*'].every(hasWildcard)).toBe(true);
+    expect(hasWildcard('/a/b')).toBe(false);
   });
 });

@@ -1,11 +1,17 @@
 import type { TesTaskRequest } from '../../../task/tes';
-import { hasWildcard, segmentsOf } from '../container-path';
+import { hasWildcard, segmentsOf } from '../../../task/container-path';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
-import { HOST_ETC, hostRoot, LIVE_ETC } from './host-root';
-import type { HostRoot, HostView } from './host-root';
+import { HOST_ETC, hostRoot, type HostRoot, type HostView, LIVE_ETC } from './host-root';
 import type { Runtime } from './record';
-import { BY_CGROUPS, CONTAINER_DEFAULT_PATH, envOf, FORGET_GATEWAY } from './runtime';
-import type { ExecutorContext, Launch, RuntimeAbilities } from './runtime';
+import {
+  BY_CGROUPS,
+  CONTAINER_DEFAULT_PATH,
+  envOf,
+  type ExecutorContext,
+  FORGET_GATEWAY,
+  type Launch,
+  type RuntimeAbilities,
+} from './runtime';
 
 const abilities: RuntimeAbilities = {
   image: "recorded, not used: the programs are this machine's own, read-only",

@@ -1,15 +1,12 @@
 import { createHash } from 'node:crypto';
-import { segmentsOf } from '../container-path';
-import type { MountPlan } from '../mount-plan';
-import { ROOT_TREE } from '../mount-plan';
+import { segmentsOf } from '../../../task/container-path';
+import { type MountPlan, ROOT_TREE } from '../mount-plan';
 import { assignment, quoteWord, quoteWords } from '../shell-quote';
-import { initOptions } from './init';
-import type { Init } from './init';
+import { type Init, initOptions } from './init';
 import { variableWay } from './client-variables';
 import { INSTANCE_LABEL } from './labels';
 import { wholeImageName } from './image-name';
-import { csvField, envOf } from './runtime';
-import type { ExecutorContext, ImageSource, Launch } from './runtime';
+import { csvField, envOf, type ExecutorContext, type ImageSource, type Launch } from './runtime';
 
 /** What docker and podman do differently. */
 export interface ContainerDialect {

@@ -1,8 +1,7 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isOrHasBelow } from '../../../task/folders';
-import { folderOf, pathOf, segmentsOf } from '../container-path';
-import type { Segments } from '../container-path';
+import { folderOf, pathOf, type Segments, segmentsOf } from '../../../task/container-path';
 import type { MountPlan } from '../mount-plan';
 
 /** One entry of a directory of this machine. */

@@ -1,6 +1,6 @@
 import type { ImageSettings } from '../../../ports/adapter';
 import type { TesTaskRequest } from '../../../task/tes';
-import { isWithin, segmentsOf } from '../container-path';
+import { isWithin, segmentsOf } from '../../../task/container-path';
 import type { ImageSource, RuntimeName } from './runtime';
 import { RUNTIMES } from './runtimes';
 

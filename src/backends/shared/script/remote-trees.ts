@@ -1,10 +1,8 @@
 import { TransferError } from '../../../ports/errors';
 import type { WorkspaceEntry } from '../../../ports/execution-backend';
-import { segmentsOf } from '../container-path';
-import type { Segments } from '../container-path';
+import { type Segments, segmentsOf } from '../../../task/container-path';
 import { strayLink, textOf, unnameable } from '../file-names';
-import { leadsToRoot, locate, rootOf } from '../mount-plan';
-import type { MountPlan } from '../mount-plan';
+import { leadsToRoot, locate, type MountPlan, rootOf } from '../mount-plan';
 
 /** Something in the trees, as `find` on the worker told it. */
 export interface RemoteEntry {

@@ -1,14 +1,11 @@
 import type { Job } from '../../../ports/execution-backend';
-import { jobGroups, parentGroup } from '../cgroup-rules';
-import type { CgroupRule } from '../cgroup-rules';
-import { fixedSegments, segmentsOf } from '../container-path';
+import { type CgroupRule, jobGroups, parentGroup } from '../cgroup-rules';
+import { fixedSegments, segmentsOf } from '../../../task/container-path';
 import { limitsOf, manifest } from '../job-manifest';
 import { part as sharedPart, scriptFor } from '../job-script';
 import { layoutOf } from '../layout';
-import { locate, mountPlan, ROOT_TREE } from '../mount-plan';
-import type { MountPlan } from '../mount-plan';
-import { HOST_ETC } from '../runtimes/host-root';
-import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
+import { locate, mountPlan, type MountPlan, ROOT_TREE } from '../mount-plan';
+import { HOST_ETC, type HostEntry, type ReadDirectory } from '../runtimes/host-root';
 import { imageSource } from '../runtimes/image-source';
 import type { Limits, RuntimeName } from '../runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shell-quote';

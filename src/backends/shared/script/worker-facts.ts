@@ -1,10 +1,8 @@
-import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
+import { HOST_DIRECTORIES, type HostEntry, type ReadDirectory } from '../runtimes/host-root';
 import type { Init } from '../runtimes/init';
-import { HOST_DIRECTORIES } from '../runtimes/host-root';
 import type { RuntimeName } from '../runtimes/runtime';
 import { RUNTIMES } from '../runtimes/runtimes';
-import { pathOf, segmentsOf } from '../container-path';
-import type { Segments } from '../container-path';
+import { pathOf, type Segments, segmentsOf } from '../../../task/container-path';
 import { mountPlan } from '../mount-plan';
 import type { TesTaskRequest } from '../../../task/tes';
 

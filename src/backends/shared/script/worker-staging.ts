@@ -2,12 +2,19 @@ import type { Job } from '../../../ports/execution-backend';
 import type { Observation } from '../../../task/observation';
 import type { TesTaskRequest } from '../../../task/tes';
 import { schemeOf } from '../../../task/url';
-import { isWithin, pathOf, segmentsOf } from '../container-path';
+import { isWithin, pathOf, segmentsOf } from '../../../task/container-path';
 import { INSTANCE_LABEL, JOB_LABEL } from '../runtimes/labels';
 import { RUNTIMES } from '../runtimes/runtimes';
 import { assignment, quoteWords } from '../shell-quote';
-import { STAGER_PLAN, STAGER_VERSION, stagerRequest } from '../stager-plan';
-import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from '../stager-plan';
+import {
+  STAGER_PLAN,
+  STAGER_VERSION,
+  type StagerFailure,
+  type StagerIn,
+  type StagerOut,
+  type StagerPlan,
+  stagerRequest,
+} from '../stager-plan';
 import type { JobReport } from './script-report';
 import type { ScriptSettings, StagerSettings } from './script.settings';
 

@@ -1,27 +1,8 @@
-import { fixedSegments, hasWildcard, isWithin, segmentsOf } from '../../../../src/backends/shared/container-path';
 import { locate, mountPlan } from '../../../../src/backends/shared/mount-plan';
 import type { TesTaskRequest } from '../../../../src/task/tes';
 
 const request = (rest: Partial<TesTaskRequest>): TesTaskRequest => ({ executors: [{ image: 'i', command: ['c'] }], ...rest });
 const paths = (rest: Partial<TesTaskRequest>): readonly string[] => mountPlan(request(rest)).roots.map((root) => root.path);
-
-describe('container paths', () => {
-  it('resolve without leaving the root', () => {
-    expect(segmentsOf('//a/./b//../c/')).toEqual(['a', 'c']);
-    expect(segmentsOf('/../../x')).toEqual(['x']);
-  });
-
-  it('are compared by segments', () => {
-    expect(isWithin(['data', 'x'], ['data'])).toBe(true);
-    expect(isWithin(['data2'], ['data'])).toBe(false);
-  });
-
-  it('keep the directories before a wildcard', () => {
-    expect(fixedSegments('/a/b*/c')).toEqual(['a']);
-    expect(['/a/?', '/a/[x]', '/a/{b,c}', '/a/\\*'].every(hasWildcard)).toBe(true);
-    expect(hasWildcard('/a/b')).toBe(false);
-  });
-});
 
 describe('the mount plan', () => {
   it('is the smallest set of directories, and /tmp', () => {
