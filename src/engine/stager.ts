@@ -6,6 +6,7 @@ import type { TaskRecords } from '../ports/store/task-records';
 import { within } from '../ports/within';
 import type { Handle, TaskNeeds, TaskRecord } from '../task/task-record';
 import type { TaskEvent } from '../task/task-events';
+import { ownerOf } from '../task/owner';
 import { streamLengths } from '../task/stream-lengths';
 import { isStoring, isTerminal } from '../task/task-state';
 import { hostOf } from '../task/url';
@@ -113,8 +114,7 @@ export class Stager {
 
   /** False when the task does not want them any more, or has to wait. */
   private async inputs(claim: Claim, backend: ExecutionBackend, job: Job, handle: Handle): Promise<boolean> {
-    const { storage } = this.parts;
-    const staged = await this.transfer(claim, backend, job.request.inputs ?? [], (options, signal) =>
+    const staged = await this.transfer(claim, backend, job.request.inputs ?? [], (storage, options, signal) =>
       stageIn(job.request, backend.workspace(job, handle), storage, options, signal),
     );
     if (!staged) return false;
@@ -125,11 +125,10 @@ export class Stager {
   private async outputs(claim: Claim, backend: ExecutionBackend, job: Job): Promise<void> {
     const handle = claim.task.handle;
     if (!handle) return;
-    const { storage } = this.parts;
     // Whoever has outputs restored may have lost what was stored, or some of it.
     const again = claim.task.step === 'restore' ? {} : { stored: this.stored.of(job.name) };
     const streams = streamLengths(job.request, claim.task.attempts.at(-1)?.executors ?? []);
-    const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (options, signal) =>
+    const staged = await this.transfer(claim, backend, job.request.outputs ?? [], (storage, options, signal) =>
       stageOut(job.request, backend.workspace(job, handle), storage, { ...options, ...again, streams }, signal),
     );
     if (!staged) return;
@@ -142,7 +141,7 @@ export class Stager {
     claim: Claim,
     backend: ExecutionBackend,
     files: readonly { readonly url?: string; readonly content?: string }[],
-    move: (options: TransferOptions, signal: AbortSignal) => Promise<Result>,
+    move: (storage: StorageRegistry, options: TransferOptions, signal: AbortSignal) => Promise<Result>,
   ): Promise<Result | undefined> {
     const direction = isStoring(claim.task.step) ? 'out' : 'in';
     const away = this.away[direction];
@@ -158,6 +157,7 @@ export class Stager {
       return undefined;
     }
     const { maxTransferSeconds } = claim.task.needs;
+    const storage = this.parts.storage.of(ownerOf(claim.task));
     const limitMs = Math.min(this.settings.longestTransferMs, (maxTransferSeconds ?? Infinity) * 1000);
     const options: TransferOptions = {
       ...this.settings.transfers,
@@ -171,7 +171,7 @@ export class Stager {
     try {
       return await within(claim.signal, limitMs, async (limited) => {
         try {
-          const result = await move(options, limited);
+          const result = await move(storage, options, limited);
           claim.signal.throwIfAborted();
           return result;
         } catch (error) {
@@ -182,6 +182,8 @@ export class Stager {
         }
       });
     } finally {
+      // One that hangs at its end keeps no place.
+      void storage.close();
       leave();
       giveBack();
     }

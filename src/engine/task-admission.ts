@@ -6,6 +6,7 @@ import { ANYWHERE, labelKeys, type Placement } from '../task/placement';
 import { checkCounts, type CountLimits } from '../task/check-counts';
 import { checkTask, type TaskLimits } from '../task/check-task';
 import { taskNeeds } from '../task/task-needs';
+import type { Owner } from '../task/owner';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
 import { type Capacity, roomKey } from '../task/room';
@@ -80,7 +81,7 @@ export class TaskAdmission {
   ) {}
 
   /** Throws `InvalidTask` with every problem found. */
-  admit(request: TesTaskRequest): Admitted {
+  admit(request: TesTaskRequest, owner: Owner): Admitted {
     const { settings } = this;
     refuse(checkCounts(request, settings.counts));
     const problems: Problem[] = [...checkTask(request, settings, (url) => this.storage.identity(url))];
@@ -91,7 +92,7 @@ export class TaskAdmission {
       maxTransferSeconds: settings.maxTransferSeconds,
     });
     problems.push(...needed.problems);
-    if (problems.length === 0) problems.push(...checkUrls(request, this.storage));
+    if (problems.length === 0) problems.push(...checkUrls(request, this.storage, owner));
     refuse(problems);
 
     const needs = this.knownLabels(needed.needs);

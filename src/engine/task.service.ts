@@ -106,7 +106,8 @@ export class TaskService {
     if (this.stopping) throw new Unavailable('the gateway is stopping', { retryAfterSeconds: 5 });
     const noRoom = this.context.diskGuard();
     if (noRoom !== undefined) throw new InsufficientStorage(noRoom);
-    const admitted = this.admission.admit(request);
+    const { owner, name, groups } = principal;
+    const admitted = this.admission.admit(request, { key: owner, name, groups });
     const { maxQueued } = this.context.settings;
     if (maxQueued !== undefined && ((await this.store.counts()).QUEUED ?? 0) >= maxQueued) {
       throw new Unavailable(`${maxQueued} tasks are queued already (setting limits.max_queued)`, { retryAfterSeconds: 30 });

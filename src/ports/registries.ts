@@ -1,3 +1,4 @@
+import type { Owner } from '../task/owner';
 import { ANYWHERE, type Placement } from '../task/placement';
 import { schemeOf } from '../task/url';
 import { TransferError } from './errors';
@@ -44,5 +45,33 @@ export class StorageRegistry {
   }
   get schemes(): readonly string[] {
     return [...this.byScheme.keys()];
+  }
+  /** As one owner sees them, for one task; whoever asks closes them. */
+  of(owner: Owner): StorageSessions {
+    return new StorageSessions(this.all, owner);
+  }
+}
+
+/** Sessions of the storages that have any, each made when it is first needed. */
+export class StorageSessions extends StorageRegistry {
+  private readonly made = new Map<StorageClient, StorageClient>();
+  constructor(
+    all: readonly StorageClient[],
+    private readonly owner: Owner,
+  ) {
+    super(all);
+  }
+  override find(url: string): StorageClient | undefined {
+    const client = super.find(url);
+    if (!client?.session) return client;
+    const session = this.made.get(client) ?? client.session(this.owner);
+    this.made.set(client, session);
+    return session;
+  }
+  /** Whatever a session says at its end: what it was needed for is over. */
+  async close(): Promise<void> {
+    const sessions = [...this.made.values()];
+    this.made.clear();
+    await Promise.allSettled(sessions.map(async (session) => session.close?.()));
   }
 }

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Owner } from '../task/owner';
 import type { FillFile, SourceFile } from './local-file';
 
 export interface StorageStat {
@@ -74,8 +75,16 @@ export abstract class StorageClient {
   /** Prefixes for service-info's `storage`, e.g. `file:///data`. Only what can really be reached. */
   abstract readonly locations: readonly string[];
 
-  /** Why this URL can never be read (or written), before any attempt; `undefined` = it may be tried. Pure, used at create. */
-  abstract refusal(url: string, use: 'read' | 'write'): string | undefined;
+  /** Why this URL can never be read (or written) for its owner, before any attempt; `undefined` = it may be tried. Pure, used at create. */
+  abstract refusal(url: string, use: 'read' | 'write', owner?: Owner): string | undefined;
+
+  /**
+   * The same storage with the owner's own credentials, for one task; two owners share neither these nor a connection that was made with
+   * them. Makes no connection yet. Absent: it carries nothing, and serves all in the same way.
+   */
+  session?(owner: Owner): StorageClient;
+  /** Of a session: its connections and credentials are given up. */
+  close?(): void | Promise<void>;
 
   abstract stat(url: string, signal: AbortSignal): Promise<StorageStat>;
   /** Where the storage can tell what a directory holds: everything below it, recursively, a directory before what it holds. */

@@ -1,18 +1,22 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../src/ports/errors';
+import type { Owner } from '../../src/task/owner';
 import { StorageClient, type StorageEntry, type StorageStat } from '../../src/ports/storage-client';
 
 /** Storage in memory under `mem://`, for engine tests in which the bytes do not matter. */
 export class MemoryStorage extends StorageClient {
   readonly schemes = ['mem'];
   readonly locations = ['mem://'];
-  readonly objects = new Map<string, string>();
   /** May throw, to play a fault. */
   onCall: (verb: string, url: string) => void = () => undefined;
   /** Pause before each byte of what is opened from now on, ms. */
   trickleMs = 0;
 
-  refusal(): string | undefined {
+  constructor(readonly objects = new Map<string, string>()) {
+    super();
+  }
+
+  refusal(_url: string, _use: 'read' | 'write', _owner?: Owner): string | undefined {
     return undefined;
   }
   stat(url: string): Promise<StorageStat> {

@@ -2,6 +2,7 @@ import type { Problem } from '../../ports/errors';
 import type { StorageRegistry } from '../../ports/registries';
 import { checkMeetingOutputs } from './meeting-outputs';
 import { schemeOf } from '../../task/url';
+import type { Owner } from '../../task/owner';
 import type { TesFileType, TesTaskRequest } from '../../task/tes';
 
 /**
@@ -9,11 +10,11 @@ import type { TesFileType, TesTaskRequest } from '../../task/tes';
  * storage refuses (whose words name the setting), a DIRECTORY to read where none can be listed, or one at which two outputs would
  * overwrite each other. Inline `content` makes a `url` irrelevant. Pure; called for every create.
  */
-export function checkUrls(request: TesTaskRequest, storage: StorageRegistry): Problem[] {
+export function checkUrls(request: TesTaskRequest, storage: StorageRegistry, owner: Owner): Problem[] {
   const problems: Problem[] = [];
   const check = (path: string, url: string, use: 'read' | 'write', type?: TesFileType): void => {
     const client = storage.find(url);
-    let message = client ? client.refusal(url, use) : unserved(url, storage.schemes);
+    let message = client ? client.refusal(url, use, owner) : unserved(url, storage.schemes);
     if (type === 'DIRECTORY' && client && !client.list) message ??= unlistable(url);
     if (message !== undefined) problems.push({ path, message });
   };

@@ -193,7 +193,7 @@ export class HttpStorage extends StorageClient {
   }
 
   /** Lets go of idle connections. */
-  close(): void {
+  override close(): void {
     this.exchange.close();
   }
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { TransferError } from '../../../src/ports/errors';
+import { StorageRegistry } from '../../../src/ports/registries';
 import type { StorageClient, StorageEntry, Written } from '../../../src/ports/storage-client';
 
 /** One storage to try, fresh for each test. */
@@ -136,6 +137,19 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       await put('file', 'new');
       expect(await get('file')).toBe('new');
       expect(await storage.names()).toEqual(['file']);
+    });
+
+    it('serves the tasks of several owners, and goes on when one of them is over', async () => {
+      const registry = new StorageRegistry([storage.client]);
+      const [one, other] = [registry.of({ key: 'one' }), registry.of({ key: 'other' })];
+      const write = (by: StorageRegistry, file: string): Promise<Written> =>
+        by.for(url(file)).write(url(file), Readable.from([Buffer.from(file)], { objectMode: false }), { sizeBytes: file.length }, signal);
+      await Promise.all([write(one, 'a'), write(other, 'b')]);
+      await one.close();
+      await write(other, 'c');
+      expect(await buffer(await other.for(url('c')).read(url('c'), {}, signal))).toEqual(Buffer.from('c'));
+      await other.close();
+      expect(await get('a')).toBe('a');
     });
 
     it('says the version of what it has stored, and tells it from one that is as long', async () => {

@@ -33,7 +33,7 @@ const admission = (runtime: RuntimeName) => new TaskAdmission(new BackendRegistr
 
 /** All of a create but the store, and all of a submit but the files. */
 function create(body: unknown, runtime: RuntimeName): void {
-  const { request, needs } = admission(runtime).admit(readTask(body));
+  const { request, needs } = admission(runtime).admit(readTask(body), { key: 'me' });
   const job = { name: 'tes-a-1', taskId: 'a', attempt: 1, request, needs, tailBytes: 100 };
   manifest(job, mountPlan(request), {
     runtime,
@@ -105,7 +105,7 @@ describe('the largest task that is allowed', () => {
     ['wildcards', 300],
   ] as const)('of %s a number of times is refused without any work on them', (kind, times) => {
     const request = readTask(largest(kind, LARGEST[kind].count * times));
-    const refused = () => expect(() => admission('podman').admit(request)).toThrow(InvalidTask);
+    const refused = () => expect(() => admission('podman').admit(request, { key: 'me' })).toThrow(InvalidTask);
     expect(bestCpuMs(refused, GENEROUS_MS)).toBeLessThan(GENEROUS_MS);
   });
 

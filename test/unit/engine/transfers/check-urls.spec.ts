@@ -22,6 +22,7 @@ describe('checkUrls', () => {
         ],
       },
       storage,
+      { key: 'me' },
     );
     expect(problems).toEqual([
       { path: '$.inputs[1].url', message: '/data2/x lies in no directory that the setting storage.file.allowed allows' },
@@ -46,16 +47,18 @@ describe('checkUrls', () => {
       { path: '/c', type: 'DIRECTORY' as const, url: '/data/d' },
     ];
     const outputs = [{ path: '/o', type: 'DIRECTORY' as const, url }];
-    const problems = checkUrls({ executors: [], inputs, outputs }, new StorageRegistry([new FileStorage({ allowed: ['/data'] }), http]));
+    const problems = checkUrls({ executors: [], inputs, outputs }, new StorageRegistry([new FileStorage({ allowed: ['/data'] }), http]), {
+      key: 'me',
+    });
     expect(problems).toEqual([{ path: '$.inputs[1].url', message: expect.stringContaining('https URLs name are single files') as string }]);
   });
 
   it('does not look at the url beside inline content', () => {
     const inputs = [{ path: '/a', type: 'FILE' as const, content: 'x', url: 's3://nobody/knows' }];
-    expect(checkUrls({ executors: [], inputs }, storage)).toEqual([]);
+    expect(checkUrls({ executors: [], inputs }, storage, { key: 'me' })).toEqual([]);
   });
 
   it('has nothing to say of a task without files', () => {
-    expect(checkUrls({ executors: [] }, storage)).toEqual([]);
+    expect(checkUrls({ executors: [] }, storage, { key: 'me' })).toEqual([]);
   });
 });
