@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import type { Verb } from '../shared/script/script-host';
 import { assignment } from '../shared/shell-quote';
 import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
 import { messageFile } from './pulsar-amqp.messages';
+import { pauseFor } from './pulsar-faults';
 import { ANSWER, SCRIPT, errandCommandLine } from './pulsar.manifest';
 import { statusOf } from './pulsar.states';
 
@@ -95,15 +95,7 @@ export class AmqpErrands {
   /** Pulsar looks for ends twice a second; asked, it looks at once. */
   private async ask(id: string, verb: ErrandVerb, signal: AbortSignal): Promise<never> {
     for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
-      try {
-        await pause(wait, undefined, { signal });
-      } catch (error) {
-        if (!(signal.reason instanceof DOMException) || signal.reason.name !== 'TimeoutError') throw error;
-        throw new BackendError(`a short job (${verb}) on the Pulsar server of ${this.backend} gives no answer`, {
-          retryable: true,
-          unavailable: true,
-        });
-      }
+      await pauseFor(wait, `a short job (${verb}) on the Pulsar server of ${this.backend} gives no answer`, signal);
       await this.amqp.askStatus(id, signal);
     }
   }

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { FACTS_FILE } from '../shared/job-facts';
 import type { HostFile, HostHealth, HostStatus, JobStart, ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
@@ -9,7 +8,7 @@ import type { AmqpErrands } from './amqp-errands';
 import { jobBundle, TOLD_FACTS, TOLD_REPORT } from './pulsar-amqp.bundle';
 import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
 import { isJobName, messageFile } from './pulsar-amqp.messages';
-import { titleOf } from './pulsar-faults';
+import { pauseFor, titleOf } from './pulsar-faults';
 import { listening, watchUpdates } from './pulsar-hybrid.client';
 import { commandLine, metadataFile, metadataName, placesOf, scriptFile } from './pulsar.manifest';
 import { statusOf } from './pulsar.states';
@@ -136,15 +135,7 @@ export class PulsarBrokerClient implements ScriptHost {
   private async ask(id: string, signal: AbortSignal): Promise<never> {
     for (;;) {
       await this.amqp.askStatus(id, signal);
-      try {
-        await pause(ASK_AGAIN_MS, undefined, { signal });
-      } catch (error) {
-        if (!(signal.reason instanceof DOMException) || signal.reason.name !== 'TimeoutError') throw error;
-        throw new BackendError(`the Pulsar server of ${this.backend} does not answer through its broker`, {
-          retryable: true,
-          unavailable: true,
-        });
-      }
+      await pauseFor(ASK_AGAIN_MS, `the Pulsar server of ${this.backend} does not answer through its broker`, signal);
     }
   }
 

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { isOver } from '../shared/script/script-host';
 import type { ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
+import { pauseFor } from './pulsar-faults';
 import { ANSWER, errandCommandLine, scriptFile } from './pulsar.manifest';
 import type { PlacedFile } from './pulsar.manifest';
 
@@ -60,7 +61,7 @@ export class PulsarErrands {
 
   private async answer(id: string, verb: string, signal: AbortSignal): Promise<Buffer> {
     for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
-      await this.rest(wait, verb, signal);
+      await pauseFor(wait, `a short job (${verb}) on the Pulsar server of ${this.backend} gives no answer`, signal);
       // Asked first, so that an answer that comes meanwhile is not missed; it also lets Pulsar note the end.
       const status = await this.client.status(id, signal);
       const file = await this.client.fetch(id, ANSWER, ANSWER_BYTES, signal);
@@ -70,20 +71,6 @@ export class PulsarErrands {
           retryable: true,
         });
       }
-    }
-  }
-
-  private async rest(ms: number, verb: string, signal: AbortSignal): Promise<void> {
-    try {
-      await pause(ms, undefined, { signal });
-    } catch (error) {
-      if (signal.reason instanceof DOMException && signal.reason.name === 'TimeoutError') {
-        throw new BackendError(`a short job (${verb}) on the Pulsar server of ${this.backend} gives no answer`, {
-          retryable: true,
-          unavailable: true,
-        });
-      }
-      throw error;
     }
   }
 }

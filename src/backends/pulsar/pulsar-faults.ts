@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { errorCode } from '../shared/workspace-errors';
 
@@ -11,6 +12,16 @@ export type AnswerFault =
 
 /** For sentences. */
 export const titleOf = (backend: string): string => `the Pulsar server of ${backend}`;
+
+/** A pause of somebody who waits for an answer. At the time limit of its signal it rejects with `silent`, at any other end with that end's reason. */
+export async function pauseFor(ms: number, silent: string, signal: AbortSignal): Promise<void> {
+  try {
+    await pause(ms, undefined, { signal });
+  } catch (error) {
+    if (!(signal.reason instanceof DOMException) || signal.reason.name !== 'TimeoutError') throw error;
+    throw new BackendError(silent, { retryable: true, unavailable: true });
+  }
+}
 
 /** Sentences that name the backend and never its address: the token stands in it. */
 export function faultOfAnswer(backend: string, fault: AnswerFault): BackendError {

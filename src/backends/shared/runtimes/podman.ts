@@ -31,6 +31,7 @@ export const PODMAN = containerRuntime(
     initOf: (path) => INIT_PATHS.find((known) => known === path),
     // With cgroups version 1 and no systemd.
     memoryGroup: { format: '{{.Host.CgroupManager}} {{.Host.CgroupsVersion}}', answer: 'cgroupfs v1' },
+    watcher: 'conmon',
     // Its root is the user who started it.
     asCaller: '--user=0:0',
   },

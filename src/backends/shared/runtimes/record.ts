@@ -91,6 +91,8 @@ export interface EngineTraits {
   initOf(said: string): Init | undefined;
   /** `info --format`, and the answer at which it does not say when memory ran out: then a group of ours holds the limit. Asked of root's only. */
   readonly memoryGroup?: { readonly format: string; readonly answer: string };
+  /** The program that it leaves beside each container, with the container's name among its words; absent = none. */
+  readonly watcher?: string;
   /** Shell words that have a container of it write as the user who started it. */
   readonly asCaller: string;
 }

@@ -1,5 +1,5 @@
 # What both the job script and the errands know: whether a process lives, which processes and containers are a job's, and how
-# to end them. ENGINE is docker, podman or unset. Needs processes.sh, Linux, grep -z and awk.
+# to end them. ENGINE is the engine's command or unset, WATCHER the program that it leaves beside each container, or unset. Needs processes.sh, Linux, grep -z and awk.
 
 # Exactly this process, not a later one with its number; one that has ended and waits for its parent has gone. Its environment would not tell:
 # that of a process which is just becoming another program is empty.
@@ -17,12 +17,12 @@ members_of() { # JOB
   set +f
   marked=$(grep -lsxzF "TES_GATEWAY_JOB=$1" /proc/[0-9]*/environ)
   watchers=
-  if [ "${ENGINE-}" = podman ]; then
+  if [ -n "${WATCHER-}" ]; then
     # shellcheck disable=SC2013
     for file in $(grep -lsazF -- "$1-" /proc/[0-9]*/cmdline); do
       program=
       { read -r program <"${file%cmdline}comm"; } 2>/dev/null
-      [ "$program" != conmon ] || watchers="$watchers $file"
+      [ "$program" != "$WATCHER" ] || watchers="$watchers $file"
     done
   fi
   grouped=$(cat /sys/fs/cgroup/*/tes-gateway*/"$1"/cgroup.procs /sys/fs/cgroup/tes-gateway*/"$1"/cgroup.procs 2>/dev/null)

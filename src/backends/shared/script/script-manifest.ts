@@ -37,17 +37,21 @@ export const textFile = (name: string, content: string): HostFile => ({ name, co
 
 const part = (name: string): string => sharedPart(`script/${name}`);
 
-/** Variables of the container command; `launch_N` takes them away from what runs in the container. */
-function exportLines(environment: Readonly<Record<string, string>>): string {
-  return Object.entries(environment)
-    .filter(([name]) => isShellName(name))
-    .map(([name, value]) => `export ${assignment(name, value)}\n`)
-    .join('');
+/** What absence.sh needs to know, and variables of the container command; `launch_N` takes these away from what runs in the container. */
+function ownLines(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
+  const { engine } = RUNTIMES[runtime];
+  return [
+    ...Object.entries(environment)
+      .filter(([name]) => isShellName(name))
+      .map(([name, value]) => `export ${assignment(name, value)}\n`),
+    assignment('ENGINE', engine ? runtime : ''),
+    `\n${assignment('WATCHER', engine?.watcher ?? '')}\n`,
+  ].join('');
 }
 
 /** In braces: it is read to its end before any of it is carried out, so that being written again cannot change what it does. */
 export function jobScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>): string {
-  return `{\n${scriptFor(runtime, `${exportLines(environment)}${part('absence.sh')}\n${part('job-host.sh')}`)}\n}\n`;
+  return `{\n${scriptFor(runtime, `${ownLines(runtime, environment)}${part('absence.sh')}\n${part('job-host.sh')}`)}\n}\n`;
 }
 
 /** As an errand names them. */
@@ -60,9 +64,8 @@ export interface ErrandPlaces {
 }
 
 export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>, places: ErrandPlaces): string {
-  const engine = RUNTIMES[runtime].engine ? `${assignment('ENGINE', runtime)}\n` : '';
   const names = [assignment('JOBS', places.jobs), assignment('WORKSPACE', places.workspace), assignment('ANSWER', places.answer)];
-  const own = `${exportLines(environment)}${engine}${names.join('\n')}\n`;
+  const own = `${ownLines(runtime, environment)}${names.join('\n')}\n`;
   return `#!/bin/sh\n${own}${sharedPart('processes.sh')}\n${part('absence.sh')}\n${part('errand.sh')}`;
 }
 
