@@ -8,7 +8,6 @@ import { mountPlan } from '../mount-plan';
 import { abilityNotes } from '../runtimes/capabilities';
 import { imageRefusals } from '../runtimes/image-source';
 import { refusalsOf } from '../runtimes/refusals';
-import { JobLogReader } from './job-log-reader';
 import type { HostFile, ScriptHost } from './script-host';
 import { ScriptEnding } from './script-ending';
 import { ScriptObserver } from './script-observer';
@@ -31,7 +30,6 @@ export class ScriptBackend extends ExecutionBackend {
   private readonly observer: ScriptObserver;
   private readonly ending: ScriptEnding;
   private readonly worker: ScriptWorker;
-  private readonly logs: JobLogReader;
   private readonly script: Buffer;
   private readonly looks: Slots;
 
@@ -45,7 +43,6 @@ export class ScriptBackend extends ExecutionBackend {
     this.observer = new ScriptObserver(host);
     this.ending = new ScriptEnding(host, this.observer, settings);
     this.worker = new ScriptWorker(host, settings);
-    this.logs = new JobLogReader(host, this.observer);
     if (host.watch) this.watch = (nudge, signal) => host.watch?.(nudge, signal);
     this.script = Buffer.from(jobScript(settings.runtime, settings.environment));
   }
@@ -138,7 +135,6 @@ export class ScriptBackend extends ExecutionBackend {
     const plan = scriptPlan(job, {
       settings: this.settings,
       worker: facts,
-      runtime: this.settings.runtime,
       places: this.host.placesOf(handle.data['directory'] ?? ''),
       readHost,
       readTree: (tree) => inputNames(job.request, tree),
@@ -214,7 +210,7 @@ export class ScriptBackend extends ExecutionBackend {
     maxBytes: number,
     signal: AbortSignal,
   ): Promise<LogChunk | undefined> {
-    return this.logs.read(name, executor, stream, offset, maxBytes, signal);
+    return this.observer.readLog(name, executor, stream, offset, maxBytes, signal);
   }
 
   override async list(signal: AbortSignal): Promise<readonly { readonly name: string; readonly ageMs: number }[]> {

@@ -27,7 +27,6 @@ export const SUMS = 'sums';
 export interface PlanContext {
   readonly settings: ScriptSettings;
   readonly worker: WorkerFacts;
-  readonly runtime: RuntimeName;
   readonly places: HostPlaces;
   readonly readHost: ReadDirectory;
   readonly readTree: (tree: string) => ReadonlySet<string>;
@@ -71,7 +70,8 @@ export function errandScript(runtime: RuntimeName, environment: Readonly<Record<
 
 /** Every file of `plan/`. Pure: the same job and context give the same bytes. */
 export function scriptPlan(job: Job, context: PlanContext): ReadonlyMap<string, string> {
-  const { settings, worker, runtime, places } = context;
+  const { settings, worker, places } = context;
+  const { runtime } = settings;
   const plan = mountPlan(job.request);
   const layout = layoutOf(places.workspace);
   const limitContext = { pidsLimit: settings.pidsLimit, machineCores: worker.cores };

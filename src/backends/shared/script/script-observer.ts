@@ -1,14 +1,17 @@
 import { BackendError } from '../../../ports/errors';
+import type { LogChunk } from '../../../ports/execution-backend';
 import type { Observation } from '../../../task/observation';
 import type { Handle } from '../../../task/task-record';
 import { FACTS_FILE } from '../job-facts';
 import type { JobFacts } from '../job-facts';
+import { isOver as isEnded } from '../job-progress';
 import { finishedObservation, lostObservation, underwayObservation } from '../job-report';
 import type { JobAccount } from '../job-report';
 import { bootedAt, parseReport, tailOf } from './script-report';
 import type { JobReport } from './script-report';
 import { isOver, isWaiting } from './script-host';
 import type { HostStatus, ReadFile, ScriptHost } from './script-host';
+import { streamName } from '../layout';
 import { REPORT } from './script-manifest';
 import { withStaging } from './worker-staging';
 
@@ -69,6 +72,33 @@ export class ScriptObserver {
     const account = this.account(jobName, handle, view);
     if (account.progress.ending) return this.finished(account, view.report, tailBytes, signal);
     return lostObservation(account, tailBytes, 'worker');
+  }
+
+  /** Part of a stream: from its end in the report, where that reaches back far enough; else from the file, which some hosts give only from its beginning. */
+  async readLog(
+    jobName: string,
+    executor: number,
+    stream: 'stdout' | 'stderr',
+    offset: number,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<LogChunk | undefined> {
+    const view = await this.view(jobName, signal);
+    if (view.kind !== 'report') return undefined;
+    const { progress, tails } = view.report;
+    if (progress.executors[executor] === undefined) return undefined;
+    // As told before the bytes are read: what is written after it ended cannot be missed.
+    const over = isEnded(progress, executor);
+    const tail = tails.get(`${executor}.${stream}`);
+    const totalBytes = tail?.totalBytes ?? 0;
+    const tailFrom = totalBytes - (tail?.bytes.length ?? 0);
+    if (tail && offset >= tailFrom) {
+      const bytes = tail.bytes.subarray(offset - tailFrom, offset - tailFrom + maxBytes);
+      return { bytes, ended: over && offset + bytes.length >= totalBytes };
+    }
+    if (offset >= totalBytes) return { bytes: Buffer.alloc(0), ended: over };
+    const bytes = await this.host.part(jobName, streamName(executor, stream), offset, maxBytes, signal);
+    return { bytes, ended: over && offset + bytes.length >= totalBytes };
   }
 
   async view(jobName: string, signal: AbortSignal): Promise<JobView> {

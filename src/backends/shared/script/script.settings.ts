@@ -1,5 +1,5 @@
-import type { ImageSettings, LogLevel } from '../../../ports/adapter';
-import type { RuntimeName } from '../runtimes/runtime';
+import type { ImageSettings, JobSettings, LogLevel } from '../../../ports/adapter';
+import type { NetworkName, RuntimeName } from '../runtimes/runtime';
 import type { StagerPlan, StagerStorage } from '../stager-plan';
 
 /** `staging: worker`. */
@@ -16,10 +16,10 @@ export interface StagerSettings {
 }
 
 /** What `ScriptBackend` needs to know, whatever its host. Frozen; made by the composition root. */
-export interface ScriptSettings {
+export interface ScriptSettings extends Pick<JobSettings, 'killGraceSeconds' | 'pidsLimit' | 'capabilities'> {
   readonly name: string;
   readonly runtime: RuntimeName;
-  readonly network: 'default' | 'host' | 'none';
+  readonly network: NetworkName;
   /** Jobs at once. */
   readonly slots: number;
   /** Cores and memory (2^30 bytes) to give away; absent = what the worker says it has. */
@@ -28,12 +28,6 @@ export interface ScriptSettings {
   readonly drain: boolean;
   /** Stable name of this gateway process: whose left-over jobs the sweep may end. */
   readonly instance: string;
-  /** Between TERM and KILL. */
-  readonly killGraceSeconds: number;
-  /** Most processes of one executor. */
-  readonly pidsLimit: number;
-  /** docker and podman: what root may do in a container, names of Linux capabilities without `CAP_`. */
-  readonly capabilities: readonly string[];
   readonly images: ImageSettings;
   /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
   readonly environment: Readonly<Record<string, string>>;
