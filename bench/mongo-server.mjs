@@ -56,6 +56,15 @@ export class BenchMongo {
     return { insert, query, update, delete: deleted, getmore, command };
   }
 
+  /** Writes to the tasks of a database (`top`), and updates of all that asked for w:majority, since the server started. */
+  async writes(database) {
+    const admin = this.client.db('admin');
+    await admin.command({ setParameter: 1, reportOpWriteConcernCountersInServerStatus: true });
+    const { totals } = await admin.command({ top: 1 });
+    const { opWriteConcernCounters } = await admin.command({ serverStatus: 1 });
+    return { tasks: totals[`${database}.tasks`]?.update?.count ?? 0, majority: Number(opWriteConcernCounters.update.wmajority) };
+  }
+
   /** A collection with the indexes of another. */
   async twin(database, of, name) {
     const twin = this.client.db(database).collection(name);

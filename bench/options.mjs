@@ -7,7 +7,7 @@ const HELP = `npm run bench -- [options]
                       cancel-bubblewrap, crowd-bubblewrap (so of apptainer, docker, podman), idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
-                      page-none, page-owner, page-state, page-tag, ..., idle, looks, memory,
+                      page-none, page-owner, page-state, page-tag, ..., idle, looks, quiet, memory,
                       h-page, h-tag, h-get-minimal, h-get-full, h-create, life; MONGODB_URI names another server than the tests'
   --quick             small sizes and one repetition: shows that everything works, no figures to quote
   --soak              instead of the table: --minutes (20) of mixed load, and whether the end is like the beginning
@@ -29,6 +29,7 @@ const sizes = {
     atOncePodman: 200,
     crowd: 4000,
     waiting: 10_000,
+    running: 2000,
     idleSeconds: 30,
     fileMb: 2048,
     minutes: 20,
@@ -48,6 +49,7 @@ const sizes = {
     atOncePodman: 8,
     crowd: 200,
     waiting: 500,
+    running: 200,
     idleSeconds: 5,
     fileMb: 64,
     minutes: 3,

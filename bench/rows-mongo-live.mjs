@@ -12,6 +12,7 @@ import { trivialTask } from './tasks.mjs';
 
 const GATEWAYS = 3;
 const MOST_PERCENT = 2;
+const QUIET_POLL_MS = 10_000;
 
 /** CPU of each process in percent of one CPU while `seconds` go by, its memory, and what was asked of the server. */
 async function costs(bench, pids, seconds) {
@@ -119,6 +120,38 @@ export async function mongoLooks(bench) {
     });
   } finally {
     for (const { child } of engines) child.kill('SIGKILL');
+    await bench.mongo.client.db(database).dropDatabase();
+  }
+}
+
+/** Tasks whose jobs say nothing new: what a look writes, and how much of it has to be on the disks of a majority. */
+export async function mongoQuiet(bench) {
+  if (!bench.wants('quiet')) return;
+  const { running } = bench;
+  const database = `tes_bench_quiet_${process.pid}`;
+  let engine;
+  try {
+    await fillLive(bench, database, running, QUIET_POLL_MS);
+    engine = await startEngine(bench, database, 'gateway-1', QUIET_POLL_MS);
+    await pause(QUIET_POLL_MS);
+    engine.child.stdin.write('begin\n');
+    const before = await bench.mongo.writes(database);
+    await pause(4 * QUIET_POLL_MS);
+    const after = await bench.mongo.writes(database);
+    const looks = (await engine.end()).looks.length;
+    const perLook = round((after.tasks - before.tasks) / looks, 2);
+    const durable = after.majority - before.majority;
+    bench.row({
+      row: 'quiet',
+      what: `${running.toLocaleString('en')} running tasks without news, looked at every ${QUIET_POLL_MS / 1000} s: writes of their documents per look`,
+      target: '<= 1, none w:majority',
+      shown: `${perLook} (${looks} looks)`,
+      beside: `${durable} updates with w:majority meanwhile, of the gateway's own sign of life`,
+      pass: perLook <= 1 && durable < looks / 100,
+      figures: { looks, before, after },
+    });
+  } finally {
+    engine?.child.kill('SIGKILL');
     await bench.mongo.client.db(database).dropDatabase();
   }
 }

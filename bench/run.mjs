@@ -17,7 +17,7 @@ import { stagerFile } from './rows-stager.mjs';
 import { bubblewrapTasks, podmanTasks } from './rows-tasks.mjs';
 import { BenchMongo } from './mongo-server.mjs';
 import { mongoRates } from './rows-mongo.mjs';
-import { mongoIdle, mongoLooks } from './rows-mongo-live.mjs';
+import { mongoIdle, mongoLooks, mongoQuiet } from './rows-mongo-live.mjs';
 import { mongoLife, mongoToH } from './rows-mongo-h.mjs';
 import { mongoPages } from './rows-mongo-pages.mjs';
 import { soak } from './soak.mjs';
@@ -56,7 +56,7 @@ const date = new Date().toISOString();
 const isMongo = options.store === 'mongodb';
 if (isMongo) bench.mongo = await BenchMongo.start(bench);
 const stages = isMongo
-  ? [mongoToH, mongoLife, mongoRates, mongoPages, mongoIdle, mongoLooks, memoryRow]
+  ? [mongoToH, mongoLife, mongoRates, mongoPages, mongoIdle, mongoLooks, mongoQuiet, memoryRow]
   : options.soak
     ? [soak]
     : [

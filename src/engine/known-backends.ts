@@ -39,6 +39,11 @@ export class KnownBackends {
     return this.store.isShared;
   }
 
+  /** Another gateway was on the store when it was last looked at. */
+  get hasOthers(): boolean {
+    return [...this.others.keys()].some((name) => name !== this.instance);
+  }
+
   async start(): Promise<void> {
     if (!this.isShared) return;
     await this.refresh();

@@ -40,7 +40,7 @@ interface Fitting {
   readonly parameterKeys: readonly string[];
 }
 
-const ALONE = { instance: '', isShared: false, elsewhere: () => [] };
+const ALONE = { instance: '', isShared: false, hasOthers: false, elsewhere: () => [] };
 /** Of one answer: a backend may say something of each variable and each path. */
 const MOST_PROBLEMS = 100;
 const PARAMETERS = '$.resources.backend_parameters';
@@ -77,8 +77,13 @@ export class TaskAdmission {
     private readonly storage: StorageRegistry,
     private readonly settings: AdmissionSettings,
     /** Of other gateways on the store; what only a running backend can say of a request is said there, when one is given to it. */
-    private readonly known: Pick<KnownBackends, 'elsewhere' | 'instance' | 'isShared'> = ALONE,
+    private readonly known: Pick<KnownBackends, 'elsewhere' | 'instance' | 'isShared' | 'hasOthers'> = ALONE,
   ) {}
+
+  /** What a client sends may reach another gateway, too; as heard some seconds ago. */
+  get isOneOfSeveral(): boolean {
+    return this.known.hasOthers;
+  }
 
   /** Throws `InvalidTask` with every problem found. */
   admit(request: TesTaskRequest, owner: Owner): Admitted {

@@ -121,7 +121,7 @@ export class TaskService {
     const keyed =
       key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
     const warnings = options.ignored === undefined ? admitted.warnings : [options.ignored, ...admitted.warnings];
-    const arrival = this.store.isShared ? this.arrivalOf(arrivalKey, options.basePath) : undefined;
+    const arrival = this.admission.isOneOfSeveral ? this.arrivalOf(arrivalKey, options.basePath) : undefined;
     const id = this.insert(principal, requestJson, { ...admitted, warnings }, keyed, arrival);
     if (same) return id;
     this.arriving.set(arrivalKey, { basePath: options.basePath, id });
@@ -230,7 +230,8 @@ export class TaskService {
 
   /**
    * The body as a key of its own, which no client can send, and its base path as what is sent under it: another gateway may have it as well.
-   * Absent for one that came here a moment ago: it is another task, and a key that is taken costs three questions.
+   * Absent for one that came here a moment ago: it is another task, and a key that is taken costs three questions. So a body that came here as a
+   * task of its own, then elsewhere, and is sent again to here, is a task more: who may not have that sends an Idempotency-Key.
    */
   private arrivalOf(body: string, basePath: string): IdempotencyKey | undefined {
     const key = `\0${sha256(body)}`;

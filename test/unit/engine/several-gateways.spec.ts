@@ -37,6 +37,7 @@ describe('several gateways on one store', () => {
       get: (object, key) => {
         if (key === 'isShared') return true;
         if (key === 'seenGateways') return () => (fails ? Promise.reject(away()) : Promise.resolve(seen));
+        if (key === 'published') return () => Promise.resolve(new Map([...seen.keys()].map((name) => [name, []])));
         if (fails && (key === 'getTask' || key === 'liveBackends' || key === 'used')) return () => Promise.reject(away());
         if (key === 'now') return () => object.now() + aheadMs;
         if (key === 'insert') {
@@ -90,6 +91,7 @@ describe('several gateways on one store', () => {
   it('take one body on two base paths for one task where the store was slow, and for two where nobody had to send it again', async () => {
     const [one, other] = [await gateway('one', full), await gateway('other', full)];
     other.skipIds(100);
+    await one.engine.known.refresh();
     const send = (bench: EngineBench, basePath: string, request = REQUEST): Promise<string> =>
       bench.service.create(AnonymousPrincipal, request, { basePath });
     const first = await send(one, '/v1');
@@ -102,6 +104,12 @@ describe('several gateways on one store', () => {
     expect(await store.counts()).toEqual({ QUEUED: 4 });
     // Each gateway once for each body: a key that is taken costs three questions.
     expect(keyed).toBe(3);
+  });
+
+  it('ask for no key of a body while one is alone', async () => {
+    const one = await gateway('one', full);
+    await one.service.create(AnonymousPrincipal, REQUEST, { basePath: '/v1' });
+    expect(keyed).toBe(0);
   });
 
   it('stop a transfer of a task that another one was asked to cancel, without waiting for the lease', async () => {
