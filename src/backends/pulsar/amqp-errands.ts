@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
+import { within } from '../../ports/within';
 import type { Verb } from '../shared/script/script-host';
 import { assignment } from '../shared/shell-quote';
 import type { JobUpdate, PulsarAmqpClient } from './pulsar-amqp.client';
@@ -49,7 +50,6 @@ export class AmqpErrands {
   async run(verb: ErrandVerb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
     const id = `tes-errand-${randomBytes(8).toString('hex')}`;
     const done = new AbortController();
-    const limited = AbortSignal.any([signal, done.signal, AbortSignal.timeout(ERRAND_MS)]);
     const last = new Promise<JobUpdate>((resolve) => {
       this.waiting.set(id, (update) => {
         // Nothing is known of it until its message is read.
@@ -59,8 +59,10 @@ export class AmqpErrands {
     const removed = this.earlier;
     this.earlier = [];
     try {
-      await this.amqp.setup(this.message(id, verb, words, removed), limited, { expireMs: ERRAND_MS });
-      const update = await Promise.race([last, this.ask(id, verb, limited)]);
+      const update = await within(signal, ERRAND_MS, async (limited) => {
+        await this.amqp.setup(this.message(id, verb, words, removed), limited, { expireMs: ERRAND_MS });
+        return Promise.race([last, this.ask(id, verb, AbortSignal.any([limited, done.signal]))]);
+      });
       const answer = this.read(update, verb);
       this.remember(id);
       return answer;

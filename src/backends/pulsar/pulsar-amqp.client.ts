@@ -6,6 +6,7 @@ import { errorCode } from '../shared/workspace-errors';
 import { EXCHANGE, isJobName, JSON_TYPE, parseUpdate, queueNames } from './pulsar-amqp.messages';
 import type { QueueNames, Update } from './pulsar-amqp.messages';
 import type { LogLevel } from '../../ports/adapter';
+import { within } from '../../ports/within';
 
 const RECONNECT = { initialDelay: 200, factor: 2, maxDelay: 15_000, jitter: 0.5 };
 const HEARTBEAT_SECONDS = 20;
@@ -281,12 +282,13 @@ export class PulsarAmqpClient {
 
   private async within<T>(signal: AbortSignal, ms: number, work: Promise<T>): Promise<T> {
     work.catch(() => undefined);
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
-    const aborted = new Promise<never>((_resolve, reject) => {
-      limited.addEventListener('abort', () => reject(limited.reason as Error), { once: true });
-    });
+    const abortOf = (limited: AbortSignal): Promise<never> =>
+      new Promise((_resolve, reject) => {
+        limited.throwIfAborted();
+        limited.addEventListener('abort', () => reject(limited.reason as Error), { once: true });
+      });
     try {
-      return await Promise.race([work, aborted]);
+      return await within(signal, ms, (limited) => Promise.race([work, abortOf(limited)]));
     } catch (error) {
       if (signal.aborted && !isTimeout(signal.reason)) throw signal.reason;
       throw this.unavailable(isTimeout(error) ? 'does not answer' : `broke off (${nameOf(error)})`);

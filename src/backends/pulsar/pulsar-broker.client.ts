@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { BackendError } from '../../ports/errors';
+import { within } from '../../ports/within';
 import { FACTS_FILE } from '../shared/job-facts';
 import type { HostFile, HostHealth, HostStatus, JobStart, ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
 import { REPORT } from '../shared/script/script-manifest';
@@ -77,7 +78,6 @@ export class PulsarBrokerClient implements ScriptHost {
 
   async status(id: string, signal: AbortSignal): Promise<HostStatus> {
     const done = new AbortController();
-    const limited = AbortSignal.any([signal, done.signal, AbortSignal.timeout(STATUS_MS)]);
     let hear: ((status: HostStatus) => void) | undefined;
     const answer = new Promise<HostStatus>((resolve) => {
       hear = resolve;
@@ -85,7 +85,7 @@ export class PulsarBrokerClient implements ScriptHost {
       this.asking.set(id, others.add(resolve));
     });
     try {
-      return await Promise.race([answer, this.ask(id, limited)]);
+      return await within(signal, STATUS_MS, (limited) => Promise.race([answer, this.ask(id, AbortSignal.any([limited, done.signal]))]));
     } finally {
       done.abort();
       const others = this.asking.get(id);

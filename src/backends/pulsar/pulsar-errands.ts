@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
+import { within } from '../../ports/within';
 import { isOver } from '../shared/script/script-host';
 import type { ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
 import { pauseFor } from './pulsar-faults';
@@ -35,13 +36,14 @@ export class PulsarErrands {
 
   async run(verb: Verb, words: readonly string[], signal: AbortSignal): Promise<Buffer> {
     const id = `tes-errand-${randomBytes(8).toString('hex')}`;
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(ERRAND_MS)]);
     let isAnswered = false;
     try {
-      await this.client.make(id, limited);
-      await this.client.place(id, scriptFile(Buffer.from(this.script)), limited);
-      await this.client.submit(id, errandCommandLine(verb, words), limited);
-      const answer = await this.answer(id, verb, limited);
+      const answer = await within(signal, ERRAND_MS, async (limited) => {
+        await this.client.make(id, limited);
+        await this.client.place(id, scriptFile(Buffer.from(this.script)), limited);
+        await this.client.submit(id, errandCommandLine(verb, words), limited);
+        return this.answer(id, verb, limited);
+      });
       isAnswered = true;
       return answer;
     } finally {
