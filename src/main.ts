@@ -10,8 +10,7 @@ import { helpText, readCommandLine } from './config/command-line';
 import { processEnvironment, programEnvironment } from './config/process-environment';
 import { addressOf } from './config/address';
 import { COMPILE_CACHE, makeDirectories, unreadable } from './config/make-directory';
-import { SettingsError, describeSettings, loadSettings } from './config/settings';
-import type { Settings } from './config/settings';
+import { describeSettings, loadSettings, type Settings, SettingsError } from './config/settings';
 import { endProcess, outliveReaders } from './telemetry/standard-streams';
 
 const top = join(__dirname, '..');

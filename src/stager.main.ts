@@ -8,12 +8,19 @@ import { parseProgress } from './backends/shared/job-progress';
 import { executorRecords } from './backends/shared/job-report';
 import { readTail } from './backends/shared/log-tail';
 import { existsNow, readTextOrNothing } from './backends/shared/small-files';
-import { MOST_RESULT_BYTES, STAGER_PLAN, STAGER_VERSION, stagerLayout } from './backends/shared/stager-plan';
-import type { StagerFailure, StagerIn, StagerOut, StagerPlan } from './backends/shared/stager-plan';
+import {
+  MOST_RESULT_BYTES,
+  STAGER_PLAN,
+  STAGER_VERSION,
+  type StagerFailure,
+  type StagerIn,
+  stagerLayout,
+  type StagerOut,
+  type StagerPlan,
+} from './backends/shared/stager-plan';
 import { TreeWorkspace } from './backends/shared/tree-workspace';
 import { patiently } from './engine/transfers/patience';
-import { stageIn, stageOut, StoredFiles } from './engine/transfers/transfers';
-import type { TransferOptions, TransferProgress } from './engine/transfers/transfers';
+import { stageIn, stageOut, StoredFiles, type TransferOptions, type TransferProgress } from './engine/transfers/transfers';
 import { adapterOf } from './ports/adapter';
 import { GatewayError, TransferError } from './ports/errors';
 import { StorageRegistry } from './ports/registries';

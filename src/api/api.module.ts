@@ -1,8 +1,7 @@
 import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import type { Authenticator } from '../ports/authenticator';
-import type { ApiSettings, ServiceInfoSettings } from './api-settings';
-import { API_SETTINGS, AUTHENTICATORS, SERVICE_INFO_SETTINGS } from './api-settings';
+import { API_SETTINGS, type ApiSettings, AUTHENTICATORS, SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from './api-settings';
 import { AuthGuard } from './auth/auth.guard';
 import { ErrorFilter } from './http/error.filter';
 import { ExtensionController } from './extension/extension.controller';

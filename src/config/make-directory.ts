@@ -1,8 +1,7 @@
 import { accessSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Adapters } from '../ports/adapter';
-import type { Settings } from './settings';
-import { pathsIn, SettingsError } from './settings';
+import { pathsIn, type Settings, SettingsError } from './settings';
 
 /** In `data_dir`: what V8 made of the code. */
 export const COMPILE_CACHE = 'compile-cache';

@@ -1,7 +1,6 @@
 import type { Adapters, SettingDefinition, SettingsPage } from '../ports/adapter';
 import { ruleOf } from './setting-formats';
-import type { SettingsTree } from './settings-schema';
-import { entryPage, isDefinition, settingsPage } from './settings-schema';
+import { entryPage, isDefinition, settingsPage, type SettingsTree } from './settings-schema';
 
 type Schema = Readonly<Record<string, unknown>>;
 

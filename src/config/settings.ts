@@ -5,10 +5,8 @@ import type { Adapters, BackendEntry } from '../ports/adapter';
 import { maskedEntry, readEntries } from './backend-entries';
 import { isObject } from '../task/plain-object';
 import { ruleOf } from './setting-formats';
-import type { GivenSetting } from './setting-sources';
-import { SettingSources } from './setting-sources';
-import type { settingsSchema, SettingsTree } from './settings-schema';
-import { isDefinition, settingDefinitions, settingsPage } from './settings-schema';
+import { type GivenSetting, SettingSources } from './setting-sources';
+import { isDefinition, settingDefinitions, settingsPage, type settingsSchema, type SettingsTree } from './settings-schema';
 
 type ValuesIn<Schema> = Schema extends { readonly default: infer Value }
   ? Value

@@ -17,8 +17,7 @@ import { type HostPlaces, hostsOf } from './host-places';
 import { loadJob } from './job';
 import type { Probes } from './probes';
 import type { FailureHandling } from './failure-handling';
-import { stageIn, stageOut, StoredFilesOfJobs } from './transfers/transfers';
-import type { TransferOptions } from './transfers/transfers';
+import { stageIn, stageOut, StoredFilesOfJobs, type TransferOptions } from './transfers/transfers';
 import type { Applied } from './task-writer';
 
 /** A task whose storage hosts have no place left asks again after this, ms. */

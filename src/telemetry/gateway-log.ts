@@ -1,6 +1,5 @@
 import type { Writable } from 'node:stream';
-import { pino } from 'pino';
-import type { Logger } from 'pino';
+import { type Logger, pino } from 'pino';
 import { build as pretty } from 'pino-pretty';
 import type { EngineLog } from '../engine/engine-log';
 import { standardOutput } from './standard-streams';

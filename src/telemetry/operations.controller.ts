@@ -2,8 +2,7 @@ import { Controller, Get, Header, HttpStatus, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiProduces, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { GatewayMetrics } from './gateway-metrics';
-import { Readiness } from './readiness';
-import type { ReadinessAnswer } from './readiness';
+import { Readiness, type ReadinessAnswer } from './readiness';
 import { Recent } from './recent';
 
 /** Both ask the store, and anybody may ask them. */

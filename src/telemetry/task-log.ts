@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
-import type { TaskChanges } from '../engine/task-changes';
-import type { TaskChange } from '../engine/task-changes';
+import type { TaskChange, TaskChanges } from '../engine/task-changes';
 import { isTerminal } from '../task/task-state';
 
 /** One line for every change of a task's state, with its id, attempt and backend; what changes inside a state is said at `debug`. */

@@ -6,8 +6,7 @@ import { describeEngine } from './engines';
 import { nothingIsLeft } from './leftovers';
 import { repeated } from '../support/amounts';
 import { Random, SEED } from '../support/random';
-import type { RunningServer } from './server';
-import { startServer } from './server';
+import { type RunningServer, startServer } from './server';
 import { Refused, TERMINAL_STATES, TesClient } from './tes-client';
 import { Witness } from './witness';
 

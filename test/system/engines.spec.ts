@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Engine, EngineImages } from './engines';
-import { describeEngine } from './engines';
+import { describeEngine, type Engine, type EngineImages } from './engines';
 
 const run = promisify(execFile);
 type Command = (engine: Engine, image: string, argv: readonly string[]) => [string, string[]];

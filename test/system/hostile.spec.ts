@@ -3,8 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import type { TesExecutor, TesTask, TesTaskRequest } from '../../src/task/tes';
 import { describeEngine, ENGINE_NAMES } from './engines';
 import { nothingIsLeft } from './leftovers';
-import type { RunningServer } from './server';
-import { processesNaming, startServer } from './server';
+import { processesNaming, type RunningServer, startServer } from './server';
 import { Refused } from './tes-client';
 import { Witness } from './witness';
 

@@ -3,8 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Engine } from './engines';
-import type { RunningServer } from './server';
-import { processesNaming } from './server';
+import { processesNaming, type RunningServer } from './server';
 import { eventually } from './tes-client';
 
 const run = promisify(execFile);

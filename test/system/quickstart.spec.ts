@@ -4,8 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { Engine } from './engines';
-import { cacheDirectory, describeEngine, runScript } from './engines';
+import { cacheDirectory, describeEngine, type Engine, runScript } from './engines';
 import { FreshClone, programOnPath } from './fresh-clone';
 import { eventually } from './tes-client';
 

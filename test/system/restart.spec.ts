@@ -2,8 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeEngine } from './engines';
 import { nothingIsLeft } from './leftovers';
-import type { RunningServer } from './server';
-import { startServer } from './server';
+import { type RunningServer, startServer } from './server';
 import { eventually } from './tes-client';
 import { Witness } from './witness';
 

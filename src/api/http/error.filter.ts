@@ -1,7 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Inject, Logger } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { API_SETTINGS } from '../api-settings';
-import type { ApiSettings } from '../api-settings';
+import { API_SETTINGS, type ApiSettings } from '../api-settings';
 import { answerFor } from './error-answer';
 import { MethodNotServed } from './method-not-served';
 

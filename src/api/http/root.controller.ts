@@ -1,8 +1,7 @@
 import { Controller, Get, Inject, Redirect, Req } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
-import type { ApiSettings } from '../api-settings';
-import { API_SETTINGS } from '../api-settings';
+import { API_SETTINGS, type ApiSettings } from '../api-settings';
 import { forwardedPrefix } from './forwarded-prefix';
 
 /** A person who opens the server in a browser wants the documentation. */

@@ -3,8 +3,7 @@ import { ApiExcludeEndpoint, ApiOkResponse, ApiOperation, ApiTags } from '@nestj
 import { KnownBackends } from '../../engine/known-backends';
 import { StorageRegistry } from '../../ports/registries';
 import { labelKeys } from '../../task/placement';
-import type { ServiceInfoSettings } from '../api-settings';
-import { SERVICE_INFO_SETTINGS } from '../api-settings';
+import { SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from '../api-settings';
 import { ServiceInfoDto } from './service-info.dto';
 import { ApiErrors } from '../http/error.dto';
 import { JsonAnswer } from '../http/json-answer.decorator';

@@ -2,8 +2,15 @@ import { promises as fs, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/workspace-errors';
-import { CGROUP_ROOT, CONTROLLERS, jobGroups, parentGroup } from '../shared/cgroup-rules';
-import type { CgroupLayout, CgroupRule, JobGroups } from '../shared/cgroup-rules';
+import {
+  CGROUP_ROOT,
+  type CgroupLayout,
+  type CgroupRule,
+  CONTROLLERS,
+  jobGroups,
+  type JobGroups,
+  parentGroup,
+} from '../shared/cgroup-rules';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
 import type { Limits } from '../shared/runtimes/runtime';
 

@@ -13,8 +13,7 @@ import { once } from 'node:events';
 import { posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { extract, pack } from 'tar-stream';
-import type { Headers } from 'tar-stream';
+import { extract, type Headers, pack } from 'tar-stream';
 
 const NO_IMAGE = 3;
 /** Says names and nothing else. */

@@ -1,5 +1,4 @@
-import { promises as fs } from 'node:fs';
-import type { Dirent } from 'node:fs';
+import { type Dirent, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import { isMissing } from '../shared/workspace-errors';

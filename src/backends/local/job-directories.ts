@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import { errorCode, isMissing } from '../shared/workspace-errors';
 import { existsNow } from '../shared/small-files';
-import { layoutOf } from '../shared/layout';
-import type { Layout } from '../shared/layout';
+import { type Layout, layoutOf } from '../shared/layout';
 
 /** A job's name becomes a directory name, a container name and a label: nothing but these characters can come from `jobName`. */
 const JOB_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;

@@ -1,7 +1,6 @@
 import { BackendError } from '../../ports/errors';
 import { part } from '../shared/job-script';
-import type { HostView } from '../shared/runtimes/host-root';
-import { HOST_DIRECTORIES, readHostDirectory } from '../shared/runtimes/host-root';
+import { HOST_DIRECTORIES, type HostView, readHostDirectory } from '../shared/runtimes/host-root';
 import { HostClosed } from './host-closed';
 import { HostEtc } from './host-etc';
 import type { JobDirectories } from './job-directories';

@@ -1,7 +1,13 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { ExecutionBackend } from '../../ports/execution-backend';
-import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
+import {
+  type BackendCapabilities,
+  type BackendHealth,
+  ExecutionBackend,
+  type Job,
+  type LogChunk,
+  type Workspace,
+} from '../../ports/execution-backend';
 import type { Observation } from '../../task/observation';
 import type { Handle } from '../../task/task-record';
 import type { TesTaskRequest } from '../../task/tes';

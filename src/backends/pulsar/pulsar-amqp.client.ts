@@ -3,8 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ChannelModel, ConfirmChannel, ConsumeMessage, Message, RecoveringChannelModel } from 'amqplib';
 import { BackendError } from '../../ports/errors';
 import { errorCode } from '../shared/workspace-errors';
-import { EXCHANGE, isJobName, JSON_TYPE, parseUpdate, queueNames } from './pulsar-amqp.messages';
-import type { QueueNames, Update } from './pulsar-amqp.messages';
+import { EXCHANGE, isJobName, JSON_TYPE, parseUpdate, queueNames, type QueueNames, type Update } from './pulsar-amqp.messages';
 import type { LogLevel } from '../../ports/adapter';
 import { within } from '../../ports/within';
 

@@ -2,11 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { within } from '../../ports/within';
-import { isOver } from '../shared/script/script-host';
-import type { ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
+import { isOver, type ReadFile, type ScriptHost, type Verb } from '../shared/script/script-host';
 import { pauseFor } from './pulsar-faults';
-import { ANSWER, errandCommandLine, scriptFile } from './pulsar.manifest';
-import type { PlacedFile } from './pulsar.manifest';
+import { ANSWER, errandCommandLine, type PlacedFile, scriptFile } from './pulsar.manifest';
 
 const ANSWER_BYTES = 16 << 20;
 const FIRST_LOOK_MS = 40;

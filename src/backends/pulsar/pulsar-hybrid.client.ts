@@ -2,8 +2,7 @@ import { BackendError } from '../../ports/errors';
 import type { HostHealth, JobStart } from '../shared/script/script-host';
 import { isJobName } from './pulsar-amqp.messages';
 import type { PulsarAmqpClient } from './pulsar-amqp.client';
-import { PulsarRestClient } from './pulsar-rest.client';
-import type { PulsarServer } from './pulsar-rest.client';
+import { PulsarRestClient, type PulsarServer } from './pulsar-rest.client';
 import { commandLine } from './pulsar.manifest';
 
 /**

@@ -1,17 +1,14 @@
-import { Agent as HttpAgent } from 'node:http';
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import { Agent as HttpAgent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
-import axios from 'axios';
-import type { AxiosInstance, AxiosResponse } from 'axios';
+import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { BackendError } from '../../ports/errors';
 import { within } from '../../ports/within';
 import type { HostFile, HostHealth, HostStatus, HostTraits, JobStart, ReadFile, ScriptHost, Verb } from '../shared/script/script-host';
 import { Slots } from '../shared/script/slots';
 import { PulsarErrands } from './pulsar-errands';
 import { faultOfAnswer, faultOfConnection, titleOf } from './pulsar-faults';
-import { commandLine, metadataFile, metadataName, placesOf, scriptFile } from './pulsar.manifest';
-import type { PlacedFile, PlaceType } from './pulsar.manifest';
+import { commandLine, metadataFile, metadataName, type PlacedFile, placesOf, type PlaceType, scriptFile } from './pulsar.manifest';
 import { statusOf } from './pulsar.states';
 
 /** Pulsar keeps an idle connection for two seconds; ours are dropped before it can close one that is just being used again. */

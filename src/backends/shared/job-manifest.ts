@@ -1,6 +1,5 @@
 import type { Job } from '../../ports/execution-backend';
-import { FACTS_FILE } from './job-facts';
-import type { JobFacts } from './job-facts';
+import { FACTS_FILE, type JobFacts } from './job-facts';
 import { jobPlan } from './job-plan';
 import type { MountPlan } from './mount-plan';
 import { gpusOf } from './runtimes/gpus';

@@ -1,8 +1,7 @@
 import type { AwayStorage, RetryPolicy } from '../../task/failure-policy';
 import type { OutputFile } from '../../task/task-record';
 import type { FoundTypes, TesTaskRequest } from '../../task/tes';
-import { layoutOf } from './layout';
-import type { Layout } from './layout';
+import { type Layout, layoutOf } from './layout';
 
 /**
  * What is said between a job script and the stager beside it (`src/stager.main.ts`), in small files of the workspace:

@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { TransferError } from '../../ports/errors';
-import { backOff } from '../../task/failure-policy';
-import type { RetryPolicy } from '../../task/failure-policy';
+import { backOff, type RetryPolicy } from '../../task/failure-policy';
 
 /**
  * Repeats the storing of outputs as the table of `failure-policy.ts` says of a task's: a storage that is away is waited for while its

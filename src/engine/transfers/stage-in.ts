@@ -3,19 +3,16 @@ import { TransferError } from '../../ports/errors';
 import type { InputAttributes, Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
 import type { StorageStat } from '../../ports/storage-client';
-import { distinctInputs } from '../../task/distinct-inputs';
-import type { PlacedInput } from '../../task/distinct-inputs';
+import { distinctInputs, type PlacedInput } from '../../task/distinct-inputs';
 import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
 import type { FoundTypes, TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
 import { shownUrl } from '../../task/url';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';
-import { MeetingInputs } from './meeting-inputs';
-import type { Brought } from './meeting-inputs';
+import { type Brought, MeetingInputs } from './meeting-inputs';
 import { inParallel } from './parallel';
 import { resumedStream } from './resumed-stream';
-import { ProgressCount } from './transfer-options';
-import type { TransferOptions } from './transfer-options';
+import { ProgressCount, type TransferOptions } from './transfer-options';
 import { Tries } from './tries';
 
 export interface StagedInputs {

@@ -9,12 +9,10 @@ import { hostOf, maskUserinfo, shownUrl } from '../../task/url';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';
 import { MetOutputs } from './meeting-outputs';
-import { OutputFiles } from './output-files';
-import type { OutputUpload } from './output-files';
+import { OutputFiles, type OutputUpload } from './output-files';
 import { inParallel } from './parallel';
 import type { StoredFiles } from './stored-files';
-import { ProgressCount } from './transfer-options';
-import type { TransferOptions } from './transfer-options';
+import { ProgressCount, type TransferOptions } from './transfer-options';
 import { Tries } from './tries';
 
 /** Characters of the list of outputs, with so many around each: half of a gigabyte would be a record that no store and no client takes. */

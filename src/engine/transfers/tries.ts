@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { TransferError } from '../../ports/errors';
 import { backOff } from '../../task/failure-policy';
-import { FRESH_START_BYTES } from './transfer-options';
-import type { TransferOptions } from './transfer-options';
+import { FRESH_START_BYTES, type TransferOptions } from './transfer-options';
 
 /**
  * The tries of one file: how many failures in a row are borne, and the pause after each. A failure after `FRESH_START_BYTES` is the first one

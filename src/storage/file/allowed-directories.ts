@@ -1,7 +1,5 @@
-import { constants, realpathSync } from 'node:fs';
-import type { Stats } from 'node:fs';
-import { lstat, mkdir, open, readlink, realpath } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { constants, realpathSync, type Stats } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readlink, realpath } from 'node:fs/promises';
 import { posix } from 'node:path';
 import { isSameOrBelow } from '../../task/container-path';
 import { syncDirectory } from './directory-sync';

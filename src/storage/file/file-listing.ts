@@ -6,8 +6,7 @@ import { localVersion } from '../../ports/local-file';
 import type { StorageEntry } from '../../ports/storage-client';
 import { isSameOrBelow, relativeTo } from '../../task/container-path';
 import { linkStays } from '../../task/links';
-import { ALLOWED_SETTING, childOf, kindOf } from './allowed-directories';
-import type { AllowedDirectories, Opened } from './allowed-directories';
+import { ALLOWED_SETTING, type AllowedDirectories, childOf, kindOf, type Opened } from './allowed-directories';
 import { codeOf, refused } from './file-errors';
 
 /** Directories reached by links one inside the other. Two links in each of them, and the deepest is copied 2^8 times: enough. */

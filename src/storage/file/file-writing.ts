@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, rename, rm, symlink } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { type FileHandle, lstat, open, rename, rm, symlink } from 'node:fs/promises';
 import { TransferError } from '../../ports/errors';
-import { keepTime, localVersion, TargetFile } from '../../ports/local-file';
-import type { FillFile } from '../../ports/local-file';
+import { type FillFile, keepTime, localVersion, TargetFile } from '../../ports/local-file';
 import type { Written } from '../../ports/storage-client';
-import { childOf, kindOf } from './allowed-directories';
-import type { Opened } from './allowed-directories';
+import { childOf, kindOf, type Opened } from './allowed-directories';
 import { syncDirectory } from './directory-sync';
 import { codeOf, refused } from './file-errors';
 

@@ -2,12 +2,16 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
-import { StorageClient } from '../../ports/storage-client';
-import { localVersion, pour, SourceFile } from '../../ports/local-file';
-import type { FillFile } from '../../ports/local-file';
-import type { ObjectOptions, ReadOptions, StorageEntry, StorageStat, Written } from '../../ports/storage-client';
-import { AllowedDirectories, kindOf } from './allowed-directories';
-import type { Opened } from './allowed-directories';
+import {
+  type ObjectOptions,
+  type ReadOptions,
+  StorageClient,
+  type StorageEntry,
+  type StorageStat,
+  type Written,
+} from '../../ports/storage-client';
+import { type FillFile, localVersion, pour, SourceFile } from '../../ports/local-file';
+import { AllowedDirectories, kindOf, type Opened } from './allowed-directories';
 import { changedFile, fileError, refused } from './file-errors';
 import { listTree } from './file-listing';
 import { filePathOf, joinFileUrl } from './file-path';

@@ -1,5 +1,4 @@
-import { Agent as PlainAgent } from 'node:http';
-import type { ClientRequestArgs } from 'node:http';
+import { Agent as PlainAgent, type ClientRequestArgs } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { isPrivateAddress, PrivateAddress, publicLookup } from './private-addresses';

@@ -1,7 +1,6 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import type { Answer } from './http-exchange';
-import { idleError } from './http-exchange';
+import { type Answer, idleError } from './http-exchange';
 import { networkError } from './http-errors';
 
 export interface ExpectedBody {

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { TransferError } from '../../ports/errors';
-import type { StorageAway } from '../../ports/errors';
+import { type StorageAway, TransferError } from '../../ports/errors';
 import { ConnectTimeout } from './http-agents';
 import { PRIVATE_ADDRESS } from './private-addresses';
 

@@ -1,10 +1,8 @@
-import { request as requestPlain } from 'node:http';
-import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
+import { type ClientRequest, type IncomingMessage, request as requestPlain, type RequestOptions } from 'node:http';
 import { request as requestTls } from 'node:https';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/url';
-import { agentsFor } from './http-agents';
-import type { ConnectionSettings } from './http-agents';
+import { agentsFor, type ConnectionSettings } from './http-agents';
 import { networkError, PRIVATE_SETTING } from './http-errors';
 import type { Upload } from './http-upload';
 import { IdleWatch } from './idle-watch';

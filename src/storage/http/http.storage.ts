@@ -1,12 +1,10 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import { StorageClient } from '../../ports/storage-client';
-import type { ReadOptions, StorageStat, WriteOptions, Written } from '../../ports/storage-client';
+import { type ReadOptions, StorageClient, type StorageStat, type WriteOptions, type Written } from '../../ports/storage-client';
 import { shownUrl } from '../../task/url';
 import { receivedBody } from './http-bodies';
 import { isCut, statusError } from './http-errors';
-import { discard, HttpExchange, idleError } from './http-exchange';
-import type { Answer, HttpSettings } from './http-exchange';
+import { type Answer, discard, HttpExchange, type HttpSettings, idleError } from './http-exchange';
 import { Upload } from './http-upload';
 import { IdleWatch } from './idle-watch';
 import { changedSince, contentLength, contentRange, givenSha256, ifRange, lastModified, versionOf } from './http-versions';

@@ -1,5 +1,4 @@
-import { lookup } from 'node:dns';
-import type { LookupAddress, LookupOptions } from 'node:dns';
+import { lookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { BlockList, isIP } from 'node:net';
 
 /** Loopback, private, link-local, carrier-grade NAT, multicast, reserved and translated ranges (RFC 6890 and its updates). */

@@ -1,7 +1,15 @@
 import { promises as fs } from 'node:fs';
 import type { ExecutionBackend } from '../../../src/ports/execution-backend';
-import { coresOf, exitCodes, namesBelow, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest, JobDriver } from './execution-backend.fixture';
+import {
+  type BackendUnderTest,
+  coresOf,
+  exitCodes,
+  type JobDriver,
+  namesBelow,
+  stdoutOf,
+  textOf,
+  withDriver,
+} from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 

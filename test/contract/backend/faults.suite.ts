@@ -4,8 +4,17 @@ import { promisify } from 'node:util';
 import { ProcessTable } from '../../../src/backends/local/process-table';
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
 import type { Engine } from '../../system/engines';
-import { eventually, exitCodes, JobDriver, makeWorkDirectory, processesOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest, Ended, JobRequest } from './execution-backend.fixture';
+import {
+  type BackendUnderTest,
+  type Ended,
+  eventually,
+  exitCodes,
+  JobDriver,
+  type JobRequest,
+  makeWorkDirectory,
+  processesOf,
+  withDriver,
+} from './execution-backend.fixture';
 
 const runFile = promisify(execFile);
 const never = new AbortController().signal;

@@ -1,8 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Readable } from 'node:stream';
-import { exitCodes, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest, Ended, JobDriver } from './execution-backend.fixture';
+import { type BackendUnderTest, type Ended, exitCodes, type JobDriver, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 import type { InputAttributes, Job } from '../../../src/ports/execution-backend';
 import { streamLengths } from '../../../src/task/stream-lengths';
 

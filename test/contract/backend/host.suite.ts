@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
-import { exitCodes, stdoutOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest, JobDriver } from './execution-backend.fixture';
+import { type BackendUnderTest, exitCodes, type JobDriver, stdoutOf, withDriver } from './execution-backend.fixture';
 
 const SECRET = 'of the machine alone\n';
 const isRoot = process.getuid?.() === 0;

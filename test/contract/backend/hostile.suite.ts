@@ -1,8 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionBackend } from '../../../src/ports/execution-backend';
-import { exitCodes, JobDriver, makeWorkDirectory, namesBelow, stdoutOf, textOf } from './execution-backend.fixture';
-import type { BackendUnderTest } from './execution-backend.fixture';
+import { type BackendUnderTest, exitCodes, JobDriver, makeWorkDirectory, namesBelow, stdoutOf, textOf } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 

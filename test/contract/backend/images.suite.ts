@@ -1,12 +1,10 @@
 import { execFile } from 'node:child_process';
 import { promises as fs } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Engine } from '../../system/engines';
-import { eventually, exitCodes, stdoutOf, textOf } from './execution-backend.fixture';
-import type { JobDriver } from './execution-backend.fixture';
+import { eventually, exitCodes, type JobDriver, stdoutOf, textOf } from './execution-backend.fixture';
 import { makeArchive, makeOciArchive, makeRootDirectory, SAY_WHO } from './image-archives';
 import { localDrivers, localSettings, localUnderTest } from './local-backend.fixture';
 

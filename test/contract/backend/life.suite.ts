@@ -4,8 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
 import type { Observation } from '../../../src/task/observation';
 import type { Handle } from '../../../src/task/task-record';
-import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest } from './execution-backend.fixture';
+import { type BackendUnderTest, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 const SLEEP = 'echo ready; sleep 600';

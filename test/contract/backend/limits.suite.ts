@@ -1,7 +1,6 @@
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
 import type { Handle } from '../../../src/task/task-record';
-import { eventually, exitCodes, JobDriver, stdoutOf, withDriver } from './execution-backend.fixture';
-import type { BackendUnderTest } from './execution-backend.fixture';
+import { type BackendUnderTest, eventually, exitCodes, JobDriver, stdoutOf, withDriver } from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 

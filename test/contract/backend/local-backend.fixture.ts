@@ -6,8 +6,7 @@ import { LocalBackend } from '../../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../../src/backends/local/local.settings';
 import { settingsSchema } from '../../../src/config/settings-schema';
 import type { Engine } from '../../system/engines';
-import { JobDriver, makeWorkDirectory, processesOf } from './execution-backend.fixture';
-import type { BackendUnderTest } from './execution-backend.fixture';
+import { type BackendUnderTest, JobDriver, makeWorkDirectory, processesOf } from './execution-backend.fixture';
 
 const runFile = promisify(execFile);
 

@@ -1,6 +1,5 @@
 import { promises as fs } from 'node:fs';
-import { describeEngine } from '../../system/engines';
-import type { EngineName } from '../../system/engines';
+import { describeEngine, type EngineName } from '../../system/engines';
 import { OwnPulsar } from '../../system/pulsar/pulsar';
 import { OwnRabbit } from '../../system/rabbitmq/rabbitmq';
 import { describeFiles } from './files.suite';

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { FileStorage } from '../../../src/storage/file/file.storage';
 import { localFilesSuite } from './local.suite';
-import { storageClientSuite } from './storage-client.suite';
-import type { StorageUnderTest } from './storage-client.suite';
+import { storageClientSuite, type StorageUnderTest } from './storage-client.suite';
 
 async function open(baseOf: (directory: string) => string): Promise<StorageUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'file-storage-'));

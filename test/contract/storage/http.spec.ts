@@ -6,10 +6,8 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { HttpStorage } from '../../../src/storage/http/http.storage';
 import { failureOf } from '../../support/transfer-failure';
-import { startFileServer } from './http-file-server';
-import type { FileServer } from './http-file-server';
-import { storageClientSuite } from './storage-client.suite';
-import type { StorageUnderTest } from './storage-client.suite';
+import { type FileServer, startFileServer } from './http-file-server';
+import { storageClientSuite, type StorageUnderTest } from './storage-client.suite';
 
 const SETTINGS = { enabled: true, maxRedirects: 5, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };
 

@@ -1,9 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Engine } from '../engines';
-import { describeEngine, loadSnakemakeImage } from '../engines';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { describeEngine, type Engine, loadSnakemakeImage } from '../engines';
+import { type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
 import * as bodies from './bodies';
 

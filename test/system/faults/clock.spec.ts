@@ -2,8 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory, describeEngine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
-import type { RunningServer } from '../server';
-import { prepareServer } from '../server';
+import { prepareServer, type RunningServer } from '../server';
 import { shiftedClock } from '../shifted-clock';
 import { Witness } from '../witness';
 

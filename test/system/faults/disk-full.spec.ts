@@ -2,8 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory, describeEngine } from '../engines';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
 
 describeEngine('bubblewrap', 'a disk that is full', (engine) => {

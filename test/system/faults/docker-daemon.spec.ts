@@ -1,10 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory, describeEngine, runScript, startContainerEngine } from '../engines';
-import type { Engine } from '../engines';
+import { cacheDirectory, describeEngine, type Engine, runScript, startContainerEngine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
 import { Witness } from '../witness';
 

@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeEngine, ENGINE_NAMES } from '../engines';
 import { nothingIsLeft } from '../leftovers';
-import type { RunningServer } from '../server';
-import { endNow, processesNaming, startServer } from '../server';
+import { endNow, processesNaming, type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
 import { Witness } from '../witness';
 

@@ -2,8 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TesTask } from '../../../src/task/tes';
 import { describeEngine, ENGINE_NAMES } from '../engines';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 import { Witness } from '../witness';
 
 const reasons = (task: TesTask): string => (task.logs?.at(-1)?.system_logs ?? []).join('\n');

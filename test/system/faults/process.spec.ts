@@ -1,10 +1,8 @@
 import { get } from 'node:http';
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describeEngine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
-import type { RunningServer } from '../server';
-import { prepareServer } from '../server';
+import { prepareServer, type RunningServer } from '../server';
 import { eventually } from '../tes-client';
 import { Witness } from '../witness';
 

@@ -2,8 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeEngine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 import { Witness } from '../witness';
 
 for (const name of ['bubblewrap', 'podman'] as const) {

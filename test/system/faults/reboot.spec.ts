@@ -1,10 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { cacheDirectory, describeEngine, startContainerEngine } from '../engines';
-import type { Engine } from '../engines';
+import { cacheDirectory, describeEngine, type Engine, startContainerEngine } from '../engines';
 import { nothingIsLeft } from '../leftovers';
-import type { RunningServer } from '../server';
-import { prepareServer, processesNaming } from '../server';
+import { prepareServer, processesNaming, type RunningServer } from '../server';
 import { eventually } from '../tes-client';
 import { Witness } from '../witness';
 

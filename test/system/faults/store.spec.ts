@@ -3,8 +3,7 @@ import { closeSync, openSync, readdirSync, readFileSync, statSync, writeSync } f
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describeEngine } from '../engines';
-import type { RunningServer } from '../server';
-import { prepareServer, startServer } from '../server';
+import { prepareServer, type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
 
 describeEngine('bubblewrap', 'the store of a server', (engine) => {

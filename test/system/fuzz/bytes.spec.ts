@@ -2,8 +2,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { describeEngine } from '../engines';
 import { Random, SEED } from '../../support/random';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 
 const REQUESTS = 6000;
 const ALLOWED_5XX = [503, 507];

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { withFractions } from '../../e2e/official';
 import { describeEngine, runScript } from '../engines';
 import { SEED } from '../../support/random';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 
 /** What a request of the document's own making may never meet. */
 const CHECKS =

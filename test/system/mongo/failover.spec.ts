@@ -1,7 +1,6 @@
 import { repeated } from '../../support/amounts';
 import { requireEngine } from '../engines';
-import type { RunningServer } from '../server';
-import { startServer } from '../server';
+import { type RunningServer, startServer } from '../server';
 import { eventually, Refused, TesClient } from '../tes-client';
 import { Witness } from '../witness';
 import { describeMongo, freshDatabase, OwnReplicaSet } from './mongo';

@@ -1,7 +1,6 @@
 import type { TesState } from '../../../src/task/tes';
 import { requireEngine, type Engine } from '../engines';
-import type { RunningServer } from '../server';
-import { prepareServer, startServer } from '../server';
+import { prepareServer, type RunningServer, startServer } from '../server';
 import { eventually, Refused } from '../tes-client';
 import { describeMongo, OwnMongo } from './mongo';
 import { TcpProxy } from './tcp-proxy';

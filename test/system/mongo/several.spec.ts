@@ -1,8 +1,7 @@
 import { repeated } from '../../support/amounts';
 import { Random, SEED } from '../../support/random';
 import { requireEngine } from '../engines';
-import type { RunningServer } from '../server';
-import { prepareServer } from '../server';
+import { prepareServer, type RunningServer } from '../server';
 import { shiftedClock } from '../shifted-clock';
 import { Refused, TERMINAL_STATES, TesClient } from '../tes-client';
 import { Witness } from '../witness';

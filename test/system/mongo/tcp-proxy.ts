@@ -1,5 +1,4 @@
-import type { AddressInfo, Server, Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
 /** A plain TCP proxy before a server on loopback, which delays what goes through it, cuts it off in the middle, resets it, or lets nothing through. */
 export class TcpProxy {

@@ -1,12 +1,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startFileServer } from '../../contract/storage/http-file-server';
-import type { FileServer } from '../../contract/storage/http-file-server';
+import { type FileServer, startFileServer } from '../../contract/storage/http-file-server';
 import { cacheDirectory, describeEngine } from '../engines';
 import { filesHolding } from '../leftovers';
 import { OwnRabbit } from '../rabbitmq/rabbitmq';
-import { builtProgram, processesNaming, startServer } from '../server';
-import type { RunningServer } from '../server';
+import { builtProgram, processesNaming, type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
 import { Witness } from '../witness';
 import { OwnPulsar } from './pulsar';

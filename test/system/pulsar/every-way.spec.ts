@@ -1,13 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TesState } from '../../../src/task/tes';
-import { startFileServer } from '../../contract/storage/http-file-server';
-import type { FileServer } from '../../contract/storage/http-file-server';
+import { type FileServer, startFileServer } from '../../contract/storage/http-file-server';
 import { repeated } from '../../support/amounts';
 import { cacheDirectory, describeEngine, ENGINE_NAMES } from '../engines';
 import { OwnRabbit } from '../rabbitmq/rabbitmq';
-import { builtProgram, startServer } from '../server';
-import type { RunningServer } from '../server';
+import { builtProgram, type RunningServer, startServer } from '../server';
 import { OwnPulsar } from './pulsar';
 
 /** More for a search: what goes wrong once in a hundred tasks is survived by another attempt, and seen nowhere but here. */

@@ -5,13 +5,11 @@ import { join } from 'node:path';
 import type { TesTask } from '../../../src/task/tes';
 import { Random, SEED } from '../../support/random';
 import { describeEngine } from '../engines';
-import { processesNaming, startServer } from '../server';
-import type { RunningServer } from '../server';
+import { processesNaming, type RunningServer, startServer } from '../server';
 import { shiftedClock } from '../shifted-clock';
 import { eventually, TesClient } from '../tes-client';
 import { Witness } from '../witness';
-import { HttpProxy } from './http-proxy';
-import type { Fault } from './http-proxy';
+import { type Fault, HttpProxy } from './http-proxy';
 import { OwnPulsar } from './pulsar';
 
 const PAGE: Fault = { kind: 'say', status: 200, body: '<html><body>Please log in</body></html>' };

@@ -2,10 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { jobName } from '../../../src/task/task-record';
 import { leftoversOf } from '../../contract/backend/local-backend.fixture';
-import { describeEngine } from '../engines';
-import type { Engine } from '../engines';
-import type { RunningServer, ServerOptions } from '../server';
-import { processesNaming, startServer } from '../server';
+import { describeEngine, type Engine } from '../engines';
+import { processesNaming, type RunningServer, type ServerOptions, startServer } from '../server';
 import { eventually } from '../tes-client';
 import { OwnPulsar } from './pulsar';
 

@@ -3,13 +3,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { TesTask } from '../../../src/task/tes';
-import { startFileServer } from '../../contract/storage/http-file-server';
-import type { FileServer } from '../../contract/storage/http-file-server';
-import { cacheDirectory, describeEngine, runScript } from '../engines';
-import type { Engine } from '../engines';
+import { type FileServer, startFileServer } from '../../contract/storage/http-file-server';
+import { cacheDirectory, describeEngine, type Engine, runScript } from '../engines';
 import { filesHolding } from '../leftovers';
-import { builtProgram, endNow, processesNaming, startServer } from '../server';
-import type { RunningServer, SeenProcess } from '../server';
+import { builtProgram, endNow, processesNaming, type RunningServer, type SeenProcess, startServer } from '../server';
 import { eventually } from '../tes-client';
 import { OwnPulsar } from './pulsar';
 

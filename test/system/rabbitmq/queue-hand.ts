@@ -1,5 +1,4 @@
-import { connect } from 'amqplib';
-import type { ChannelModel, ConfirmChannel } from 'amqplib';
+import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 
 /** A hand of a test's own in a broker's queues: sends what Pulsar never would, and takes messages away. */
 export class QueueHand {

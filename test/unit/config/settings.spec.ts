@@ -4,8 +4,7 @@ import { join, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { adapters } from '../../../src/adapters';
 import type { Adapters } from '../../../src/ports/adapter';
-import type { SettingLayers } from '../../../src/config/settings';
-import { SettingsError, describeSettings, loadSettings } from '../../../src/config/settings';
+import { describeSettings, loadSettings, type SettingLayers, SettingsError } from '../../../src/config/settings';
 
 const defaultFile = join(__dirname, '../../../settings/default.yaml');
 let folder: string;

@@ -1,5 +1,4 @@
-import { EndWaits } from '../../../src/engine/end-waits';
-import type { EndWaitSettings } from '../../../src/engine/end-waits';
+import { EndWaits, type EndWaitSettings } from '../../../src/engine/end-waits';
 import { TaskChanges } from '../../../src/engine/task-changes';
 import type { TaskRecord } from '../../../src/task/task-record';
 import type { TesState } from '../../../src/task/tes';

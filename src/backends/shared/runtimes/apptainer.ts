@@ -5,8 +5,7 @@ import { assignment, isShellName, quoteWord, quoteWords } from '../shell-quote';
 import { gpusRefusals } from './gpus';
 import { kernelPaths } from './host-root';
 import type { Runtime } from './record';
-import { BY_CGROUPS, csvField, envOf, FORGET_GATEWAY } from './runtime';
-import type { ExecutorContext, ImageSource, Launch } from './runtime';
+import { BY_CGROUPS, csvField, envOf, type ExecutorContext, FORGET_GATEWAY, type ImageSource, type Launch } from './runtime';
 
 export interface ApptainerSettings {
   readonly asRoot: boolean;

@@ -1,5 +1,4 @@
-import type { ContainerDialect } from './containers';
-import { containerLaunch, containerLines } from './containers';
+import { type ContainerDialect, containerLaunch, containerLines } from './containers';
 import { engineRefusals } from './engine-refusals';
 import type { EngineTraits, Runtime } from './record';
 import type { RuntimeAbilities } from './runtime';

@@ -1,6 +1,5 @@
 import type { TesTaskRequest } from '../../../task/tes';
-import { jobDirectories, untouchableDirectories } from '../job-paths';
-import type { JobDirectories } from '../job-paths';
+import { jobDirectories, type JobDirectories, untouchableDirectories } from '../job-paths';
 import { mountPlanOf } from '../mount-plan';
 import type { RuntimeName } from './runtime';
 import { RUNTIMES } from './runtimes';

@@ -1,6 +1,12 @@
 import { BackendError } from '../../../ports/errors';
-import { ExecutionBackend } from '../../../ports/execution-backend';
-import type { BackendCapabilities, BackendHealth, Job, LogChunk, Workspace } from '../../../ports/execution-backend';
+import {
+  type BackendCapabilities,
+  type BackendHealth,
+  ExecutionBackend,
+  type Job,
+  type LogChunk,
+  type Workspace,
+} from '../../../ports/execution-backend';
 import type { Observation } from '../../../task/observation';
 import type { Handle } from '../../../task/task-record';
 import type { TesTaskRequest } from '../../../task/tes';

@@ -2,10 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../../ports/errors';
 import type { Observation } from '../../../task/observation';
 import type { Handle } from '../../../task/task-record';
-import { isOver, isWaiting } from './script-host';
-import type { ScriptHost } from './script-host';
-import { endForCertain } from './script-observer';
-import type { ScriptObserver } from './script-observer';
+import { isOver, isWaiting, type ScriptHost } from './script-host';
+import { endForCertain, type ScriptObserver } from './script-observer';
 import { CANCELLED, MARK, textFile } from './script-manifest';
 import type { ScriptSettings } from './script.settings';
 

@@ -1,6 +1,5 @@
 import type { LogTail } from '../../../task/task-record';
-import { parseProgress } from '../job-progress';
-import type { JobProgress } from '../job-progress';
+import { type JobProgress, parseProgress } from '../job-progress';
 import { decodeTail } from '../log-tail';
 
 /** What is in a job's `report` before its script has written one. */

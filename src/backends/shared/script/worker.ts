@@ -4,8 +4,7 @@ import { parentGroup } from '../cgroup-rules';
 import { INIT_PATHS } from '../runtimes/init';
 import type { ScriptHost } from './script-host';
 import type { ScriptSettings } from './script.settings';
-import { parseEntries, parseProbe, readWorkerDirectory } from './worker-facts';
-import type { WorkerFacts } from './worker-facts';
+import { parseEntries, parseProbe, readWorkerDirectory, type WorkerFacts } from './worker-facts';
 import { stagerFaults } from './worker-staging';
 import { RUNTIMES } from '../runtimes/runtimes';
 

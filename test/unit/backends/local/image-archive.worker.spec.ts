@@ -1,8 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
-import { extract, pack } from 'tar-stream';
-import type { Headers } from 'tar-stream';
+import { extract, type Headers, pack } from 'tar-stream';
 import { UNNAME_IMAGE } from '../../../../src/backends/local/image-files';
 
 type Entry = Headers & { readonly content?: string };

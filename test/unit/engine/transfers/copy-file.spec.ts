@@ -1,6 +1,5 @@
 import { truncateSync } from 'node:fs';
-import { chmod, open, readFile, stat, writeFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { chmod, type FileHandle, open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { copyFile } from '../../../../src/engine/transfers/copy-file';
 import { Tries } from '../../../../src/engine/transfers/tries';

@@ -1,8 +1,7 @@
 import { truncateSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { stageOut } from '../../../../src/engine/transfers/transfers';
-import type { StageOutOptions } from '../../../../src/engine/transfers/transfers';
+import { stageOut, type StageOutOptions } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import type { StorageClient } from '../../../../src/ports/storage-client';
 import { FileStorage } from '../../../../src/storage/file/file.storage';

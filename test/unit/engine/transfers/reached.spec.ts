@@ -5,8 +5,7 @@ import { stageIn, stageOut } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/storage/http-file-server';
-import type { FileServer } from '../../../contract/storage/http-file-server';
+import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
 import { failureOf } from '../../../support/transfer-failure';
 import { TempWorkspace } from './temp-workspace';
 

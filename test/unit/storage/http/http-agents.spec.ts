@@ -1,5 +1,4 @@
-import { createServer, request } from 'node:http';
-import type { Server } from 'node:http';
+import { createServer, request, type Server } from 'node:http';
 import { agentsFor } from '../../../../src/storage/http/http-agents';
 import { isPrivateAddress } from '../../../../src/storage/http/private-addresses';
 

@@ -1,14 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
-import { createServer } from 'node:net';
-import type { Server, Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/storage/http-file-server';
-import type { FileServer } from '../../../contract/storage/http-file-server';
+import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
 import { failureOf } from '../../../support/transfer-failure';
 import { endServed, serveTen, SETTINGS } from './served';
 

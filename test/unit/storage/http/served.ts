@@ -1,10 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HttpStorage } from '../../../../src/storage/http/http.storage';
-import type { HttpStorageSettings } from '../../../../src/storage/http/http.storage';
-import { startFileServer } from '../../../contract/storage/http-file-server';
-import type { FileServer } from '../../../contract/storage/http-file-server';
+import { HttpStorage, type HttpStorageSettings } from '../../../../src/storage/http/http.storage';
+import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
 
 export const SETTINGS: HttpStorageSettings = {
   enabled: true,

@@ -1,8 +1,7 @@
 import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../../temporary-directory';
-import { runFake } from './fake-engine';
-import type { FakeJob } from './fake-engine';
+import { type FakeJob, runFake } from './fake-engine';
 
 const inRoot = { outputs: [{ path: '/out', url: 'file:///x', type: 'FILE' as const }], executors: [{ command: ['x'] }] };
 const wild = { outputs: [{ path: '/*.txt', path_prefix: '/', url: 'file:///x', type: 'FILE' as const }], executors: [{ command: ['x'] }] };

@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryDirectory } from '../../temporary-directory';
-import { runFake } from './fake-engine';
-import type { FakeJob } from './fake-engine';
+import { type FakeJob, runFake } from './fake-engine';
 
 const ID = 'a'.repeat(64);
 const request = { executors: [{ command: ['x'] }] };

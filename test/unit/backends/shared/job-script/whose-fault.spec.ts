@@ -1,6 +1,5 @@
 import { temporaryDirectory } from '../../temporary-directory';
-import { runFake } from './fake-engine';
-import type { FakeJob } from './fake-engine';
+import { type FakeJob, runFake } from './fake-engine';
 
 const plain = { executors: [{ command: ['x'] }] };
 /** Through `create`, `cp`, `start`. */

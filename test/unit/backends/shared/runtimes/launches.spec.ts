@@ -3,8 +3,7 @@ import { apptainerLaunch, apptainerLines } from '../../../../../src/backends/sha
 import { bubblewrapLaunch, bubblewrapLines, dropSkeleton } from '../../../../../src/backends/shared/runtimes/bubblewrap';
 import { containerLaunch, containerLines } from '../../../../../src/backends/shared/runtimes/containers';
 import { DOCKER_DIALECT as DOCKER } from '../../../../../src/backends/shared/runtimes/docker';
-import { hostRoot } from '../../../../../src/backends/shared/runtimes/host-root';
-import type { HostEntry } from '../../../../../src/backends/shared/runtimes/host-root';
+import { type HostEntry, hostRoot } from '../../../../../src/backends/shared/runtimes/host-root';
 import { PODMAN_DIALECT as PODMAN } from '../../../../../src/backends/shared/runtimes/podman';
 import type { ExecutorContext, ImageSource } from '../../../../../src/backends/shared/runtimes/runtime';
 import { settingsSchema } from '../../../../../src/config/settings-schema';

@@ -1,5 +1,4 @@
-import { bootedAt, parseReport, PLANNED, tailOf } from '../../../../../src/backends/shared/script/script-report';
-import type { JobReport } from '../../../../../src/backends/shared/script/script-report';
+import { bootedAt, type JobReport, parseReport, PLANNED, tailOf } from '../../../../../src/backends/shared/script/script-report';
 
 const reportOf = (bytes: Buffer): JobReport => {
   const parsed = parseReport(bytes);

@@ -1,5 +1,4 @@
-import { parseReport } from '../../../../../src/backends/shared/script/script-report';
-import type { JobReport } from '../../../../../src/backends/shared/script/script-report';
+import { type JobReport, parseReport } from '../../../../../src/backends/shared/script/script-report';
 import type { ScriptSettings, StagerSettings } from '../../../../../src/backends/shared/script/script.settings';
 import { stagerFaults, stagerPart, unreachable, withStaging } from '../../../../../src/backends/shared/script/worker-staging';
 import type { StagerPlan } from '../../../../../src/backends/shared/stager-plan';
