@@ -1,7 +1,7 @@
 import type { AttemptRecord, ExecutorRecord, LogTail, TaskOverlay, TaskRecord } from './task-record';
 import { withoutParameters } from './backend-parameters';
 import { TES_STATES, type TesExecutorLog, type TesState, type TesTaskLog, type TesTaskRequest, type TesView } from './tes';
-import { hasUserinfo, maskUserinfo } from './url';
+import { hasSecrets, maskSecrets } from './url';
 
 /** States that old readers do not know may be shown as another one (settings `api.show_canceling_as`, `api.show_queued_as`). */
 export interface ViewOptions {
@@ -69,7 +69,7 @@ function renderRequest(requestJson: string, overlay: TaskOverlay, full: boolean)
     overlay.outputTypes === undefined &&
     overlay.droppedParameters === undefined &&
     (full || !requestJson.includes('"content":')) &&
-    !mayHoldUserinfo(requestJson);
+    !mayHoldSecrets(requestJson);
   const text = spliced ? requestJson : JSON.stringify(overlaidRequest(JSON.parse(requestJson) as TesTaskRequest, overlay, full));
   return text.slice(1, -1);
 }
@@ -78,13 +78,13 @@ function renderRequest(requestJson: string, overlay: TaskOverlay, full: boolean)
  * Whether any `url` member has to be masked. Quotes inside a JSON string are escaped, so `"url":"` only ever starts a member,
  * and the search costs next to nothing also beside megabytes of `content`.
  */
-function mayHoldUserinfo(requestJson: string): boolean {
+function mayHoldSecrets(requestJson: string): boolean {
   const key = '"url":"';
   for (let start = requestJson.indexOf(key); start !== -1; start = requestJson.indexOf(key, start)) {
     start += key.length;
     const text = requestJson.slice(start, requestJson.indexOf('"', start));
     // With a backslash the text is not yet the URL (an escaped quote may even have ended it early).
-    if (text.includes('\\') || hasUserinfo(text)) return true;
+    if (text.includes('\\') || hasSecrets(text)) return true;
   }
   return false;
 }
@@ -93,12 +93,12 @@ function overlaidRequest(request: TesTaskRequest, overlay: TaskOverlay, full: bo
   const { inputs, outputs, resources } = request;
   inputs?.forEach((input, index) => {
     input.type = overlay.inputTypes?.[index] ?? input.type;
-    if (input.url !== undefined) input.url = maskUserinfo(input.url);
+    if (input.url !== undefined) input.url = maskSecrets(input.url);
     if (!full) delete input.content;
   });
   outputs?.forEach((output, index) => {
     output.type = overlay.outputTypes?.[index] ?? output.type;
-    output.url = maskUserinfo(output.url);
+    output.url = maskSecrets(output.url);
   });
   if (resources?.backend_parameters && overlay.droppedParameters) {
     const kept = withoutParameters(resources.backend_parameters, overlay.droppedParameters);
@@ -140,7 +140,7 @@ function attemptLog(attempt: AttemptRecord, lines: readonly string[], full: bool
     logs: attempt.executors.map((executor) => executorLog(executor, full)),
     start_time: timestamp(attempt.startedAt),
     outputs: attempt.outputs.map(({ url, path, sizeBytes }) => ({
-      url: maskUserinfo(url),
+      url: maskSecrets(url),
       path: shownText(path),
       size_bytes: String(sizeBytes),
     })),

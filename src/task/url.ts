@@ -44,9 +44,22 @@ export function maskUserinfo(url: string): string {
   }
 }
 
-/** Whether `maskUserinfo` would change it. */
-export function hasUserinfo(url: string): boolean {
-  return maskUserinfo(url) !== url;
+/**
+ * Members of a query that let whoever has the URL do what its owner may: signatures of presigned URLs (S3, Google, Azure, CloudFront), tokens,
+ * keys. In a path `?` is a character as any other.
+ */
+export const SECRET_MEMBER = /[?&](?:[\w-]*(?:signature|token|secret|password)|sig|[\w-]*(?:api|access)[_-]?key)=/i.source;
+const SIGNED = new RegExp(`(${SECRET_MEMBER})[^&#]+`, 'gi');
+
+/** A URL as its owner is shown it: without userinfo and signatures, the rest byte for byte. */
+export function maskSecrets(url: string): string {
+  const masked = maskUserinfo(url);
+  return schemeOf(url) === 'file' ? masked : masked.replace(SIGNED, '$1***');
+}
+
+/** Whether `maskSecrets` would change it. */
+export function hasSecrets(url: string): boolean {
+  return maskSecrets(url) !== url;
 }
 
 function leniently(url: string): string {
@@ -58,7 +71,7 @@ function leniently(url: string): string {
   return url.slice(0, start) + url.slice(end);
 }
 
-/** A URL as system logs and errors name it: without userinfo, and without the query, which may hold a signature. */
+/** A URL as system logs and errors name it: without userinfo, and of http without the query. */
 export function shownUrl(url: string): string {
-  return withoutQuery(maskUserinfo(url));
+  return withoutQuery(maskSecrets(url));
 }

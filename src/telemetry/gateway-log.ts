@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { type Logger, pino } from 'pino';
 import { build as pretty } from 'pino-pretty';
 import type { EngineLog } from '../engine/engine-log';
+import { SECRET_MEMBER } from '../task/url';
 import { standardOutput } from './standard-streams';
 
 export interface LogSettings {
@@ -27,8 +28,8 @@ const NEVER_WRITTEN = [
 ].flatMap((key) => [key, `*.${key}`, `*.*.${key}`]);
 
 /**
- * The gateway's log: pino on stdout. No secret, no `content`, no value of `env` and no userinfo of a URL gets through, whoever calls it:
- * keys are masked by name, and userinfo in the finished line, so that it is found in error messages too.
+ * The gateway's log: pino on stdout. No secret, no `content`, no value of `env` and no userinfo or signature of a URL gets through, whoever calls it:
+ * keys are masked by name, and these in the finished line, so that it is found in error messages too.
  */
 export function createLog(settings: LogSettings, destination: Writable = standardOutput()): Logger {
   const options = {
@@ -38,7 +39,7 @@ export function createLog(settings: LogSettings, destination: Writable = standar
     formatters: { level: (label: string) => ({ level: label }) },
     redact: { paths: NEVER_WRITTEN, censor: MASK },
     serializers: { err: describeError },
-    hooks: { streamWrite: maskUserinfoInLine },
+    hooks: { streamWrite: maskUrlsInLine },
   };
   if (settings.format === 'json') return pino(options, destination);
   return pino(options, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss.l', destination }));
@@ -71,6 +72,10 @@ function describeError(error: unknown, depth = 0): unknown {
 /** As `task/url`, for URLs anywhere in a line of JSON, where quotes and spaces end them. Schemes browsers read leniently need no `//`. */
 const USERINFO = /((?:\b(?:https?|ftps?|wss?):[/\\]*)|(?:\b[a-z][a-z0-9+.-]*:\/\/))[^/\\?#\s"]*@/gi;
 
-function maskUserinfoInLine(line: string): string {
-  return line.includes('@') ? line.replace(USERINFO, '$1***@') : line;
+/** What JSON escapes stays in one piece. */
+const SIGNED = new RegExp(`(${SECRET_MEMBER})(?:\\\\.|[^&#\\s"\\\\])+`, 'gi');
+
+function maskUrlsInLine(line: string): string {
+  const masked = line.includes('@') ? line.replace(USERINFO, '$1***@') : line;
+  return masked.includes('=') ? masked.replace(SIGNED, '$1***') : masked;
 }

@@ -5,7 +5,7 @@ import type { StorageRegistry } from '../../ports/registries';
 import type { ObjectOptions, Written } from '../../ports/storage-client';
 import type { OutputFile } from '../../task/task-record';
 import type { FoundTypes, TesFileType, TesOutput, TesTaskRequest } from '../../task/tes';
-import { hostOf, maskUserinfo, shownUrl } from '../../task/url';
+import { hostOf, maskSecrets, shownUrl } from '../../task/url';
 import { copyFile } from './copy-file';
 import { LogLines } from './log-lines';
 import { MetOutputs } from './meeting-outputs';
@@ -27,7 +27,7 @@ export interface StageOutOptions extends TransferOptions {
 }
 
 export interface StagedOutputs {
-  /** Every stored file, directories and wildcards flattened (tesTaskLog `outputs`), in the order of the request; URLs without userinfo. */
+  /** Every stored file, directories and wildcards flattened (tesTaskLog `outputs`), in the order of the request; URLs without userinfo and signatures. */
   readonly outputs: readonly OutputFile[];
   /** By index of `outputs`; only where the workspace knew better than the request (tesOutput `type`). */
   readonly outputTypes: FoundTypes;
@@ -128,7 +128,7 @@ class StageOut {
         const { version } = await this.upload(file, signal);
         this.options.stored?.add(file, version);
       }
-      this.stored[place] = { url: maskUserinfo(file.url), path: file.path, sizeBytes: file.sizeBytes };
+      this.stored[place] = { url: maskSecrets(file.url), path: file.path, sizeBytes: file.sizeBytes };
     } catch (error) {
       this.fail(index, output, file, error, signal);
     }

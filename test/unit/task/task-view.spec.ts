@@ -128,6 +128,17 @@ describe('userinfo of URLs', () => {
       expect(shown.tags).toEqual(request.tags);
     }
   });
+  it('is masked with the signatures of presigned ones', () => {
+    const url = 'https://b.example/k?X-Amz-Expires=60&X-Amz-Signature=0f3a';
+    const shown = 'https://b.example/k?X-Amz-Expires=60&X-Amz-Signature=***';
+    const signed: TesTaskRequest = {
+      executors: request.executors,
+      inputs: [{ url, path: '/a', type: 'FILE' }],
+      outputs: [{ url, path: '/b', type: 'FILE' }],
+    };
+    const told = view('FULL', { attempts: [attempt({ outputs: [{ url, path: '/b', sizeBytes: 1 }] })] }, signed);
+    expect([told.inputs?.[0]?.url, told.outputs?.[0]?.url, told.logs?.[0]?.outputs[0]?.url]).toEqual([shown, shown, shown]);
+  });
   it('is masked also behind characters that JSON escapes', () => {
     for (const odd of ['ftp://u"x:pw@h/x', 'http:\\\\u:pw@h/x', 'ftp://u\\:pw@h/x']) {
       expect(

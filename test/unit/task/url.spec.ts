@@ -1,5 +1,5 @@
 import fc from '../../support/property';
-import { hasUserinfo, maskUserinfo, schemeOf } from '../../../src/task/url';
+import { hasSecrets, maskSecrets, maskUserinfo, schemeOf, shownUrl } from '../../../src/task/url';
 
 describe('userinfo in a URL', () => {
   it.each([
@@ -22,7 +22,7 @@ describe('userinfo in a URL', () => {
     ['ftp://u\\:pw@host/x', 'ftp://host/x'],
   ])('%j is shown as %j', (url, shown) => {
     expect(maskUserinfo(url)).toBe(shown);
-    expect(hasUserinfo(url)).toBe(true);
+    expect(hasSecrets(url)).toBe(true);
   });
 
   it.each([
@@ -37,7 +37,7 @@ describe('userinfo in a URL', () => {
     '',
   ])('is not seen in %j', (url) => {
     expect(maskUserinfo(url)).toBe(url);
-    expect(hasUserinfo(url)).toBe(false);
+    expect(hasSecrets(url)).toBe(false);
   });
 
   it('is found however much there is of it', () => {
@@ -71,4 +71,32 @@ describe('the scheme of a URL', () => {
     ['://x', undefined],
     ['1x://h', undefined],
   ])('of %j is %j', (url, scheme) => expect(schemeOf(url)).toBe(scheme));
+});
+
+describe('a signature in a URL', () => {
+  it.each([
+    [
+      'https://b.s3.example/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60&X-Amz-Security-Token=a%2Fb&X-Amz-Signature=0f3a&versionId=7',
+      'https://b.s3.example/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=60&X-Amz-Security-Token=***&X-Amz-Signature=***&versionId=7',
+    ],
+    ['https://h/o?GoogleAccessId=me&Expires=1&Signature=ab%3D', 'https://h/o?GoogleAccessId=me&Expires=1&Signature=***'],
+    ['https://h/c/b?sv=2020&sig=abc%3D&se=1#f', 'https://h/c/b?sv=2020&sig=***&se=1#f'],
+    ['https://u:p@h/x?access_token=abc', 'https://h/x?access_token=***'],
+    ['s3://bucket/key?signature=x', 's3://bucket/key?signature=***'],
+  ])('%j is shown as %j', (url, shown) => {
+    expect(maskSecrets(url)).toBe(shown);
+    expect(hasSecrets(url)).toBe(true);
+    expect(shownUrl(url)).not.toMatch(/0f3a|ab%3D|abc|=x$/);
+  });
+
+  it.each([
+    'https://h/signature=x',
+    'https://h/?q=signature',
+    'https://h/?design=1',
+    '/data/a?signature=x',
+    'file:///data/a?token=x',
+    'https://h/?sig=',
+  ])('is not seen in %j', (url) => {
+    expect(maskSecrets(url)).toBe(url);
+  });
 });

@@ -62,6 +62,19 @@ describe('the log', () => {
     expect(() => void JSON.parse(lines[0] ?? '')).not.toThrow();
   });
 
+  it.each(['https://h/x?a=1&X-Amz-Signature=hunter2', 'https://h/x?sig=hunter2"hunter2&b=2', 's3://b/k?token=a\\hunter2'])(
+    'masks the signature of %s in messages, fields and errors',
+    (url) => {
+      const { log, lines } = written();
+      log.error(
+        { url, err: new TransferError(`cannot read ${url}`, { retryable: false, cause: new Error(url) }) },
+        `failed: ${url} (again)`,
+      );
+      expect(lines.join('')).not.toContain('hunter2');
+      expect(JSON.parse(lines[0] ?? '')).toMatchObject({ msg: expect.stringMatching(/^failed: .*\*\*\*.* \(again\)$/) as string });
+    },
+  );
+
   it('leaves text with an @ that is no userinfo as it is', () => {
     const { log, first } = written();
     log.info('mail a@b.org, see https://host/path@2x.png');
