@@ -62,13 +62,18 @@ finish() { # WORD
 
 # `sleep` is killed with the subshell: `$!` is set before the trap can see anything else. By KILL: a TERM that comes before the new
 # process has let go of the trap it inherits would be lost. Who cancels may end the `sleep` alone: then no time is over.
-watch_time() { # SECONDS FILE_THAT_SAYS_SO
+watch_time() { # SECONDS FILE_THAT_SAYS_SO [MORE_SECONDS_ONCE_BEGUN]
   end_watch
   (
     trap 'kill -KILL $! 2>/dev/null; exit 0' TERM
     sleep "$1" &
     wait $! || exit 0
-    true >"$2"
+    if [ $# -lt 3 ]; then true >"$2"
+    elif has_begun; then
+      sleep "$3" &
+      wait $! || exit 0
+      true >"$2"
+    else true >late; fi
     trap kill_launched EXIT
     end_executor "$(exec sh -c 'echo $PPID')"
     trap - EXIT
@@ -109,7 +114,10 @@ watch_program() {
   clock
   begun=$ticks
   [ "$remaining" -gt 10 ] || remaining=10
-  watch_time "$((remaining / 100)).$((remaining / 10 % 10))" timeout
+  more=$((remaining - FETCH_LIMIT * 100))
+  # An engine that hangs before it starts the program would be waited for as long as the program may take.
+  if [ "$more" -gt 0 ]; then watch_time "$FETCH_LIMIT" timeout "$((more / 100)).$((more / 10 % 10))"
+  else watch_time "$((remaining / 100)).$((remaining / 10 % 10))" timeout; fi
 }
 program_ended() {
   end_watch

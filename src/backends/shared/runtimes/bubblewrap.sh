@@ -10,6 +10,7 @@ before_executor() { # INDEX
   [ "$ROOT" = 0 ] || hide_closed "$1"
 }
 ready_executor() { :; }
+has_begun() { :; }
 
 # As `HostEtc` does it: what everybody may read; a name that is a link is what it leads to, links below stay links.
 copy_etc() {

@@ -100,6 +100,16 @@ unname_opened() {
   if [ -d /proc/self/fd/3 ]; then { pack_opened || echo packing >&4; } | unname_image; else unname_image </proc/self/fd/3; fi
 }
 
+# Asked once, of a program that may run for long. Where the engine does not answer it may be at work.
+has_begun() {
+  name=$JOB-$index
+  ask_state
+  case $status in
+    created | configured | initialized) return 1 ;;
+    '') ! engine ps -q >/dev/null 2>&1 ;;
+  esac
+}
+
 # An engine says that a container has ended when nothing of it is left.
 may_leave() { return 1; }
 left_behind() { :; }

@@ -121,6 +121,21 @@ const rows: readonly (FakeJob & { readonly what: string; readonly error: RegExp;
     error: /creating the container .* took too long/,
   },
   {
+    what: 'run hangs before there is a container',
+    request: streamed,
+    faults: { run: 'exec sleep 60' },
+    plan: 'FETCH_LIMIT=1',
+    error: /creating the container .* took too long/,
+  },
+  {
+    what: 'run hangs before the program is started',
+    request: streamed,
+    faults: { run: 'exec sleep 60' },
+    state: 'created 0 false ',
+    plan: 'FETCH_LIMIT=1',
+    error: /creating the container .* took too long/,
+  },
+  {
     what: 'the engine does not answer',
     request: streamed,
     faults: { 'image-inspect': 'exit 1', pull: 'exit 1', ps: 'exit 1' },
@@ -259,6 +274,18 @@ describe('helpers of the job script', () => {
     });
     expect(ended).toMatchObject({ ending: 'succeeded', codes: [0] });
     expect(ended.file('trees/0/said')).toBe('one\ntwo\n');
+  });
+
+  it.each(['running 0 false ', 'no answer'])('lets a program that has begun take its time (%s)', async (state) => {
+    const began = 'echo exited 0 false >"$FAKE/state"; exit 0';
+    const ended = await runFake(directory(), {
+      request: streamed,
+      seconds: 60,
+      faults: { run: `sleep 3; ${began}`, ...(state === 'no answer' && { ps: 'exit 1' }) },
+      ...(state !== 'no answer' && { state }),
+      plan: 'FETCH_LIMIT=1',
+    });
+    expect([ended.ending, ended.codes]).toEqual(['succeeded', [0]]);
   });
 
   it('counts the time of the program alone', async () => {
