@@ -13,6 +13,8 @@ import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { HostPlaces, hostsOf } from './host-places';
 import { Housekeeping } from './housekeeping';
+import { LeftoverJobs } from './leftover-jobs';
+import { StaleAttempts } from './stale-attempts';
 import { KeptWorkspaces } from './kept-workspaces';
 import { KnownBackends } from './known-backends';
 import { Observer } from './observer';
@@ -56,6 +58,7 @@ export class Engine {
   readonly scheduler: Scheduler;
   readonly observer: Observer;
   readonly housekeeping: Housekeeping;
+  private readonly stale: StaleAttempts;
   /** Of tasks whose outputs could not be stored. */
   readonly kept: KeptWorkspaces;
   /** Failures of the loops themselves since the start, for metrics. */
@@ -73,7 +76,7 @@ export class Engine {
     });
     this.writer = new TaskWriter(store, backends, this.changes, now);
     this.monitor = new BackendMonitor(backends, settings.healthMs, now, log, {
-      returned: (backend) => this.housekeeping.endMoved(backend),
+      returned: (backend) => this.stale.endMoved(backend),
       changed: () => this.scheduler.nudge(),
     });
     this.known = new KnownBackends(store, backends, this.monitor, settings.instance, log);
@@ -85,7 +88,9 @@ export class Engine {
     const away = new AwayRules(backends, this.monitor);
     const failures = new FailureHandling(settings, log, store, random, (task, error) => away.ruleFor(task, error));
     const probes = new Probes(this.monitor);
-    this.housekeeping = new Housekeeping(store, backends, settings, log, this.writer);
+    const leftover = new LeftoverJobs({ store, backends, writer: this.writer, log }, settings);
+    this.housekeeping = new Housekeeping(leftover, settings);
+    this.stale = new StaleAttempts(leftover, settings.instance);
     this.observer = new Observer({ store, backends, writer: this.writer, probes, failures }, settings, () => this.gatherMs(), {
       reachable: () => this.reachable(),
       failed: (error) => this.failed('observer', error),
@@ -129,6 +134,7 @@ export class Engine {
     await this.known.start();
     this.scheduler.start();
     this.housekeeping.start();
+    this.stale.start();
   }
 
   /** Takes on nothing new, gives transfers under way a grace, and lets go. Jobs are left alone. */
@@ -140,6 +146,7 @@ export class Engine {
       ...this.joining,
       this.scheduler.stop(),
       this.housekeeping.stop(),
+      this.stale.stop(),
       this.observer.stop(),
       ...this.loops.map((loop) => loop.stop(graceMs)),
     ]);
@@ -157,7 +164,7 @@ export class Engine {
     }
     if (signal.aborted) return;
     await this.monitor.join(backend);
-    await this.housekeeping.endStale([backend]);
+    await this.stale.endStale([backend]);
     if (signal.aborted) return;
     backend.watch?.((name) => this.observer.nudge(backend.name, name), signal);
     this.joined.add(backend.name);

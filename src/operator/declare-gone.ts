@@ -11,7 +11,7 @@ const BATCH = 200;
 /**
  * An operator declares an instance gone: nobody waits for it any more. Its tasks go back to the queue for another attempt elsewhere, those
  * being cancelled are CANCELED, and what it had to clean up is forgotten. Repeating it is harmless. Resolves with the tasks that were
- * changed. Throws `Conflict` while that instance is alive, unless forced. If it comes back it ends what it has of them (`housekeeping.ts`).
+ * changed. Throws `Conflict` while that instance is alive, unless forced. If it comes back it ends what it has of them (`stale-attempts.ts`).
  */
 export async function declareGone(
   store: StoreClock & Upkeep,
