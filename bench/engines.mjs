@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { root } from '../scripts/steps.mjs';
 
 const runFile = promisify(execFile);
-const engines = join(root, 'test', 'engines');
+const engines = join(root, 'test', 'system');
 /** What the image is called by docker and podman; bubblewrap takes any name. */
 export const IMAGE = 'localhost/busybox:latest';
 

@@ -20,7 +20,7 @@ const MOST = 1.5;
 function layoutOf(bench) {
   const layout = createHash('sha256');
   const folder = join(dirname(bench.main), 'stores/mongo');
-  const files = ['terms.js', 'task-document.js', 'place.js'].map((name) => join(folder, name));
+  const files = ['search-terms.js', 'task-codec.js', 'creation-order.js'].map((name) => join(folder, name));
   for (const file of [...files, join(import.meta.dirname, 'fill-mongo.mjs')]) layout.update(readFileSync(file));
   return layout.digest('hex').slice(0, 8);
 }

@@ -21,7 +21,7 @@ const SERVERS = 10;
 /** A real engine, as the tests start it; ends with this process. */
 async function startEngine(bench, engine, name, ...options) {
   const directory = join(bench.cache, name);
-  const engines = join(root, 'test', 'engines', engine);
+  const engines = join(root, 'test', 'system', engine);
   const { stdout } = await runFile(join(engines, 'start.sh'), ['--owner', String(process.pid), ...options, directory], {
     timeout: 600_000,
   });

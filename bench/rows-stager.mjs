@@ -15,7 +15,7 @@ import { secondsOf, writeRandom } from './rows-files.mjs';
 import { endOf } from './scenarios.mjs';
 import { trivialTask } from './tasks.mjs';
 
-const engines = join(root, 'test', 'engines', 'pulsar');
+const engines = join(root, 'test', 'system', 'pulsar');
 
 async function startPulsar(bench) {
   const directory = join(bench.cache, 'pulsar');
