@@ -1,6 +1,6 @@
 // The MongoDB that `--store mongodb` is measured on: the real server of the tests with its data kept in the cache, or what MONGODB_URI names.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +15,7 @@ export class BenchMongo {
   static async start(bench) {
     const directory = join(bench.cache, 'mongo');
     mkdirSync(directory, { recursive: true });
+    writeFileSync(join(directory, 'mongod.conf'), 'setParameter:\n  reportOpWriteConcernCountersInServerStatus: true\n');
     const url = process.env.MONGODB_URI ?? (await startIn(directory));
     const pidFile = join(directory, 'mongod.pid');
     const pid = process.env.MONGODB_URI === undefined && existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : undefined;
@@ -56,13 +57,12 @@ export class BenchMongo {
     return { insert, query, update, delete: deleted, getmore, command };
   }
 
-  /** Writes to the tasks of a database (`top`), and updates of all that asked for w:majority, since the server started. */
+  /** Writes to the tasks of a database (`top`), and updates of all that asked for w:majority (0 of a server that does not count them), since it started. */
   async writes(database) {
     const admin = this.client.db('admin');
-    await admin.command({ setParameter: 1, reportOpWriteConcernCountersInServerStatus: true });
     const { totals } = await admin.command({ top: 1 });
     const { opWriteConcernCounters } = await admin.command({ serverStatus: 1 });
-    return { tasks: totals[`${database}.tasks`]?.update?.count ?? 0, majority: Number(opWriteConcernCounters.update.wmajority) };
+    return { tasks: totals[`${database}.tasks`]?.update?.count ?? 0, majority: Number(opWriteConcernCounters?.update.wmajority ?? 0) };
   }
 
   /** A collection with the indexes of another. */
