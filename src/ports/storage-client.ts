@@ -40,6 +40,20 @@ export interface WriteOptions extends ObjectOptions {
   readonly reopen?: () => Promise<Readable>;
 }
 
+/** Content that can be read anywhere and more than once, so that each part of an upload is sent, and sent again, alone. */
+export interface PartSource {
+  readonly sizeBytes: number;
+  /** Exactly these bytes of what was there at first, or it fails. Any number at once. Whoever asks destroys it. */
+  slice(offset: number, length: number): Readable;
+}
+
+export interface StoreOptions extends ObjectOptions {
+  /** Parts under way at once, at most. */
+  readonly parallel: number;
+  /** Does a request of the upload, as often as it may be tried; throws what failed last. */
+  readonly repeat: <T>(request: () => Promise<T>) => Promise<T>;
+}
+
 /** What a storage has after a write. */
 export interface Written {
   readonly sizeBytes: number;
@@ -93,6 +107,8 @@ export abstract class StorageClient {
   abstract read(url: string, options: ReadOptions, signal: AbortSignal): Promise<Readable>;
   /** Replaces the object as a whole: a reader sees the old one or the new one, never a part. Makes parents. Resolves when it is durable. */
   abstract write(url: string, content: Readable, options: WriteOptions, signal: AbortSignal): Promise<Written>;
+  /** Where an object can be sent in parts beside each other: as `write`. What was begun and is given up leaves nothing behind. */
+  store?(url: string, source: PartSource, options: StoreOptions, signal: AbortSignal): Promise<Written>;
   /** Where the objects are files of this machine: as `read`, but lends the open file. The caller closes it. */
   openFile?(url: string, signal: AbortSignal): Promise<SourceFile>;
   /** Where the objects are files of this machine: as `write`, but `fill` writes the bytes. What `fill` throws passes through unchanged. */

@@ -11,6 +11,7 @@ import { LogLines } from './log-lines';
 import { MetOutputs } from './meeting-outputs';
 import { OutputFiles, type OutputUpload } from './output-files';
 import { inParallel } from './parallel';
+import { partSource } from './part-source';
 import type { StoredFiles } from './stored-files';
 import { ProgressCount, type TransferOptions } from './transfer-options';
 import { Tries } from './tries';
@@ -18,6 +19,8 @@ import { Tries } from './tries';
 /** Characters of the list of outputs, with so many around each: half of a gigabyte would be a record that no store and no client takes. */
 const MOST_LISTED = 16 * 2 ** 20;
 const LISTED_BESIDES = 40;
+/** Of one file. */
+const PARTS_AT_ONCE = 4;
 
 export interface StageOutOptions extends TransferOptions {
   /** What earlier tries have stored: it is not sent again while the storage says that it is there. Added to. */
@@ -165,8 +168,10 @@ class StageOut {
   private async upload(file: OutputUpload, signal: AbortSignal): Promise<Written> {
     const tries = new Tries(this.options, file.url);
     for (;;) {
+      // Its requests have tries of their own.
+      const parts = this.inParts(file, signal);
       try {
-        const written = await (this.copyLocal(file, signal) ?? this.stream(file, signal));
+        const written = await (parts ?? this.copyLocal(file, signal) ?? this.stream(file, signal));
         if (written.sizeBytes !== file.sizeBytes) {
           throw new TransferError(`${written.sizeBytes} of ${file.sizeBytes} bytes were stored`, { retryable: true });
         }
@@ -175,6 +180,7 @@ class StageOut {
       } catch (error) {
         signal.throwIfAborted();
         await this.confirm(file, signal);
+        if (parts) throw error;
         await tries.again(error, signal);
       }
     }
@@ -199,6 +205,32 @@ class StageOut {
     const source = { open: workspace.openFile.bind(workspace, file.source, signal), name: file.path };
     const moved = this.progress.of(file.url);
     return client.writeFile(file.url, optionsOf(file), (target) => copyFile(source, target, moved, signal), signal);
+  }
+
+  /** Where the storage takes parts, and the workspace can be read anywhere; else `undefined`. */
+  private inParts(file: OutputUpload, signal: AbortSignal): Promise<Written> | undefined {
+    const client = this.storage.for(file.url);
+    const open = this.workspace.openFile?.bind(this.workspace, file.source, signal);
+    const store = client.store?.bind(client, file.url);
+    if (!open || !store) return undefined;
+    const repeat = async <T>(request: () => Promise<T>): Promise<T> => {
+      const tries = new Tries(this.options, file.url);
+      for (;;) {
+        try {
+          return await request();
+        } catch (error) {
+          await tries.again(error, signal);
+        }
+      }
+    };
+    return open().then(async (source) => {
+      try {
+        const parts = partSource(source, file.path, this.progress.of(file.url), signal);
+        return await store(parts, { ...optionsOf(file), parallel: PARTS_AT_ONCE, repeat }, signal);
+      } finally {
+        await source.close();
+      }
+    });
   }
 
   private async stream(file: OutputUpload, signal: AbortSignal): Promise<Written> {

@@ -5,8 +5,10 @@ import { layoutOf } from '../../../../src/backends/shared/layout';
 import { mountPlan } from '../../../../src/backends/shared/mount-plan';
 import { TreeWorkspace } from '../../../../src/backends/shared/tree-workspace';
 import { stageIn, stageOut, type TransferOptions } from '../../../../src/engine/transfers/transfers';
+import { TransferError } from '../../../../src/ports/errors';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
+import { PartsStorage } from '../../../support/parts-storage';
 import { failureOf } from '../../../support/transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 
@@ -15,6 +17,8 @@ const PLAN = mountPlan({ volumes: ['/work'], executors: [{ image: 'i', command: 
 const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };
 /** Several pieces, and shorter than what is cloned where the file system can. */
 const LONG = Buffer.alloc(1_000_000, 'some text ');
+/** Five parts, the last one shorter. */
+const PARTS = Buffer.from(Array.from({ length: 4500 }, (_value, at) => at % 251));
 
 /** Real, but without streams: a transfer that needs one fails. */
 class Storage extends FileStorage {
@@ -200,5 +204,46 @@ describe('transfers between a file storage and a workspace of the same machine',
     const work = store('/work/in', 'to', { ...QUICK, tries: 1, onProgress: () => truncateSync(inside('in'), 10) });
     await expect(work).rejects.toMatchObject({ retryable: true, publicMessage: expect.stringContaining('/work/in could not be stored') });
     expect(await readdir(data())).toEqual([]);
+  });
+
+  describe('to a storage that takes parts', () => {
+    let parts: PartsStorage;
+    beforeEach(async () => {
+      parts = new PartsStorage({ allowed: [data()] });
+      registry = new StorageRegistry([parts]);
+      await mkdir(inside(), { recursive: true });
+      await writeFile(inside('out'), PARTS);
+    });
+
+    it('send each part, and one whose request failed once more, alone', async () => {
+      const asked: number[] = [];
+      parts.onPart = (offset) => {
+        asked.push(offset);
+        if (offset === 2000 && asked.filter((one) => one === offset).length < 3) throw new TransferError('reset', { retryable: true });
+      };
+      expect((await store('/work/out', 'to')).outputs).toEqual([{ url: data('to'), path: '/work/out', sizeBytes: PARTS.length }]);
+      expect((await readFile(data('to'))).equals(PARTS)).toBe(true);
+      expect(asked.sort((a, b) => a - b)).toEqual([0, 1000, 2000, 2000, 2000, 3000, 4000]);
+    });
+
+    it('try no part more often than a transfer may, and leave nothing', async () => {
+      let asked = 0;
+      parts.onPart = (offset) => {
+        if (offset !== 1000) return;
+        asked += 1;
+        throw new TransferError('reset', { retryable: true });
+      };
+      await expect(store('/work/out', 'to')).rejects.toMatchObject({ retryable: true });
+      expect(asked).toBe(3);
+      expect(await readdir(data())).toEqual([]);
+    });
+
+    it('store no mixture of what somebody writes into meanwhile', async () => {
+      parts.onPart = (offset) => {
+        if (offset === 4000) writeFileSync(inside('out'), Buffer.alloc(PARTS.length, 'x'));
+      };
+      await expect(store('/work/out', 'to')).rejects.toThrow('has changed while it was being read');
+      expect(await readdir(data())).toEqual([]);
+    });
   });
 });
