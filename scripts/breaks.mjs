@@ -13,6 +13,8 @@ const AT_ONCE = 2;
 const LIMIT_MS = 600_000;
 const LEAST_LIMIT_MS = 60_000;
 const PATIENCE = 4;
+/** Some breaks show in one of some hundred random lives. */
+const LIVES = process.env.TES_GATEWAY_TEST_LIVES ?? '600';
 /** For one unit test, which has milliseconds to do; others keep the limit of `jest.config.mjs`. */
 const UNIT_TEST_MS = 15_000;
 
@@ -135,9 +137,10 @@ function runSpec(copy, spec, tests, limitMs, running) {
     ...(tests === undefined ? [] : ['--testNamePattern', tests]),
     ...(isOf('unit', spec) ? ['--testTimeout', String(UNIT_TEST_MS)] : []),
   ];
+  const env = toolEnvironment({ ...jestEnvironment, TES_GATEWAY_TEST_LIVES: LIVES });
   return new Promise((resolve) => {
     // A group of its own: what tests have started goes with it.
-    const child = spawn('jest', args, { cwd: copy, env: toolEnvironment(jestEnvironment), stdio: 'ignore', detached: true });
+    const child = spawn('jest', args, { cwd: copy, env, stdio: 'ignore', detached: true });
     running.add(child.pid);
     const from = performance.now();
     let isOver = false;
