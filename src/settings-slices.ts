@@ -53,8 +53,8 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     tailBytes: settings.logs.tail_bytes,
     healthMs: 10 * SECOND,
     sweepMs: 5 * MINUTE,
-    ...(retentionMs === undefined ? {} : { retentionMs }),
-    ...(keepOutputsMs === undefined ? {} : { keepOutputsMs }),
+    ...(retentionMs !== undefined && { retentionMs }),
+    ...(keepOutputsMs !== undefined && { keepOutputsMs }),
     keepOutputsBytes: settings.retention.unstored_outputs_gb * GB,
   };
 }
@@ -94,7 +94,7 @@ export function taskServiceSettings({ api, limits }: Settings): TaskServiceSetti
   const showCancelingAs = shown(api.show_canceling_as);
   const showQueuedAs = shown(api.show_queued_as);
   return {
-    views: { ...(showCancelingAs ? { showCancelingAs } : {}), ...(showQueuedAs ? { showQueuedAs } : {}) },
+    views: { ...(showCancelingAs && { showCancelingAs }), ...(showQueuedAs && { showQueuedAs }) },
     maxQueued: limits.max_queued,
     keyTtlMs: 24 * HOUR,
     pageBytes: 8 * 2 ** 20,
@@ -129,10 +129,10 @@ export function serviceInfoSettings({ service_info: info }: Settings, version: s
     name: info.name,
     organization: { name: info.organization_name, url: info.organization_url },
     version,
-    ...(info.description === '' ? {} : { description: info.description }),
-    ...(info.contact_url === '' ? {} : { contactUrl: info.contact_url }),
-    ...(info.documentation_url === '' ? {} : { documentationUrl: info.documentation_url }),
-    ...(info.environment === '' ? {} : { environment: info.environment }),
+    ...(info.description !== '' && { description: info.description }),
+    ...(info.contact_url !== '' && { contactUrl: info.contact_url }),
+    ...(info.documentation_url !== '' && { documentationUrl: info.documentation_url }),
+    ...(info.environment !== '' && { environment: info.environment }),
   };
 }
 
@@ -144,7 +144,7 @@ export function freeDiskSettings({ data_dir, work_dir, limits }: Settings): Free
 export function placement(backend: BackendEntry): Placement {
   return {
     labels: backend.labels ?? {},
-    ...(backend.url_prefixes === undefined ? {} : { urlPrefixes: prefixFolders(backend.url_prefixes) }),
+    ...(backend.url_prefixes !== undefined && { urlPrefixes: prefixFolders(backend.url_prefixes) }),
     whenAway: whenAway(backend),
   };
 }
@@ -178,7 +178,7 @@ export function backendContext(
       allowed: images.allowed,
       map: images.map,
       pull: images.pull,
-      ...(images.auth_file === '' ? {} : { authFile: images.auth_file }),
+      ...(images.auth_file !== '' && { authFile: images.auth_file }),
     },
     transfers: { parallel: transfers.parallel, tries: transfers.tries },
     retry: retryPolicy(settings),

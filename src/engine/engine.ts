@@ -204,7 +204,7 @@ export class Engine {
 
   private failed(loop: string, error: unknown, task?: TaskRecord): void {
     this.loopErrors += 1;
-    this.parts.log.error(`the ${loop} loop met an error, it goes on`, { ...(task ? { task: task.id } : {}), err: error });
+    this.parts.log.error(`the ${loop} loop met an error, it goes on`, { ...(task && { task: task.id }), err: error });
   }
 
   /** What has joined. */

@@ -65,7 +65,7 @@ export class Reconciler {
       const observation = await backend.cancel(name, handle, limited);
       // What stayed behind elsewhere is ended next, and then nobody remembers this one.
       if (task.leftBehind) await backend.cleanup(name, handle, { failed: true }, limited);
-      return { type: 'released', attempt, ...(observation ? { observation } : {}) };
+      return { type: 'released', attempt, ...(observation && { observation }) };
     }
     if (!task.jobEnded) await backend.cancel(name, handle, limited);
     const failed = task.step === 'retreat' || task.state !== 'COMPLETE';

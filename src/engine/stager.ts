@@ -194,7 +194,7 @@ export class Stager {
     const { callTimeoutMs } = this.settings;
     const done = await within(claim.signal, callTimeoutMs, (signal) => backend.submit(job, before, signal));
     const { handle, againMs } = 'handle' in done ? done : { handle: done, againMs: undefined };
-    const event = { type: 'submitted', attempt: job.attempt, handle, ...(againMs === undefined ? {} : { againMs }) } as const;
+    const event = { type: 'submitted', attempt: job.attempt, handle, ...(againMs !== undefined && { againMs }) } as const;
     const lastsHere = handle.step !== 'submitted' && againMs === undefined;
     const applied = lastsHere ? await claim.keep(event) : await claim.release(event);
     if (goesOn(applied)) return againMs === undefined ? handle : undefined;

@@ -158,7 +158,7 @@ export class TaskService {
     const query: ListQuery = {
       ...filters,
       ...(scopes && { scopes }),
-      ...(state === undefined ? {} : { state: states.length === 1 ? states[0] : states }),
+      ...(state !== undefined && { state: states.length === 1 ? states[0] : states }),
     };
     if (view === 'MINIMAL') {
       const page = await this.store.listMinimal(query);
@@ -212,9 +212,9 @@ export class TaskService {
       state: task.state,
       step: task.step,
       attempt: task.attempt,
-      ...(task.backend === undefined ? {} : { backend: task.backend }),
-      ...(waiting.length > 0 ? { waiting } : {}),
-      ...(task.dueAt === undefined ? {} : { due_at: new Date(task.dueAt).toISOString() }),
+      ...(task.backend !== undefined && { backend: task.backend }),
+      ...(waiting.length > 0 && { waiting }),
+      ...(task.dueAt !== undefined && { due_at: new Date(task.dueAt).toISOString() }),
       ...(storageWait && { storage_wait: storageWait }),
       ...(task.keptUntil !== undefined && { outputs_kept_until: new Date(task.keptUntil).toISOString() }),
       ...(task.trouble ? { trouble: { count: task.trouble.count, reason: task.trouble.reason } } : {}),
@@ -258,7 +258,7 @@ export class TaskService {
     const task: TaskRecord = {
       id,
       ...this.access.created(principal),
-      ...(name === undefined ? {} : { name }),
+      ...(name !== undefined && { name }),
       tags: tags ?? {},
       createdAt: now,
       queuedAt: this.store.now(),

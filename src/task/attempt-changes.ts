@@ -62,7 +62,7 @@ export function endAttempt(task: TaskRecord, now: number, reason: string | undef
 export function overlayTypes(overlay: TaskOverlay, inputTypes: FoundTypes | undefined, outputTypes: FoundTypes | undefined): TaskOverlay {
   return {
     ...overlay,
-    ...(inputTypes && Object.keys(inputTypes).length > 0 ? { inputTypes } : {}),
-    ...(outputTypes && Object.keys(outputTypes).length > 0 ? { outputTypes } : {}),
+    ...(inputTypes && Object.keys(inputTypes).length > 0 && { inputTypes }),
+    ...(outputTypes && Object.keys(outputTypes).length > 0 && { outputTypes }),
   };
 }

@@ -63,9 +63,9 @@ function describeError(error: unknown, depth = 0): unknown {
   return {
     type: name,
     message,
-    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-    ...(stack === undefined ? {} : { stack }),
-    ...(cause === undefined || depth >= LONGEST_CAUSE_CHAIN ? {} : { cause: describeError(cause, depth + 1) }),
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(stack !== undefined && { stack }),
+    ...(cause !== undefined && depth < LONGEST_CAUSE_CHAIN && { cause: describeError(cause, depth + 1) }),
   };
 }
 

@@ -14,10 +14,10 @@ export function logTasks(changes: TaskChanges, log: Logger): () => void {
 function fieldsOf({ before, after, event }: TaskChange): object {
   return {
     task: after.id,
-    ...(after.attempt > 0 ? { attempt: after.attempt } : {}),
-    ...(after.backend === undefined ? {} : { backend: after.backend }),
+    ...(after.attempt > 0 && { attempt: after.attempt }),
+    ...(after.backend !== undefined && { backend: after.backend }),
     event,
     step: after.step,
-    ...(before && isTerminal(after.state) && !isTerminal(before.state) ? { ms: (after.endedAt ?? after.createdAt) - after.createdAt } : {}),
+    ...(before && isTerminal(after.state) && !isTerminal(before.state) && { ms: (after.endedAt ?? after.createdAt) - after.createdAt }),
   };
 }

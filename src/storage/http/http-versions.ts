@@ -17,9 +17,9 @@ export function versionOf(headers: Headers, totalBytes: number | undefined): str
 
 function validatorsOf(headers: Headers, totalBytes: number | undefined): Validators {
   return {
-    ...(headers.etag === undefined ? {} : { etag: headers.etag }),
-    ...(headers['last-modified'] === undefined ? {} : { lastModified: headers['last-modified'] }),
-    ...(totalBytes === undefined ? {} : { totalBytes }),
+    ...(headers.etag !== undefined && { etag: headers.etag }),
+    ...(headers['last-modified'] !== undefined && { lastModified: headers['last-modified'] }),
+    ...(totalBytes !== undefined && { totalBytes }),
   };
 }
 
@@ -60,7 +60,7 @@ export function contentRange(headers: Headers): { readonly firstByte?: number; r
   const match = /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(headers['content-range'] ?? '');
   if (!match) return undefined;
   return {
-    ...(match[1] === undefined ? {} : { firstByte: Number(match[1]) }),
+    ...(match[1] !== undefined && { firstByte: Number(match[1]) }),
     ...(match[2] === undefined || match[2] === '*' ? {} : { totalBytes: Number(match[2]) }),
   };
 }
