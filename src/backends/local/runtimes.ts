@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
-import { scriptFor } from '../shared/job-script';
+import { part, scriptFor } from '../shared/job-script';
 import { type Init, INIT_PATHS } from '../shared/runtimes/init';
 import { RUNTIME_NAMES, type RuntimeName } from '../shared/runtimes/runtime';
 import type { EngineTraits } from '../shared/runtimes/record';
@@ -14,7 +14,6 @@ import { CliContainerEngine } from './cli-container-engine';
 import { ImageCopies } from './image-copies';
 import { ImageFiles } from './image-files';
 import { KnownImages } from './known-images';
-import { layersAreWhole } from './overlay-options';
 import { existsNow } from '../shared/small-files';
 import type { JobDirectories } from './job-directories';
 import type { CommandResult, LocalClient } from './local.client';
@@ -87,26 +86,13 @@ export class Runtimes {
     await fs.symlink(resolve(authFile), path);
   }
 
-  /** With an empty image: the program is missing in any case, what counts is whether the layer is the complaint. */
   private async tryOverlay(signal: AbortSignal): Promise<boolean> {
-    if (process.getuid?.() === 0 && !layersAreWhole()) return false;
     const directory = join(this.directories.scripts, 'overlay');
-    for (const name of ['image/bin', 'image/tmp', 'image/proc', 'image/sys', 'image/dev', 'image/etc', 'layer/upper', 'layer/work']) {
-      await fs.mkdir(join(directory, name), { recursive: true });
-    }
-    const argv = [
-      'apptainer',
-      'exec',
-      '--containall',
-      '--no-home',
-      '--overlay',
-      join(directory, 'layer'),
-      join(directory, 'image'),
-      '/none',
-    ];
+    await fs.mkdir(directory, { recursive: true });
+    const argv = ['/bin/sh', '-c', `cd "$1" || exit\n${part('runtimes/overlay.sh')}\ntry_overlay`, 'sh', directory];
     const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
     await fs.rm(directory, { recursive: true, force: true });
-    return answer !== undefined && /\/none/.test(answer.stderr) && !/overlay/i.test(answer.stderr);
+    return answer?.stdout.trim() === 'yes';
   }
 
   private async lookAtMemoryGroup(name: RuntimeName, { memoryGroup }: EngineTraits, signal: AbortSignal): Promise<void> {

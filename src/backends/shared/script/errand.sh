@@ -31,15 +31,6 @@ says() { # WORD FORMAT
   [ -z "$2" ] || { said=$($ENGINE info --format "$2" 2>/dev/null) && echo "$1 $said"; }
 }
 
-# With these a layer of root's holds zeros for a file of the image whose mode was changed, and nothing below a directory that was renamed.
-layers_are_whole() { # DIRECTORY
-  for option in metacopy redirect_dir; do
-    on=
-    { read -r on <"$1/$option"; } 2>/dev/null
-    [ "$on" != Y ] || return 1
-  done
-}
-
 # Values of variables and credentials lie in the directories of jobs, with the modes that the host gives them, until their scripts run: nobody
 # else may come in there. A host that closes each of them (Pulsar's job_directory_mode) goes before.
 close_staging() {
@@ -54,17 +45,6 @@ close_staging() {
   done
 }
 is_closed() { [ -n "$(find "$1" -maxdepth 0 ! -perm /011)" ]; }
-
-# With an empty image: the program is missing in any case, what counts is whether the layer is the complaint.
-try_overlay() {
-  if [ "$(id -u)" = 0 ] && ! layers_are_whole /sys/module/overlay/parameters; then echo no && return; fi
-  mkdir -p image/bin image/tmp image/proc image/sys image/dev image/etc layer/upper layer/work
-  case $(apptainer exec --containall --no-home --overlay "$PWD/layer" "$PWD/image" /none 2>&1) in
-    *[Oo]verlay*) echo no ;;
-    */none*) echo yes ;;
-    *) echo no ;;
-  esac
-}
 
 # Real groups, by the file system's own number, in which a limit says what was written to it. Leaves nothing behind.
 try_groups() { # GROUP
