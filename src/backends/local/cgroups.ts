@@ -1,18 +1,12 @@
 import { promises as fs, mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/workspace-errors';
-import {
-  CGROUP_ROOT,
-  type CgroupLayout,
-  type CgroupRule,
-  CONTROLLERS,
-  jobGroups,
-  type JobGroups,
-  parentGroup,
-} from '../shared/cgroup-rules';
+import { CGROUP_ROOT, type CgroupLayout, type CgroupRule, jobGroups, type JobGroups, parentGroup } from '../shared/cgroup-rules';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
+import { part } from '../shared/job-script';
 import type { Limits } from '../shared/runtimes/runtime';
+import type { LocalClient } from './local.client';
 
 /** A hard limit that an executor ran into, as the kernel counted it. */
 export interface LimitEvents {
@@ -22,10 +16,9 @@ export interface LimitEvents {
 
 const BUSY_TRIES = 200;
 const BUSY_PAUSE_MS = 50;
-/** What statfs calls the file systems of cgroups (linux/magic.h). */
-const MAGIC = { v1: 0x27e0eb, v2: 0x63677270 } as const;
-/** All of it is a whole number of pages, and so is read back as it was written. */
-const PROBE_LIMITS: Limits = { cpuCores: 1, memoryBytes: 1 << 28, pids: 100 };
+const PROBE_MS = 10_000;
+/** Where only the names of groups count. */
+const NO_LIMITS: Limits = { cpuCores: 1, memoryBytes: 0, pids: 0 };
 
 /**
  * Limits for a runtime that has none of its own (bubblewrap): one cgroup per job, made before it starts, joined by the script,
@@ -46,29 +39,12 @@ export class JobCgroups {
     return this.layout !== 'none';
   }
 
-  /** Tries it out with a group of its own, and leaves nothing behind: real groups, whose limits say what was written to them. */
-  async probe(): Promise<boolean> {
-    for (const layout of ['v2', 'v1'] as const) {
-      this.layout = layout;
-      if (!(await this.isMounted(layout))) continue;
-      try {
-        await this.create('probe', PROBE_LIMITS);
-        if (this.groups('probe', PROBE_LIMITS)?.rules.every(holds)) return true;
-      } catch {
-        // Not this one: a controller that is not there, or no right to it.
-      } finally {
-        await this.remove('probe', false).catch(() => undefined);
-        for (const directory of this.groups('probe')?.all ?? []) await fs.rmdir(dirname(directory)).catch(() => undefined);
-      }
-    }
-    this.layout = 'none';
-    return false;
-  }
-
-  private async isMounted(layout: CgroupLayout): Promise<boolean> {
-    const places = layout === 'v2' ? [this.root] : CONTROLLERS.map((controller) => join(this.root, controller));
-    const types = await Promise.all(places.map((place) => fs.statfs(place).catch(() => undefined)));
-    return types.every((found) => found?.type === MAGIC[layout]);
+  /** Tries it out with a group of its own, and leaves nothing behind. */
+  async probe(client: Pick<LocalClient, 'command'>, signal: AbortSignal): Promise<boolean> {
+    const argv = ['/bin/sh', '-c', `${part('groups.sh')}\ntry_groups "$@"`, 'sh', this.parent, this.root];
+    const said = (await client.command(argv, PROBE_MS, signal).catch(() => undefined))?.stdout.trim();
+    this.layout = said === 'v1' || said === 'v2' ? said : 'none';
+    return this.enforced;
   }
 
   /** Directories to join, one per hierarchy. The kernel takes a millisecond to make or remove one: nothing waits for it meanwhile. */
@@ -130,7 +106,7 @@ export class JobCgroups {
     }
   }
 
-  private groups(jobName: string, limits = PROBE_LIMITS): JobGroups | undefined {
+  private groups(jobName: string, limits = NO_LIMITS): JobGroups | undefined {
     return this.layout === 'none' ? undefined : jobGroups(this.layout, this.parent, jobName, limits, this.root);
   }
 }
@@ -138,11 +114,6 @@ export class JobCgroups {
 /** Never makes a file: what is not there already is no limit. */
 function write({ path, value, ifThere }: CgroupRule): void {
   if (ifThere !== true || existsNow(path)) writeFileSync(path, value, { flag: 'r+' });
-}
-
-function holds({ path, value, ifThere }: CgroupRule): boolean {
-  const found = readTextOrNothing(path);
-  return found === undefined ? ifThere === true : found.trim() === value;
 }
 
 async function removeGroup(directory: string): Promise<void> {

@@ -125,7 +125,7 @@ export class LocalBackend extends ExecutionBackend {
   override async start(signal: AbortSignal): Promise<void> {
     this.client.open();
     await this.directories.prepare();
-    await this.cgroups.probe();
+    await this.cgroups.probe(this.client, signal);
     await this.runtimes.start(signal);
     const runtime = this.runtimes.current;
     if (runtime !== undefined && RUNTIMES[runtime].showsHost) this.host.look();

@@ -4,7 +4,7 @@ import type { Limits } from './runtimes/runtime';
 export type CgroupLayout = 'v1' | 'v2';
 
 export const CGROUP_ROOT = '/sys/fs/cgroup';
-export const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
+const CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 
 /** `value`, as text, into a file of a group, in this order. */
 export interface CgroupRule {

@@ -13,7 +13,7 @@ probe() { # GROUP LAYERED LIMITS_FORMAT INIT_FORMAT MANAGER_FORMAT INITS VERSION
   printf 'a\0' | grep -qxzF a 2>/dev/null || echo 'lacks grep with -z'
   echo | sha256sum -z >/dev/null 2>&1 || echo 'lacks sha256sum with -z (GNU coreutils)'
   awk 'BEGIN { exit 0 }' 2>/dev/null || echo 'lacks awk'
-  echo "groups $(try_groups "$1")"
+  echo "groups $(try_groups "$1" /sys/fs/cgroup)"
   [ ! -e /sys/fs/selinux/enforce ] || echo 'selinux yes'
   says limits "$3"
   says init "$4"
@@ -45,32 +45,6 @@ close_staging() {
   done
 }
 is_closed() { [ -n "$(find "$1" -maxdepth 0 ! -perm /011)" ]; }
-
-# Real groups, by the file system's own number, in which a limit says what was written to it. Leaves nothing behind.
-try_groups() { # GROUP
-  root=/sys/fs/cgroup
-  if is_mounted "$root" 63677270; then
-    kind=v2
-    { mkdir -p "$root/$1/probe$$" && echo '+memory +pids +cpu' >"$root/$1/cgroup.subtree_control" \
-      && holds "$root/$1/probe$$/memory.max" 268435456 && holds "$root/$1/probe$$/pids.max" 100 && holds "$root/$1/probe$$/cpu.max" '100000 100000'; } || kind=none
-    rmdir "$root/$1/probe$$" "$root/$1"
-  elif is_mounted $root/memory 27e0eb && is_mounted $root/cpu 27e0eb && is_mounted $root/pids 27e0eb; then
-    kind=v1
-    { mkdir -p "$root/memory/$1/probe$$" "$root/cpu/$1/probe$$" "$root/pids/$1/probe$$" && holds "$root/memory/$1/probe$$/memory.limit_in_bytes" 268435456 \
-      && holds "$root/cpu/$1/probe$$/cpu.cfs_quota_us" 100000 && holds "$root/pids/$1/probe$$/pids.max" 100; } || kind=none
-    # Where others have groups below ours it stays.
-    for controller in memory cpu pids; do rmdir "$root/$controller/$1/probe$$" "$root/$controller/$1"; done
-  else
-    kind=none
-  fi 2>/dev/null
-  echo "$kind"
-}
-is_mounted() { # DIRECTORY TYPE
-  [ "$(stat -f -c %t "$1")" = "$2" ]
-}
-holds() { # FILE VALUE
-  [ -e "$1" ] && echo "$2" >"$1" && read -r found <"$1" && [ "$found" = "$2" ]
-}
 
 # What a fresh root for bubblewrap is made of: kind, path, link target of the worker's own directories, each ended by NUL.
 entries() {

@@ -1,6 +1,7 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { JobCgroups } from '../../../../src/backends/local/cgroups';
+import { LocalClient } from '../../../../src/backends/local/local.client';
 import { temporaryDirectory } from '../temporary-directory';
 
 const LIMITS = { cpuCores: 1.5, memoryBytes: 1 << 28, pids: 7 };
@@ -46,7 +47,7 @@ describe('the limits of a runtime that has none of its own', () => {
   it('are none in a directory of ordinary files, in which nothing is left behind', async () => {
     const before = await fs.readdir(directory());
     const groups = new JobCgroups('a', directory());
-    expect([await groups.probe(), groups.enforced]).toEqual([false, false]);
+    expect([await groups.probe(new LocalClient(), new AbortController().signal), groups.enforced]).toEqual([false, false]);
     expect(await fs.readdir(directory())).toEqual(before);
   });
 
@@ -66,7 +67,7 @@ describe('the limits of a runtime that has none of its own', () => {
 
   it('are none where cgroups cannot be written', async () => {
     const groups = new JobCgroups('a', join(directory(), 'none', '\0'));
-    expect(await groups.probe()).toBe(false);
+    expect(await groups.probe(new LocalClient(), new AbortController().signal)).toBe(false);
     expect([groups.enforced, await groups.create('tes-a-1', LIMITS), await groups.pids('tes-a-1')]).toEqual([false, [], []]);
     expect(groups.events('tes-a-1')).toEqual({ memoryKills: 0, processRefusals: 0 });
     await groups.remove('tes-a-1', true);
