@@ -97,7 +97,7 @@ end_watch() {
   [ -n "$watch" ] || return 0
   # It may have ended by itself; its number is kept from others until it was waited for.
   kill -TERM "$watch" 2>/dev/null
-  [ ! -e "$watched" ] || wait "$watch"
+  if [ -e "$watched" ] || [ -e late ]; then wait "$watch"; fi
   watch=
 }
 
