@@ -286,6 +286,16 @@ export const COMMON_ENTRY = {
     format: 'positive number',
     default: undefined as number | undefined,
   },
+  disk_gb: {
+    doc: 'Disk to give away to tasks that name `disk_gb`, in 2^30 bytes; not counted when left out',
+    format: 'positive number',
+    default: undefined as number | undefined,
+  },
+  gpus: {
+    doc: 'GPUs to give away to tasks that name the backend parameter `gpus`; not counted when left out, `0` = none',
+    format: 'count',
+    default: undefined as number | undefined,
+  },
   drain: { doc: 'No new tasks; those that are there go on', format: 'yes or no', default: false },
   labels: {
     doc: 'Words by which tasks choose it (below)',

@@ -2,7 +2,7 @@ import { BackendError } from '../ports/errors';
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
 import type { AwayRule } from '../task/failure-policy';
-import { amountsOf, fits, NOTHING } from '../task/room';
+import { amountsOf, fits, NOTHING } from '../task/amounts';
 import type { TaskRecord } from '../task/task-record';
 import type { BackendMonitor } from './backend-monitor';
 import { mismatch } from './select-backend';

@@ -2,11 +2,11 @@ import type { QueueClass, QueuedTask, TaskQueue } from '../ports/store/task-queu
 import type { StoreClock } from '../ports/store/store-clock';
 import { ANYWHERE } from '../task/placement';
 import { queueClass } from '../task/queue-class';
-import { added, amountsOf } from '../task/room';
+import { added, amountsOf, type Size } from '../task/amounts';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { nextClass } from './queue-order';
 import { isUnjudged, judged } from './reach';
-import { type Candidate, homesOf, isOpen, roomsFor, selectBackend, type Size } from './select-backend';
+import { type Candidate, homesOf, isOpen, roomsFor, selectBackend } from './select-backend';
 
 /** Read of a class first: most passes are made because one task has ended, and give away one place. */
 const FIRST_HEAD = 8;

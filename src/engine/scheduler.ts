@@ -7,7 +7,8 @@ import type { TaskQueue } from '../ports/store/task-queue';
 import type { Upkeep } from '../ports/store/upkeep';
 import { droppedParametersWarning, unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys } from '../task/placement';
-import { NOTHING, roomKey, roomOf } from '../task/room';
+import { CUT_NAMES, NOTHING, type Size, SIZES } from '../task/amounts';
+import { roomKey, roomOf } from '../task/room';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
@@ -18,7 +19,7 @@ import { lateRefusal } from './late-refusal';
 import type { KnownBackend } from './known-backends';
 import { Pacer } from './pacer';
 import { type JudgedClass, QueueView } from './queue-view';
-import { type Candidate, hasRoom, isOpen, round, type Size } from './select-backend';
+import { type Candidate, hasRoom, isOpen, round } from './select-backend';
 import type { TaskChange } from './task-changes';
 import type { TaskWriter } from './task-writer';
 import { type Surroundings, WhyWaiting } from './waiting-reasons';
@@ -96,7 +97,7 @@ export class Scheduler {
   /** Jobs on each backend, by its name: every attempt from its assignment to its end. */
   async jobs(): Promise<ReadonlyMap<string, number>> {
     const own = (await this.candidates()).filter(({ elsewhere }) => elsewhere === undefined);
-    return new Map(own.map(({ name, used }) => [name, used.slots]));
+    return new Map(own.map(({ name, used }) => [name, used.slots ?? 0]));
   }
 
   nudge(): void {
@@ -235,12 +236,15 @@ function candidateElsewhere(backend: KnownBackend): Candidate {
 }
 
 function isLess(size: Size, needs: TaskNeeds): boolean {
-  return size.cpuCores < needs.cpuCores || size.ramGb < needs.ramGb;
+  return CUT_NAMES.some((name) => (size[name] ?? 0) < (needs[name] ?? 0));
 }
 
 /** Lines for `system_logs`: what a task does not get of what it asked for. */
-function cuts({ cpuCores, ramGb }: TaskNeeds, size: Size): readonly string[] {
-  const line = (asked: number, what: string, given: number): readonly string[] =>
-    given < asked ? [`the task asks for ${round(asked)} ${what} and gets ${round(given)}, the most that any backend has`] : [];
-  return [...line(cpuCores, 'CPU cores', size.cpuCores), ...line(ramGb, 'GB of memory', size.ramGb)];
+function cuts(needs: TaskNeeds, size: Size): readonly string[] {
+  return CUT_NAMES.flatMap((name) => {
+    const [asked, given] = [needs[name] ?? 0, size[name] ?? 0];
+    return given < asked
+      ? [`the task asks for ${round(asked)} ${SIZES[name].words} and gets ${round(given)}, the most that any backend has`]
+      : [];
+  });
 }

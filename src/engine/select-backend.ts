@@ -2,8 +2,23 @@ import type { BackendCapabilities } from '../ports/execution-backend';
 import type { SizeRange } from '../ports/store/task-queue';
 import { unsupportedParameters } from '../task/backend-parameters';
 import { ANYWHERE, labelKeys, type Placement } from '../task/placement';
-import { leastOf, mostOf } from '../task/queue-class';
-import { type Amounts, amountsOf, type Capacity, fits, freeOf, loadOf, NOTHING, ROUNDING } from '../task/room';
+import { rangeOf } from '../task/queue-class';
+import {
+  ALL_GPUS,
+  type Amounts,
+  type Capacity,
+  CUT_NAMES,
+  fits,
+  freeOf,
+  loadOf,
+  NOTHING,
+  ROUNDING,
+  type Size,
+  SIZE_NAMES,
+  SIZES,
+  sizeOf,
+  type SizeName,
+} from '../task/amounts';
 import type { TaskNeeds } from '../task/task-record';
 import { uncovered } from '../task/url-folders';
 import { isUnjudged } from './reach';
@@ -24,9 +39,6 @@ export interface Candidate {
   /** Kept free for a big task that has waited too long: its id. */
   readonly heldFor?: string;
 }
-
-/** What is charged of a task. */
-export type Size = Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
 
 export type Selection =
   /** `size`: what the task is given there. */
@@ -83,7 +95,8 @@ export function selectBackend(taskId: string, needs: TaskNeeds, candidates: read
     if (never === undefined) able.push(candidate);
     else unfit.push(`${named(candidate)}: ${never.reason}`);
   }
-  const size = fitted(needs, able.map(capacityOf));
+  const large = able.filter((candidate) => lack(needs, capacityOf(candidate)) === undefined);
+  const size = fitted(needs, (large.length > 0 ? large : able).map(capacityOf));
   let best: { readonly name: string; readonly load: number } | undefined;
   for (const candidate of able) {
     const reason = cannotNow(taskId, size, candidate);
@@ -105,12 +118,30 @@ export function selectBackend(taskId: string, needs: TaskNeeds, candidates: read
  * What a task is given: what it needs, or, where that is more than each of the backends has in all, as much as the roomiest of them has.
  * Capacities change, so it is worked out when the task is assigned.
  */
-export function fitted({ cpuCores, ramGb }: Size, capacities: readonly Capacity[]): Size {
+export function fitted(needs: Size, capacities: readonly Capacity[]): Size {
+  const size = sizeOf(needs);
+  const cut = (to: (name: SizeName, amount: number) => number): Partial<Size> =>
+    Object.fromEntries(CUT_NAMES.map((name) => [name, to(name, size[name] ?? 0)]));
   const roomiest = roomiestOf(capacities);
-  if (roomiest === undefined || capacities.some((capacity) => fits(NOTHING, amountsOf({ cpuCores, ramGb }), { ...capacity, slots: 1 }))) {
-    return { cpuCores, ramGb };
-  }
-  return { cpuCores: Math.min(cpuCores, roomiest.cpuCores ?? cpuCores), ramGb: Math.min(ramGb, roomiest.ramGb ?? ramGb) };
+  if (
+    roomiest === undefined ||
+    capacities.some((capacity) =>
+      fits(
+        NOTHING,
+        cut((_name, amount) => amount),
+        capacity,
+      ),
+    )
+  )
+    return size;
+  return { ...size, ...cut((name, amount) => Math.min(amount, roomiest[name] ?? amount)) };
+}
+
+/** Why a backend is too small for a task that may not be given less; `undefined` = it is not. */
+export function lack(needs: Size, capacity: Capacity): string | undefined {
+  return SIZE_NAMES.filter((name) => !SIZES[name].isCut)
+    .map((name) => shortage(name, needs[name], undefined, capacity[name]))
+    .find((reason) => reason !== undefined);
 }
 
 function roomiestOf(capacities: readonly Capacity[]): Capacity | undefined {
@@ -124,7 +155,7 @@ function roomiestOf(capacities: readonly Capacity[]): Capacity | undefined {
 
 /** The backends that could take such a task when they are empty: healthy, taking new tasks, kept free for nobody. */
 export function homesOf(needs: TaskNeeds, candidates: readonly Candidate[]): Candidate[] {
-  const size = amountsOf(fitted(needs, capacitiesFor(needs, candidates)));
+  const size = fitted(needs, capacitiesFor(needs, candidates, needs));
   return openFor(needs, candidates).filter((candidate) => fits(NOTHING, size, capacityOf(candidate)));
 }
 
@@ -139,9 +170,11 @@ function openFor(needs: TaskNeeds, candidates: readonly Candidate[]): Candidate[
   );
 }
 
-/** Of the backends that could take a task of such needs if they were there: what they have in all. */
-function capacitiesFor(needs: TaskNeeds, candidates: readonly Candidate[]): Capacity[] {
-  return candidates.filter((candidate) => mismatch(needs, candidate) === undefined).map(capacityOf);
+/** Of the backends that could take a task of such needs, and at least that size, if they were there: what they have in all. */
+function capacitiesFor(needs: TaskNeeds, candidates: readonly Candidate[], least: Size): Capacity[] {
+  const able = candidates.filter((candidate) => mismatch(needs, candidate) === undefined).map(capacityOf);
+  const large = able.filter((capacity) => lack(least, capacity) === undefined);
+  return large.length > 0 ? large : able;
 }
 
 export function isOpen({ capabilities, away, elsewhere }: Candidate): boolean {
@@ -159,32 +192,41 @@ export function hasRoom(candidate: Candidate): boolean {
  * each of the backends has in all, where the part that it is given is free. Empty when the class is closed: no task of it can go on.
  */
 export function roomsFor(needs: TaskNeeds, candidates: readonly Candidate[], empty = false): readonly SizeRange[] {
-  const capacities = capacitiesFor(needs, candidates);
-  const most = roomiestOf(capacities);
-  const beyond = beyondAll(capacities);
-  const [leastCpu, leastRam] = [leastOf(needs.cpuCores), leastOf(needs.ramGb)];
-  const [mostCpu, mostRam] = [mostOf(needs.cpuCores), mostOf(needs.ramGb)];
-  const range = (cpuCores = Infinity, ramGb = Infinity): SizeRange => ({
-    ...(cpuCores < mostCpu && { cpuCores }),
-    ...(ramGb < mostRam && { ramGb }),
-  });
-  const rooms = openFor(needs, candidates)
-    .filter((candidate) => empty || hasRoom(candidate))
-    .flatMap((candidate): SizeRange[] => {
-      const free = freeOf(empty ? NOTHING : candidate.used, capacityOf(candidate));
-      const given = range(bound(free.cpuCores, most?.cpuCores), bound(free.ramGb, most?.ramGb));
-      return [range(bound(free.cpuCores), bound(free.ramGb)), ...beyond.map((above) => ({ ...given, above }))];
+  const open = openFor(needs, candidates).filter((candidate) => empty || hasRoom(candidate));
+  const range = (free: Capacity, most: Capacity | undefined): SizeRange =>
+    Object.fromEntries(
+      SIZE_NAMES.flatMap((name) => {
+        const least = bound(free[name], SIZES[name].isCut ? most?.[name] : undefined);
+        return least !== undefined && least < rangeOf(needs, name).most ? [[name, least]] : [];
+      }),
+    );
+  const rooms = sizesApart(needs, candidates)
+    .flatMap((least) => {
+      const capacities = capacitiesFor(needs, candidates, least);
+      const most = roomiestOf(capacities);
+      const beyond = beyondAll(capacities);
+      return open.flatMap((candidate): SizeRange[] => {
+        const free = freeOf(empty ? NOTHING : candidate.used, capacityOf(candidate));
+        return [range(free, undefined), ...beyond.map((above) => ({ ...range(free, most), above }))];
+      });
     })
-    .filter(({ cpuCores = Infinity, ramGb = Infinity }) => cpuCores >= leastCpu && ramGb >= leastRam)
-    .filter(({ cpuCores = mostCpu, ramGb = mostRam, above = {} }) => cpuCores > (above.cpuCores ?? -1) && ramGb > (above.ramGb ?? -1));
+    .filter((room) => SIZE_NAMES.every((name) => (room[name] ?? Infinity) >= rangeOf(needs, name).least))
+    .filter(({ above = {}, ...room }) => SIZE_NAMES.every((name) => (room[name] ?? rangeOf(needs, name).most) > (above[name] ?? -1)));
   // What goes into one of them goes into a larger one.
   return rooms.filter(
     (room, index) => !rooms.some((other, at) => at !== index && isWithin(room, other) && (at < index || !isWithin(other, room))),
   );
 }
 
+/** The least that tasks of a class may need where it decides which backends are large enough: the disks of backends that are told apart by it. */
+function sizesApart(needs: TaskNeeds, candidates: readonly Candidate[]): readonly Size[] {
+  const { least, most } = rangeOf(needs, 'diskGb');
+  const disks = candidates.map((candidate) => capacityOf(candidate).diskGb ?? Infinity).filter((disk) => disk > least && disk < most);
+  return [least, ...new Set(disks)].map((disk) => ({ ...needs, ...(needs.diskGb !== undefined && { diskGb: disk + 2 * ROUNDING }) }));
+}
+
 /** The sizes that are more than each of these has, as corners: more cores and more memory than a corner says. */
-function beyondAll(capacities: readonly Capacity[]): readonly Pick<Capacity, 'cpuCores' | 'ramGb'>[] {
+function beyondAll(capacities: readonly Capacity[]): readonly Amounts[] {
   const boxes = capacities
     .map(({ cpuCores = Infinity, ramGb = Infinity }) => [cpuCores, ramGb] as const)
     .sort((one, other) => other[0] - one[0]);
@@ -205,10 +247,8 @@ function beyondAll(capacities: readonly Capacity[]): readonly Pick<Capacity, 'cp
 
 /** `room` takes nothing that `other` does not take. */
 function isWithin(room: SizeRange, other: SizeRange): boolean {
-  const most = (one: SizeRange, amount: 'cpuCores' | 'ramGb'): number => one[amount] ?? Infinity;
-  const least = (one: SizeRange, amount: 'cpuCores' | 'ramGb'): number => one.above?.[amount] ?? -1;
-  return (['cpuCores', 'ramGb'] as const).every(
-    (amount) => most(room, amount) <= most(other, amount) && least(room, amount) >= least(other, amount),
+  return SIZE_NAMES.every(
+    (name) => (room[name] ?? Infinity) <= (other[name] ?? Infinity) && (room.above?.[name] ?? -1) >= (other.above?.[name] ?? -1),
   );
 }
 
@@ -231,19 +271,24 @@ function cannotNow(taskId: string, size: Size, candidate: Candidate): string | u
   const { capacity } = candidate.capabilities;
   const free = freeOf(candidate.used, capacity);
   if (free.slots !== undefined && free.slots < 1) return `all of its ${capacity.slots ?? 0} slots are taken`;
-  const cores = shortage(size.cpuCores, free.cpuCores, capacity.cpuCores, 'CPU cores');
-  if (cores !== undefined) return cores;
-  const memory = shortage(size.ramGb, free.ramGb, capacity.ramGb, 'GB of memory');
-  if (memory !== undefined) return memory;
+  for (const name of SIZE_NAMES) {
+    const reason = shortage(name, size[name], free[name], capacity[name]);
+    if (reason !== undefined) return reason;
+  }
   if (candidate.elsewhere !== undefined) return 'its gateway has not taken the task yet';
   if (candidate.heldFor !== undefined && candidate.heldFor !== taskId) return 'it is reserved for a big task that has waited longer';
   return undefined;
 }
 
-function shortage(wanted: number, free: number | undefined, whole: number | undefined, what: string): string | undefined {
-  if (free === undefined || whole === undefined) return undefined;
+/** `free` absent: only whether it could ever be. */
+function shortage(name: SizeName, wanted = 0, free: number | undefined, whole: number | undefined): string | undefined {
+  const what = SIZES[name].words;
+  if (whole === undefined) return undefined;
+  if (name === 'gpus' && wanted === ALL_GPUS) return `it counts its GPUs (it has ${round(whole)}): ask for a number of them, not for all`;
   if (wanted > whole + ROUNDING) return `the task needs ${round(wanted)} ${what}, it has ${round(whole)}`;
-  return wanted > free + ROUNDING ? `the task needs ${round(wanted)} ${what}, ${round(free)} of ${round(whole)} are free` : undefined;
+  return free !== undefined && wanted > free + ROUNDING
+    ? `the task needs ${round(wanted)} ${what}, ${round(free)} of ${round(whole)} are free`
+    : undefined;
 }
 
 /** For sentences. */

@@ -9,10 +9,11 @@ import { taskNeeds } from '../task/task-needs';
 import type { Owner } from '../task/owner';
 import type { TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
-import { type Capacity, roomKey } from '../task/room';
+import { type Capacity, CUT_NAMES, SIZES } from '../task/amounts';
+import { roomKey } from '../task/room';
 import type { KnownBackends } from './known-backends';
 import { judged } from './reach';
-import { fitted, type Mismatch, mismatch } from './select-backend';
+import { fitted, lack, type Mismatch, mismatch } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
 /** Limits a new task is held against; the settings `api.*` and `limits.*`. */
@@ -100,12 +101,14 @@ export class TaskAdmission {
     if (problems.length === 0) problems.push(...checkUrls(request, this.storage, owner));
     refuse(problems);
 
-    const needs = this.knownLabels(needed.needs);
-    const { candidates, refusedBy } = this.candidates(request, needs);
-    if (settings.overCapacity === 'refuse') refuse(tooLarge(needs, candidates));
+    const wanted = this.knownLabels(needed.needs);
+    const { candidates, refusedBy } = this.candidates(request, wanted);
+    if (settings.overCapacity === 'refuse') refuse(tooLarge(wanted, candidates));
     const known = new Set(candidates.flatMap(({ parameterKeys }) => parameterKeys));
     const dropped = unsupportedParameters(needed.needs.parameterKeys, [...known]);
     const isDropped = new Set(dropped);
+    const { gpus, ...rest } = wanted;
+    const needs = gpus === undefined || isDropped.has('gpus') ? rest : wanted;
     return {
       request: dropped.length > 0 ? withoutDropped(request, dropped) : request,
       needs: judged(
@@ -150,7 +153,7 @@ export class TaskAdmission {
       const { name } = backend;
       const capabilities = backend.capabilities();
       const placement = this.backends.placement(name);
-      const unfit = mismatch(needs, { name, capabilities, placement });
+      const unfit = mismatch(needs, { name, capabilities, placement }) ?? tooSmall(needs, capabilities);
       const refused = unfit ? [] : backend.check(request, needs);
       // Bound to this gateway, it says nothing of another gateway's backend of the same name: that one is asked there.
       const hasNamesake = capabilities.boundToInstance && elsewhere.some((other) => other.name === name);
@@ -162,13 +165,19 @@ export class TaskAdmission {
     for (const other of elsewhere) {
       const { name, labels, urlPrefixes } = other;
       const placement = { ...ANYWHERE, labels, ...(urlPrefixes !== undefined && { urlPrefixes }) };
-      const unfit = mismatch(needs, { name, capabilities: other, placement });
+      const unfit = mismatch(needs, { name, capabilities: other, placement }) ?? tooSmall(needs, other);
       if (unfit) reasons.unfit(name, unfit);
       else candidates.push(fitting(other, placement));
     }
     if (candidates.length === 0) refuse(reasons.problems());
     return { candidates, refusedBy };
   }
+}
+
+/** What may not be cut. */
+function tooSmall(needs: TaskNeeds, { capacity }: Pick<BackendCapabilities, 'capacity'>): Mismatch | undefined {
+  const reason = lack(needs, capacity);
+  return reason === undefined ? undefined : { of: 'task', reason };
 }
 
 function fitting({ capacity, parameterKeys }: Pick<BackendCapabilities, 'capacity' | 'parameterKeys'>, placement: Placement): Fitting {
@@ -181,18 +190,10 @@ function tooLarge(needs: TaskNeeds, candidates: readonly Fitting[]): Problem[] {
     needs,
     candidates.map(({ capacity }) => capacity),
   );
-  const lines: Problem[] = [];
-  if (most.cpuCores < needs.cpuCores)
-    lines.push({
-      path: '$.resources.cpu_cores',
-      message: `${needs.cpuCores} CPU cores were asked for, the largest backend has ${most.cpuCores}`,
-    });
-  if (most.ramGb < needs.ramGb)
-    lines.push({
-      path: '$.resources.ram_gb',
-      message: `${needs.ramGb} GB of memory were asked for, the largest backend has ${most.ramGb}`,
-    });
-  return lines;
+  return CUT_NAMES.filter((name) => (most[name] ?? 0) < (needs[name] ?? 0)).map((name) => ({
+    path: SIZES[name].path,
+    message: `${needs[name]} ${SIZES[name].words} were asked for, the largest backend has ${most[name]}`,
+  }));
 }
 
 /** Unsupported keys are neither stored nor returned (TES `backend_parameters`). */

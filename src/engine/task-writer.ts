@@ -5,7 +5,7 @@ import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskQueue } from '../ports/store/task-queue';
 import { isBinding } from '../task/binding';
 import type { TaskEvent } from '../task/task-events';
-import type { Capacity } from '../task/room';
+import type { Capacity } from '../task/amounts';
 import type { TaskRecord } from '../task/task-record';
 import type { Reduction } from '../task/reduction';
 import { reduce } from '../task/task-reducer';

@@ -3,6 +3,7 @@ import type { StoredTask } from '../ports/store/task-records';
 import { COUNT, FLAG, list, map, must, NUMBER, object, oneOf, optional, Shape, TEXT } from '../shape/shape';
 import { isObject } from '../task/plain-object';
 import type { Problem } from '../task/problem';
+import type { Size } from '../task/amounts';
 import {
   type AttemptRecord,
   type ExecutorRecord,
@@ -74,7 +75,7 @@ export function parseLine(text: string): StoredTask | number {
 type Kept = Omit<TaskRecord, 'lease' | 'dueAt'>;
 
 /** What earlier versions wrote, and nobody reads. */
-type Former = { readonly schemes?: readonly string[]; readonly preemptible?: boolean; readonly diskGb?: number };
+type Former = { readonly schemes?: readonly string[]; readonly preemptible?: boolean };
 
 const TAIL = object<LogTail>({ text: TEXT, totalBytes: COUNT, unplaced: optional(FLAG) });
 const EXECUTOR = object<ExecutorRecord>({
@@ -98,6 +99,8 @@ const HANDLE = object<Handle>({ backend: TEXT, version: COUNT, step: TEXT, data:
 const NEEDS = object<TaskNeeds & Former>({
   cpuCores: NUMBER,
   ramGb: NUMBER,
+  diskGb: optional(NUMBER),
+  gpus: optional(NUMBER),
   backend: optional(TEXT),
   folders: optional(list(TEXT)),
   reaches: optional(map(FLAG)),
@@ -113,7 +116,6 @@ const NEEDS = object<TaskNeeds & Former>({
   executorCount: COUNT,
   schemes: optional(list(TEXT)),
   preemptible: optional(FLAG),
-  diskGb: optional(NUMBER),
 });
 const TYPES = optional(map(oneOf(TES_FILE_TYPES)));
 
@@ -137,7 +139,7 @@ const TASK = object<Kept>({
   outcome: optional(oneOf(['succeeded', 'failed'])),
   queuedAt: optional(NUMBER),
   notBefore: optional(NUMBER),
-  given: optional(object<NonNullable<Kept['given']>>({ cpuCores: NUMBER, ramGb: NUMBER })),
+  given: optional(object<Size>({ cpuCores: NUMBER, ramGb: NUMBER, diskGb: optional(NUMBER), gpus: optional(NUMBER) })),
   trouble: optional(object<NonNullable<Kept['trouble']>>({ count: COUNT, since: NUMBER, reason: TEXT })),
   storageWait: optional(
     object<StorageWait>({ of: oneOf(['inputs', 'outputs']), since: NUMBER, count: COUNT, reason: TEXT, pauseMs: NUMBER }),

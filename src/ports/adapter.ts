@@ -62,6 +62,9 @@ export interface BackendEntry {
   readonly cpus: number | undefined;
   /** Memory to give away, 2^30 bytes; absent = all there is. */
   readonly ram_gb: number | undefined;
+  /** Disk (2^30 bytes) and GPUs to give away; absent = they are not counted. */
+  readonly disk_gb: number | undefined;
+  readonly gpus: number | undefined;
   readonly drain: boolean;
   readonly labels: Readonly<Record<string, string>> | undefined;
   readonly url_prefixes: readonly string[] | undefined;

@@ -3,7 +3,7 @@ import type { Observation } from '../task/observation';
 import type { Handle, TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
 import type { FillFile, SourceFile } from './local-file';
-import type { Capacity } from '../task/room';
+import type { Capacity } from '../task/amounts';
 
 /** What a backend can do, as data. Everything the engine, the API and service-info ask about a backend stands here. */
 export interface BackendCapabilities {

@@ -1,3 +1,4 @@
+import type { Size, SizeName } from './amounts';
 import type { TaskNeeds } from './task-record';
 
 /** Smallest and largest power of two that is told apart: what is below or above is one class each. */
@@ -10,10 +11,25 @@ const MOST_POWER = 12;
  * those that some backend knows, folders are told by `reaches`), so the settings bound how many classes there are. The text is the key in
  * the store's index; members that say nothing are left out of it.
  */
-export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameterKeys, refusedBy, folders, reaches }: TaskNeeds): string {
+export function queueClass({
+  cpuCores,
+  ramGb,
+  diskGb = 0,
+  gpus = 0,
+  backend,
+  labels,
+  strict,
+  parameterKeys,
+  refusedBy,
+  folders,
+  reaches,
+}: TaskNeeds): string {
   return JSON.stringify({
     cpu: powerOf(cpuCores),
     ram: powerOf(ramGb),
+    ...(diskGb > 0 && { disk: powerOf(diskGb) }),
+    // As it is: small numbers.
+    ...(gpus > 0 && { gpus }),
     ...(backend !== undefined && { backend }),
     ...(labels !== undefined && { labels: sorted(labels) }),
     ...(strict && parameterKeys.length > 0 && { keys: [...parameterKeys].sort() }),
@@ -24,14 +40,19 @@ export function queueClass({ cpuCores, ramGb, backend, labels, strict, parameter
   });
 }
 
-/** No task of the class needs less than this. */
-export function leastOf(amount: number): number {
+/** No task of its class needs less of it than `least`, nor more than `most`. */
+export function rangeOf(needs: Size, name: SizeName): { readonly least: number; readonly most: number } {
+  const amount = needs[name] ?? 0;
+  if (name === 'gpus' || amount === 0) return { least: amount, most: amount };
+  return { least: leastOf(amount), most: mostOf(amount) };
+}
+
+function leastOf(amount: number): number {
   const power = powerOf(amount);
   return power === LEAST_POWER ? 0 : 2 ** (power - 1);
 }
 
-/** No task of the class needs more than this. */
-export function mostOf(amount: number): number {
+function mostOf(amount: number): number {
   const power = powerOf(amount);
   return power === MOST_POWER ? Infinity : 2 ** power;
 }

@@ -1,5 +1,6 @@
 import type { Observation } from './observation';
-import type { Handle, OutputFile, TaskNeeds, TaskStep } from './task-record';
+import type { Size } from './amounts';
+import type { Handle, OutputFile, TaskStep } from './task-record';
 import type { FoundTypes } from './tes';
 
 /** Everything that can happen to a task. Who sends which is said at each; which are taken in which step, in `task-reducer.ts`. */
@@ -12,7 +13,7 @@ export type TaskEvent =
       readonly backend: string;
       readonly boundTo?: string;
       /** What it gets there, where that is less than it needs. */
-      readonly given?: Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
+      readonly given?: Size;
       readonly droppedParameters: readonly string[];
       readonly warnings: readonly string[];
     }

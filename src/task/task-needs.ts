@@ -1,5 +1,6 @@
 import { ambiguousParameters, backendParameter, parameterKeys } from './backend-parameters';
 import type { Problem } from './problem';
+import { ALL_GPUS } from './amounts';
 import type { TaskNeeds } from './task-record';
 import type { TesTaskRequest } from './tes';
 import { wishedLabels } from './placement';
@@ -44,7 +45,7 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
   };
   const cpuCores = amount('cpu_cores') ?? defaults.cpuCores;
   const ramGb = amount('ram_gb') ?? defaults.ramGb;
-  amount('disk_gb');
+  const diskGb = amount('disk_gb');
 
   for (const key of ambiguousParameters(parameters)) {
     problems.push({
@@ -58,12 +59,15 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
   const maxRuntimeSeconds = seconds('max_runtime_seconds', runtime.max) ?? Math.min(runtime.default, runtime.max);
   const maxTransferSeconds = seconds('max_transfer_seconds', defaults.maxTransferSeconds);
   const backend = backendParameter(parameters, 'backend');
+  const gpus = gpusOf(backendParameter(parameters, 'gpus'));
   const labels = wishedLabels(parameters);
   const folders = urlFolders([...(request.inputs ?? []), ...(request.outputs ?? [])]);
 
   const needs: TaskNeeds = {
     cpuCores,
     ramGb,
+    ...(diskGb !== undefined && { diskGb }),
+    ...(gpus !== undefined && { gpus }),
     ...(backend !== undefined && { backend }),
     ...(folders.length > 0 && { folders }),
     ...(labels !== undefined && { labels }),
@@ -76,6 +80,12 @@ export function taskNeeds(request: TesTaskRequest, defaults: NeedsDefaults): Nee
     executorCount: request.executors.length,
   };
   return { needs, warnings, problems };
+}
+
+/** What is no number of GPUs a backend refuses. */
+function gpusOf(text: string | undefined): number | undefined {
+  if (text === 'all') return ALL_GPUS;
+  return text !== undefined && /^[1-9][0-9]{0,2}$/.test(text) ? Number(text) : undefined;
 }
 
 /** `undefined` when the task names none. */

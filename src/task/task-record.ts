@@ -1,3 +1,4 @@
+import type { Size } from './amounts';
 import type { FoundTypes, TesState } from './tes';
 
 /**
@@ -72,10 +73,7 @@ export interface AttemptRecord {
 }
 
 /** What the scheduler must know of a request, computed once at create so that no loop ever reads the request to wait. */
-export interface TaskNeeds {
-  /** Charged against a backend's capacity; what an attempt was given may be less (`TaskRecord.given`). */
-  readonly cpuCores: number;
-  readonly ramGb: number;
+export interface TaskNeeds extends Size {
   /** `backend_parameters.backend`, if the client chose one. */
   readonly backend?: string;
   /** The folders that inputs and outputs lie in (`url-folders.ts`); absent = none, or a task of an older gateway. */
@@ -176,7 +174,7 @@ export interface TaskRecord {
   /** A QUEUED task is not assigned before this (retry back-off), in the store's time. Gone once it has passed. */
   readonly notBefore?: number;
   /** What the current attempt was given, where that is less than it needs. */
-  readonly given?: Pick<TaskNeeds, 'cpuCores' | 'ramGb'>;
+  readonly given?: Size;
   /** Consecutive failures in the current step, since when (store time, ms), and the last public reason. Reset by every success. */
   readonly trouble?: { readonly count: number; readonly since: number; readonly reason: string };
   /** A storage that is away. Outlives attempts, and the process, until everything has been read or stored. */

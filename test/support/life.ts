@@ -11,7 +11,8 @@ import type { Durability, InsertResult, StoredTask } from '../../src/ports/store
 import type { TaskStore } from '../../src/ports/store/task-store';
 import type { PublishedBackend } from '../../src/ports/store/upkeep';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
-import { type Amounts, type Capacity, NOTHING, roomKey, roomOf } from '../../src/task/room';
+import { type Amounts, type Capacity, NOTHING } from '../../src/task/amounts';
+import { roomKey, roomOf } from '../../src/task/room';
 import type { TaskRecord } from '../../src/task/task-record';
 import { isTerminal } from '../../src/task/task-state';
 
@@ -310,10 +311,10 @@ export class Life {
   private async lookAtRoom(): Promise<void> {
     const tasks = await this.contents(this.store);
     for (const gateway of this.gateways) {
-      const used = await this.used(gateway);
-      if (used.cpuCores > CAPACITY.cpuCores) this.faults.push(`${used.cpuCores} cores are used`);
+      const { cpuCores = 0, slots = 0 } = await this.used(gateway);
+      if (cpuCores > CAPACITY.cpuCores) this.faults.push(`${cpuCores} cores are used`);
       const using = tasks.filter(({ task }) => roomOf(task)?.key === this.roomKey(gateway)).length;
-      if (using !== used.slots) this.faults.push(`${used.slots} tasks are counted, ${using} use room`);
+      if (using !== slots) this.faults.push(`${slots} tasks are counted, ${using} use room`);
     }
   }
 

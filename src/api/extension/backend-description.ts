@@ -12,9 +12,11 @@ export interface BackendDescription {
   readonly draining: boolean;
   /** Where inputs and outputs are moved: by the gateway or next to the job. */
   readonly staging: 'gateway' | 'worker';
-  /** Absent = unlimited, as the two below. */
+  /** Absent = unlimited, as the others below. */
   readonly cpu_cores?: number;
   readonly ram_gb?: number;
+  readonly disk_gb?: number;
+  readonly gpus?: number;
   /** At once. */
   readonly slots?: number;
   /** Words to choose it by: `"backend_parameters": {"label.NAME": "VALUE"}`. */
@@ -28,7 +30,7 @@ export interface BackendDescription {
 
 export function describeBackend(backend: KnownBackend): BackendDescription {
   const { name, draining, staging, capacity, labels, urlPrefixes, parameterKeys, notes, gateways, isWell } = backend;
-  const { cpuCores, ramGb, slots } = capacity;
+  const { cpuCores, ramGb, diskGb, gpus, slots } = capacity;
   return {
     name,
     gateways,
@@ -37,6 +39,8 @@ export function describeBackend(backend: KnownBackend): BackendDescription {
     staging,
     ...(cpuCores !== undefined && { cpu_cores: cpuCores }),
     ...(ramGb !== undefined && { ram_gb: ramGb }),
+    ...(diskGb !== undefined && { disk_gb: diskGb }),
+    ...(gpus !== undefined && { gpus }),
     ...(slots !== undefined && { slots }),
     labels,
     ...(urlPrefixes !== undefined && { url_prefixes: urlPrefixes }),

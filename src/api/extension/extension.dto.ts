@@ -83,11 +83,17 @@ export class BackendDto implements BackendDescription {
   @ApiProperty({ enum: ['gateway', 'worker'] })
   staging!: 'gateway' | 'worker';
 
-  @ApiPropertyOptional({ description: 'Absent = unlimited, as `ram_gb` and `slots`.' })
+  @ApiPropertyOptional({ description: 'Absent = unlimited, as the amounts below.' })
   cpu_cores?: number;
 
   @ApiPropertyOptional()
   ram_gb?: number;
+
+  @ApiPropertyOptional()
+  disk_gb?: number;
+
+  @ApiPropertyOptional({ type: 'integer' })
+  gpus?: number;
 
   @ApiPropertyOptional({ type: 'integer', description: 'Jobs at once.' })
   slots?: number;

@@ -26,7 +26,7 @@ export const localBackend: BackendAdapter<Values> = {
 };
 
 export function localSettings(entry: BackendEntry & Values, context: BackendContext): LocalBackendSettings {
-  const { name, runtime, network, cpus, ram_gb: ramGb, drain } = entry;
+  const { name, runtime, network, cpus, ram_gb: ramGb, disk_gb: diskGb, gpus, drain } = entry;
   const { workDir, instance, images, jobs, log } = context;
   return {
     name,
@@ -34,6 +34,8 @@ export function localSettings(entry: BackendEntry & Values, context: BackendCont
     network,
     ...(cpus !== undefined && { cpus }),
     ...(ramGb !== undefined && { ramGb }),
+    ...(diskGb !== undefined && { diskGb }),
+    ...(gpus !== undefined && { gpus }),
     drain,
     workDir,
     instance,

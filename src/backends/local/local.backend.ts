@@ -101,6 +101,8 @@ export class LocalBackend extends ExecutionBackend {
       capacity: {
         cpuCores: settings.cpus ?? this.machineCores,
         ramGb: settings.ramGb ?? totalmem() / GIB,
+        ...(settings.diskGb !== undefined && { diskGb: settings.diskGb }),
+        ...(settings.gpus !== undefined && { gpus: settings.gpus }),
       },
       boundToInstance: true,
       canList: true,

@@ -11,6 +11,9 @@ export interface LocalBackendSettings extends JobSettings {
   readonly cpus?: number;
   /** Memory to give away, in 2^30 bytes; absent = all of this machine. */
   readonly ramGb?: number;
+  /** Disk (2^30 bytes) and GPUs to give away; absent = they are not counted. */
+  readonly diskGb?: number;
+  readonly gpus?: number;
   readonly drain: boolean;
   /** Absolute; workspaces lie below it. Not shared with another gateway. */
   readonly workDir: string;

@@ -145,6 +145,8 @@ export function pulsarSettings(entry: BackendEntry & Values, context: BackendCon
     slots: entry.slots,
     ...(entry.cpus !== undefined && { cpus: entry.cpus }),
     ...(entry.ram_gb !== undefined && { ramGb: entry.ram_gb }),
+    ...(entry.disk_gb !== undefined && { diskGb: entry.disk_gb }),
+    ...(entry.gpus !== undefined && { gpus: entry.gpus }),
     drain: entry.drain,
     instance: context.instance,
     killGraceSeconds: jobs.killGraceSeconds,

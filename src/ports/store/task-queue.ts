@@ -1,4 +1,4 @@
-import type { Amounts, Capacity } from '../../task/room';
+import type { Amounts, Capacity, SizeName } from '../../task/amounts';
 import type { TaskRecord } from '../../task/task-record';
 import type { Durability } from './task-records';
 
@@ -13,8 +13,8 @@ export interface QueueClass {
 }
 
 /** Sizes of tasks: no more than this, and more than `above`, where it says anything. */
-export interface SizeRange extends Pick<Capacity, 'cpuCores' | 'ramGb'> {
-  readonly above?: Pick<Capacity, 'cpuCores' | 'ramGb'>;
+export interface SizeRange extends Pick<Capacity, SizeName> {
+  readonly above?: Pick<Capacity, SizeName>;
 }
 
 export interface QueueQuery {

@@ -1,4 +1,4 @@
-import type { Capacity } from '../../task/room';
+import type { Capacity } from '../../task/amounts';
 import type { TaskRecord } from '../../task/task-record';
 import type { Page, StoredTask } from './task-records';
 

@@ -1,5 +1,6 @@
 import { queueClass } from '../../task/queue-class';
-import { type Amounts, roomOf } from '../../task/room';
+import { type Amounts, amountsBy, SIZES } from '../../task/amounts';
+import { roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
@@ -45,7 +46,7 @@ export class KnownStates {
   }
 }
 
-const FIELDS = { revision: 1, owner: 1, groups: 1, state: 1, class: 1, room: 1, cpu: 1, ram: 1 } as const;
+const FIELDS = { revision: 1, owner: 1, groups: 1, state: 1, class: 1, room: 1, cpu: 1, ram: 1, disk: 1, gpus: 1 } as const;
 
 export function stateOf(task: TaskRecord): KnownState {
   const room = roomOf(task);
@@ -59,22 +60,14 @@ export function stateOf(task: TaskRecord): KnownState {
   };
 }
 
-function stateIn({
-  revision,
-  owner,
-  groups,
-  state,
-  class: key,
-  room,
-  cpu = 0,
-  ram = 0,
-}: Pick<TaskDocument, keyof typeof FIELDS>): KnownState {
+function stateIn({ revision, owner, groups, state, class: key, room, ...sizes }: Pick<TaskDocument, keyof typeof FIELDS>): KnownState {
+  const amounts = amountsBy((name) => (name === 'slots' ? 1 : sizes[SIZES[name].key]));
   return {
     revision,
     owner,
     ...(groups && { groups }),
     state,
     ...(key !== undefined && { queueClass: key }),
-    ...(room !== undefined && { room: { key: room, amounts: { cpuCores: cpu, ramGb: ram, slots: 1 } } }),
+    ...(room !== undefined && { room: { key: room, amounts } }),
   };
 }

@@ -1,10 +1,12 @@
 import { mongo } from 'mongoose';
 import type { TaskRecord } from '../../task/task-record';
 import { queueClass } from '../../task/queue-class';
-import { type Amounts, ROOM_STATES, roomOf } from '../../task/room';
+import { type Amounts } from '../../task/amounts';
+import { ROOM_STATES, roomOf } from '../../task/room';
 import type { MongoConnection } from './mongo-connection';
-import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
-import type { TaskDocument } from './schemas';
+import { decodeRecord, RECORD_FIELDS, type RecordDocument, sizeFields } from './task-codec';
+import { ROOM_SUMS } from './room-check';
+import { ROOM_INDEX, type TaskDocument } from './schemas';
 
 const BATCH = 500;
 const OLD_COLLECTIONS = ['tails', 'capacities'];
@@ -15,7 +17,7 @@ export async function classesAndSums(connection: MongoConnection): Promise<void>
   await fill(connection, ['QUEUED'], 'class', (task) => ({ class: queueClass(task.needs), queuedAt: task.createdAt }));
   await fill(connection, [...ROOM_STATES], 'room', (task) => {
     const room = roomOf(task);
-    return room === undefined ? undefined : { room: room.key, cpu: room.amounts.cpuCores, ram: room.amounts.ramGb };
+    return room === undefined ? undefined : { room: room.key, ...sizeFields(task.given ?? task.needs) };
   });
   await addUp(connection);
   for (const name of OLD_COLLECTIONS) await connection.callUnlimited(() => connection.db.dropCollection(name).catch(unlessGone));
@@ -58,11 +60,8 @@ async function fill(
 /** A sum that is there is another gateway's, which may be at work with it already. */
 async function addUp(connection: MongoConnection): Promise<void> {
   const { tasks, rooms } = connection.collections;
-  const $group = { _id: '$room', cpuCores: { $sum: '$cpu' }, ramGb: { $sum: '$ram' }, slots: { $sum: 1 } };
   const sums = await connection.callUnlimited(() =>
-    tasks
-      .aggregate<Amounts & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
-      .toArray(),
+    tasks.aggregate<Amounts & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group: ROOM_SUMS }], { hint: ROOM_INDEX }).toArray(),
   );
   for (const { _id, ...used } of sums) {
     await connection.callUnlimited(() => rooms.updateOne({ _id }, { $setOnInsert: { used, writes: [] } }, { upsert: true }));
@@ -70,6 +69,6 @@ async function addUp(connection: MongoConnection): Promise<void> {
 }
 
 /** Not found: an earlier try, or another gateway, has done it. */
-function unlessGone(error: unknown): void {
+export function unlessGone(error: unknown): void {
   if (!(error instanceof mongo.MongoServerError && (error.code === 26 || error.code === 27))) throw error;
 }

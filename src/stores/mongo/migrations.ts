@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mongo } from 'mongoose';
 import { StoreError } from '../../ports/errors';
-import { classesAndSums } from './migration-2';
+import { classesAndSums, unlessGone } from './migration-2';
 import type { MongoConnection } from './mongo-connection';
 
 /** One step from version n to n + 1. Never changed once released; a new one is added at the end. Repeatable: it may be cut off anywhere. */
@@ -19,8 +19,17 @@ const MIGRATIONS: readonly Migration[] = [
       await classesAndSums(connection);
     },
   },
-  { about: 'groups of tasks', apply: createIndexes },
+  {
+    about: 'groups of tasks, disk and GPUs',
+    apply: async (connection, onProgress, signal) => {
+      await createIndexes(connection, onProgress, signal);
+      for (const name of FORMER_INDEXES)
+        await connection.callUnlimited(() => connection.collections.tasks.dropIndex(name).catch(unlessGone));
+    },
+  },
 ];
+
+const FORMER_INDEXES = ['class_1_readyAt_1_place_1_queuedAt_1_cpu_1_ram_1', 'room_1_cpu_1_ram_1'];
 
 const SCHEMA = 'schema';
 /** An index that takes longer says so this often, ms. */

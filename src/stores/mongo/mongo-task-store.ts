@@ -3,7 +3,8 @@ import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../por
 import type { IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
 import type { TaskStore } from '../../ports/store/task-store';
 import type { PublishedBackend } from '../../ports/store/upkeep';
-import { type Amounts, type Capacity, roomOf } from '../../task/room';
+import { type Amounts, type Capacity, isSame, NOTHING } from '../../task/amounts';
+import { roomOf } from '../../task/room';
 import type { Scope, Scopes } from '../../task/scopes';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
@@ -251,9 +252,7 @@ export class MongoTaskStore implements TaskStore {
     const after = stateOf(next);
     taskCounts.moved(before, after);
     const [left, taken] = [before?.room, after.room];
-    const isSame =
-      left?.key === taken?.key && left?.amounts.cpuCores === taken?.amounts.cpuCores && left?.amounts.ramGb === taken?.amounts.ramGb;
-    if (!isSame) {
+    if (left?.key !== taken?.key || !isSame(left?.amounts ?? NOTHING, taken?.amounts ?? NOTHING)) {
       if (left !== undefined) rooms.change(left.key, left.amounts, -1);
       if (taken !== undefined) rooms.change(taken.key, taken.amounts, 1);
     }

@@ -3,7 +3,7 @@ import type { mongo } from 'mongoose';
 import { groupScope, ownerScope } from '../../task/scopes';
 import { TES_STATES, type TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
-import type { CountDocument } from './schemas';
+import { CLASS_INDEX, type CountDocument } from './schemas';
 import { checkRooms } from './room-check';
 import { ALL, CLASS_PREFIX, FLUSH_MS } from './task-counts';
 
@@ -140,7 +140,7 @@ export class Recount {
     const classes = await this.connection.callUnlimited(() =>
       tasks
         .aggregate<{ _id: string; n: number }>([{ $match: { class: { $gt: '' } } }, { $group: { _id: '$class', n: { $sum: 1 } } }], {
-          hint: { class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 },
+          hint: CLASS_INDEX,
         })
         .toArray(),
     );

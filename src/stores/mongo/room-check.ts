@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { mongo } from 'mongoose';
-import { added, AMOUNTS, type Amounts, NOTHING, ROUNDING } from '../../task/room';
+import { added, AMOUNTS, type Amounts, amountsBy, NOTHING, ROUNDING, SIZE_NAMES, SIZES } from '../../task/amounts';
 import type { MongoConnection } from './mongo-connection';
 import { isDuplicate, toStoreError } from './mongo-errors';
-import type { RoomDocument } from './schemas';
+import { ROOM_INDEX, type RoomDocument } from './schemas';
 
 /** So often sums and tasks are compared, and so far apart, ms: what is on the way between the two is there only once. */
 const LOOKS = 5;
@@ -11,6 +11,13 @@ const APART_MS = 1000;
 /** A gateway that checks is alone at it for so long, ms. */
 const ALONE_MS = 60_000;
 const MARK = 'room check';
+
+/** Of the tasks that use room. */
+export const ROOM_SUMS = {
+  _id: '$room',
+  ...Object.fromEntries(SIZE_NAMES.map((name) => [name, { $sum: `$${SIZES[name].key}` }])),
+  slots: { $sum: 1 },
+};
 
 type Sums = ReadonlyMap<string, Amounts>;
 
@@ -59,19 +66,18 @@ async function isAlone(connection: MongoConnection, now: number, until: number):
 async function difference(connection: MongoConnection): Promise<Sums> {
   const before = await sums(connection);
   const { tasks } = connection.collections;
-  const $group = { _id: '$room', cpuCores: { $sum: '$cpu' }, ramGb: { $sum: '$ram' }, slots: { $sum: 1 } };
   const real = await connection.callUnlimited(() =>
-    tasks
-      .aggregate<Amounts & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group }], { hint: { room: 1, cpu: 1, ram: 1 } })
-      .toArray(),
+    tasks.aggregate<Amounts & { _id: string }>([{ $match: { room: { $gt: '' } } }, { $group: ROOM_SUMS }], { hint: ROOM_INDEX }).toArray(),
   );
   const after = await sums(connection);
   const used = new Map(real.map(({ _id, ...amounts }) => [_id, amounts]));
   return new Map(
     [...new Set([...before.keys(), ...after.keys(), ...used.keys()])].map((key) => {
       const [first, last] = [before.get(key) ?? NOTHING, after.get(key) ?? NOTHING];
-      const highest = { ...NOTHING };
-      for (const name of AMOUNTS) highest[name] = Math.max(first[name], last[name]) + Math.abs(first[name] - last[name]);
+      const highest = amountsBy((name) => {
+        const [one, other] = [first[name] ?? 0, last[name] ?? 0];
+        return Math.max(one, other) + Math.abs(one - other);
+      });
       return [key, added(highest, used.get(key) ?? NOTHING, -1)];
     }),
   );

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { added, AMOUNTS, type Amounts, type Capacity, fits, NOTHING, ROUNDING } from '../../task/room';
+import { added, AMOUNTS, type Amounts, amountsBy, type Capacity, fits, NOTHING, ROUNDING } from '../../task/amounts';
 import { Batches, type Outcome } from './batches';
 import type { MongoConnection } from './mongo-connection';
 import { isDuplicate, isUncertain, toStoreError } from './mongo-errors';
@@ -47,7 +47,7 @@ export class Rooms {
     await Promise.all(keys.map(async (key) => this.byKey.get(key)?.drained()));
     const { rooms } = this.connection.collections;
     const found = await this.connection.call(() => rooms.find({ _id: { $in: [...keys] } }, this.connection.limit).toArray());
-    return new Map(found.map(({ _id, used }) => [_id, used]));
+    return new Map(found.map(({ _id, used }) => [_id, amountsBy((name) => used[name])]));
   }
 
   async drained(): Promise<void> {
@@ -97,10 +97,10 @@ export class Rooms {
     const { rooms } = this.connection.collections;
     const conditions = AMOUNTS.flatMap((name) => {
       const limit = limits[name];
-      return limit === undefined ? [] : [[`used.${name}`, { $lte: limit - sum[name] + ROUNDING }]];
+      return limit === undefined ? [] : [[`used.${name}`, { $not: { $gt: limit - (sum[name] ?? 0) + ROUNDING } }]];
     });
     const filter = { _id: key, writes: { $ne: mark }, ...(Object.fromEntries(conditions) as object) };
-    const $inc = Object.fromEntries(AMOUNTS.map((name) => [`used.${name}`, sum[name]]));
+    const $inc = Object.fromEntries(Object.entries(sum).map(([name, amount]) => [`used.${name}`, amount]));
     try {
       const { matchedCount } = await this.connection.attempt(() =>
         rooms.updateOne(filter, { $inc, $push: { writes: { $each: [mark], $slice: -MARKS } } }, this.connection.limit),

@@ -1,5 +1,5 @@
 import { type Connection, type Model, type mongo, Schema } from 'mongoose';
-import type { Amounts } from '../../task/room';
+import { type Amounts, SIZE_NAMES, SIZES } from '../../task/amounts';
 import type { TaskStep } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
 
@@ -45,6 +45,8 @@ export interface TaskDocument {
   /** While either: what it needs, or was given. */
   cpu?: number;
   ram?: number;
+  disk?: number;
+  gpus?: number;
   /** While not done: the backend it needs; the instance it is bound to. */
   target?: string;
   bound?: string;
@@ -109,6 +111,11 @@ export interface MetaDocument {
   [member: string]: unknown;
 }
 
+const SIZE_KEYS = SIZE_NAMES.map((name) => SIZES[name].key);
+const SIZE_INDEX = Object.fromEntries(SIZE_KEYS.map((key) => [key, 1 as const]));
+export const CLASS_INDEX = { class: 1, readyAt: 1, place: 1, queuedAt: 1, ...SIZE_INDEX } as const;
+export const ROOM_INDEX = { room: 1, ...SIZE_INDEX } as const;
+
 const required = true;
 const plain = { autoIndex: false, autoCreate: false, versionKey: false, strict: true } as const;
 const present = (field: string): { partialFilterExpression: object } => ({ partialFilterExpression: { [field]: { $exists: true } } });
@@ -131,8 +138,7 @@ const taskSchema = new Schema(
     class: String,
     queuedAt: Number,
     room: String,
-    cpu: Number,
-    ram: Number,
+    ...Object.fromEntries(SIZE_KEYS.map((key) => [key, Number])),
     target: String,
     bound: String,
     doneAt: Number,
@@ -150,9 +156,9 @@ taskSchema.index({ terms: 1, place: -1 });
 taskSchema.index({ groups: 1, state: 1 }, present('groups'));
 taskSchema.index({ name: 1, place: -1 }, present('name'));
 taskSchema.index({ reach: 1, step: 1, wakeAt: 1 }, present('wakeAt'));
-taskSchema.index({ class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 }, present('class'));
+taskSchema.index(CLASS_INDEX, present('class'));
 taskSchema.index({ queuedAt: 1 }, present('queuedAt'));
-taskSchema.index({ room: 1, cpu: 1, ram: 1 }, present('room'));
+taskSchema.index(ROOM_INDEX, present('room'));
 taskSchema.index({ readyAt: 1 }, { partialFilterExpression: { readyAt: { $gt: 0 } } });
 taskSchema.index({ target: 1 }, present('target'));
 taskSchema.index({ bound: 1, place: 1 }, present('bound'));

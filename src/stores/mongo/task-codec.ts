@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { IdempotencyKey } from '../../ports/store/task-records';
 import { queueClass } from '../../task/queue-class';
+import { type Size, SIZE_NAMES, type SizeName, SIZES } from '../../task/amounts';
 import { roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import { type RecordText, unpackRecord } from './record-text';
@@ -29,6 +30,8 @@ const CHANGING = [
   'room',
   'cpu',
   'ram',
+  'disk',
+  'gpus',
   'target',
   'bound',
   'doneAt',
@@ -97,7 +100,7 @@ export function changingFields(task: TaskRecord, text: RecordText): ChangingFiel
   const isQueued = state === 'QUEUED';
   const target = isQueued ? needs.backend : backend;
   const room = roomOf(task);
-  const { cpuCores, ramGb } = task.given ?? needs;
+  const size = task.given ?? needs;
   return {
     state,
     step,
@@ -113,12 +116,17 @@ export function changingFields(task: TaskRecord, text: RecordText): ChangingFiel
     ...(lease !== undefined && { lease: { holder: lease.holder, until: lease.until } }),
     ...(isQueued && { readyAt: notBefore ?? 0, class: queueClass(needs), queuedAt: task.queuedAt ?? task.createdAt }),
     ...(room !== undefined && { room: room.key }),
-    ...((isQueued || room !== undefined) && { cpu: cpuCores, ram: ramGb }),
+    ...((isQueued || room !== undefined) && sizeFields(size)),
     ...(!isDone && target !== undefined && { target }),
     ...(!isDone && boundTo !== undefined && { bound: boundTo }),
     ...(isDone && { doneAt: task.endedAt ?? task.createdAt }),
     ...text,
   };
+}
+
+/** What is none is left out. */
+export function sizeFields(size: Size): Pick<TaskDocument, (typeof SIZES)[SizeName]['key']> {
+  return Object.fromEntries(SIZE_NAMES.flatMap((name) => (size[name] === undefined ? [] : [[SIZES[name].key, size[name]]])));
 }
 
 /** The same as an update: what is not there any more is taken away. */

@@ -1,8 +1,9 @@
 import { mongo } from 'mongoose';
 import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/store/task-queue';
+import { SIZE_NAMES, type SizeName, SIZES } from '../../task/amounts';
 import type { TaskRecord } from '../../task/task-record';
 import type { MongoConnection } from './mongo-connection';
-import type { TaskDocument } from './schemas';
+import { CLASS_INDEX, type TaskDocument } from './schemas';
 import type { TaskCounts } from './task-counts';
 import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
 
@@ -93,8 +94,6 @@ interface Head {
   readonly queuedAt: number;
 }
 
-export const CLASS_INDEX = { class: 1, readyAt: 1, place: 1, queuedAt: 1, cpu: 1, ram: 1 } as const;
-
 /** In this order, so that the server jumps from class to class. */
 export function classStages(): object[] {
   const first = (field: string): object => ({ $first: `$${field}` });
@@ -116,14 +115,17 @@ export function queueFilter({ queueClass, after, fits }: QueueQuery): object {
 
 /** The largest of each is held against the index; whether they go together, where there are several rooms, against the task. */
 function sizeFilter(fits: NonNullable<QueueQuery['fits']>): object {
-  const between = (most: number, above: number): object | undefined =>
-    most === Infinity && above < 0 ? undefined : { ...(most < Infinity && { $lte: most }), ...(above >= 0 && { $gt: above }) };
-  const sizeOf = ({ cpuCores = Infinity, ramGb = Infinity, above = {} }: SizeRange): object => {
-    const [cpu, ram] = [between(cpuCores, above.cpuCores ?? -1), between(ramGb, above.ramGb ?? -1)];
-    return { ...(cpu && { cpu }), ...(ram && { ram }) };
-  };
-  const most = (amount: 'cpuCores' | 'ramGb'): number => Math.max(...fits.map((one) => one[amount] ?? Infinity));
-  const largest = sizeOf({ cpuCores: most('cpuCores'), ramGb: most('ramGb') });
+  // What a task does not ask for is absent, and fits.
+  const upTo = (name: SizeName, most: number): object => (SIZES[name].isCut ? { $lte: most } : { $not: { $gt: most } });
+  const sizeOf = ({ above = {}, ...range }: SizeRange): object =>
+    Object.fromEntries(
+      SIZE_NAMES.flatMap((name) => {
+        const [most, least] = [range[name] ?? Infinity, above[name] ?? -1];
+        const bounds = { ...(most < Infinity && upTo(name, most)), ...(least >= 0 && { $gt: least }) };
+        return Object.keys(bounds).length > 0 ? [[SIZES[name].key, bounds]] : [];
+      }),
+    );
+  const largest = sizeOf(Object.fromEntries(SIZE_NAMES.map((name) => [name, Math.max(...fits.map((one) => one[name] ?? Infinity))])));
   const [only, ...others] = fits.map(sizeOf);
   if (only !== undefined && others.length === 0) return only;
   return fits.map(sizeOf).some((size) => Object.keys(size).length === 0) ? largest : { ...largest, $or: fits.map(sizeOf) };

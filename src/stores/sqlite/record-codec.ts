@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { SQLInputValue } from 'node:sqlite';
 import { queueClass } from '../../task/queue-class';
+import { SIZE_NAMES } from '../../task/amounts';
 import type { TaskRecord } from '../../task/task-record';
 import { DONE_CODE, stateCode, stateOf, stepCode, stepOf } from './codes';
 
@@ -72,7 +73,7 @@ export function encodeJson(task: TaskRecord): string {
 /** Values for the columns an update may change, in the order of `MUTABLE_COLUMNS` in `statements.ts`. */
 export function encodeColumns(task: TaskRecord): SQLInputValue[] {
   const step = stepCode(task.step);
-  const { cpuCores, ramGb } = task.given ?? task.needs;
+  const size = task.given ?? task.needs;
   const isQueued = task.state === 'QUEUED';
   return [
     stateCode(task.state),
@@ -83,8 +84,7 @@ export function encodeColumns(task: TaskRecord): SQLInputValue[] {
     task.lease?.holder ?? null,
     task.notBefore ?? null,
     step === DONE_CODE ? (task.endedAt ?? task.createdAt) : null,
-    cpuCores,
-    ramGb,
+    ...SIZE_NAMES.map((name) => size[name] ?? 0),
     task.backend ?? null,
     task.boundTo ?? null,
     task.needs.backend ?? null,

@@ -2,24 +2,25 @@ import { ROOM_STATES } from '../../task/room';
 import { QUEUED_CODE, stateCode } from './codes';
 
 const USES_ROOM = `(${ROOM_STATES.map(stateCode).join(', ')})`;
-const GIVE = `UPDATE room SET cpu = cpu - old.cpu, ram = ram - old.ram, jobs = jobs - 1 WHERE key = old.room;
-  DELETE FROM room WHERE key = old.room AND jobs = 0`;
-const TAKE = `INSERT INTO room (key, cpu, ram, jobs) VALUES (new.room, new.cpu, new.ram, 1)
-  ON CONFLICT DO UPDATE SET cpu = cpu + excluded.cpu, ram = ram + excluded.ram, jobs = jobs + 1`;
 const LEAVE = `UPDATE class_count SET n = n - 1 WHERE class = old.waits;
   DELETE FROM class_count WHERE class = old.waits AND n = 0`;
 const JOIN = 'INSERT INTO class_count (class, n) VALUES (new.waits, 1) ON CONFLICT DO UPDATE SET n = n + 1';
-const IS_MOVED = 'old.room IS NOT new.room OR old.cpu <> new.cpu OR old.ram <> new.ram';
 
-/** Keep the sums of room. `of`: the columns that decide what room a task uses. */
-export const ROOM_TRIGGERS = (
-  of: string,
-): string => `CREATE TRIGGER room_at_insert AFTER INSERT ON task WHEN new.room IS NOT NULL BEGIN ${TAKE}; END;
-CREATE TRIGGER room_given AFTER UPDATE OF ${of} ON task
-  WHEN old.room IS NOT NULL AND (${IS_MOVED}) BEGIN ${GIVE}; END;
-CREATE TRIGGER room_taken AFTER UPDATE OF ${of} ON task
-  WHEN new.room IS NOT NULL AND (${IS_MOVED}) BEGIN ${TAKE}; END;
-CREATE TRIGGER room_at_delete AFTER DELETE ON task WHEN old.room IS NOT NULL BEGIN ${GIVE}; END;`;
+/** Keep the sums of room. `of`: the columns that decide what room a task uses, beside those that are summed up. */
+export function roomTriggers(of: string, sums: readonly string[]): string {
+  const each = (text: (sum: string) => string, between = ', '): string => sums.map(text).join(between);
+  const give = `UPDATE room SET ${each((sum) => `${sum} = ${sum} - old.${sum}`)}, jobs = jobs - 1 WHERE key = old.room;
+  DELETE FROM room WHERE key = old.room AND jobs = 0`;
+  const take = `INSERT INTO room (key, ${each(String)}, jobs) VALUES (new.room, ${each((sum) => `new.${sum}`)}, 1)
+  ON CONFLICT DO UPDATE SET ${each((sum) => `${sum} = ${sum} + excluded.${sum}`)}, jobs = jobs + 1`;
+  const isMoved = `old.room IS NOT new.room OR ${each((sum) => `old.${sum} <> new.${sum}`, ' OR ')}`;
+  return `CREATE TRIGGER room_at_insert AFTER INSERT ON task WHEN new.room IS NOT NULL BEGIN ${take}; END;
+CREATE TRIGGER room_given AFTER UPDATE OF ${of}, ${each(String)} ON task
+  WHEN old.room IS NOT NULL AND (${isMoved}) BEGIN ${give}; END;
+CREATE TRIGGER room_taken AFTER UPDATE OF ${of}, ${each(String)} ON task
+  WHEN new.room IS NOT NULL AND (${isMoved}) BEGIN ${take}; END;
+CREATE TRIGGER room_at_delete AFTER DELETE ON task WHEN old.room IS NOT NULL BEGIN ${give}; END;`;
+}
 
 /**
  * The queue by class, and sums of the room in use in the place of one row for each task that uses some. `waits` is the class of a task
@@ -45,7 +46,7 @@ INSERT INTO room SELECT room, sum(cpu), sum(ram), count(*) FROM task WHERE state
 CREATE TABLE class_count (class TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 INSERT INTO class_count SELECT class, count(*) FROM task WHERE state = ${QUEUED_CODE} AND not_before IS NULL GROUP BY class;
 
-${ROOM_TRIGGERS('state, backend, bound_to, cpu, ram')}
+${roomTriggers('state, backend, bound_to', ['cpu', 'ram'])}
 
 CREATE TRIGGER class_at_insert AFTER INSERT ON task WHEN new.waits IS NOT NULL BEGIN ${JOIN}; END;
 CREATE TRIGGER class_left AFTER UPDATE OF state, not_before, class ON task

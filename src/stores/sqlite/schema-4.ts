@@ -1,8 +1,8 @@
 import { ROOM_STATES, ROOMLESS_STEP } from '../../task/room';
 import { stateCode, stepCode } from './codes';
-import { ROOM_TRIGGERS } from './schema-2';
+import { roomTriggers } from './schema-2';
 
-const ROOM_TRIGGER_NAMES = ['room_at_insert', 'room_given', 'room_taken', 'room_at_delete'];
+export const ROOM_TRIGGER_NAMES = ['room_at_insert', 'room_given', 'room_taken', 'room_at_delete'];
 
 /** A task whose outputs wait for their storage uses no room: that is a matter of its step, which no earlier program has written. */
 export const ROOM_BY_STEP = `
@@ -12,5 +12,5 @@ ALTER TABLE task ADD COLUMN room TEXT GENERATED ALWAYS AS (
   CASE WHEN state IN (${ROOM_STATES.map(stateCode).join(', ')}) AND step <> ${stepCode(ROOMLESS_STEP)}
     THEN backend || ifnull('@' || bound_to, '') END
 ) VIRTUAL;
-${ROOM_TRIGGERS('state, step, backend, bound_to, cpu, ram')}
+${roomTriggers('state, step, backend, bound_to', ['cpu', 'ram'])}
 `;

@@ -3,7 +3,7 @@ import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../por
 import type { Durability, IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
 import type { TaskStore } from '../../ports/store/task-store';
 import type { PublishedBackend } from '../../ports/store/upkeep';
-import type { Amounts, Capacity } from '../../task/room';
+import type { Amounts, Capacity } from '../../task/amounts';
 import { isWithin, keysOf, type Scope, type Scopes } from '../../task/scopes';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';

@@ -1,7 +1,10 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue, StatementSync } from 'node:sqlite';
+import { SIZE_NAMES, SIZES } from '../../task/amounts';
 import { DONE_CODE, QUEUED_CODE } from './codes';
 import { RECORD_COLUMNS } from './record-codec';
 
+/** In the order of `SIZE_NAMES`. */
+const SIZE_COLUMNS = SIZE_NAMES.map((name) => SIZES[name].key);
 /** In the order of `encodeColumns`. */
 const MUTABLE_COLUMNS = [
   'state',
@@ -12,8 +15,7 @@ const MUTABLE_COLUMNS = [
   'lease_holder',
   'not_before',
   'done_at',
-  'cpu',
-  'ram',
+  ...SIZE_COLUMNS,
   'backend',
   'bound_to',
   'needs_backend',
@@ -77,9 +79,9 @@ export const SQL = {
   // The queue
   queueClasses: `SELECT c.class, c.n, t.seq, t.queued_at FROM class_count c CROSS JOIN task t
     ON t.seq = (SELECT seq FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = c.class ORDER BY seq LIMIT 1)`,
-  queueHead: `SELECT seq, cpu, ram
-    FROM (SELECT seq, cpu, ram FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = ? AND seq > ? ORDER BY seq LIMIT ?) AS queued
-    WHERE cpu <= ? AND ram <= ?`,
+  queueHead: `SELECT seq, ${SIZE_COLUMNS.join(', ')}
+    FROM (SELECT seq, ${SIZE_COLUMNS.join(', ')} FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = ? AND seq > ? ORDER BY seq LIMIT ?) AS queued
+    WHERE ${SIZE_COLUMNS.map((column) => `${column} <= ?`).join(' AND ')}`,
   queueSkip: `SELECT seq FROM task INDEXED BY task_queue WHERE ${WAITS} AND class = ? AND seq > ? ORDER BY seq LIMIT 1 OFFSET ?`,
   pausesOver: `SELECT seq FROM task INDEXED BY task_backoff WHERE ${QUEUED} AND not_before IS NOT NULL AND not_before <= ? LIMIT ?`,
   endPause: 'UPDATE task SET not_before = NULL WHERE seq = ?',
@@ -99,7 +101,8 @@ export const SQL = {
   postpone: 'UPDATE task SET due_at = ? WHERE id = ? AND revision = ? AND due_at = ?',
 
   // Room in use
-  room: 'SELECT cpu, ram, jobs FROM room WHERE key = ?',
+  /** In the order of `AMOUNTS`. */
+  room: `SELECT ${SIZE_COLUMNS.join(', ')}, jobs FROM room WHERE key = ?`,
 
   // Counters and the rest
   counts: 'SELECT state, n FROM state_count',

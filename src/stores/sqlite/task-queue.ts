@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { QueueClass, QueuedTask, QueueQuery, SizeRange } from '../../ports/store/task-queue';
+import { SIZE_NAMES } from '../../task/amounts';
 import type { TaskRecord } from '../../task/task-record';
 import { QUEUED_CODE } from './codes';
 import { decodeRecord, type RecordRow } from './record-codec';
@@ -12,7 +13,8 @@ const PAUSES = 500;
 /** Digits of the largest safe integer: places are compared as text. */
 const DIGITS = 16;
 
-type Entry = [seq: number, cpu: number, ram: number];
+/** Sizes in the order of `SIZE_NAMES`. */
+type Entry = [seq: number, ...sizes: number[]];
 
 /** What waits for a backend, by class, read from one covering index: tasks that are passed over cost no more than its entries. */
 export class TaskQueue {
@@ -37,12 +39,11 @@ export class TaskQueue {
     const found: QueuedTask[] = [];
     if (fits?.length === 0) return found;
     // The largest of each first, by SQLite; then whether they go together.
-    const cpu = Math.max(...(fits ?? [{}]).map(({ cpuCores = Number.MAX_VALUE }) => cpuCores));
-    const ram = Math.max(...(fits ?? [{}]).map(({ ramGb = Number.MAX_VALUE }) => ramGb));
+    const largest = SIZE_NAMES.map((name) => Math.max(...(fits ?? [{}]).map((range: SizeRange) => range[name] ?? Number.MAX_VALUE)));
     for (let from: number | undefined = Number(after ?? 0); from !== undefined;) {
-      for (const entry of this.statements.queueHead.iterate(queueClass, from, CHUNK, cpu, ram)) {
-        const [seq, needsCpu, needsRam] = entry as unknown as Entry;
-        if (fits?.some((range) => isIn(range, needsCpu, needsRam)) === false) continue;
+      for (const entry of this.statements.queueHead.iterate(queueClass, from, CHUNK, ...largest)) {
+        const [seq, ...sizes] = entry as unknown as Entry;
+        if (fits?.some((range) => isIn(range, sizes)) === false) continue;
         const task = this.at(seq);
         if (task !== undefined && found.push({ task, place: placeOf(seq) }) >= limit) return found;
       }
@@ -72,8 +73,11 @@ export class TaskQueue {
   }
 }
 
-function isIn({ cpuCores = Infinity, ramGb = Infinity, above = {} }: SizeRange, cpu: number, ram: number): boolean {
-  return cpu <= cpuCores && ram <= ramGb && cpu > (above.cpuCores ?? -1) && ram > (above.ramGb ?? -1);
+function isIn({ above = {}, ...most }: SizeRange, sizes: readonly number[]): boolean {
+  return SIZE_NAMES.every((name, index) => {
+    const size = sizes[index] ?? 0;
+    return size <= (most[name] ?? Infinity) && size > (above[name] ?? -1);
+  });
 }
 
 function placeOf(seq: number): string {

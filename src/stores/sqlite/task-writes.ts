@@ -1,6 +1,7 @@
 import type { AssignResult } from '../../ports/store/task-queue';
 import type { IdempotencyKey, InsertResult } from '../../ports/store/task-records';
-import { type Amounts, type Capacity, fits, NOTHING, roomOf } from '../../task/room';
+import { AMOUNTS, type Amounts, amountsBy, type Capacity, fits, NOTHING } from '../../task/amounts';
+import { roomOf } from '../../task/room';
 import type { TaskRecord } from '../../task/task-record';
 import { encodeColumns, encodeJson, groupsText, nameKey, termsOf } from './record-codec';
 import { row, rows, type Statements } from './statements';
@@ -69,8 +70,8 @@ export function assignTask(
 }
 
 export function usedRoom(statements: Statements, key: string): Amounts {
-  const used = row<[number, number, number]>(statements.room, key);
-  return used === undefined ? NOTHING : { cpuCores: used[0], ramGb: used[1], slots: used[2] };
+  const used = row<number[]>(statements.room, key);
+  return used === undefined ? NOTHING : amountsBy((name) => used[AMOUNTS.indexOf(name)]);
 }
 
 /** Where a walk along the tasks that are done stands. */

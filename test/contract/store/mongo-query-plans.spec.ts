@@ -7,7 +7,6 @@ import { MongoTaskStore } from '../../../src/stores/mongo/mongo-task-store';
 import { deletable, doneOptions } from '../../../src/stores/mongo/task-deletions';
 import { minimalStages, namesFilter, namesOptions, pageFilter, pageOptions } from '../../../src/stores/mongo/task-pages';
 import {
-  CLASS_INDEX,
   classStages,
   longestOptions,
   nextReadyOptions,
@@ -19,6 +18,7 @@ import {
 import { scanOptions } from '../../../src/stores/mongo/task-scan';
 import { NEEDS } from '../../support/records';
 import { describeMongo, freshDatabase } from '../../system/mongo/mongo';
+import { CLASS_INDEX } from '../../../src/stores/mongo/schemas';
 import { queueClass } from '../../../src/task/queue-class';
 import { assignedTask, MAX_DUE_MS, queuedTask, requestOf } from './task-store.fixture';
 
@@ -226,6 +226,7 @@ describeMongo('query plans', (url) => {
         { cpuCores: 0.2, ramGb: 1 },
       ],
     ],
+    [[{ gpus: 0, diskGb: 0, ramGb: 0.5 }]],
   ])('what does not fit into %j is not fetched', async (fits) => {
     const small = await explained(queueFilter({ queueClass: plain, limit: PAGE, fits }), queueOptions(PAGE));
     expect([small.documents, small.returned]).toEqual([0, 0]);

@@ -3,7 +3,7 @@ import { MongoConnection } from '../../../src/stores/mongo/mongo-connection';
 import type { MongoTaskStore } from '../../../src/stores/mongo/mongo-task-store';
 import { checkRooms } from '../../../src/stores/mongo/room-check';
 import { queueClass } from '../../../src/task/queue-class';
-import { type Amounts, NOTHING } from '../../../src/task/room';
+import { type Amounts, NOTHING } from '../../../src/task/amounts';
 import type { TaskRecord } from '../../../src/task/task-record';
 import { describeMongo } from '../../system/mongo/mongo';
 import { ownDatabase } from './mongo-store.fixture';

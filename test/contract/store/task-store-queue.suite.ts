@@ -1,7 +1,7 @@
-import type { AssignResult, QueueQuery } from '../../../src/ports/store/task-queue';
+import type { AssignResult, QueueQuery, SizeRange } from '../../../src/ports/store/task-queue';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { queueClass } from '../../../src/task/queue-class';
-import { type Amounts, type Capacity, NOTHING } from '../../../src/task/room';
+import { type Amounts, type Capacity, NOTHING } from '../../../src/task/amounts';
 import type { TaskNeeds, TaskRecord } from '../../../src/task/task-record';
 import { assignedTask, insertAll, queuedTask, requestOf, type TaskStoreHarness, without } from './task-store.fixture';
 
@@ -101,6 +101,23 @@ export function taskStoreQueueSuite(harness: () => TaskStoreHarness): void {
       expect([await of([]), await of([{ cpuCores: 2 }])]).toEqual([[], []]);
     });
 
+    it('gives only what there is disk for; what asks for none fits anywhere', async () => {
+      const disks = [undefined, 20, 30];
+      const tasks = disks.map((diskGb) => {
+        const task = queuedTask();
+        return { ...task, needs: { ...task.needs, ...(diskGb !== undefined && { diskGb }) } };
+      });
+      for (const task of tasks) await store.insert(requestOf(task), task);
+      const found = async (fits: SizeRange[]): Promise<number[]> => {
+        const keys = (await store.queueClasses()).map(({ key }) => key);
+        const heads = await Promise.all(keys.map((queueClass) => store.queueHead({ queueClass, limit: 10, fits })));
+        return heads.flatMap((head) => head.map(({ task }) => tasks.findIndex(({ id }) => id === task.id))).sort();
+      };
+      expect(await found([{ diskGb: 25 }])).toEqual([0, 1]);
+      expect(await found([{ diskGb: 1 }, { diskGb: 30, above: { diskGb: 20 } }])).toEqual([0, 2]);
+      expect(await found([{ gpus: 0 }])).toEqual([0, 1, 2]);
+    });
+
     it('says how long it is and since when', async () => {
       expect(await store.queueOutlook()).toEqual({ length: 0 });
       await insertAll(store, [assignedTask(store.now()), queuedTask({ queuedAt: 900 }), queuedTask({ queuedAt: 800 })]);
@@ -170,6 +187,27 @@ export function taskStoreQueueSuite(harness: () => TaskStoreHarness): void {
       expect(await assign(await made(1, 0.5), { slots: 0 }, 'none')).toBe('full');
       expect(await assign(await made(1e6, 1e6), {}, 'endless')).toBe('assigned');
       expect(await assign(await made(1e6, 1e6), { ramGb: 3e6 }, 'endless')).toBe('assigned');
+    });
+
+    it('counts disk and GPUs for what asks for them', async () => {
+      const capacity = { ...CAPACITY, diskGb: 100, gpus: 2 };
+      const sized = await Promise.all(
+        [{ diskGb: 60, gpus: 1 }, { diskGb: 60 }, { gpus: 2 }, { diskGb: 40, gpus: 1 }].map(async (more) => {
+          const task = queuedTask();
+          const one = { ...task, needs: { ...task.needs, ...more } };
+          await store.insert(requestOf(one), one);
+          return one;
+        }),
+      );
+      const results: AssignResult[] = [];
+      for (const task of sized) results.push(await assign(task, capacity));
+      expect(results).toEqual(['assigned', 'full', 'full', 'assigned']);
+      expect(await used()).toEqual({ cpuCores: 2, ramGb: 2, diskGb: 100, gpus: 2, slots: 2 });
+      await harness().reopen();
+      store = harness().store;
+      const first = on(sized[0] as TaskRecord);
+      expect(await store.update({ ...first, state: 'COMPLETE', step: 'cleanup', revision: 3 }, 2)).toBe(true);
+      expect(await used()).toEqual({ cpuCores: 1, ramGb: 1, diskGb: 40, gpus: 1, slots: 1 });
     });
 
     it('adds up fractions as people do', async () => {

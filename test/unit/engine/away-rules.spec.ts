@@ -10,7 +10,7 @@ import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import type { Placement, WhenAway } from '../../../src/task/placement';
 import { type Handle, jobName, type TaskRecord } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
-import { NOTHING } from '../../../src/task/room';
+import { NOTHING } from '../../../src/task/amounts';
 
 const MOVE: WhenAway = { kind: 'move', afterMs: 80 };
 const WAIT: WhenAway = { kind: 'wait' };

@@ -6,7 +6,7 @@ import { taskId } from '../../../src/engine/task-id';
 import { BackendError, StoreError, TransferError } from '../../../src/ports/errors';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
-import { NOTHING } from '../../../src/task/room';
+import { NOTHING } from '../../../src/task/amounts';
 
 const STAGED: TesTaskRequest = {
   ...REQUEST,

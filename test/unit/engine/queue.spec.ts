@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { REQUEST, EngineBench } from '../../support/engine-bench';
 import { AnonymousPrincipal } from '../../support/principals';
+import type { TesTaskRequest } from '../../../src/task/tes';
 
 let bench: EngineBench;
 async function start(...given: Parameters<typeof EngineBench.start>): Promise<EngineBench> {
@@ -140,6 +141,26 @@ describe('create', () => {
     const id = await bench.create({ ...REQUEST, resources: { cpu_cores: 64, ram_gb: 1 } });
     expect((await bench.state(id, 'RUNNING')).given).toEqual({ cpuCores: 2, ramGb: 1 });
     expect((await bench.full(id)).logs?.[0]?.system_logs?.join()).toContain('asks for 64 CPU cores and gets 2');
+  });
+
+  it('refuses what asks for more disk or GPUs than any backend has, and charges no GPUs that nobody gives', async () => {
+    await start({ capacity: { cpuCores: 4, ramGb: 8, diskGb: 100, gpus: 2 }, capabilities: { parameterKeys: ['gpus'] } });
+    const asking = (resources: NonNullable<TesTaskRequest['resources']>): Promise<string> => bench.create({ ...REQUEST, resources });
+    await expect(asking({ disk_gb: 101 })).rejects.toThrow('the task needs 101 GB of disk, it has 100');
+    await expect(asking({ backend_parameters: { gpus: '3' } })).rejects.toThrow('the task needs 3 GPUs, it has 2');
+    await expect(asking({ backend_parameters: { gpus: 'all' } })).rejects.toThrow('ask for a number of them, not for all');
+    const ids = [await asking({ disk_gb: 60, backend_parameters: { gpus: '1' } }), await asking({ backend_parameters: { gpus: '1' } })];
+    for (const id of ids) await bench.state(id, 'RUNNING');
+    expect((await bench.store.used(['scripted'])).get('scripted')).toEqual({ cpuCores: 2, ramGb: 2, diskGb: 60, gpus: 2, slots: 2 });
+    const waiting = await asking({ backend_parameters: { gpus: '1' } });
+    expect((await bench.full(waiting)).logs?.[0]?.system_logs).toEqual([
+      'waiting: backend scripted: the task needs 1 GPUs, 0 of 2 are free',
+    ]);
+    bench.backend.finish(ids[0] ?? '', 1);
+    expect((await bench.state(waiting, 'RUNNING')).needs.gpus).toBe(1);
+    bench.backend.script.capabilities = { parameterKeys: [] };
+    const plain = await asking({ backend_parameters: { gpus: '1' } });
+    expect((await bench.state(plain, 'RUNNING')).needs).not.toHaveProperty('gpus');
   });
 
   it('takes nothing while the gateway is stopping', async () => {

@@ -3,7 +3,7 @@ import { AnonymousPrincipal } from '../../support/principals';
 import { ENGINE } from '../../support/settings';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { Conflict, Forbidden, TransferError } from '../../../src/ports/errors';
-import { NOTHING } from '../../../src/task/room';
+import { NOTHING } from '../../../src/task/amounts';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 
 const OPERATOR = { ...AnonymousPrincipal, admin: true };

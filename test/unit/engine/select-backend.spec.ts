@@ -1,6 +1,6 @@
-import { type Candidate, roomsFor, type Selection, selectBackend, type Size } from '../../../src/engine/select-backend';
+import { type Candidate, roomsFor, type Selection, selectBackend } from '../../../src/engine/select-backend';
 import type { BackendCapabilities } from '../../../src/ports/execution-backend';
-import { type Amounts, freeOf, NOTHING, ROUNDING } from '../../../src/task/room';
+import { ALL_GPUS, type Amounts, type Capacity, freeOf, NOTHING, ROUNDING, type Size } from '../../../src/task/amounts';
 import type { TaskNeeds } from '../../../src/task/task-record';
 import { NEEDS } from '../../support/records';
 import { ScriptedBackend } from '../../support/scripted-backend';
@@ -154,6 +154,65 @@ describe('the choice of a backend', () => {
     expect(selectBackend('me', { ...NEEDS, cpuCores: 40, ramGb: 60 }, [cores, memory])).toMatchObject({
       kind: 'chosen',
       size: { cpuCores: 40, ramGb: 48 },
+    });
+  });
+
+  describe('of what a task may not be given less of', () => {
+    const having = (name: string, capacity: Capacity, used: Amounts = NOTHING): Candidate => ({
+      name,
+      capabilities: { ...CAPABILITIES, capacity: { cpuCores: 8, ramGb: 16, ...capacity } },
+      used,
+    });
+
+    it('takes only what has enough, and says how many are free', () => {
+      const [two, none] = [having('two', { gpus: 2 }, { gpus: 1 }), having('none', { gpus: 0, diskGb: 100 })];
+      expect(select({ gpus: 1 }, none, two)).toEqual(chosen('two', { gpus: 1 }));
+      expect(select({ gpus: 2, diskGb: 101 }, none, two)).toEqual({
+        kind: 'wait',
+        reasons: ['backend none: the task needs 101 GB of disk, it has 100', 'backend two: the task needs 2 GPUs, 1 of 2 are free'],
+      });
+      expect(select({ gpus: ALL_GPUS }, two)).toEqual({
+        kind: 'wait',
+        reasons: ['backend two: it counts its GPUs (it has 2): ask for a number of them, not for all'],
+      });
+      expect(select({ gpus: ALL_GPUS }, two, having('uncounted', {}))).toMatchObject({ kind: 'chosen', backend: 'uncounted' });
+    });
+
+    it('cuts the rest of it to the roomiest that has enough', () => {
+      const [cores, gpus] = [having('cores', { cpuCores: 64, gpus: 0 }), having('gpus', { gpus: 4 })];
+      const needs = { ...NEEDS, cpuCores: 100, gpus: 4 };
+      expect(select(needs, cores, gpus)).toEqual(chosen('gpus', { cpuCores: 8, gpus: 4 }));
+      expect(roomsFor(needs, [cores, gpus]).some(({ above }) => above?.cpuCores === 8 + ROUNDING)).toBe(true);
+    });
+
+    it('finds every task of a class, though their disks decide which backends are large enough', () => {
+      const [small, large] = [having('small', { cpuCores: 64, diskGb: 300 }), having('large', { diskGb: 500 })];
+      for (const [cpuCores, diskGb] of [
+        [100, 290],
+        [100, 400],
+        [8, 500],
+        [64, 300],
+      ] as const) {
+        const needs = { ...NEEDS, cpuCores, diskGb };
+        const taken = select(needs, small, large).kind === 'chosen';
+        // The class is judged by another of its tasks.
+        const rooms = roomsFor({ ...needs, diskGb: 257 }, [small, large]);
+        const found = rooms.some(
+          ({ above = {}, ...most }) =>
+            cpuCores <= (most.cpuCores ?? Infinity) &&
+            diskGb <= (most.diskGb ?? Infinity) &&
+            cpuCores > (above.cpuCores ?? -1) &&
+            diskGb > (above.diskGb ?? -1),
+        );
+        expect([cpuCores, diskGb, taken, found]).toEqual([cpuCores, diskGb, true, true]);
+      }
+    });
+
+    it('closes a class that needs more than is free', () => {
+      expect(roomsFor({ ...NEEDS, gpus: 2 }, [having('a', { gpus: 2 }, { gpus: 1 })])).toEqual([]);
+      expect(roomsFor({ ...NEEDS, diskGb: 9 }, [having('a', { diskGb: 40 }, { diskGb: 35 })])).toEqual([]);
+      expect(roomsFor({ ...NEEDS, diskGb: 9 }, [having('a', { diskGb: 40 }, { diskGb: 30 })])).toEqual([{ diskGb: 10 + ROUNDING }]);
+      expect(roomsFor(NEEDS, [having('a', { gpus: 0, diskGb: 1 }, { diskGb: 1 })])).toEqual([{}]);
     });
   });
 

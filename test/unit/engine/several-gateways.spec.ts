@@ -4,7 +4,7 @@ import type { TaskStore } from '../../../src/ports/store/task-store';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { jobName } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
-import { NOTHING } from '../../../src/task/room';
+import { NOTHING } from '../../../src/task/amounts';
 import { EngineBench, REQUEST } from '../../support/engine-bench';
 import { AnonymousPrincipal } from '../../support/principals';
 import { type Script, ScriptedWorld } from '../../support/scripted-backend';

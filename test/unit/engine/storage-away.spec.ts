@@ -4,7 +4,7 @@ import type { Script } from '../../support/scripted-backend';
 import { ENGINE } from '../../support/settings';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { type StorageAway, TransferError } from '../../../src/ports/errors';
-import { NOTHING } from '../../../src/task/room';
+import { NOTHING } from '../../../src/task/amounts';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 import type { TesTaskRequest } from '../../../src/task/tes';
 

@@ -36,7 +36,7 @@ describe('the embedded store under another name of its gateway', () => {
     bench.backend.finish(goesOn.id, 1);
     expect(await bench.done(goesOn.id)).toMatchObject({ state: 'COMPLETE', attempt: 1 });
     expect(world.started).toHaveLength(2);
-    expect([...(await store.used(['scripted@old', 'scripted@new'])).values()].filter(({ slots }) => slots > 0)).toEqual([]);
+    expect([...(await store.used(['scripted@old', 'scripted@new'])).values()].filter(({ slots = 0 }) => slots > 0)).toEqual([]);
   });
 
   it('begins anew what is not here, as on another machine, also in the last attempt, and says so', async () => {

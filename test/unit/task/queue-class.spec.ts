@@ -1,4 +1,4 @@
-import { leastOf, queueClass } from '../../../src/task/queue-class';
+import { queueClass, rangeOf } from '../../../src/task/queue-class';
 import type { TaskNeeds } from '../../../src/task/task-record';
 import { NEEDS } from '../../support/records';
 
@@ -23,6 +23,8 @@ describe('the class of a waiting task', () => {
     { reaches: { near: false } },
     { cpuCores: 2 },
     { ramGb: 2 },
+    { diskGb: 1 },
+    { gpus: 1 },
   ])('tells %j from the rest', (changes) => {
     expect(of(changes)).not.toBe(of({}));
   });
@@ -41,6 +43,9 @@ describe('the class of a waiting task', () => {
     expect(of({ cpuCores: 2.1 })).not.toBe(of({ cpuCores: 2 }));
     const sizes = Array.from({ length: 2000 }, (_, index) => 2 ** (index / 2 - 500));
     expect(new Set(sizes.map((ramGb) => of({ ramGb }))).size).toBe(15);
-    for (const size of sizes) expect(leastOf(size)).toBeLessThan(size);
+    for (const ramGb of sizes) {
+      const { least, most } = rangeOf({ ...NEEDS, ramGb }, 'ramGb');
+      expect([least < ramGb, ramGb <= most]).toEqual([true, true]);
+    }
   });
 });

@@ -1,4 +1,5 @@
-import { added, fits, freeOf, loadOf, NOTHING, roomKey, roomOf } from '../../../src/task/room';
+import { added, fits, freeOf, loadOf, NOTHING } from '../../../src/task/amounts';
+import { roomKey, roomOf } from '../../../src/task/room';
 import { TES_STATES } from '../../../src/task/tes';
 import { queuedTask } from '../../support/records';
 

@@ -47,6 +47,7 @@ describe('what a task needs', () => {
       needs: {
         cpuCores: 4,
         ramGb: 0.25,
+        diskGb: 10,
         backend: 'local',
         folders: ['file:///', 'ftp://h/', 's3://b/'],
         labels: { site: 'North' },
@@ -64,6 +65,11 @@ describe('what a task needs', () => {
   it('takes 0 for "not given", as clients write it', () => {
     expect(resources({ cpu_cores: 0, ram_gb: 0, disk_gb: 0 }).needs).toMatchObject({ cpuCores: 1, ramGb: 2 });
     expect(resources({ cpu_cores: 0, ram_gb: 0, disk_gb: 0 }).problems).toEqual([]);
+    expect(resources({ disk_gb: 0 }).needs).not.toHaveProperty('diskGb');
+  });
+  it('counts the GPUs of the backend parameter; what is no number is for the backend to refuse', () => {
+    const gpus = (value: string): number | undefined => resources({ backend_parameters: { GPUs: value } }).needs.gpus;
+    expect(['2', '999', 'all', '0', '-1', '1.5', '1000', 'many', ''].map(gpus)).toEqual([2, 999, 1000, ...Array<undefined>(6)]);
   });
   it.each(['cpu_cores', 'ram_gb', 'disk_gb'] as const)('does not take a negative or endless %s', (key) => {
     for (const value of [-1, -0.5, Infinity, -Infinity, NaN]) {

@@ -26,7 +26,7 @@ async function start({ minFreeBytes = 0 } = {}) {
   const changes = new TaskChanges((error) => {
     throw error;
   });
-  const scheduler = { jobs: async () => new Map([...(await store.used([backend.name]))].map(([name, { slots }]) => [name, slots])) };
+  const scheduler = { jobs: async () => new Map([...(await store.used([backend.name]))].map(([name, { slots = 0 }]) => [name, slots])) };
   const kept = { used: () => new Map([['scripted', { workspaces: 2, bytes: 30 }]]) };
   const engine = { changes, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler, kept };
   const metrics = new GatewayMetrics({ store, backends, engine, disk, version: '1.2.3' });

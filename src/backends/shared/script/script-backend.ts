@@ -59,10 +59,17 @@ export class ScriptBackend extends ExecutionBackend {
     // Until a worker has said what it has: no limit, and nothing is given to it before it answers.
     const cpuCores = settings.cpus ?? facts?.cores;
     const ramGb = settings.ramGb ?? facts?.ramGb;
+    const { diskGb, gpus, slots } = settings;
     return {
       parameterKeys: RUNTIMES[settings.runtime].parameterKeys,
       staging: settings.stager ? 'worker' : 'gateway',
-      capacity: { ...(cpuCores !== undefined && { cpuCores }), ...(ramGb !== undefined && { ramGb }), slots: settings.slots },
+      capacity: {
+        ...(cpuCores !== undefined && { cpuCores }),
+        ...(ramGb !== undefined && { ramGb }),
+        ...(diskGb !== undefined && { diskGb }),
+        ...(gpus !== undefined && { gpus }),
+        slots,
+      },
       boundToInstance: false,
       canList: true,
       draining: settings.drain,

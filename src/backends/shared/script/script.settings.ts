@@ -25,6 +25,9 @@ export interface ScriptSettings extends Pick<JobSettings, 'killGraceSeconds' | '
   /** Cores and memory (2^30 bytes) to give away; absent = what the worker says it has. */
   readonly cpus?: number;
   readonly ramGb?: number;
+  /** Disk (2^30 bytes) and GPUs to give away; absent = they are not counted. */
+  readonly diskGb?: number;
+  readonly gpus?: number;
   readonly drain: boolean;
   /** Stable name of this gateway process: whose left-over jobs the sweep may end. */
   readonly instance: string;

@@ -6,7 +6,10 @@ import { backendContext } from '../../../../src/settings-slices';
 type Entry = Parameters<typeof localSettings>[0];
 
 describe('an entry of backends of type local', () => {
-  const settings = loadSettings({ files: [], env: {}, argv: ['--backends=[{name: one}, {name: two, cpus: 2, ram_gb: 3}]'] }, adapters);
+  const settings = loadSettings(
+    { files: [], env: {}, argv: ['--backends=[{name: one}, {name: two, cpus: 2, ram_gb: 3, disk_gb: 50, gpus: 0}]'] },
+    adapters,
+  );
   const surroundings = { instance: 'me', environment: { PATH: '/bin', SECRET: 'x' }, log: () => undefined };
   const [one, two] = settings.backends.map((entry) =>
     localSettings(entry as Entry, backendContext(settings, entry.name, surroundings, adapters)),
@@ -15,7 +18,7 @@ describe('an entry of backends of type local', () => {
   it('means the whole machine when it names no amounts', () => {
     expect(one).not.toHaveProperty('cpus');
     expect(one).not.toHaveProperty('ramGb');
-    expect(two).toMatchObject({ name: 'two', cpus: 2, ramGb: 3 });
+    expect(two).toMatchObject({ name: 'two', cpus: 2, ramGb: 3, diskGb: 50, gpus: 0 });
   });
 
   it('gives its programs only what they need of the environment', () => {

@@ -15,7 +15,7 @@ function settingsOf(entry: string, ...argv: readonly string[]): ReturnType<typeo
 describe('an entry of backends of type pulsar', () => {
   it('says everything that a server needs', () => {
     const entry =
-      '{name: far, type: pulsar, url: "http://h:1/p/", token: t, manager: m, runtime: podman, network: none, slots: 9, cpus: 2, ram_gb: 3, drain: true, environment: {A: b}}';
+      '{name: far, type: pulsar, url: "http://h:1/p/", token: t, manager: m, runtime: podman, network: none, slots: 9, cpus: 2, ram_gb: 3, disk_gb: 4, gpus: 5, drain: true, environment: {A: b}}';
     const others = [
       '--local.pids_limit=7',
       '--local.kill_grace_seconds=3',
@@ -33,6 +33,8 @@ describe('an entry of backends of type pulsar', () => {
       slots: 9,
       cpus: 2,
       ramGb: 3,
+      diskGb: 4,
+      gpus: 5,
       drain: true,
       instance: 'me',
       killGraceSeconds: 3,

@@ -90,7 +90,7 @@ describe('a file of version 1', () => {
     const [running] = tasks.slice(4);
     if (running === undefined) throw new Error('no task');
     expect(await store.update({ ...running, state: 'COMPLETE', step: 'cleanup', revision: 2 }, 1)).toBe(true);
-    expect((await store.used(['local'])).get('local')?.slots).toBe(0);
+    expect((await store.used(['local'])).get('local')).toEqual({});
     expect(await store.counts()).toEqual({ QUEUED: 4, CANCELING: 1, COMPLETE: 2 });
     await store.close();
     const migrations = lines.length;
