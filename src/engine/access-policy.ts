@@ -22,9 +22,10 @@ export class AccessPolicy {
   }
 
   /** For ever: whoever joins a group later is let see what its members created since it is theirs, and who leaves it keeps its own. */
-  created(principal: Principal): Pick<TaskRecord, 'owner' | 'groups'> {
+  created(principal: Principal): Pick<TaskRecord, 'owner' | 'ownerName' | 'groups'> {
+    const { owner, name } = principal;
     const groups = groupsOf(principal);
-    return { owner: principal.owner, ...(groups.length > 0 && { groups }) };
+    return { owner, ...(name !== owner && { ownerName: name }), ...(groups.length > 0 && { groups }) };
   }
 
   private own(principal: Principal): Scopes {

@@ -12,6 +12,7 @@ export async function loadJob(store: TaskRecords, task: TaskRecord, tailBytes: n
     taskId: task.id,
     attempt: task.attempt,
     name: jobName(task.id, task.attempt),
+    owner: { key: task.owner, name: task.ownerName ?? task.owner, groups: task.groups ?? [] },
     request: JSON.parse(stored.requestJson) as TesTaskRequest,
     needs: { ...task.needs, ...task.given },
     tailBytes,

@@ -122,6 +122,7 @@ const TYPES = optional(map(oneOf(TES_FILE_TYPES)));
 const TASK = object<Kept>({
   id: must('an id of letters, digits, - and _', (value) => typeof value === 'string' && /^[\w-]{1,64}$/.test(value)),
   owner: TEXT,
+  ownerName: optional(TEXT),
   groups: optional(list(TEXT)),
   name: optional(TEXT),
   tags: map(TEXT),

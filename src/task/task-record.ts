@@ -141,6 +141,8 @@ export interface TaskRecord {
   readonly id: string;
   /** Issuer and subject of the principal, as one opaque string. */
   readonly owner: string;
+  /** What the owner is called, where that is not `owner`. */
+  readonly ownerName?: string;
   /** Groups that the owner was in when it was created; their members may be let see it. Absent = none. */
   readonly groups?: readonly string[];
   readonly name?: string;

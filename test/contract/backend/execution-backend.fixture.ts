@@ -9,6 +9,7 @@ import { jobName } from '../../../src/task/task-record';
 import type { Handle } from '../../../src/task/task-record';
 import type { TesExecutor, TesTaskRequest } from '../../../src/task/tes';
 import { cacheDirectory } from '../../system/engines';
+import { OWNER } from '../../support/records';
 import type { EngineImages } from '../../system/engines';
 
 /** What a contract suite needs to know of the adapter under test. */
@@ -74,6 +75,7 @@ export class JobDriver {
       taskId,
       attempt: 1,
       name: jobName(taskId, 1),
+      owner: OWNER,
       tailBytes: 16384,
       request: { ...request, executors },
       needs: {

@@ -2,7 +2,9 @@ import { EngineBench, REQUEST } from '../../support/engine-bench';
 import { AccessPolicy } from '../../../src/engine/access-policy';
 import type { Principal } from '../../../src/ports/authenticator';
 import { Forbidden, InvalidRequest, TaskNotFound } from '../../../src/ports/errors';
+import type { Job } from '../../../src/ports/execution-backend';
 import { queuedTask } from '../../support/records';
+import type { Script } from '../../support/scripted-backend';
 
 const person = (name: string, ...groups: string[]): Principal => ({ kind: 'user', owner: name, name, groups, admin: false });
 const [ann, bob, eve] = [person('ann', 'lab'), person('bob', 'lab', 'other'), person('eve', 'other')];
@@ -35,6 +37,31 @@ describe('AccessPolicy', () => {
     const { groups } = new AccessPolicy().created(many);
     expect(groups).toHaveLength(31);
     expect(new AccessPolicy('group').mayRead(many)?.slice(1)).toEqual(groups?.map((group) => `group ${group}`));
+  });
+});
+
+describe('a job', () => {
+  it('is handed to its backend with the owner that its task was created by, whoever looks after it', async () => {
+    const owners: Job['owner'][] = [];
+    const life: Script['life'] = ({ owner }) => {
+      owners.push(owner);
+      return { looks: 0, ending: { phase: owners.length === 2 ? 'lost' : 'succeeded' } };
+    };
+    const bench = await EngineBench.start({ life });
+    try {
+      const made = [{ ...bob, owner: 'issuer|1', name: 'Bob B.' }, ann].map((who) =>
+        bench.service.create(who, REQUEST, { basePath: '/v1' }),
+      );
+      for (const id of await Promise.all(made)) await bench.done(id);
+    } finally {
+      await bench.stop();
+    }
+    const called = { key: 'issuer|1', name: 'Bob B.', groups: ['lab', 'other'] };
+    // One of them was lost, and is another attempt of the same owner.
+    expect(new Set(owners.map((owner) => JSON.stringify(owner)))).toEqual(
+      new Set([called, { key: 'ann', name: 'ann', groups: ['lab'] }].map((owner) => JSON.stringify(owner))),
+    );
+    expect(owners).toHaveLength(3);
   });
 });
 

@@ -13,6 +13,7 @@ import { InvalidTask } from '../../../src/ports/errors';
 import { BackendRegistry, StorageRegistry } from '../../../src/ports/registries';
 import { FileStorage } from '../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../src/storage/http/http.storage';
+import { OWNER } from '../../support/records';
 import type { TesTaskRequest } from '../../../src/task/tes';
 
 class RuntimeBackend extends ScriptedBackend {
@@ -34,7 +35,7 @@ const admission = (runtime: RuntimeName) => new TaskAdmission(new BackendRegistr
 /** All of a create but the store, and all of a submit but the files. */
 function create(body: unknown, runtime: RuntimeName): void {
   const { request, needs } = admission(runtime).admit(readTask(body), { key: 'me' });
-  const job = { name: 'tes-a-1', taskId: 'a', attempt: 1, request, needs, tailBytes: 100 };
+  const job = { name: 'tes-a-1', taskId: 'a', attempt: 1, owner: OWNER, request, needs, tailBytes: 100 };
   manifest(job, mountPlan(request), {
     runtime,
     instance: 'i',

@@ -10,6 +10,7 @@ import { scriptFor } from '../../../../../src/backends/shared/job-script';
 import { layoutOf } from '../../../../../src/backends/shared/layout';
 import { mountPlan } from '../../../../../src/backends/shared/mount-plan';
 import { settingsSchema } from '../../../../../src/config/settings-schema';
+import { OWNER } from '../../../../support/records';
 import type { JobRequest } from '../../../../contract/backend/execution-backend.fixture';
 
 export interface FakeJob {
@@ -70,6 +71,7 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
       taskId: 'a',
       attempt: 1,
       name: 'tes-a-1',
+      owner: OWNER,
       tailBytes: 1000,
       request,
       needs: {
