@@ -5,7 +5,7 @@ import type { AwayRule } from '../task/failure-policy';
 import { amountsOf, fits, NOTHING } from '../task/amounts';
 import type { TaskRecord } from '../task/task-record';
 import type { BackendMonitor } from './backend-monitor';
-import { mismatch } from './select-backend';
+import { mismatch, wholeOf } from './select-backend';
 
 const PATIENCE: AwayRule = { kind: 'patience' };
 const WAIT: AwayRule = { kind: 'wait' };
@@ -41,7 +41,7 @@ export class AwayRules {
         !capabilities.draining &&
         this.monitor.health(name).ok &&
         mismatch(needs, { name, capabilities, placement: this.backends.placement(name) }) === undefined &&
-        fits(NOTHING, size, capabilities.capacity)
+        fits(NOTHING, size, wholeOf(capabilities))
       );
     });
   }

@@ -95,12 +95,13 @@ export class KnownBackends {
 }
 
 function publishedBackend(backend: ExecutionBackend, { labels, urlPrefixes }: Placement, isWell: boolean): PublishedBackend {
-  const { draining, staging, capacity, boundToInstance, parameterKeys, notes } = backend.capabilities();
+  const { draining, staging, capacity, atMost, boundToInstance, parameterKeys, notes } = backend.capabilities();
   return {
     name: backend.name,
     draining,
     staging,
     capacity,
+    ...(atMost !== undefined && { atMost }),
     boundToInstance,
     labels,
     ...(urlPrefixes !== undefined && { urlPrefixes }),

@@ -28,7 +28,7 @@ export interface Candidate {
   readonly name: string;
   /** Name and gateway of one that is bound to its gateway; else its name. */
   readonly key?: string;
-  readonly capabilities: Pick<BackendCapabilities, 'parameterKeys' | 'capacity' | 'draining' | 'boundToInstance'>;
+  readonly capabilities: Pick<BackendCapabilities, 'parameterKeys' | 'capacity' | 'atMost' | 'draining' | 'boundToInstance'>;
   /** Gateways that have it, where this one does not: it counts for what a task may be given, and is never chosen here. */
   readonly elsewhere?: readonly string[];
   /** Absent = no labels, reaches every URL. */
@@ -95,8 +95,11 @@ export function selectBackend(taskId: string, needs: TaskNeeds, candidates: read
     if (never === undefined) able.push(candidate);
     else unfit.push(`${named(candidate)}: ${never.reason}`);
   }
-  const large = able.filter((candidate) => lack(needs, capacityOf(candidate)) === undefined);
-  const size = fitted(needs, (large.length > 0 ? large : able).map(capacityOf));
+  const large = able.filter((candidate) => lack(needs, wholeOf(candidate.capabilities)) === undefined);
+  const size = fitted(
+    needs,
+    (large.length > 0 ? large : able).map(({ capabilities }) => wholeOf(capabilities)),
+  );
   let best: { readonly name: string; readonly load: number } | undefined;
   for (const candidate of able) {
     const reason = cannotNow(taskId, size, candidate);
@@ -172,7 +175,7 @@ function openFor(needs: TaskNeeds, candidates: readonly Candidate[]): Candidate[
 
 /** Of the backends that could take a task of such needs, and at least that size, if they were there: what they have in all. */
 function capacitiesFor(needs: TaskNeeds, candidates: readonly Candidate[], least: Size): Capacity[] {
-  const able = candidates.filter((candidate) => mismatch(needs, candidate) === undefined).map(capacityOf);
+  const able = candidates.filter((candidate) => mismatch(needs, candidate) === undefined).map(({ capabilities }) => wholeOf(capabilities));
   const large = able.filter((capacity) => lack(least, capacity) === undefined);
   return large.length > 0 ? large : able;
 }
@@ -221,7 +224,9 @@ export function roomsFor(needs: TaskNeeds, candidates: readonly Candidate[], emp
 /** The least that tasks of a class may need where it decides which backends are large enough: the disks of backends that are told apart by it. */
 function sizesApart(needs: TaskNeeds, candidates: readonly Candidate[]): readonly Size[] {
   const { least, most } = rangeOf(needs, 'diskGb');
-  const disks = candidates.map((candidate) => capacityOf(candidate).diskGb ?? Infinity).filter((disk) => disk > least && disk < most);
+  const disks = candidates
+    .map(({ capabilities }) => wholeOf(capabilities).diskGb ?? Infinity)
+    .filter((disk) => disk > least && disk < most);
   return [least, ...new Set(disks)].map((disk) => ({ ...needs, ...(needs.diskGb !== undefined && { diskGb: disk + 2 * ROUNDING }) }));
 }
 
@@ -257,6 +262,12 @@ function bound(free: number | undefined, most = Infinity): number | undefined {
   return free === undefined || free >= most - ROUNDING ? undefined : free + ROUNDING;
 }
 
+/** The most that a backend has, now or when it has grown. */
+export function wholeOf({ capacity, atMost }: Pick<BackendCapabilities, 'capacity' | 'atMost'>): Capacity {
+  return atMost ?? capacity;
+}
+
+/** What it has now. */
 function capacityOf({ capabilities }: Candidate): Capacity {
   return capabilities.capacity;
 }
@@ -269,10 +280,11 @@ function cannotNow(taskId: string, size: Size, candidate: Candidate): string | u
   if (candidate.capabilities.draining) return 'it is draining and takes no new tasks';
   if (candidate.away !== undefined) return candidate.away;
   const { capacity } = candidate.capabilities;
+  const whole = wholeOf(candidate.capabilities);
   const free = freeOf(candidate.used, capacity);
   if (free.slots !== undefined && free.slots < 1) return `all of its ${capacity.slots ?? 0} slots are taken`;
   for (const name of SIZE_NAMES) {
-    const reason = shortage(name, size[name], free[name], capacity[name]);
+    const reason = shortage(name, size[name], free[name], capacity[name], whole[name]);
     if (reason !== undefined) return reason;
   }
   if (candidate.elsewhere !== undefined) return 'its gateway has not taken the task yet';
@@ -281,13 +293,16 @@ function cannotNow(taskId: string, size: Size, candidate: Candidate): string | u
 }
 
 /** `free` absent: only whether it could ever be. */
-function shortage(name: SizeName, wanted = 0, free: number | undefined, whole: number | undefined): string | undefined {
+function shortage(name: SizeName, wanted = 0, free: number | undefined, now: number | undefined, whole = now): string | undefined {
   const what = SIZES[name].words;
-  if (whole === undefined) return undefined;
-  if (name === 'gpus' && wanted === ALL_GPUS) return `it counts its GPUs (it has ${round(whole)}): ask for a number of them, not for all`;
-  if (wanted > whole + ROUNDING) return `the task needs ${round(wanted)} ${what}, it has ${round(whole)}`;
+  if (now === undefined) return undefined;
+  if (whole !== undefined && wanted > now + ROUNDING && wanted <= whole + ROUNDING) {
+    return `the task needs ${round(wanted)} ${what}, it has ${round(now)} and may grow to ${round(whole)}`;
+  }
+  if (name === 'gpus' && wanted === ALL_GPUS) return `it counts its GPUs (it has ${round(now)}): ask for a number of them, not for all`;
+  if (wanted > now + ROUNDING) return `the task needs ${round(wanted)} ${what}, it has ${round(whole ?? now)}`;
   return free !== undefined && wanted > free + ROUNDING
-    ? `the task needs ${round(wanted)} ${what}, ${round(free)} of ${round(whole)} are free`
+    ? `the task needs ${round(wanted)} ${what}, ${round(free)} of ${round(now)} are free`
     : undefined;
 }
 

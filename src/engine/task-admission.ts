@@ -13,7 +13,7 @@ import { type Capacity, CUT_NAMES, SIZES } from '../task/amounts';
 import { roomKey } from '../task/room';
 import type { KnownBackends } from './known-backends';
 import { judged } from './reach';
-import { fitted, lack, type Mismatch, mismatch } from './select-backend';
+import { fitted, lack, type Mismatch, mismatch, wholeOf } from './select-backend';
 import { checkUrls } from './transfers/transfers';
 
 /** Limits a new task is held against; the settings `api.*` and `limits.*`. */
@@ -36,6 +36,7 @@ export interface Admitted {
 
 /** A backend that could carry a task out. */
 interface Fitting {
+  /** When it has grown. */
   readonly capacity: Capacity;
   /** Its own and those of its labels. */
   readonly parameterKeys: readonly string[];
@@ -175,13 +176,16 @@ export class TaskAdmission {
 }
 
 /** What may not be cut. */
-function tooSmall(needs: TaskNeeds, { capacity }: Pick<BackendCapabilities, 'capacity'>): Mismatch | undefined {
-  const reason = lack(needs, capacity);
+function tooSmall(needs: TaskNeeds, capabilities: Pick<BackendCapabilities, 'capacity' | 'atMost'>): Mismatch | undefined {
+  const reason = lack(needs, wholeOf(capabilities));
   return reason === undefined ? undefined : { of: 'task', reason };
 }
 
-function fitting({ capacity, parameterKeys }: Pick<BackendCapabilities, 'capacity' | 'parameterKeys'>, placement: Placement): Fitting {
-  return { capacity, parameterKeys: [...parameterKeys, ...labelKeys(placement)] };
+function fitting(
+  { parameterKeys, ...capabilities }: Pick<BackendCapabilities, 'capacity' | 'atMost' | 'parameterKeys'>,
+  placement: Placement,
+): Fitting {
+  return { capacity: wholeOf(capabilities), parameterKeys: [...parameterKeys, ...labelKeys(placement)] };
 }
 
 /** What is more than each of the backends has in all. Where that is no reason to refuse, the task is fitted when it is assigned. */

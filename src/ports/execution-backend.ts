@@ -14,8 +14,13 @@ export interface BackendCapabilities {
    * is done before a job starts; who stores the outputs of one that has ended is told by its observation (`outputs`).
    */
   readonly staging: 'gateway' | 'worker';
-  /** Absent amounts are unlimited. */
+  /** What there is now, and may be filled. Absent amounts are unlimited. */
   readonly capacity: Capacity;
+  /**
+   * What it may grow to by itself, where that is more: tasks are admitted by it, and wait for the capacity to grow. Absent = it does not
+   * grow. Amounts are as in `capacity`.
+   */
+  readonly atMost?: Capacity;
   /** True when only the gateway process that submitted a job can reach it (the job runs on that machine). */
   readonly boundToInstance: boolean;
   /** True when `list` is there. */

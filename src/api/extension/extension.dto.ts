@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import type { TaskExplanation } from '../../engine/task.service';
-import type { BackendDescription } from './backend-description';
+import type { AmountsDescription, BackendDescription } from './backend-description';
 import { TES_STATES, type TesState } from '../../task/tes';
 
 @ApiSchema({ name: 'trouble' })
@@ -66,8 +66,26 @@ export class TaskExplanationDto implements TaskExplanation {
   outputs_kept_until?: string;
 }
 
+@ApiSchema({ name: 'amounts' })
+export class AmountsDto implements AmountsDescription {
+  @ApiPropertyOptional({ description: 'Absent = unlimited, as the amounts below.' })
+  cpu_cores?: number;
+
+  @ApiPropertyOptional()
+  ram_gb?: number;
+
+  @ApiPropertyOptional()
+  disk_gb?: number;
+
+  @ApiPropertyOptional({ type: 'integer' })
+  gpus?: number;
+
+  @ApiPropertyOptional({ type: 'integer', description: 'Jobs at once.' })
+  slots?: number;
+}
+
 @ApiSchema({ name: 'backend' })
-export class BackendDto implements BackendDescription {
+export class BackendDto extends AmountsDto implements BackendDescription {
   @ApiProperty()
   name!: string;
 
@@ -83,20 +101,8 @@ export class BackendDto implements BackendDescription {
   @ApiProperty({ enum: ['gateway', 'worker'] })
   staging!: 'gateway' | 'worker';
 
-  @ApiPropertyOptional({ description: 'Absent = unlimited, as the amounts below.' })
-  cpu_cores?: number;
-
-  @ApiPropertyOptional()
-  ram_gb?: number;
-
-  @ApiPropertyOptional()
-  disk_gb?: number;
-
-  @ApiPropertyOptional({ type: 'integer' })
-  gpus?: number;
-
-  @ApiPropertyOptional({ type: 'integer', description: 'Jobs at once.' })
-  slots?: number;
+  @ApiPropertyOptional({ type: AmountsDto, description: 'What it may grow to: a task that needs more than there is waits until then.' })
+  at_most?: AmountsDto;
 
   @ApiProperty({
     type: 'object',

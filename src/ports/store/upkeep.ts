@@ -8,6 +8,8 @@ export interface PublishedBackend {
   readonly draining: boolean;
   readonly staging: 'gateway' | 'worker';
   readonly capacity: Capacity;
+  /** Absent = it does not grow. */
+  readonly atMost?: Capacity;
   /** Jobs can be reached by that gateway alone: another gateway's backend of the same name is another one. */
   readonly boundToInstance: boolean;
   readonly labels: Readonly<Record<string, string>>;

@@ -163,6 +163,31 @@ describe('create', () => {
     expect((await bench.state(plain, 'RUNNING')).needs).not.toHaveProperty('gpus');
   });
 
+  it('admits by what a backend may grow to, cuts nothing of that, and gives away only what there is', async () => {
+    const [small, grown] = [
+      { cpuCores: 2, ramGb: 8, gpus: 0 },
+      { cpuCores: 8, ramGb: 32, gpus: 1 },
+    ];
+    await start({ capabilities: { parameterKeys: ['gpus'], capacity: small, atMost: grown } }, { tickMs: 50, bigTaskWaitMs: 0 });
+    const big = await bench.create({ ...REQUEST, resources: { cpu_cores: 6, backend_parameters: { gpus: '1' } } });
+    await expect(bench.create({ ...REQUEST, resources: { backend_parameters: { gpus: '2' } } })).rejects.toThrow(
+      'the task needs 2 GPUs, it has 1',
+    );
+    const cut = await bench.create({ ...REQUEST, resources: { cpu_cores: 64 } });
+    // Nothing is kept free for what has no room before it has grown.
+    const fits = await bench.create({ ...REQUEST, resources: { cpu_cores: 2 } });
+    await bench.state(fits, 'RUNNING');
+    expect((await bench.full(big)).logs?.[0]?.system_logs).toEqual([
+      'waiting: backend scripted: the task needs 6 CPU cores, it has 2 and may grow to 8',
+    ]);
+    bench.backend.finish(fits, 1);
+    await bench.done(fits);
+    bench.backend.script.capabilities = { parameterKeys: ['gpus'], capacity: grown, atMost: grown };
+    expect(await bench.state(big, 'RUNNING')).not.toHaveProperty('given');
+    bench.backend.finish(big, 1);
+    expect((await bench.state(cut, 'RUNNING')).given).toEqual({ cpuCores: 8, ramGb: 1 });
+  });
+
   it('takes nothing while the gateway is stopping', async () => {
     await start();
     bench.service.stopTaking();

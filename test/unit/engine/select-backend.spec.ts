@@ -208,6 +208,18 @@ describe('the choice of a backend', () => {
       }
     });
 
+    it('judges a backend that may grow by what there is, and what is more than that by what there may be', () => {
+      const growing: Candidate = {
+        ...having('a', {}),
+        capabilities: { ...CAPABILITIES, capacity: { cpuCores: 4 }, atMost: { cpuCores: 16 } },
+      };
+      expect(select({ cpuCores: 4 }, growing)).toEqual(chosen('a', { cpuCores: 4 }));
+      expect(select({ cpuCores: 16 }, growing)).toMatchObject({ kind: 'wait' });
+      expect(roomsFor({ ...NEEDS, cpuCores: 16 }, [growing])).toEqual([]);
+      expect(roomsFor({ ...NEEDS, cpuCores: 3 }, [growing])).toEqual([{}]);
+      expect(roomsFor({ ...NEEDS, cpuCores: 3 }, [{ ...growing, used: { cpuCores: 4 } }])).toEqual([]);
+    });
+
     it('closes a class that needs more than is free', () => {
       expect(roomsFor({ ...NEEDS, gpus: 2 }, [having('a', { gpus: 2 }, { gpus: 1 })])).toEqual([]);
       expect(roomsFor({ ...NEEDS, diskGb: 9 }, [having('a', { diskGb: 40 }, { diskGb: 35 })])).toEqual([]);
