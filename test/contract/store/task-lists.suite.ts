@@ -1,5 +1,5 @@
 import { InvalidRequest } from '../../../src/ports/errors';
-import type { ListQuery, StoredTask } from '../../../src/ports/store/task-records';
+import type { ListQuery } from '../../../src/ports/store/task-records';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { groupScope, ownerScope } from '../../../src/task/scopes';
 import type { TaskRecord } from '../../../src/task/task-record';
@@ -22,8 +22,8 @@ async function walk(store: TaskStore, filter: Filter, pageSize: number): Promise
 
 const newestFirst = (tasks: readonly TaskRecord[]): string[] => tasks.map((task) => task.id).reverse();
 
-/** Lists, part of `taskStoreSuite`. */
-export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
+/** The lists of `TaskRecords`; part of `taskStoreSuite`. */
+export function taskListsSuite(harness: () => TaskStoreHarness): void {
   let store: TaskStore;
   beforeEach(() => {
     store = harness().store;
@@ -302,36 +302,6 @@ export function taskStorePagesSuite(harness: () => TaskStoreHarness): void {
       expect(await walk(store, { scopes: [ownerScope(task.owner)] }, 5)).toEqual([task.id]);
       for (const owner of ['https://issuer', 'HTTPS://ISSUER\u0000subject', ''])
         expect(await walk(store, { scopes: [ownerScope(owner)] }, 5)).toEqual([]);
-    });
-  });
-
-  describe('listOldest', () => {
-    const all = async (limit: number, maxBytes: number): Promise<{ items: StoredTask[]; pages: number }> => {
-      const items: StoredTask[] = [];
-      for (let [token, pages] = ['', 1]; ; pages += 1) {
-        const page = await store.listOldest(token, limit, maxBytes);
-        expect(page.items.length).toBeLessThanOrEqual(limit);
-        items.push(...page.items);
-        token = page.nextPageToken;
-        if (token === '') return { items, pages };
-      }
-    };
-
-    it('gives every task once with its request, oldest first, whatever the page', async () => {
-      expect(await all(10, 1e6)).toEqual({ items: [], pages: 1 });
-      const tasks = Array.from({ length: 25 }, (_, index) => queuedTask({ owner: `owner-${index % 2}` }));
-      await insertAll(store, tasks);
-      const expected = tasks.map((task) => ({ task, requestJson: requestOf(task) }));
-      for (const limit of [1, 7, 24, 25, 26]) expect((await all(limit, 1e6)).items).toEqual(expected);
-    });
-
-    it('ends a page at a number of bytes, with one task at least', async () => {
-      const tasks = Array.from({ length: 6 }, () => queuedTask({ tags: { long: 'x'.repeat(5000) } }));
-      await insertAll(store, tasks);
-      const few = await all(10, 12_000);
-      expect([few.items.map(({ task }) => task), few.pages]).toEqual([tasks, 3]);
-      expect((await all(10, 1)).pages).toBeGreaterThanOrEqual(6);
-      expect((await all(10, 1)).items).toEqual(few.items);
     });
   });
 }

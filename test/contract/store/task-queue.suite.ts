@@ -8,7 +8,7 @@ import { assignedTask, insertAll, queuedTask, requestOf, type TaskStoreHarness, 
 const ids = (tasks: readonly TaskRecord[]): string[] => tasks.map((task) => task.id);
 
 /** What waits, and the room that what was assigned uses; part of `taskStoreSuite`. */
-export function taskStoreQueueSuite(harness: () => TaskStoreHarness): void {
+export function taskQueueSuite(harness: () => TaskStoreHarness): void {
   let store: TaskStore;
   beforeEach(() => {
     store = harness().store;

@@ -14,8 +14,8 @@ const CLAIM: ClaimQuery = {
 };
 const ids = (tasks: readonly TaskRecord[]): string[] => tasks.map((task) => task.id);
 
-/** What is due, and what else the loops ask; part of `taskStoreSuite`. */
-export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
+/** `DueTasks`; part of `taskStoreSuite`. */
+export function dueTasksSuite(harness: () => TaskStoreHarness): void {
   let store: TaskStore;
   beforeEach(() => {
     store = harness().store;
@@ -258,52 +258,6 @@ export function taskStoreLoopsSuite(harness: () => TaskStoreHarness): void {
       await insertAll(store, [canceling, ...others]);
       expect(await store.cancelingAmong([...ids(others), canceling.id, 'nobody'])).toEqual(new Set([canceling.id]));
       expect(await store.cancelingAmong([])).toEqual(new Set());
-    });
-  });
-
-  describe('getTasks and listBoundTo', () => {
-    it('give those of many tasks that there are', async () => {
-      const left = [{ backend: 'away', attempt: 1 }];
-      const tasks = [
-        queuedTask(),
-        assignedTask(1, { leftBehind: left, jobAttempt: 1, attempt: 2 }),
-        queuedTask({ step: 'done', endedAt: 1 }),
-      ];
-      await insertAll(store, [...tasks, queuedTask()]);
-      const found = await store.getTasks([...ids(tasks), 'nobody', "'"]);
-      expect(new Map(found.map((task) => [task.id, task]))).toEqual(new Map(tasks.map((task) => [task.id, task])));
-      expect(await store.getTasks([])).toEqual([]);
-    });
-
-    it('list what is bound to an instance and not done', async () => {
-      const bound = [assignedTask(1, { boundTo: 'gone' }), assignedTask(1, { boundTo: 'gone', step: 'cleanup', state: 'CANCELED' })];
-      await insertAll(store, [
-        ...bound,
-        assignedTask(1, { boundTo: 'here' }),
-        queuedTask({ boundTo: 'gone', step: 'done', state: 'COMPLETE' }),
-      ]);
-      expect(await store.listBoundTo('gone', 10)).toEqual(bound);
-      expect(await store.listBoundTo('gone', 1)).toEqual(bound.slice(0, 1));
-      expect(await store.boundInstances()).toEqual(['gone', 'here']);
-    });
-
-    it('list what a backend has, not what only waits for it or is done', async () => {
-      const on = [
-        assignedTask(1, { backend: 'old' }),
-        assignedTask(1, { backend: 'old', step: 'cleanup', state: 'CANCELED' }),
-        assignedTask(1, { backend: 'old', boundTo: 'gone', lease: { holder: 'x', until: 5 } }),
-      ];
-      const waits = queuedTask();
-      await insertAll(store, [
-        ...on,
-        assignedTask(1, { backend: 'other' }),
-        queuedTask({ backend: 'old', step: 'done', state: 'COMPLETE', endedAt: 1 }),
-        { ...waits, needs: { ...waits.needs, backend: 'old' } },
-      ]);
-      const found = await store.listOnBackend('old', 10);
-      expect(new Set(found.map(({ id }) => id))).toEqual(new Set(ids(on)));
-      expect(await store.listOnBackend('old', 2)).toHaveLength(2);
-      expect(await store.listOnBackend('none', 2)).toEqual([]);
     });
   });
 }
