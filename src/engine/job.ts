@@ -1,6 +1,7 @@
 import { StoreError } from '../ports/errors';
 import type { Job } from '../ports/execution-backend';
 import type { TaskRecords } from '../ports/store/task-records';
+import { ownerOf } from '../task/owner';
 import { jobName, type TaskRecord } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
 
@@ -12,7 +13,7 @@ export async function loadJob(store: TaskRecords, task: TaskRecord, tailBytes: n
     taskId: task.id,
     attempt: task.attempt,
     name: jobName(task.id, task.attempt),
-    owner: { key: task.owner, name: task.ownerName ?? task.owner, groups: task.groups ?? [] },
+    owner: ownerOf(task),
     request: JSON.parse(stored.requestJson) as TesTaskRequest,
     needs: { ...task.needs, ...task.given },
     tailBytes,

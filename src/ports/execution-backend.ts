@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Observation } from '../task/observation';
+import type { Owner } from '../task/owner';
 import type { Handle, TaskNeeds } from '../task/task-record';
 import type { TesTaskRequest } from '../task/tes';
 import type { FillFile, SourceFile } from './local-file';
@@ -33,23 +34,14 @@ export interface BackendCapabilities {
   readonly notes: readonly string[];
 }
 
-/** Whose job it is, as the task knows it since its creation. */
-export interface JobOwner {
-  /** Issuer and subject, as one opaque text: the same principal always has the same, no other one ever has it. */
-  readonly key: string;
-  /** To be shown, never to be compared. */
-  readonly name: string;
-  /** Issuer and name of each, as opaque texts. */
-  readonly groups: readonly string[];
-}
-
 /** Everything a backend needs to carry out one attempt. Built anew from the store whenever it is needed. */
 export interface Job {
   readonly taskId: string;
   readonly attempt: number;
   /** `jobName(taskId, attempt)`. */
   readonly name: string;
-  readonly owner: JobOwner;
+  /** As the task knows it since its creation. */
+  readonly owner: Owner;
   readonly request: TesTaskRequest;
   readonly needs: TaskNeeds;
   /** Final number of bytes kept of each stream. */

@@ -303,8 +303,7 @@ export class Life {
     return roomKey(backendName, this.alone ? instance : undefined);
   }
   private async used(gateway: ScriptedGateway): Promise<Amounts> {
-    const key = this.roomKey(gateway);
-    return (await this.store.used([key])).get(key) ?? NOTHING;
+    return [...(await this.store.used([this.roomKey(gateway)])).values()][0] ?? NOTHING;
   }
 
   /** Never more room is used than there is, and as much as the tasks that use some say. */

@@ -1,8 +1,8 @@
-import type { JobOwner } from '../../src/ports/execution-backend';
+import type { Owner } from '../../src/task/owner';
 import type { TaskNeeds, TaskRecord } from '../../src/task/task-record';
 
 /** Whose the jobs of tests are. */
-export const OWNER: JobOwner = { key: 'test', name: 'test', groups: [] };
+export const OWNER: Owner = { key: 'test', name: 'test', groups: [] };
 
 export const NEEDS: TaskNeeds = {
   cpuCores: 1,
