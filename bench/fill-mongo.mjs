@@ -10,14 +10,14 @@ import { fresh, realisticTask } from './tasks.mjs';
 
 export const FILTERS = {
   none: {},
-  owner: { owner: 'often' },
+  owner: { scopes: ['owner often'] },
   state: { state: 'COMPLETE' },
   tag: { tags: [{ key: 'cohort', value: 'often' }] },
   name: { namePrefix: 'often ' },
   'state + tag': { state: 'COMPLETE', tags: [{ key: 'cohort', value: 'often' }] },
   'tag + name': { tags: [{ key: 'cohort', value: 'often' }], namePrefix: 'often ' },
-  'owner + state': { owner: 'often', state: 'COMPLETE' },
-  'owner + tag': { owner: 'often', tags: [{ key: 'cohort', value: 'often' }] },
+  'owner + state': { scopes: ['owner often'], state: 'COMPLETE' },
+  'owner + tag': { scopes: ['owner often'], tags: [{ key: 'cohort', value: 'often' }] },
 };
 /** One in a thousand. */
 export const RARE = { tags: [{ key: 'rare', value: 'yes' }] };

@@ -44,7 +44,7 @@ export function largestTasks(bench) {
   };
   const create = (body) => {
     const { request, needs } = admission.admit(readTask(body));
-    const job = { name: 'tes-a-1', taskId: 'a', attempt: 1, request, needs, tailBytes: 16384 };
+    const job = { name: 'tes-a-1', taskId: 'a', attempt: 1, owner: { key: 'bench' }, request, needs, tailBytes: 16384 };
     manifest(job, mountPlan(request), { ...context, images: request.executors.map(() => ({ kind: 'none' })) });
   };
   const costs = Object.keys(LARGEST).map((kind) => {

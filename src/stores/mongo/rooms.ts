@@ -100,7 +100,8 @@ export class Rooms {
       return limit === undefined ? [] : [[`used.${name}`, { $not: { $gt: limit - (sum[name] ?? 0) + ROUNDING } }]];
     });
     const filter = { _id: key, writes: { $ne: mark }, ...(Object.fromEntries(conditions) as object) };
-    const $inc = Object.fromEntries(Object.entries(sum).map(([name, amount]) => [`used.${name}`, amount]));
+    // What comes and what goes may be the same: servers before 5.0 take no empty change.
+    const $inc = { 'used.slots': 0, ...Object.fromEntries(Object.entries(sum).map(([name, amount]) => [`used.${name}`, amount])) };
     try {
       const { matchedCount } = await this.connection.attempt(() =>
         rooms.updateOne(filter, { $inc, $push: { writes: { $each: [mark], $slice: -MARKS } } }, this.connection.limit),
