@@ -16,7 +16,7 @@ export function isMissing(error: unknown): boolean {
 
 /** Codes after which the same work may succeed later: the machine is short of something. */
 const SHORTAGES: Readonly<Record<string, string>> = {
-  ENOSPC: 'the disk of the work directory (work_dir of the gateway, on a Pulsar worker its staging directory) is full',
+  ENOSPC: 'the disk of the work directory (work_dir of the gateway, on a worker its staging directory) is full',
   EDQUOT: 'the disk quota of the work directory is used up',
   EMFILE: 'this machine has no free file descriptor',
   ENFILE: 'this machine has no free file descriptor',

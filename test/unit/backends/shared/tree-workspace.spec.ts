@@ -136,7 +136,7 @@ describe('a workspace on this machine', () => {
     await expect(workspace.writeFile('/work/c', { mode: 0o644 }, fail, signal)).rejects.toMatchObject({
       retryable: true,
       publicMessage:
-        'cannot write /work/c in the workspace: the disk of the work directory (work_dir of the gateway, on a Pulsar worker its staging directory) is full',
+        'cannot write /work/c in the workspace: the disk of the work directory (work_dir of the gateway, on a worker its staging directory) is full',
     });
     await workspace.symlink('/work/out', directory(), signal);
     await expect(workspace.writeFile('/work/out/evil', { mode: 0o644 }, write, signal)).rejects.toMatchObject({ retryable: false });
