@@ -25,6 +25,7 @@ export default tseslint.config(
       '@typescript-eslint/require-await': 'off',
       // Node's own ExecFileException is no Error by its type.
       '@typescript-eslint/prefer-promise-reject-errors': 'off',
+      'no-duplicate-imports': 'error',
       'max-lines': ['error', { max: 400 }],
       'no-control-regex': 'off',
       eqeqeq: ['error', 'always', { null: 'ignore' }],

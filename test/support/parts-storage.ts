@@ -1,6 +1,5 @@
 import { inParallel } from '../../src/engine/transfers/parallel';
-import type { TargetFile } from '../../src/ports/local-file';
-import { pour } from '../../src/ports/local-file';
+import { pour, type TargetFile } from '../../src/ports/local-file';
 import type { PartSource, StoreOptions, Written } from '../../src/ports/storage-client';
 import { FileStorage } from '../../src/storage/file/file.storage';
 

@@ -5,12 +5,10 @@ import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend, Job, Workspace } from '../../../src/ports/execution-backend';
 import type { Observation } from '../../../src/task/observation';
-import { jobName } from '../../../src/task/task-record';
-import type { Handle } from '../../../src/task/task-record';
+import { type Handle, jobName } from '../../../src/task/task-record';
 import type { TesExecutor, TesTaskRequest } from '../../../src/task/tes';
-import { cacheDirectory } from '../../system/engines';
+import { cacheDirectory, type EngineImages } from '../../system/engines';
 import { OWNER } from '../../support/records';
-import type { EngineImages } from '../../system/engines';
 
 /** What a contract suite needs to know of the adapter under test. */
 export interface BackendUnderTest {

@@ -1,5 +1,4 @@
-import type { mongo } from 'mongoose';
-import { createConnection, type Connection } from 'mongoose';
+import { type Connection, createConnection, type mongo } from 'mongoose';
 import type { ListQuery } from '../../../src/ports/store/task-records';
 import { groupScope, ownerScope } from '../../../src/task/scopes';
 import { dueFilter, dueOptions, nextOptions } from '../../../src/stores/mongo/due-tasks';
