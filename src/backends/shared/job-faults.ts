@@ -3,7 +3,7 @@ import type { JobFacts } from './job-facts';
 import type { JobProgress } from './job-progress';
 
 const FULL_DISK =
-  'the disk of the workspaces is full: make room where work_dir of the gateway lies, or on a Pulsar worker its staging directory, or have it on a larger disk';
+  'the disk of the workspaces is full: make room where work_dir of the gateway lies, or on a worker its staging directory, or have it on a larger disk';
 
 /** Words that the script writes about itself or its runtime, as sentences for `system_logs`, and whether another attempt may help. */
 const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(facts: JobFacts, executor: number): string }>> = {

@@ -32,7 +32,7 @@ says() { # WORD FORMAT
 }
 
 # Values of variables and credentials lie in the directories of jobs, with the modes that the host gives them, until their scripts run: nobody
-# else may come in there. A host that closes each of them (Pulsar's job_directory_mode) goes before.
+# else may come in there. Where a setting of the host closes each of them, that goes before.
 close_staging() {
   is_closed .. && return
   way=$(cd "$JOBS" && pwd -P) || return

@@ -85,7 +85,7 @@ export class ScriptEnding {
     }
   }
 
-  /** What is removed before the host has noted its end may stay in its list of active jobs (Pulsar; after a restart it never notes it, nor lists it). */
+  /** What is removed before the host has noted its end may stay in its list of active jobs; after a restart it may never note it, nor list it. */
   private async endIsNoted(name: string, signal: AbortSignal): Promise<void> {
     for (let tries = 0; tries < NOTED_TRIES; tries += 1) {
       if (isOver(await this.host.status(name, signal))) return;

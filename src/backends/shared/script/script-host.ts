@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
  * as paths below the job's workspace in it (`Layout`).
  */
 export interface ScriptHost {
-  /** For sentences: `the Pulsar server of far`. */
+  /** For sentences, with the name of the backend: `the queue of far`. */
   readonly title: string;
   readonly traits: HostTraits;
   /** Throws when it cannot be used now, and says why. */

@@ -116,7 +116,7 @@ export class ScriptObserver {
   }
 
   /**
-   * Neither the host's word nor silence is proof: after a restart of Pulsar, and after a second start, it is wrong about both. What it
+   * Neither the host's word nor silence is proof: after a restart of the host, and after a second start, it is wrong about both. What it
    * knew nothing of may only just have been read from its queue, where the errand came after it: then it is not gone. But what is still
    * `queued`, or `made`, although a later errand was carried out, was forgotten by a host that was killed as it took it up.
    * Where the queue is long, the errand is not answered either.
