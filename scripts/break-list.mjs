@@ -68,7 +68,7 @@ function titles(spec, read, seen = new Set()) {
 }
 
 /** A break that names what is not there proves nothing: the test fails for another reason than that it looks. */
-const NOT_A_BREAK = /^\s*(ReferenceError|SyntaxError)\b/;
+const NOT_A_BREAK = /^\s*(ReferenceError|SyntaxError)\b|the server cannot be built/;
 
 /**
  * Which tests saw a break, from what jest said of the spec file without it and with it (`{summary, ms, isOver}`, the summary that of

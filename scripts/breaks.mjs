@@ -81,13 +81,23 @@ async function runAll() {
   }
 }
 
-/** The files of the working tree as they are, committed or not; `node_modules` is a link. */
+/**
+ * The files of the working tree as they are, committed or not. Of `node_modules` all that was installed is linked, but not the directory:
+ * system tests build there. They build without types, which a break need not get right.
+ */
 async function copyTree(copy) {
   const { output } = await runCommand('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard']);
   const files = output.split('\0').filter((name) => name !== '' && existsSync(join(root, name)));
   for (const dir of new Set(files.map((name) => dirname(join(copy, name))))) mkdirSync(dir, { recursive: true });
   for (const name of files) cpSync(join(root, name), join(copy, name), { verbatimSymlinks: true });
-  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  const installed = readdirSync(join(root, 'node_modules')).filter(
+    (name) => !name.startsWith('.') || name === '.bin' || name === '.package-lock.json',
+  );
+  mkdirSync(join(copy, 'node_modules'));
+  for (const name of installed) symlinkSync(join(root, 'node_modules', name), join(copy, 'node_modules', name));
+  const types = join(copy, 'src', 'tsconfig.build.json');
+  const { compilerOptions, ...rest } = JSON.parse(readFileSync(types, 'utf8'));
+  writeFileSync(types, JSON.stringify({ ...rest, compilerOptions: { ...compilerOptions, noCheck: true } }));
   return copy;
 }
 

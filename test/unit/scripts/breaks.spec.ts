@@ -69,6 +69,11 @@ describe('a break', () => {
   it.each([
     ['a test that fails anyway', run(test('b', 'failed', 'it always does')), 'fails without the break, too: b'],
     ['code that names what is not there', run(test('a', 'failed', 'ReferenceError: x is not defined')), /^the changed code is no program/],
+    [
+      'code that cannot be built',
+      run(test('a', 'failed', 'Error: Command failed: ...\nthe server cannot be built')),
+      /^the changed code is no/,
+    ],
     ['code that does not compile', unloaded, 'the spec file does not load: Syntax Error'],
     ['jest when it is ended', { ms: 1, isOver: false }, 'jest left no results'],
     ['tests that pass', run(test('a', 'passed')), 'every test passed'],
