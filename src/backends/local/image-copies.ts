@@ -1,6 +1,7 @@
 import { type Dirent, promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { RuntimeName } from '../shared/runtimes/runtime';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
 import { isMissing } from '../shared/workspace-errors';
 import type { ContainerEngine } from './container-engine';
 import type { JobDirectories } from './job-directories';
@@ -33,7 +34,7 @@ export class ImageCopies {
   async sweep(signal: AbortSignal): Promise<void> {
     const now = this.now();
     if (Math.abs(now - this.lookedAt) < LOOK_AGAIN_MS) return;
-    for (const runtime of ['docker', 'podman', 'apptainer'] as const) await this.sweepOf(runtime, now, signal);
+    for (const { name, usesImages } of Object.values(RUNTIMES)) if (usesImages) await this.sweepOf(name, now, signal);
     this.lookedAt = now;
   }
 
