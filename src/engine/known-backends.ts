@@ -1,5 +1,6 @@
 import type { ExecutionBackend } from '../ports/execution-backend';
 import type { BackendRegistry } from '../ports/registries';
+import { Rounds } from '../ports/rounds';
 import type { PublishedBackend, Upkeep } from '../ports/store/upkeep';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { Placement } from '../task/placement';
@@ -23,16 +24,22 @@ export class KnownBackends {
   private others: ReadonlyMap<string, readonly PublishedBackend[]> = new Map();
   private notHere: readonly KnownBackend[] = [];
   private said = '';
-  private timer: NodeJS.Timeout | undefined;
-  private underWay: Promise<void> | undefined;
+  /** Says what this gateway has, if that has changed, and hears of the others. */
+  private readonly rounds: Rounds;
 
   constructor(
     private readonly store: StoreClock & Upkeep,
     private readonly backends: BackendRegistry,
     private readonly monitor: Pick<BackendMonitor, 'health'>,
     readonly instance: string,
-    private readonly log: EngineLog,
-  ) {}
+    log: EngineLog,
+  ) {
+    this.rounds = new Rounds(
+      REFRESH_MS,
+      () => this.round(),
+      (error) => log.warn('cannot read the backends of other gateways, keeping the last known ones', { err: error }),
+    );
+  }
 
   /** Another gateway may come and carry out what this one admits. */
   get isShared(): boolean {
@@ -47,12 +54,11 @@ export class KnownBackends {
   async start(): Promise<void> {
     if (!this.isShared) return;
     await this.refresh();
-    this.timer = setInterval(() => void this.refresh(), REFRESH_MS);
+    this.rounds.start();
   }
 
-  async stop(): Promise<void> {
-    clearInterval(this.timer);
-    await this.underWay;
+  stop(): Promise<void> {
+    return this.rounds.stop();
   }
 
   all(): readonly KnownBackend[] {
@@ -64,16 +70,8 @@ export class KnownBackends {
     return this.notHere;
   }
 
-  /** Says what this gateway has, if that has changed, and hears of the others. Rounds never overlap. */
   refresh(): Promise<void> {
-    this.underWay ??= this.round()
-      .catch((error: unknown) => {
-        this.log.warn('cannot read the backends of other gateways, keeping the last known ones', { err: error });
-      })
-      .finally(() => {
-        this.underWay = undefined;
-      });
-    return this.underWay;
+    return this.rounds.now();
   }
 
   private async round(): Promise<void> {
