@@ -27,7 +27,7 @@ export interface ReadOptions {
 
 /** What an object is to be. */
 export interface ObjectOptions {
-  /** Of exactly this size; anything else is a failure. */
+  /** Of exactly this size; anything else is a failure, whose words say how many bytes were announced. */
   readonly sizeBytes?: number;
   /** Permission bits, where the storage has them: the most that a new object gets. Its own rules (umask, default ACL) may leave less. */
   readonly mode?: number;
@@ -80,7 +80,8 @@ export interface StorageEntry {
 
 /**
  * Long-term storage behind a set of URL schemes. Knows nothing of tasks. Bytes are streamed, never held.
- * A URL is opaque; the client alone takes it apart. Failures are `TransferError` (`notFound`, `retryable`), whose public text
+ * A signal that is aborted ends every call, and the stream of a `read` that has resolved, with the signal's reason, whatever the call waits for:
+ * a `write` its content, too. A URL is opaque; the client alone takes it apart. Failures are `TransferError` (`notFound`, `retryable`), whose public text
  * names the URL without userinfo and, for a refusal, the setting that refuses.
  */
 export abstract class StorageClient {
