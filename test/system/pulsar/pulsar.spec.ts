@@ -109,7 +109,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
       // With the grace that users have: nobody waits for a program that does not hear.
       const only = await serve(engine(), [entryOf(pulsar, engine(), { slots: 1 })], { local: { kill_grace_seconds: 10 } });
       try {
-        const script = '(setsid sh -c "sleep 1001; true" &); (sleep 1002 & ); echo ready; sleep 1000; true';
+        const script = '(setsid sh -c "sleep 61001; true" &); (sleep 61002 & ); echo ready; sleep 61000; true';
         const id = await only.client.create({ executors: [{ image: engine().images.busybox, command: ['sh', '-c', script] }] });
         const waiting = await only.client.create({ executors: [{ image: engine().images.busybox, command: ['true'] }] });
         await eventually('the program to be ready', async () => {
@@ -136,6 +136,6 @@ for (const name of ['bubblewrap', 'podman'] as const) {
 
 /** Programs that only the test above starts. */
 const sleeps = (): readonly string[] =>
-  processesNaming(['sleep 1000', 'sleep 1001', 'sleep 1002'])
+  processesNaming(['sleep 61000', 'sleep 61001', 'sleep 61002'])
     .map(({ commandLine }) => commandLine)
-    .filter((line) => /^sleep 100[012]$/.test(line));
+    .filter((line) => /^sleep 6100[012]$/.test(line));
