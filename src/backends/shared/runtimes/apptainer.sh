@@ -200,6 +200,8 @@ after_executor() { # INDEX CODE
     case $first_words in '' | 'INFO:    '* | 'WARNING: '* | 'ERROR:   '* | 'FATAL:   '*) ;; *) return 0 ;; esac
     case $line in 'FATAL:   '*) words=$line ;; esac
   done <"$said"
+  # Without a word of a program's, a cancel ended apptainer before that began: with 255, where others end as TERM ends them.
+  if [ -e "$MARK" ]; then code=143; return 0; fi
   case $words in
     *'executable file not found'* | *' stat '*'no such file or directory') code=127 ;;
     *'permission denied' | *'exec format error'*) code=126 ;;

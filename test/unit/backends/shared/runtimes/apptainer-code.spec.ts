@@ -43,6 +43,15 @@ describe('the code with which apptainer ends', () => {
   });
 
   it.each([
+    ['', 143],
+    ['FATAL:   container creation failed: terminated\n', 143],
+    ['going\n', 255],
+  ])('255 with %j is %s when the job was cancelled', (words, expected) => {
+    writeFileSync(join(directory(), 'mark'), '');
+    expect(judged(255, '', words)).toBe(String(expected));
+  });
+
+  it.each([
     ['FATAL:   "x": executable file not found in $PATH\n', 127],
     ['WARNING: skipping mount of /x\nFATAL:   permission denied\n', 126],
     ['FATAL:   container creation failed: mount\nof several lines\n', 'broken'],
