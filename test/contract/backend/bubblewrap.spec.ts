@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeEngine } from '../../system/engines';
-import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
+import { exitCodes, JobDriver, makeWorkDirectory, removeWorkDirectory, stdoutOf, textOf } from './execution-backend.fixture';
 import { describeFullDisk, describeKilledRuntime } from './faults.suite';
 import { describeFiles } from './files.suite';
 import { describeHost } from './host.suite';
@@ -39,7 +39,7 @@ describeEngine('bubblewrap', 'ExecutionBackend', (engine) => {
       driver = new JobDriver(backend, engine().images);
     });
     afterEach(() => driver.cleanAll());
-    afterAll(() => fs.rm(workDir, { recursive: true, force: true }));
+    afterAll(() => removeWorkDirectory(workDir));
 
     it('exits when the script of one attempt is started a second time', async () => {
       const count = { command: ['/bin/sh', '-c', 'echo x >>/work/count'] };

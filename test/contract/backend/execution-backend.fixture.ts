@@ -183,6 +183,11 @@ export async function makeWorkDirectory(name: string): Promise<string> {
   return fs.mkdtemp(join(parent, `${name}-`));
 }
 
+/** Whatever a backend that was closed is still copying there: the machine's /etc, with its first jobs. */
+export function removeWorkDirectory(directory: string): Promise<void> {
+  return fs.rm(directory, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 });
+}
+
 /** Processes of this machine that carry the job's name in their environment. */
 export async function processesOf(name: string): Promise<readonly string[]> {
   const found: string[] = [];
@@ -228,6 +233,6 @@ export function withDriver(
   afterEach(() => driver.cleanAll());
   afterAll(async () => {
     await driver.backend.close?.();
-    await fs.rm(workDir, { recursive: true, force: true });
+    await removeWorkDirectory(workDir);
   });
 }

@@ -1,7 +1,16 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionBackend } from '../../../src/ports/execution-backend';
-import { type BackendUnderTest, exitCodes, JobDriver, makeWorkDirectory, namesBelow, stdoutOf, textOf } from './execution-backend.fixture';
+import {
+  type BackendUnderTest,
+  exitCodes,
+  JobDriver,
+  makeWorkDirectory,
+  namesBelow,
+  removeWorkDirectory,
+  stdoutOf,
+  textOf,
+} from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 
@@ -69,7 +78,7 @@ export function describeHostile(name: string, underTest: () => BackendUnderTest)
     });
     afterAll(async () => {
       await backend.close?.();
-      for (const directory of [workDir, canary]) await fs.rm(directory, { recursive: true, force: true });
+      for (const directory of [workDir, canary]) await removeWorkDirectory(directory);
     });
 
     const nulSeparated = (text: string): readonly string[] => text.split('\0').slice(0, -1);

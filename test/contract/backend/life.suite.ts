@@ -4,7 +4,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
 import type { Observation } from '../../../src/task/observation';
 import type { Handle } from '../../../src/task/task-record';
-import { type BackendUnderTest, exitCodes, JobDriver, makeWorkDirectory, stdoutOf, textOf, withDriver } from './execution-backend.fixture';
+import {
+  type BackendUnderTest,
+  exitCodes,
+  JobDriver,
+  makeWorkDirectory,
+  removeWorkDirectory,
+  stdoutOf,
+  textOf,
+  withDriver,
+} from './execution-backend.fixture';
 
 const never = new AbortController().signal;
 const SLEEP = 'echo ready; sleep 600';
@@ -218,7 +227,7 @@ export function describeLifeHere(name: string, underTest: () => BackendUnderTest
     afterEach(() => driver.cleanAll());
     afterAll(async () => {
       await driver.backend.close?.();
-      await fs.rm(workDir, { recursive: true, force: true });
+      await removeWorkDirectory(workDir);
     });
 
     it('never takes another process with the same pid for the job', async () => {

@@ -1,12 +1,11 @@
 import { execFile } from 'node:child_process';
-import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalBackend } from '../../../src/backends/local/local.backend';
 import type { LocalBackendSettings } from '../../../src/backends/local/local.settings';
 import { settingsSchema } from '../../../src/config/settings-schema';
 import type { Engine } from '../../system/engines';
-import { type BackendUnderTest, JobDriver, makeWorkDirectory, processesOf } from './execution-backend.fixture';
+import { type BackendUnderTest, JobDriver, makeWorkDirectory, processesOf, removeWorkDirectory } from './execution-backend.fixture';
 
 const runFile = promisify(execFile);
 
@@ -64,7 +63,7 @@ export function localDrivers(name: string, engine: () => Engine): LocalDrivers {
   });
   afterAll(async () => {
     for (const each of drivers) await each.backend.close?.();
-    await fs.rm(workDir, { recursive: true, force: true });
+    await removeWorkDirectory(workDir);
   });
   return {
     workDir: () => workDir,

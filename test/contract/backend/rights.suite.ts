@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { LocalBackend } from '../../../src/backends/local/local.backend';
 import type { Engine } from '../../system/engines';
-import { exitCodes, JobDriver, makeWorkDirectory, stdoutOf } from './execution-backend.fixture';
+import { exitCodes, JobDriver, makeWorkDirectory, removeWorkDirectory, stdoutOf } from './execution-backend.fixture';
 import { localDrivers, localSettings } from './local-backend.fixture';
 
 const never = new AbortController().signal;
@@ -176,7 +176,7 @@ export function describeShortNames(name: string, engine: () => Engine): void {
       } finally {
         registry.closeAllConnections();
         registry.close();
-        await fs.rm(workDir, { recursive: true, force: true });
+        await removeWorkDirectory(workDir);
       }
     });
   });
