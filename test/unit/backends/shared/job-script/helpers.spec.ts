@@ -300,7 +300,7 @@ describe('helpers of the job script', () => {
     const ended = await runFake(directory(), {
       runtime,
       request: streamed,
-      program: 'echo said; exec sleep 1000',
+      program: 'echo said; exec sleep 60',
       seconds: 1,
       plan: 'end_executor() { exit 2; }',
       state: 'running 0 false ',
