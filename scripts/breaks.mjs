@@ -12,6 +12,8 @@ const AT_ONCE = 2;
 /** For one spec file as it is; a broken one, which may well wait for ever, has a few times what that took. */
 const LIMIT_MS = 600_000;
 const LEAST_LIMIT_MS = 60_000;
+/** Engines take their time, and a test of theirs that waits in vain says so itself after some minutes. */
+const LEAST_ENGINE_LIMIT_MS = 300_000;
 const PATIENCE = 4;
 /** Some breaks show in one of some hundred random lives. */
 const LIVES = process.env.TES_GATEWAY_TEST_LIVES ?? '600';
@@ -21,6 +23,8 @@ const UNIT_TEST_MS = 15_000;
 const given = process.argv.slice(2);
 const filters = given.filter((word) => !word.startsWith('--')).map((word) => word.toLowerCase());
 const suites = ['unit', 'contract', 'e2e', 'system'].filter((suite) => given.includes(`--${suite}`));
+/** Of spec files with engines and servers. */
+let turns = Promise.resolve();
 const isOf = (suite, spec) => spec.startsWith(`test/${suite}/`);
 
 const wanted = readBreaks(root)
@@ -106,11 +110,14 @@ async function carryOut(copy, entry, baselines, running) {
   if (faults.length > 0) return { verdict: 'does not apply', why: faults.join('; ') };
   const names = [];
   for (const { spec, tests } of entry.seenBy) {
-    if (!baselines.has(spec)) baselines.set(spec, runSpec(copy, spec, allTests(spec), LIMIT_MS, running));
+    const takesTurns = isOf('contract', spec) || isOf('system', spec);
+    const run = (...args) => (takesTurns ? inTurn(() => runSpec(copy, spec, ...args, running)) : runSpec(copy, spec, ...args, running));
+    if (!baselines.has(spec)) baselines.set(spec, run(allTests(spec), LIMIT_MS));
     const before = await baselines.get(spec);
     const undo = apply(copy, entry.changes);
     try {
-      const { seen, why } = judge(await runSpec(copy, spec, tests, Math.max(LEAST_LIMIT_MS, PATIENCE * before.ms), running), before);
+      const limit = Math.max(takesTurns ? LEAST_ENGINE_LIMIT_MS : LEAST_LIMIT_MS, PATIENCE * before.ms);
+      const { seen, why } = judge(await run(tests, limit), before);
       if (seen.length === 0) return { verdict: 'NOT SEEN', why: `${spec}: ${why}` };
       names.push(seen.length === 1 ? seen[0] : `${seen[0]}, and ${seen.length - 1} more`);
     } finally {
@@ -118,6 +125,13 @@ async function carryOut(copy, entry, baselines, running) {
     }
   }
   return { verdict: 'red', why: names.join('; ') };
+}
+
+/** One at a time: engines and servers are shared, and end with the jest that started them. */
+function inTurn(work) {
+  const done = turns.then(work);
+  turns = done.catch(() => undefined);
+  return done;
 }
 
 /** What all wanted breaks want of a spec file: run once, unbroken, so that a test that fails anyway counts for none of them. */
