@@ -21,7 +21,8 @@ case $verb in
     case $* in *.HostConfig.Init*) cat "$FAKE/init" 2>/dev/null || echo '<nil>' ;; *) cat "$FAKE/state" ;; esac
     ;;
   run | start)
-    [ ! -e "$FAKE/program" ] || (cd "$FAKE/container" && sh "$FAKE/program")
+    # What this shell says of a program that was ended is no word of an engine's.
+    [ ! -e "$FAKE/program" ] || { (cd "$FAKE/container" && exec sh "$FAKE/program" 2>&3); } 3>&2 2>/dev/null
     end $?
     ;;
   # podman alone.
