@@ -65,7 +65,8 @@ export class KeptWorkspaces {
         if (!isMissing(error)) throw error;
       }
     }
-    for (const name of this.sizes.keys()) if (!found.some((kept) => kept.name === name)) this.sizes.delete(name);
+    const names = new Set(found.map(({ name }) => name));
+    for (const name of this.sizes.keys()) if (!names.has(name)) this.sizes.delete(name);
     return found.sort((one, other) => one.keptAt - other.keptAt);
   }
 
