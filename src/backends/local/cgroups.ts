@@ -93,19 +93,6 @@ export class JobCgroups {
     await Promise.all(directories.map(removeGroup));
   }
 
-  /** Processes in the job's groups; empty when there is no group. */
-  async pids(jobName: string): Promise<readonly number[]> {
-    const groups = this.groups(jobName);
-    if (!groups) return [];
-    try {
-      const text = await fs.readFile(join(groups.pids, 'cgroup.procs'), 'utf8');
-      return text.split('\n').filter(Boolean).map(Number);
-    } catch (error) {
-      if (isMissing(error) || errorCode(error) === 'ENODEV') return [];
-      throw error;
-    }
-  }
-
   private groups(jobName: string, limits = NO_LIMITS): JobGroups | undefined {
     return this.layout === 'none' ? undefined : jobGroups(this.layout, this.parent, jobName, limits, this.root);
   }

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
-import { INSTANCE_LABEL, JOB_LABEL } from '../shared/runtimes/labels';
+import { INSTANCE_LABEL } from '../shared/runtimes/labels';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { ContainerEngine } from './container-engine';
 import type { CommandResult, LocalClient } from './local.client';
@@ -13,8 +13,7 @@ const LATE = Symbol('late');
 /** JOB-INDEX, or JOB-INDEX-image while an image is looked into. Not every podman can format a label. */
 const CONTAINER_NAME = /^(.+)-\d+(?:-image)?$/;
 
-/** How many containers there were. */
-type Settle = (containers: number | Error) => void;
+type Settle = (fault?: Error) => void;
 
 /** docker or podman, asked through its own command. Only exit codes and formatted answers are looked at. */
 export class CliContainerEngine implements ContainerEngine {
@@ -35,24 +34,15 @@ export class CliContainerEngine implements ContainerEngine {
     return (await this.ask(['version', '--format', this.versionFormat], ANSWER_MS, signal)).stdout.trim();
   }
 
-  async stopJob(jobName: string, graceSeconds: number, signal: AbortSignal): Promise<boolean> {
-    const running = await this.ask(['ps', '-q', '--filter', `label=${JOB_LABEL}=${jobName}`], ANSWER_MS, signal);
-    const ids = lines(running.stdout);
-    if (ids.length === 0) return false;
-    // A container that ended in between makes this fail; removal is what counts.
-    await this.client.command([this.runtime, 'stop', '-t', String(graceSeconds), ...ids], graceSeconds * 1000 + ANSWER_MS, signal);
-    return true;
-  }
-
   /**
    * Removals that come together are asked for together: one call of the command costs as much as a small task. Whoever asks for a job whose
    * removal hangs waits with those who have, and shares no call with others.
    */
-  removeJob(jobName: string, signal: AbortSignal): Promise<number> {
+  removeJob(jobName: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-      const settle: Settle = (answer) => (typeof answer === 'number' ? resolve(answer) : reject(answer));
+      const settle: Settle = (fault) => (fault ? reject(fault) : resolve());
       const place = this.underWay.has(jobName) ? this.underWay : this.removals;
       place.set(jobName, [...(place.get(jobName) ?? []), settle]);
       if (!this.removing) void this.removeAll();
@@ -80,18 +70,16 @@ export class CliContainerEngine implements ContainerEngine {
     }
   }
 
-  /** Takes out of WANTED each job that was told how many containers it had, or that some stay, whatever becomes of the others. */
+  /** Takes out of WANTED each job that was told that its containers have gone, or that some stay, whatever becomes of the others. */
   private async removeThose(wanted: Set<string>): Promise<void> {
     const signal = AbortSignal.timeout(REMOVE_MS);
     const found = (await this.containers(signal)).filter((container) => wanted.has(container.jobName));
-    const counts = new Map<string, number>();
-    for (const { jobName } of found) counts.set(jobName, (counts.get(jobName) ?? 0) + 1);
     const tell = (left: ReadonlySet<string>): void => {
       for (const jobName of wanted) {
-        if (!left.has(jobName) && wanted.delete(jobName)) this.settle(jobName, counts.get(jobName) ?? 0);
+        if (!left.has(jobName) && wanted.delete(jobName)) this.settle(jobName);
       }
     };
-    tell(new Set(counts.keys()));
+    tell(new Set(found.map(({ jobName }) => jobName)));
     if (wanted.size === 0) return;
     const removal = this.client.command([this.runtime, 'rm', '-f', '-v', ...found.map((container) => container.id)], REMOVE_MS, signal);
     // The command waits for the slowest; what has gone by now has gone. What the list's failure means, the removal's own end says.
@@ -102,10 +90,10 @@ export class CliContainerEngine implements ContainerEngine {
     for (const jobName of wanted) this.settle(jobName, this.stays(removed.stderr));
   }
 
-  private settle(jobName: string, answer: number | Error): void {
+  private settle(jobName: string, fault?: Error): void {
     const settles = this.underWay.get(jobName) ?? [];
     this.underWay.delete(jobName);
-    for (const settle of settles) settle(answer);
+    for (const settle of settles) settle(fault);
   }
 
   private async jobsWithContainers(signal: AbortSignal): Promise<ReadonlySet<string>> {

@@ -5,10 +5,8 @@ export interface ContainerEngine {
   readonly runtime: RuntimeName;
   /** Its version; throws `BackendError` (unavailable) when it does not answer. */
   version(signal: AbortSignal): Promise<string>;
-  /** TERM, then KILL after the grace, to all containers of a job. False when there was none. */
-  stopJob(jobName: string, graceSeconds: number, signal: AbortSignal): Promise<boolean>;
-  /** Removes all containers of a job, running or not; how many there were. Throws when that is not known. */
-  removeJob(jobName: string, signal: AbortSignal): Promise<number>;
+  /** Removes all containers of a job, running or not. Throws when that is not known. */
+  removeJob(jobName: string, signal: AbortSignal): Promise<void>;
   /** Takes one name from an image, and removes the image with its last. False while a container needs it. Throws when that is not known. */
   removeImage(name: string, signal: AbortSignal): Promise<boolean>;
   /** Names of all jobs of this gateway that have a container, with the age in ms of the youngest. */

@@ -22,7 +22,7 @@ import type { RuntimeName } from '../shared/runtimes/runtime';
 import { TreeWorkspace } from '../shared/tree-workspace';
 import { JobCgroups } from './cgroups';
 import { JobDirectories, removeTree } from './job-directories';
-import { JobFence } from './job-fence';
+import { JobEnding } from './job-ending';
 import { JobObserver } from './job-observer';
 import { JobStarter } from './job-starter';
 import { KeptWorkspaces } from './kept-workspaces';
@@ -50,7 +50,7 @@ export class LocalBackend extends ExecutionBackend {
   private readonly client: LocalClient;
   private readonly directories: JobDirectories;
   private readonly cgroups: JobCgroups;
-  private readonly fence: JobFence;
+  private readonly ending: JobEnding;
   private readonly observer: JobObserver;
   private readonly starter: JobStarter;
   private readonly host: LocalHost;
@@ -70,7 +70,7 @@ export class LocalBackend extends ExecutionBackend {
     this.cgroups = new JobCgroups(settings.instance);
     this.runtimes = new Runtimes(settings, this.client, this.directories);
     const processes = new ProcessTable();
-    this.fence = new JobFence(processes, this.cgroups);
+    this.ending = new JobEnding(this.client, processes);
     const { client, directories, cgroups, machineCores, runtimes } = this;
     this.observer = new JobObserver({
       client,
@@ -78,7 +78,7 @@ export class LocalBackend extends ExecutionBackend {
       processes,
       cgroups,
       learnImages: (progress, facts) => runtimes.knownImages.learn(progress, facts),
-      fence: async (jobName, handle, signal) => this.fence.end(jobName, await runtimes.enginesOf(handle), 0, signal),
+      fence: (jobName, handle, signal) => this.end(jobName, handle, undefined, signal),
     });
     this.host = new LocalHost(settings, client, directories);
     this.kept = new KeptWorkspaces(directories, settings.kept, (directory) => this.remove(directory));
@@ -179,8 +179,12 @@ export class LocalBackend extends ExecutionBackend {
 
   override async cancel(name: string, handle: Handle | undefined, signal: AbortSignal): Promise<Observation | undefined> {
     await this.directories.leaveMark(name);
-    await this.fence.end(name, await this.runtimes.enginesOf(handle), this.settings.killGraceSeconds, signal);
+    await this.end(name, handle, this.settings.killGraceSeconds, signal);
     return this.observer.remains(name, KEPT_TAIL_BYTES);
+  }
+
+  private end(name: string, handle: Handle | undefined, graceSeconds: number | undefined, signal: AbortSignal): Promise<void> {
+    return this.ending.end(name, this.directories.workspace(name), this.runtimes.nameOf(handle), graceSeconds, signal);
   }
 
   override async cleanup(
@@ -193,8 +197,7 @@ export class LocalBackend extends ExecutionBackend {
     const { keepWorkspace } = this.settings;
     this.adopted.delete(name);
     // A script that has written its result is about to end by itself; anything else is ended first.
-    if (!existsNow(layout.result) || this.client.isChild(name))
-      await this.fence.end(name, await this.runtimes.enginesOf(handle), 0, signal);
+    if (!existsNow(layout.result) || this.client.isChild(name)) await this.end(name, handle, undefined, signal);
     else await this.runtimes.removeContainers(name, handle, signal);
     await this.cgroups.remove(name, this.runtimes.needsMemoryGroup);
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.kept.keep(name);

@@ -151,15 +151,14 @@ export class Runtimes {
     return this.probe.health(this.chosen, signal);
   }
 
-  /** Engines that may hold containers of a job: its own, or all that are in use when nothing is known of it. */
-  async enginesOf(handle: Handle | undefined): Promise<readonly ContainerEngine[]> {
-    const runtime = (handle?.data['runtime'] ?? this.chosen) as RuntimeName | undefined;
-    const engine = runtime === undefined ? undefined : this.engines.get(runtime);
-    return Promise.resolve(engine ? [engine] : []);
+  /** The runtime of a job: its own, or the one in use when nothing is known of it. */
+  nameOf(handle: Handle | undefined): RuntimeName | undefined {
+    return (handle?.data['runtime'] as RuntimeName | undefined) ?? this.chosen;
   }
 
   async removeContainers(jobName: string, handle: Handle | undefined, signal: AbortSignal): Promise<void> {
-    for (const engine of await this.enginesOf(handle)) await engine.removeJob(jobName, signal);
+    const runtime = this.nameOf(handle);
+    if (runtime !== undefined) await this.engines.get(runtime)?.removeJob(jobName, signal);
   }
 
   async jobsWithContainers(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {

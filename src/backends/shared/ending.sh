@@ -2,10 +2,15 @@
 # script. However many processes there are, it costs a few passes over /proc; and it starts as few programs as it can: a cancel has to be
 # quick on a busy machine, where each costs a second. Needs processes.sh.
 
+# Whose executors these are: the job script itself, unless somebody beside it says another.
+script=$$
+
+now() { read -r up rest </proc/uptime; }
+
 # TERM to the programs of an executor; false when none has begun, for which nobody needs to wait: the runtimes' own processes lose it then, or end
 # with a code of their own.
 ask() { # "SKIP..."
-  programs=$(offspring programs $$ "$1")
+  programs=$(offspring programs "$script" "$1")
   [ -n "$programs" ] || return 1
   # Some may have gone meanwhile.
   # shellcheck disable=SC2086
@@ -16,7 +21,7 @@ ask() { # "SKIP..."
 await_end() { # "SKIP..." TENTHS
   now
   until=$((${up%.*}${up#*.} + $2 * 10))
-  for child in $(offspring children $$ "$1"); do
+  for child in $(offspring children "$script" "$1"); do
     while [ -e "/proc/$child" ]; do
       now
       [ "${up%.*}${up#*.}" -lt "$until" ] || return 0
@@ -27,14 +32,11 @@ await_end() { # "SKIP..." TENTHS
 
 # The first process of a process namespace is among them, with which the kernel ends what was forked meanwhile.
 force() { # "SKIP..."
-  left=$(offspring all $$ "$1")
+  left=$(offspring all "$script" "$1")
   # None left is what is wanted.
   # shellcheck disable=SC2086
   [ -z "$left" ] || kill -KILL $left 2>/dev/null || :
 }
-
-# An engine that hangs keeps nobody waiting: the processes of its command are ended all the same.
-engine() { timeout -k 2 $((GRACE + 60)) "$ENGINE" "$@"; }
 
 # The name of the container of the executor that runs.
 container_now() {
@@ -66,7 +68,7 @@ hears_term() { # PID
   return 1
 }
 
-# Called in a watching subshell. The watches themselves are no programs of the executor, nor are the readers of its streams: they go with the
+# Called in a watching subshell, or in the workspace by somebody beside it. The watches themselves are no programs of the executor, nor are the readers of its streams: they go with the
 # script, these when they have read all.
 end_executor() { # OWN_PID
   watching= readers=
@@ -81,7 +83,7 @@ end_executor() { # OWN_PID
       kill -TERM "$leader" 2>/dev/null || engine kill --signal TERM "$container" >/dev/null 2>&1
       await_end "$1" $((GRACE * 10))
     fi
-    [ -z "$(offspring children $$ "$1")" ] || kill -KILL "$leader" 2>/dev/null || engine kill "$container" >/dev/null 2>&1
+    [ -z "$(offspring children "$script" "$1")" ] || kill -KILL "$leader" 2>/dev/null || engine kill "$container" >/dev/null 2>&1
     # The engine's command sees the end of it by itself.
     await_end "$1" 50
   else

@@ -13,7 +13,6 @@ umask 022
 cd "$1" || exit 70
 watch=
 
-now() { read -r up rest </proc/uptime; }
 # An `echo` would make line breaks of what an image says.
 note() {
   now

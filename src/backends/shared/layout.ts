@@ -16,6 +16,8 @@ export interface Layout {
   readonly newPlan: string;
   /** pid, start time and boot id of the job's shell; made by an atomic link. */
   readonly started: string;
+  /** pid of the runtime's own process. */
+  readonly launched: string;
   /** Room for the script's last words; made by it before anything else. */
   readonly reserve: string;
   readonly progress: string;
@@ -32,6 +34,7 @@ export function layoutOf(directory: string): Layout {
     plan: join(directory, 'plan'),
     newPlan: join(directory, 'plan.new'),
     started: join(directory, 'started'),
+    launched: join(directory, 'launched'),
     reserve: join(directory, 'reserve'),
     progress: join(directory, 'progress'),
     result: join(directory, 'result'),

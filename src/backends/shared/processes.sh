@@ -30,3 +30,6 @@ offspring() { # WHICH "ROOT..." "SKIP..."
     }'
   set -f
 }
+
+# An engine that hangs keeps nobody waiting: the processes of its command are ended all the same.
+engine() { timeout -k 2 $((${GRACE:-0} + 60)) "$ENGINE" "$@"; }

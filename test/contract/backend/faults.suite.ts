@@ -1,8 +1,8 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { promisify } from 'node:util';
-import { ProcessTable } from '../../../src/backends/local/process-table';
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
+import { membersOf } from '../../support/members';
 import type { Engine } from '../../system/engines';
 import {
   type BackendUnderTest,
@@ -160,7 +160,7 @@ export function describeKilledRuntime(name: string, underTest: () => BackendUnde
       const job = driver.job({ executors: [sh('echo ready; sleep 600')] });
       const handle = await driver.start(job);
       await driver.untilPrinted(job, handle, 'ready');
-      const victims = (await new ProcessTable().membersOf(job.name)).filter((member) => member.name === victim);
+      const victims = (await membersOf(job.name)).filter((member) => member.name === victim);
       for (const { pid } of victims) process.kill(pid, 'SIGKILL');
       const { observation } = await driver.ended(job, handle);
       expect(observation).toMatchObject({

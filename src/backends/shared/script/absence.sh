@@ -1,5 +1,5 @@
-# What both the job script and the errands know: whether a process lives, which processes and containers are a job's, and how
-# to end them. ENGINE is the engine's command or unset, WATCHER the program that it leaves beside each container, or unset. Needs processes.sh, Linux, grep -z and awk.
+# What the job script and whoever stands beside it (the errands; the gateway on its own machine) know: whether a process lives, which processes
+# and containers are a job's, and how to end them. ENGINE is the engine's command or unset, WATCHER the program that it leaves beside each container, or unset. Needs processes.sh, Linux, grep -z and awk.
 
 # Exactly this process, not a later one with its number; one that has ended and waits for its parent has gone. Its environment would not tell:
 # that of a process which is just becoming another program is empty.
@@ -9,6 +9,25 @@ lives() { # PID TICKS
   # shellcheck disable=SC2086
   set -- ${line##*) }
   [ "${20-}" = "$wanted" ] && [ "$1" != Z ] && [ "$1" != X ]
+}
+
+# The process that claimed the attempt, by its number, start and boot. Leaves them in `script` and `ticks`.
+script_lives() { # WORKSPACE
+  { read -r script ticks boot <"$1/started"; } 2>/dev/null && read -r here </proc/sys/kernel/random/boot_id \
+    && [ "$boot" = "$here" ] && lives "$script" "$ticks"
+}
+
+# Asks a job to end, from beside its script, and forces its executor after the grace; the script then has two seconds to write down how that
+# ended. It starts no other, for the mark is there. Nobody says anything of what a script that is dead has left: end_job ends it. Needs ending.sh.
+ask_job() { # JOB WORKSPACE
+  JOB=$1
+  cd "$2" 2>/dev/null && script_lives . || return 0
+  end_executor ''
+  turns=0
+  while [ "$turns" -lt 40 ] && script_lives .; do
+    sleep 0.05
+    turns=$((turns + 1))
+  done
 }
 
 # The job's name in the environment, its watchers (conmon carries no variable of ours), its groups, and everything below those;
@@ -42,9 +61,9 @@ end_job() { # JOB LISTINGS
     [ -z "$members" ] || kill -KILL $members 2>/dev/null
     containers=
     if [ -n "${ENGINE-}" ]; then
-      containers=$($ENGINE ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || containers=unknown
+      containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || containers=unknown
       # shellcheck disable=SC2086
-      case $containers in '' | unknown) ;; *) $ENGINE rm -f -v $containers >/dev/null 2>&1 ;; esac
+      case $containers in '' | unknown) ;; *) engine rm -f -v $containers >/dev/null 2>&1 ;; esac
     fi
     if [ -z "$members$containers" ]; then empty=$((empty + 1)); else empty=0 && sleep 0.1; fi
   done

@@ -54,12 +54,9 @@ entries() {
 
 # alive, dead or never: the process that claimed the attempt, by its number, start and boot.
 look() { # JOB
-  started=$JOBS/$1/$WORKSPACE/started
-  [ -e "$started" ] || { echo never && return; }
-  pid= ticks= boot=
-  read -r pid ticks boot <"$started"
-  read -r here </proc/sys/kernel/random/boot_id
-  if [ "$boot" = "$here" ] && lives "$pid" "$ticks"; then echo alive; else echo dead; fi
+  workspace=$JOBS/$1/$WORKSPACE
+  [ -e "$workspace/started" ] || { echo never && return; }
+  if script_lives "$workspace"; then echo alive; else echo dead; fi
 }
 
 # Every job of this gateway that still has a directory: name, age in seconds. Errands of gateways that died meanwhile go: none lasts a minute.

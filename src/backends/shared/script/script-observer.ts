@@ -189,7 +189,12 @@ export class ScriptObserver {
 export async function endForCertain(host: Pick<ScriptHost, 'run'>, jobName: string, signal: AbortSignal): Promise<void> {
   const answer = (await host.run('end', [jobName], signal)).toString().trim();
   if (answer === 'ended') return;
-  throw new BackendError('processes or containers of the job are still there on the worker', { retryable: true, unavailable: true });
+  throw endingFault('worker');
+}
+
+export function endingFault(where: 'machine' | 'worker', internal = ''): BackendError {
+  const what = `processes or containers of the job are still there on the ${where}`;
+  return new BackendError(what, { retryable: true, unavailable: true, internal });
 }
 
 /** How long a script that lives may say the same. */

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { JobEnding } from '../../../../src/backends/local/job-ending';
+import { LocalClient } from '../../../../src/backends/local/local.client';
+import { ProcessTable } from '../../../../src/backends/local/process-table';
+import { layoutOf } from '../../../../src/backends/shared/layout';
+import { membersOf } from '../../../support/members';
+import { temporaryDirectory } from '../temporary-directory';
+
+interface Started {
+  readonly child: ChildProcess;
+  readonly ended: Promise<unknown>;
+}
+
+function start(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
+  const child = spawn(program, args, { stdio: 'ignore', env: { PATH: process.env['PATH'], ...env } });
+  return { child, ended: once(child, 'exit').then(([, signal]: readonly unknown[]) => signal) };
+}
+
+describe('the end of a job on this machine', () => {
+  const directory = temporaryDirectory('ending');
+  const processes = new ProcessTable();
+  const signal = AbortSignal.timeout(100_000);
+  const ending = new JobEnding(new LocalClient(), processes);
+  // Of this process alone: what carries the name is ended, also that of another run of this test.
+  const task = `tes-a${process.pid}`;
+  const untilMembers = async (job: string, count: number): Promise<void> => {
+    while ((await membersOf(job)).length < count) await pause(10);
+  };
+
+  it('is that of all that carries its name, and of what that started, also in another session', async () => {
+    const { ended } = start('/bin/sh', ['-c', 'env -i setsid sleep 600 & wait'], { TES_GATEWAY_JOB: `${task}-1` });
+    const other = start('sleep', ['600'], { TES_GATEWAY_JOB: `${task}-10` });
+    await untilMembers(`${task}-1`, 2);
+    await ending.end(`${task}-1`, layoutOf(directory()), 'bubblewrap', undefined, signal);
+    expect(await ended).toBe('SIGKILL');
+    expect(await membersOf(`${task}-1`)).toEqual([]);
+    expect((await membersOf(`${task}-10`)).map(({ pid }) => pid)).toEqual([other.child.pid]);
+    other.child.kill('SIGKILL');
+    await other.ended;
+  });
+
+  it("is that of a container's watcher that was left behind, with what it started, and of no other job's", async () => {
+    const program = join(directory(), 'conmon');
+    if (!existsSync(program)) copyFileSync('/bin/sh', program);
+    // What a podman leaves that is killed while it starts a container.
+    const leave = (container: string): Started => start(program, ['-c', 'sleep 600 & wait', '-n', container]);
+    const left = leave(`${task}-2-0`);
+    const other = leave(`${task}-20-0`);
+    // No engine is asked here: that a removal fails is not what this shows.
+    mkdirSync(join(directory(), 'bin'));
+    writeFileSync(join(directory(), 'bin', 'podman'), '#!/bin/sh\n', { mode: 0o755 });
+    const client = new LocalClient({ PATH: `${join(directory(), 'bin')}:${process.env['PATH']}` });
+    await untilMembers(`${task}-2`, 2);
+    await untilMembers(`${task}-20`, 2);
+    await new JobEnding(client, processes).end(`${task}-2`, layoutOf(directory()), 'podman', undefined, signal);
+    expect(await left.ended).toBe('SIGKILL');
+    const stay = await membersOf(`${task}-20`);
+    expect(stay.map(({ name }) => name)).toContain('conmon');
+    for (const { pid } of stay) process.kill(pid, 'SIGKILL');
+    await other.ended;
+  });
+
+  it('is not said where it is not certain; with no process left to start, the runtime goes by its number, if it is its still', async () => {
+    const noProcess = new JobEnding({ command: () => Promise.reject(new Error('EAGAIN')) }, processes);
+    const layout = layoutOf(directory());
+    const runtime = start('sleep', ['600']);
+    const script = await processes.entry(process.pid);
+    const endIt = (): Promise<void> => noProcess.end(`${task}-3`, layout, 'bubblewrap', 1, signal);
+    writeFileSync(layout.launched, `${runtime.child.pid}\n`);
+    for (const [ticks, boot] of [
+      ['1', await processes.bootId()],
+      [script?.startTicks, 'another'],
+    ]) {
+      writeFileSync(layout.started, `${process.pid} ${ticks} ${boot}\n`);
+      await expect(endIt()).rejects.toMatchObject({ retryable: true, unavailable: true });
+      expect(await processes.entry(runtime.child.pid ?? 0)).toBeDefined();
+    }
+    writeFileSync(layout.started, `${process.pid} ${script?.startTicks} ${await processes.bootId()}\n`);
+    await expect(endIt()).rejects.toMatchObject({ retryable: true, unavailable: true });
+    expect(await runtime.ended).toBe('SIGKILL');
+  });
+});
