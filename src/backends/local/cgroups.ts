@@ -4,9 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { errorCode, isMissing, machineError } from '../shared/workspace-errors';
 import { CGROUP_ROOT, type CgroupLayout, type CgroupRule, jobGroups, type JobGroups, parentGroup } from '../shared/cgroup-rules';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
-import { part } from '../shared/job-script';
 import type { Limits } from '../shared/runtimes/runtime';
-import type { LocalClient } from './local.client';
 
 /** A hard limit that an executor ran into, as the kernel counted it. */
 export interface LimitEvents {
@@ -16,13 +14,12 @@ export interface LimitEvents {
 
 const BUSY_TRIES = 200;
 const BUSY_PAUSE_MS = 50;
-const PROBE_MS = 10_000;
 /** Where only the names of groups count. */
 const NO_LIMITS: Limits = { cpuCores: 1, memoryBytes: 0, pids: 0 };
 
 /**
  * Limits for a runtime that has none of its own (bubblewrap): one cgroup per job, made before it starts, joined by the script,
- * removed at clean-up. Version 2, or 1 with a hierarchy per controller; needs root and writable cgroups, which `probe` finds out.
+ * removed at clean-up. Version 2, or 1 with a hierarchy per controller; needs root and writable cgroups.
  */
 export class JobCgroups {
   private readonly parent: string;
@@ -39,12 +36,9 @@ export class JobCgroups {
     return this.layout !== 'none';
   }
 
-  /** Tries it out with a group of its own, and leaves nothing behind. */
-  async probe(client: Pick<LocalClient, 'command'>, signal: AbortSignal): Promise<boolean> {
-    const argv = ['/bin/sh', '-c', `${part('groups.sh')}\ntry_groups "$@"`, 'sh', this.parent, this.root];
-    const said = (await client.command(argv, PROBE_MS, signal).catch(() => undefined))?.stdout.trim();
-    this.layout = said === 'v1' || said === 'v2' ? said : 'none';
-    return this.enforced;
+  /** What was found when it was tried out (groups.sh). */
+  use(layout: 'none' | CgroupLayout): void {
+    this.layout = layout;
   }
 
   /** Directories to join, one per hierarchy. The kernel takes a millisecond to make or remove one: nothing waits for it meanwhile. */

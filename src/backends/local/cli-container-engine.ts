@@ -24,15 +24,10 @@ export class CliContainerEngine implements ContainerEngine {
 
   constructor(
     readonly runtime: RuntimeName,
-    private readonly versionFormat: string,
     private readonly client: LocalClient,
     private readonly instance: string,
     private readonly slowMs = SLOW_MS,
   ) {}
-
-  async version(signal: AbortSignal): Promise<string> {
-    return (await this.ask(['version', '--format', this.versionFormat], ANSWER_MS, signal)).stdout.trim();
-  }
 
   /**
    * Removals that come together are asked for together: one call of the command costs as much as a small task. Whoever asks for a job whose

@@ -3,8 +3,6 @@ import type { RuntimeName } from '../shared/runtimes/runtime';
 /** The few things the gateway itself asks of docker or podman; everything else is in the job script. */
 export interface ContainerEngine {
   readonly runtime: RuntimeName;
-  /** Its version; throws `BackendError` (unavailable) when it does not answer. */
-  version(signal: AbortSignal): Promise<string>;
   /** Removes all containers of a job, running or not. Throws when that is not known. */
   removeJob(jobName: string, signal: AbortSignal): Promise<void>;
   /** Takes one name from an image, and removes the image with its last. False while a container needs it. Throws when that is not known. */

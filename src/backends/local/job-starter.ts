@@ -20,8 +20,6 @@ import type { Runtimes } from './runtimes';
 import { RUNTIMES } from '../shared/runtimes/runtimes';
 
 export const HANDLE_VERSION = 1;
-/** There where the kernel has SELinux, whether it enforces now or later. */
-const SELINUX = '/sys/fs/selinux/enforce';
 
 export interface StarterParts {
   readonly settings: LocalBackendSettings;
@@ -49,7 +47,7 @@ export class JobStarter {
     return { backend: settings.name, version: HANDLE_VERSION, step: 'prepared', data: { runtime } };
   }
 
-  async start(job: Job, handle: Handle, ended: () => void): Promise<Handle> {
+  async start(job: Job, handle: Handle, ended: () => void, signal: AbortSignal): Promise<Handle> {
     const { directories, client, runtimes } = this.parts;
     this.refuseMarked(job.name);
     const layout = directories.workspace(job.name);
@@ -57,7 +55,7 @@ export class JobStarter {
     const runtime = handle.data['runtime'] as RuntimeName;
     try {
       if (client.isChild(job.name) || existsNow(layout.result) || existsNow(layout.started)) return submitted;
-      if (!existsNow(layout.plan)) await this.writePlan(job, layout, runtime);
+      if (!existsNow(layout.plan)) await this.writePlan(job, layout, runtime, signal);
     } catch (error) {
       throw machineError('prepare a job', error);
     }
@@ -66,22 +64,21 @@ export class JobStarter {
   }
 
   /** Written aside and renamed: a plan is there as a whole or not at all, and is never changed. */
-  private async writePlan(job: Job, layout: Layout, runtime: RuntimeName): Promise<void> {
+  private async writePlan(job: Job, layout: Layout, runtime: RuntimeName, signal: AbortSignal): Promise<void> {
     const { settings, directories, cgroups, machineCores, runtimes } = this.parts;
     const limitContext = { pidsLimit: settings.pidsLimit, machineCores };
     const limits = limitsOf(job, limitContext);
-    const [images, groups, hostView, init] = await Promise.all([
+    const facts = await runtimes.factsOf(runtime, signal);
+    const [images, groups, hostView] = await Promise.all([
       Promise.all(job.request.executors.map(({ image }) => runtimes.images.source(runtime, image))),
       RUNTIMES[runtime].engine ? [] : cgroups.create(job.name, limits),
       RUNTIMES[runtime].showsHost ? this.parts.hostView() : undefined,
-      runtimes.initOf(runtime),
     ]);
     // Another start of the same job was faster while this one waited.
     if (existsNow(layout.plan)) return;
     const plan = mountPlan(job.request);
     new TreeWorkspace(layout, plan).ensureTrees();
-    const memoryCgroup =
-      RUNTIMES[runtime].engine?.memoryGroup && runtimes.needsMemoryGroup ? cgroups.createParent(job.name, limits) : undefined;
+    const memoryCgroup = facts.needsMemoryGroup ? cgroups.createParent(job.name, limits) : undefined;
     const files = manifest(job, plan, {
       ...limitContext,
       runtime,
@@ -90,14 +87,14 @@ export class JobStarter {
       layout,
       mark: directories.mark(job.name),
       killGraceSeconds: settings.killGraceSeconds,
-      asRoot: process.getuid?.() === 0,
+      asRoot: facts.asRoot,
       cgroups: groups,
-      overlay: runtimes.overlay,
+      overlay: facts.overlay,
       capabilities: settings.capabilities,
-      selinux: existsNow(SELINUX),
+      selinux: facts.selinux,
       unnameImage: UNNAME_IMAGE,
       ...(memoryCgroup !== undefined && { memoryCgroup }),
-      ...(init !== undefined && { init }),
+      ...(facts.init !== undefined && { init: facts.init }),
       imagesDirectory: directories.images(runtime),
       knownImages: runtimes.knownImages.current(),
       images,

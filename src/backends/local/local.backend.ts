@@ -68,7 +68,7 @@ export class LocalBackend extends ExecutionBackend {
     this.directories = new JobDirectories(settings.workDir);
     this.client = new LocalClient({ ...settings.environment, ...loginEnvironment(settings, this.directories) });
     this.cgroups = new JobCgroups(settings.instance);
-    this.runtimes = new Runtimes(settings, this.client, this.directories);
+    this.runtimes = new Runtimes(settings, this.client, this.directories, this.cgroups);
     const processes = new ProcessTable();
     this.ending = new JobEnding(this.client, processes);
     const { client, directories, cgroups, machineCores, runtimes } = this;
@@ -88,7 +88,7 @@ export class LocalBackend extends ExecutionBackend {
   /** The same object until something of it changes: it is asked for with every request that creates or explains a task. */
   override capabilities(): BackendCapabilities {
     const runtime = this.runtimes.current;
-    const of = [runtime, this.cgroups.enforced, this.runtimes.engineLimits].join(' ');
+    const of = [runtime, this.cgroups.enforced, this.runtimes.facts?.engineLimits].join(' ');
     if (this.described?.of !== of) this.described = { of, capabilities: this.describe(runtime) };
     return this.described.capabilities;
   }
@@ -115,7 +115,11 @@ export class LocalBackend extends ExecutionBackend {
   private notes(): readonly string[] {
     const runtime = this.runtimes.current;
     if (runtime === undefined) return ['no container runtime answers yet'];
-    return abilityNotes(runtime, { name: 'this machine', hasGroups: this.cgroups.enforced, engineLimits: this.runtimes.engineLimits });
+    return abilityNotes(runtime, {
+      name: 'this machine',
+      hasGroups: this.cgroups.enforced,
+      engineLimits: this.runtimes.facts?.engineLimits,
+    });
   }
 
   override check(request: TesTaskRequest): readonly string[] {
@@ -127,7 +131,6 @@ export class LocalBackend extends ExecutionBackend {
   override async start(signal: AbortSignal): Promise<void> {
     this.client.open();
     await this.directories.prepare();
-    await this.cgroups.probe(this.client, signal);
     await this.runtimes.start(signal);
     const runtime = this.runtimes.current;
     if (runtime !== undefined && RUNTIMES[runtime].showsHost) this.host.look();
@@ -138,7 +141,7 @@ export class LocalBackend extends ExecutionBackend {
     signal.throwIfAborted();
     if (!handle) return this.starter.prepare(job, await this.runtimes.require(signal));
     if (handle.step === 'submitted') return handle;
-    return this.starter.start(job, handle, () => this.nudge(job.name));
+    return this.starter.start(job, handle, () => this.nudge(job.name), signal);
   }
 
   override async observe(
@@ -199,7 +202,7 @@ export class LocalBackend extends ExecutionBackend {
     // A script that has written its result is about to end by itself; anything else is ended first.
     if (!existsNow(layout.result) || this.client.isChild(name)) await this.end(name, handle, undefined, signal);
     else await this.runtimes.removeContainers(name, handle, signal);
-    await this.cgroups.remove(name, this.runtimes.needsMemoryGroup);
+    await this.cgroups.remove(name, this.runtimes.facts?.needsMemoryGroup === true);
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.kept.keep(name);
     else await this.remove(layout.directory);
     await this.directories.removeMark(name);

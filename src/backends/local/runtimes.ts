@@ -5,10 +5,11 @@ import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
 import type { Handle } from '../../task/task-record';
 import { part, scriptFor } from '../shared/job-script';
-import { type Init, INIT_PATHS } from '../shared/runtimes/init';
 import { RUNTIME_NAMES, type RuntimeName } from '../shared/runtimes/runtime';
-import type { EngineTraits } from '../shared/runtimes/record';
 import { RUNTIMES } from '../shared/runtimes/runtimes';
+import { parseProbe, probeWords, type WorkerFacts } from '../shared/script/worker-facts';
+import { assignment } from '../shared/shell-quote';
+import type { JobCgroups } from './cgroups';
 import type { ContainerEngine } from './container-engine';
 import { CliContainerEngine } from './cli-container-engine';
 import { ImageCopies } from './image-copies';
@@ -16,43 +17,38 @@ import { ImageFiles } from './image-files';
 import { KnownImages } from './known-images';
 import { existsNow } from '../shared/small-files';
 import type { JobDirectories } from './job-directories';
-import type { CommandResult, LocalClient } from './local.client';
+import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
-import { RuntimeProbe } from './runtime-probe';
 
-const ENGINE_MS = 30_000;
+/** All that a machine is asked, by commands that have limits of their own. */
+const PROBE_MS = 300_000;
+const VERSION_MS = 10_000;
+const PROBE_PARTS = ['processes.sh', 'groups.sh', 'runtimes/overlay.sh', 'script/probe.sh'];
 const NO_INIT =
   'containers have no init: a program that gets or sends itself a signal may not hear it, and a cancel waits for the grace (install catatonit, or docker-init)';
 
-/** The runtime in use, the engines behind jobs that another one started, and the scripts. */
+/** The runtime in use, what this machine can do with it, the engines behind jobs that another one started, and the scripts. */
 export class Runtimes {
   readonly images: ImageFiles;
   readonly copies: ImageCopies;
   readonly knownImages = new KnownImages();
   private readonly engines = new Map<RuntimeName, ContainerEngine>();
-  private readonly probe: RuntimeProbe;
-  private readonly inits = new Map<RuntimeName, Init | undefined>();
   private readonly scripts = new Map<RuntimeName, string>();
-  /** podman with cgroups version 1 and no systemd: see `JobCgroups.createParent`. */
-  needsMemoryGroup = false;
-  /** docker and podman: what they say of the limits that they can enforce. */
-  engineLimits: string | undefined;
-  /** apptainer: a writable layer over an image works here (root; or a user with overlay mounts of their own). */
-  overlay = false;
+  /** By runtime, once it has answered. */
+  private readonly known = new Map<RuntimeName, WorkerFacts>();
   private chosen: RuntimeName | undefined;
-  private reasons: readonly string[] = [];
 
   constructor(
     private readonly settings: LocalBackendSettings,
     private readonly client: LocalClient,
     private readonly directories: JobDirectories,
+    private readonly cgroups: JobCgroups,
   ) {
     this.images = new ImageFiles(settings.images);
     for (const { name, engine } of Object.values(RUNTIMES)) {
-      if (engine) this.engines.set(name, new CliContainerEngine(name, engine.versionFormat, client, settings.instance));
+      if (engine) this.engines.set(name, new CliContainerEngine(name, client, settings.instance));
     }
     this.copies = new ImageCopies(directories, this.engines);
-    this.probe = new RuntimeProbe(settings.runtime, client, this.engines);
     this.chosen = settings.runtime === 'auto' ? undefined : settings.runtime;
   }
 
@@ -61,19 +57,61 @@ export class Runtimes {
     return this.chosen;
   }
 
-  async start(signal: AbortSignal): Promise<void> {
-    for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
-    await this.linkLogins();
-    await this.choose(signal);
-    if (this.settings.runtime !== 'auto') await this.lookCloser(signal);
+  /** `undefined` while the runtime in use has not answered. */
+  get facts(): WorkerFacts | undefined {
+    return this.chosen === undefined ? undefined : this.known.get(this.chosen);
   }
 
-  /** What else matters of the runtime that was chosen. */
-  private async lookCloser(signal: AbortSignal): Promise<void> {
-    if (this.chosen === undefined) return;
-    const { name, engine, layersImages } = RUNTIMES[this.chosen];
-    if (engine) await Promise.all([this.lookAtMemoryGroup(name, engine, signal), this.lookAtLimits(name, engine, signal)]);
-    if (layersImages) this.overlay = await this.tryOverlay(signal);
+  async start(signal: AbortSignal): Promise<void> {
+    await fs.mkdir(this.overlayTry, { recursive: true, mode: 0o700 });
+    for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
+    await this.linkLogins();
+    // Where none answers yet, the health and the jobs ask again.
+    await this.require(signal).catch(() => signal.throwIfAborted());
+  }
+
+  /** The runtime in use; throws while there is none that works. */
+  async require(signal: AbortSignal): Promise<RuntimeName> {
+    const reasons: string[] = [];
+    for (const runtime of this.candidates()) {
+      const { faults, version } = this.known.get(runtime) ?? (await this.ask(runtime, signal));
+      reasons.push(...faults);
+      if (faults.length > 0) continue;
+      if (this.chosen === undefined) this.settings.log('info', `container runtime: ${runtime} ${version}`, { backend: this.settings.name });
+      this.chosen = runtime;
+      return runtime;
+    }
+    throw unusable(reasons);
+  }
+
+  private candidates(): readonly RuntimeName[] {
+    if (this.chosen !== undefined) return [this.chosen];
+    return Object.values(RUNTIMES).flatMap(({ name, isAutomatic }) => (isAutomatic ? [name] : []));
+  }
+
+  /** What this machine can do with the runtime of a job; throws while that does not work. */
+  async factsOf(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
+    const facts = this.known.get(runtime) ?? (await this.ask(runtime, signal));
+    if (facts.faults.length > 0) throw unusable(facts.faults);
+    return facts;
+  }
+
+  private async ask(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
+    const { client, cgroups, settings, overlayTry } = this;
+    const engine = assignment('ENGINE', RUNTIMES[runtime].engine ? runtime : '');
+    const text = ['set -uf\ncd "$1" && shift || exit', engine, ...PROBE_PARTS.map(part), 'probe_machine "$@"'].join('\n');
+    const argv = ['/bin/sh', '-c', text, 'sh', overlayTry, ...probeWords(runtime, settings.instance)];
+    const facts = parseProbe((await client.command(argv, PROBE_MS, signal)).stdout, runtime, 'machine');
+    cgroups.use(facts.groups);
+    if (facts.faults.length > 0) return facts;
+    if (RUNTIMES[runtime].engine && facts.init === undefined) settings.log('warn', NO_INIT, { backend: settings.name, runtime });
+    this.known.set(runtime, facts);
+    return facts;
+  }
+
+  /** apptainer's layers are tried out there. */
+  private get overlayTry(): string {
+    return join(this.directories.scripts, 'overlay');
   }
 
   /** docker reads logins only from a file of this name. */
@@ -86,51 +124,6 @@ export class Runtimes {
     await fs.symlink(resolve(authFile), path);
   }
 
-  private async tryOverlay(signal: AbortSignal): Promise<boolean> {
-    const directory = join(this.directories.scripts, 'overlay');
-    await fs.mkdir(directory, { recursive: true });
-    const argv = ['/bin/sh', '-c', `cd "$1" || exit\n${part('runtimes/overlay.sh')}\ntry_overlay`, 'sh', directory];
-    const answer = await this.client.command(argv, ENGINE_MS, signal).catch(() => undefined);
-    await fs.rm(directory, { recursive: true, force: true });
-    return answer?.stdout.trim() === 'yes';
-  }
-
-  private async lookAtMemoryGroup(name: RuntimeName, { memoryGroup }: EngineTraits, signal: AbortSignal): Promise<void> {
-    if (!memoryGroup || process.getuid?.() !== 0) return;
-    const answer = await this.info(name, memoryGroup.format, signal);
-    this.needsMemoryGroup = answer?.stdout.trim() === memoryGroup.answer;
-  }
-
-  private async lookAtLimits(name: RuntimeName, engine: EngineTraits, signal: AbortSignal): Promise<void> {
-    this.engineLimits = engine.limitsSaid((await this.info(name, engine.limitsFormat, signal))?.stdout ?? '');
-  }
-
-  private async info(name: RuntimeName, format: string, signal: AbortSignal): Promise<CommandResult | undefined> {
-    return this.client.command([name, 'info', '--format', format], ENGINE_MS, signal).catch(() => undefined);
-  }
-
-  /** For its containers; looked for once an engine answers. `undefined` where there is none, or where the engine does not say. */
-  async initOf(runtime: RuntimeName): Promise<Init | undefined> {
-    const { engine } = RUNTIMES[runtime];
-    if (!engine) return undefined;
-    if (this.inits.has(runtime)) return this.inits.get(runtime);
-    const { initFormat } = engine;
-    const said = initFormat === undefined ? (INIT_PATHS.find(existsNow) ?? '') : await this.askForInit(runtime, initFormat);
-    if (said === undefined) return undefined;
-    const init = engine.initOf(said);
-    this.inits.set(runtime, init);
-    if (init === undefined) this.settings.log('warn', NO_INIT, { backend: this.settings.name, runtime });
-    return init;
-  }
-
-  /** `undefined`: the engine does not answer. */
-  private async askForInit(runtime: RuntimeName, format: string): Promise<string | undefined> {
-    const answer = await this.info(runtime, `{{.ServerVersion}} ${format}`, AbortSignal.timeout(ENGINE_MS));
-    // Of a daemon that is away some clients say nothing, and end with 0.
-    const [, version, init] = /^(\S+) (.*)$/.exec(answer?.exitCode === 0 ? answer.stdout.trimEnd() + ' ' : '') ?? [];
-    return version === undefined ? undefined : (init ?? '');
-  }
-
   /** Path of the script for a runtime. */
   script(runtime: RuntimeName): string {
     const path = this.scripts.get(runtime);
@@ -138,17 +131,16 @@ export class Runtimes {
     return path;
   }
 
-  async require(signal: AbortSignal): Promise<RuntimeName> {
-    await this.choose(signal);
-    if (this.chosen !== undefined) return this.chosen;
-    const reason = this.reasons.join('; ');
-    throw new BackendError('no container runtime answers', { retryable: true, unavailable: true, internal: reason });
-  }
-
   async health(signal: AbortSignal): Promise<BackendHealth> {
-    await this.choose(signal);
-    if (this.chosen === undefined) return { ok: false, detail: `no container runtime answers (${this.reasons.join('; ')})` };
-    return this.probe.health(this.chosen, signal);
+    try {
+      const runtime = await this.require(signal);
+      const { exitCode, stdout } = await this.client.command(RUNTIMES[runtime].versionCommand, VERSION_MS, signal);
+      if (exitCode === 0) return { ok: true, detail: `${runtime} ${stdout.trim().split(' ').at(-1) ?? ''}` };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof BackendError) return { ok: false, detail: error.message };
+    }
+    return { ok: false, detail: `${this.chosen ?? 'the runtime'} does not answer` };
   }
 
   /** The runtime of a job: its own, or the one in use when nothing is known of it. */
@@ -166,16 +158,6 @@ export class Runtimes {
     return engine ? engine.jobNames(signal) : new Map<string, number>();
   }
 
-  private async choose(signal: AbortSignal): Promise<void> {
-    if (this.chosen !== undefined) return;
-    const { found, reasons } = await this.probe.find(signal);
-    this.reasons = reasons;
-    if (!found) return;
-    this.chosen = found.runtime;
-    await this.lookCloser(signal);
-    this.settings.log('info', `container runtime: ${found.runtime} ${found.version}`, { backend: this.settings.name });
-  }
-
   /** Named by its content: a script that a shell is reading is never changed under it. */
   private async writeScript(runtime: RuntimeName): Promise<string> {
     const text = scriptFor(runtime);
@@ -187,4 +169,8 @@ export class Runtimes {
     await fs.rename(temporary, path);
     return path;
   }
+}
+
+function unusable(reasons: readonly string[]): BackendError {
+  return new BackendError('no container runtime answers', { retryable: true, unavailable: true, internal: reasons.join('; ') });
 }

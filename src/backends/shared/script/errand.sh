@@ -1,34 +1,16 @@
-# A short job beside the jobs: what only the worker itself can say or do. Stands after absence.sh and the variables of its settings.
+# A short job beside the jobs: what only the worker itself can say or do. Stands after absence.sh, probe.sh and the variables of its settings.
 # Called as `sh SCRIPT VERB ARGUMENTS`; answers in the file ANSWER, which appears whole, by rename. JOBS is the directory of all jobs' directories,
 # WORKSPACE the way from one of these to its workspace. Ends 0 whatever it found.
 set -u
 
-# What this worker is and has. Lines of WORD TEXT.
-probe() { # GROUP LAYERED LIMITS_FORMAT INIT_FORMAT MANAGER_FORMAT INITS VERSION_COMMAND...
-  echo "uid $(id -u)"
+# What this worker is and has, and what jobs would lack there.
+probe() {
   close_staging
-  echo "cores $(getconf _NPROCESSORS_ONLN)"
-  while read -r key count rest; do [ "$key" != MemTotal: ] || echo "memory $count"; done </proc/meminfo
   find . -maxdepth 0 -printf '' 2>/dev/null || echo 'lacks find with -printf (GNU findutils)'
   printf 'a\0' | grep -qxzF a 2>/dev/null || echo 'lacks grep with -z'
   echo | sha256sum -z >/dev/null 2>&1 || echo 'lacks sha256sum with -z (GNU coreutils)'
   awk 'BEGIN { exit 0 }' 2>/dev/null || echo 'lacks awk'
-  echo "groups $(try_groups "$1" /sys/fs/cgroup)"
-  [ ! -e /sys/fs/selinux/enforce ] || echo 'selinux yes'
-  says limits "$3"
-  says init "$4"
-  says manager "$5"
-  for init in $6; do [ ! -x "$init" ] || { echo "init $init" && break; }; done
-  layered=$2
-  shift 6
-  version=$("$@" 2>&1) && echo "runtime ${version##* }" || echo "fault $version" | tr '\n' ' '
-  echo
-  [ -z "$layered" ] || echo "overlay $(try_overlay)"
-}
-
-# What the engine says of itself.
-says() { # WORD FORMAT
-  [ -z "$2" ] || { said=$($ENGINE info --format "$2" 2>/dev/null) && echo "$1 $said"; }
+  probe_machine "$@"
 }
 
 # Values of variables and credentials lie in the directories of jobs, with the modes that the host gives them, until their scripts run: nobody
@@ -54,9 +36,9 @@ entries() {
 
 # alive, dead or never: the process that claimed the attempt, by its number, start and boot.
 look() { # JOB
-  workspace=$JOBS/$1/$WORKSPACE
-  [ -e "$workspace/started" ] || { echo never && return; }
-  if script_lives "$workspace"; then echo alive; else echo dead; fi
+  place=$JOBS/$1/$WORKSPACE
+  [ -e "$place/started" ] || { echo never && return; }
+  if script_lives "$place"; then echo alive; else echo dead; fi
 }
 
 # Every job of this gateway that still has a directory: name, age in seconds. Errands of gateways that died meanwhile go: none lasts a minute.

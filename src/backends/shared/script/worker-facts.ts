@@ -1,5 +1,6 @@
 import { HOST_DIRECTORIES, type HostEntry, type ReadDirectory } from '../runtimes/host-root';
-import type { Init } from '../runtimes/init';
+import { parentGroup } from '../cgroup-rules';
+import { type Init, INIT_PATHS } from '../runtimes/init';
 import type { RuntimeName } from '../runtimes/runtime';
 import { RUNTIMES } from '../runtimes/runtimes';
 import { pathOf, type Segments, segmentsOf } from '../../../task/container-path';
@@ -27,7 +28,15 @@ export interface WorkerFacts {
   readonly faults: readonly string[];
 }
 
-export function parseProbe(text: string, runtime: RuntimeName): WorkerFacts {
+/** What `probe_machine` (probe.sh) is asked of a machine that is to run jobs under this runtime. */
+export function probeWords(runtime: RuntimeName, instance: string): readonly string[] {
+  const { engine, layersImages, versionCommand } = RUNTIMES[runtime];
+  const formats = [engine?.limitsFormat, engine?.initFormat, engine?.memoryGroup?.format].map((format) => format ?? '');
+  const inits = engine && engine.initFormat === undefined ? INIT_PATHS.join(' ') : '';
+  return [parentGroup(instance), layersImages ? 'yes' : '', ...formats, inits, ...versionCommand];
+}
+
+export function parseProbe(text: string, runtime: RuntimeName, where: 'machine' | 'worker' = 'worker'): WorkerFacts {
   const lines = text.split('\n').map((line): readonly [string, string] => {
     const at = line.indexOf(' ');
     return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).trim()];
@@ -45,7 +54,10 @@ export function parseProbe(text: string, runtime: RuntimeName): WorkerFacts {
   const manager = of('manager');
   // Of podman the version is that of its command: whether it works its `info` tells.
   const isMute = version === undefined || (engine?.memoryGroup !== undefined && manager === undefined);
-  if (isMute) faults.push(`${runtime} does not work on the worker: ${(of('fault') ?? 'no answer').slice(0, 300)}`);
+  if (isMute)
+    faults.push(
+      `${runtime} does not work on ${where === 'worker' ? 'the worker' : 'this machine'}: ${(of('fault') ?? 'no answer').slice(0, 300)}`,
+    );
   const groups = of('groups');
   const isRoot = of('uid') === '0';
   const said = of('init');

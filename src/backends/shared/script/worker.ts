@@ -1,10 +1,8 @@
 import { BackendError } from '../../../ports/errors';
 import type { HostEntry, ReadDirectory } from '../runtimes/host-root';
-import { parentGroup } from '../cgroup-rules';
-import { INIT_PATHS } from '../runtimes/init';
 import type { ScriptHost } from './script-host';
 import type { ScriptSettings } from './script.settings';
-import { parseEntries, parseProbe, readWorkerDirectory, type WorkerFacts } from './worker-facts';
+import { parseEntries, parseProbe, probeWords, readWorkerDirectory, type WorkerFacts } from './worker-facts';
 import { stagerFaults } from './worker-staging';
 import { RUNTIMES } from '../runtimes/runtimes';
 
@@ -33,11 +31,7 @@ export class ScriptWorker {
 
   private async ask(signal: AbortSignal): Promise<WorkerFacts> {
     const { runtime, instance, name } = this.settings;
-    const { engine, layersImages, versionCommand } = RUNTIMES[runtime];
-    const formats = [engine?.limitsFormat, engine?.initFormat, engine?.memoryGroup?.format].map((format) => format ?? '');
-    const inits = engine && engine.initFormat === undefined ? INIT_PATHS.join(' ') : '';
-    const words = [parentGroup(instance), layersImages ? 'yes' : '', ...formats, inits, ...versionCommand];
-    const facts = parseProbe((await this.host.run('probe', words, signal)).toString(), runtime);
+    const facts = parseProbe((await this.host.run('probe', probeWords(runtime, instance), signal)).toString(), runtime);
     const faults = [...facts.faults, ...(await this.stagerFaults(signal))];
     if (faults.length > 0) {
       throw new BackendError(`no job can run on the worker of ${name}: ${faults.join('; ')}`, { retryable: true, unavailable: true });

@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { JobCgroups } from '../../../../src/backends/local/cgroups';
-import { LocalClient } from '../../../../src/backends/local/local.client';
+import { part } from '../../../../src/backends/shared/job-script';
 import { temporaryDirectory } from '../temporary-directory';
 
 const LIMITS = { cpuCores: 1.5, memoryBytes: 1 << 28, pids: 7 };
@@ -46,8 +47,8 @@ describe('the limits of a runtime that has none of its own', () => {
 
   it('are none in a directory of ordinary files, in which nothing is left behind', async () => {
     const before = await fs.readdir(directory());
-    const groups = new JobCgroups('a', directory());
-    expect([await groups.probe(new LocalClient(), new AbortController().signal), groups.enforced]).toEqual([false, false]);
+    const tried = spawnSync('/bin/sh', ['-c', `${part('groups.sh')}\ntry_groups "$@"`, 'sh', 'tes-gateway-a', directory()]);
+    expect(tried.stdout.toString()).toBe('none\n');
     expect(await fs.readdir(directory())).toEqual(before);
   });
 
@@ -66,8 +67,8 @@ describe('the limits of a runtime that has none of its own', () => {
   });
 
   it('are none where cgroups cannot be written', async () => {
-    const groups = new JobCgroups('a', join(directory(), 'none', '\0'));
-    expect(await groups.probe(new LocalClient(), new AbortController().signal)).toBe(false);
+    const groups = new JobCgroups('a', join(directory(), 'none'));
+    groups.use('none');
     expect([groups.enforced, await groups.create('tes-a-1', LIMITS)]).toEqual([false, []]);
     expect(groups.events('tes-a-1')).toEqual({ memoryKills: 0, processRefusals: 0 });
     await groups.remove('tes-a-1', true);

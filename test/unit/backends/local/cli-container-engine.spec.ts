@@ -15,7 +15,7 @@ function engineWith(names: readonly string[], stuck: readonly string[], hangs = 
     if (hangs && stuck.some((name) => words.includes(name))) return new Promise(() => undefined);
     return stuck.length === 0 ? { exitCode: 0, stdout: '', stderr: '' } : { exitCode: 1, stdout: '', stderr: 'device or resource busy' };
   };
-  return { engine: new CliContainerEngine('podman', '{{.Client.Version}}', { command } as unknown as LocalClient, 'i', 1), calls };
+  return { engine: new CliContainerEngine('podman', { command } as unknown as LocalClient, 'i', 1), calls };
 }
 
 describe('removing containers through the command of their engine', () => {
