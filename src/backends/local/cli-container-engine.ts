@@ -104,12 +104,6 @@ export class CliContainerEngine implements ContainerEngine {
     return names;
   }
 
-  async removeImage(name: string, signal: AbortSignal): Promise<boolean> {
-    // Fails also when it has gone already: what is there then counts.
-    await this.client.command([this.runtime, 'rmi', name], REMOVE_MS, signal);
-    return (await this.ask(['images', '-q', name], ANSWER_MS, signal)).stdout.trim() === '';
-  }
-
   private async containers(signal: AbortSignal): Promise<readonly { id: string; jobName: string; createdAt: number }[]> {
     const format = '{{.ID}} {{.Names}} {{.CreatedAt}}';
     const answer = await this.ask(

@@ -33,7 +33,7 @@ export class JobDirectories {
     return join(this.workDir, 'etc', 'closed');
   }
   /** Each engine knows an image by its own id. */
-  images(runtime: string): string {
+  images(runtime = ''): string {
     return join(this.workDir, 'images', runtime);
   }
 

@@ -48,7 +48,7 @@ export class Runtimes {
     for (const { name, engine } of Object.values(RUNTIMES)) {
       if (engine) this.engines.set(name, new CliContainerEngine(name, client, settings.instance));
     }
-    this.copies = new ImageCopies(directories, this.engines);
+    this.copies = new ImageCopies(client, directories.images());
     this.chosen = settings.runtime === 'auto' ? undefined : settings.runtime;
   }
 

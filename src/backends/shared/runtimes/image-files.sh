@@ -20,7 +20,7 @@ open_image() { # PATH DIRECTORY...
 # What is open, and in which state: nobody can set the time of the last change (the last one).
 identity_of_image() { identity=$(stat -L -c '%d.%i.%s.%.9Y.%.9Z' /proc/self/fd/3); }
 
-# Before a copy is looked for: one that nobody has used for long is removed (image-copies.ts, errand.sh). A job that looks at that very moment
+# Before a copy is looked for: one that nobody has used for long is removed (forget-images.sh). A job that looks at that very moment
 # finds none, and is tried again.
 note_use() { # INDEX
   mkdir -p "$IMAGES" && true >"$IMAGES/$identity.used" || blame files "$1"

@@ -1,4 +1,4 @@
-# A short job beside the jobs: what only the worker itself can say or do. Stands after absence.sh, probe.sh and the variables of its settings.
+# A short job beside the jobs: what only the worker itself can say or do. Stands after absence.sh, probe.sh, forget-images.sh and the variables of its settings.
 # Called as `sh SCRIPT VERB ARGUMENTS`; answers in the file ANSWER, which appears whole, by rename. JOBS is the directory of all jobs' directories,
 # WORKSPACE the way from one of these to its workspace. Ends 0 whatever it found.
 set -u
@@ -45,7 +45,7 @@ look() { # JOB
 names() { # OWNER
   now=$(date +%s)
   find "$JOBS" -mindepth 1 -maxdepth 1 -name 'tes-errand-*' -mmin +10 -exec rm -rf {} +
-  forget_images
+  forget_images "$JOBS/.tes-gateway/images" "${ENGINE-}" 2>/dev/null || : # It is tried again with the next listing.
   for mark in "$JOBS"/*/"$WORKSPACE"/mark; do
     word= owner=
     { read -r word owner <"$mark"; } 2>/dev/null
@@ -54,16 +54,6 @@ names() { # OWNER
     changed=$(stat -c %Y "$mark") || continue
     echo "${job%%/*} $((now - changed))"
   done
-}
-
-# What was made of image files, and learnt of images, and nobody has used for a week (see image-copies.ts). What stays now goes later.
-forget_images() {
-  images=$JOBS/.tes-gateway/images
-  [ -d "$images" ] || return 0
-  find "$images" -mindepth 2 -maxdepth 2 -name '*.used' -mtime +6 -exec sh -c 'for used; do rm -f "${used%.used}.sif" "$used"; done' sh {} +
-  # Of a job that was killed while it made one.
-  find "$images" -mindepth 2 -maxdepth 2 -name '*.sif.tes-*' -mtime +0 -delete
-  find "$images" -mindepth 3 -type f -mtime +6 -delete
 }
 
 # What a stager that is there says: its name and version.

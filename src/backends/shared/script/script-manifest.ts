@@ -65,7 +65,7 @@ export interface ErrandPlaces {
 export function errandScript(runtime: RuntimeName, environment: Readonly<Record<string, string>>, places: ErrandPlaces): string {
   const names = [assignment('JOBS', places.jobs), assignment('WORKSPACE', places.workspace), assignment('ANSWER', places.answer)];
   const own = `${ownLines(runtime, environment)}${names.join('\n')}\n`;
-  return `#!/bin/sh\n${own}${['processes.sh', 'groups.sh', 'runtimes/overlay.sh'].map(sharedPart).join('\n')}\n${['absence.sh', 'probe.sh', 'errand.sh'].map(part).join('\n')}`;
+  return `#!/bin/sh\n${own}${['processes.sh', 'groups.sh', 'runtimes/overlay.sh'].map(sharedPart).join('\n')}\n${['absence.sh', 'probe.sh', 'forget-images.sh', 'errand.sh'].map(part).join('\n')}`;
 }
 
 /** Every file of `plan/`. Pure: the same job and context give the same bytes. */

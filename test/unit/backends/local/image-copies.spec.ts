@@ -1,7 +1,7 @@
-import { mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ImageCopies } from '../../../../src/backends/local/image-copies';
-import { JobDirectories } from '../../../../src/backends/local/job-directories';
+import { LocalClient } from '../../../../src/backends/local/local.client';
 import { temporaryDirectory } from '../temporary-directory';
 
 const HOUR_MS = 3600_000;
@@ -17,29 +17,24 @@ describe('copies of images that nobody uses any more', () => {
     const at = new Date(Date.now() - ageMs);
     utimesSync(inImages(...names), at, at);
   };
-  let asked: string[] = [];
-  let answer: () => Promise<boolean> = () => Promise.resolve(true);
   let now = Date.now();
-  const copiesHere = (): ImageCopies =>
-    new ImageCopies(
-      new JobDirectories(directory()),
-      new Map([
-        [
-          'docker',
-          {
-            removeImage: (name) => {
-              asked.push(name);
-              return answer();
-            },
-          },
-        ],
-      ]),
-      () => now,
-    );
+  /** What the engine answers when it is asked for an image after its removal. */
+  const answer = (script: string): void => {
+    mkdirSync(join(directory(), 'bin'), { recursive: true });
+    const text = `#!/bin/sh\n[ "$1" = images ] || { echo "$2" >>${join(directory(), 'asked')}; exit 1; }\n${script}\n`;
+    writeFileSync(join(directory(), 'bin', 'docker'), text, { mode: 0o755 });
+  };
+  const asked = (): readonly string[] => {
+    const path = join(directory(), 'asked');
+    return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : [];
+  };
+  const copiesHere = (): ImageCopies => {
+    const client = new LocalClient({ PATH: `${join(directory(), 'bin')}:${process.env['PATH']}` });
+    return new ImageCopies(client, inImages(), () => now);
+  };
 
   beforeEach(() => {
-    asked = [];
-    answer = () => Promise.resolve(true);
+    answer('true');
     now = Date.now();
   });
 
@@ -55,20 +50,20 @@ describe('copies of images that nobody uses any more', () => {
     put(90 * DAY_MS, 'apptainer', 'abcdef.sif');
     await copiesHere().sweep(never);
     expect(readdirSync(inImages('apptainer')).sort()).toEqual(['1.3.new.sif', '1.3.new.used', 'abcdef.sif']);
-    expect([asked, readdirSync(inImages('docker'))]).toEqual([['localhost/tes-gateway-file:1.2.old'], ['1.3.new.used']]);
+    expect([asked(), readdirSync(inImages('docker'))]).toEqual([['localhost/tes-gateway-file:1.2.old'], ['1.3.new.used']]);
   });
 
   it('are asked for again while a container needs them, and after an engine that did not answer', async () => {
     put(8 * DAY_MS, 'docker', '1.2.used');
-    answer = () => Promise.resolve(false);
+    answer('echo 0123');
     const copies = copiesHere();
     await copies.sweep(never);
     now += 7 * HOUR_MS;
-    answer = () => Promise.reject(new Error('away'));
+    answer('echo away >&2; exit 1');
     await expect(copies.sweep(never)).rejects.toThrow('away');
-    answer = () => Promise.resolve(true);
+    answer('true');
     await copies.sweep(never);
-    expect([asked.length, readdirSync(inImages('docker'))]).toEqual([3, []]);
+    expect([asked().length, readdirSync(inImages('docker'))]).toEqual([3, []]);
   });
 
   it('are looked at every few hours', async () => {
@@ -77,10 +72,10 @@ describe('copies of images that nobody uses any more', () => {
     put(8 * DAY_MS, 'docker', '1.2.used');
     now += HOUR_MS;
     await copies.sweep(never);
-    expect(asked).toEqual([]);
+    expect(asked()).toEqual([]);
     now += 6 * HOUR_MS;
     await copies.sweep(never);
-    expect(asked).toHaveLength(1);
+    expect(asked()).toHaveLength(1);
   });
 
   it('go with what was learnt of images long ago, and with what a killed job left half made', async () => {
