@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { BackendError } from '../../ports/errors';
 import { INSTANCE_LABEL } from '../shared/runtimes/labels';
 import type { RuntimeName } from '../shared/runtimes/runtime';
-import type { ContainerEngine } from './container-engine';
 import type { CommandResult, LocalClient } from './local.client';
 
 const ANSWER_MS = 30_000;
@@ -15,8 +14,8 @@ const CONTAINER_NAME = /^(.+)-\d+(?:-image)?$/;
 
 type Settle = (fault?: Error) => void;
 
-/** docker or podman, asked through its own command. Only exit codes and formatted answers are looked at. */
-export class CliContainerEngine implements ContainerEngine {
+/** docker or podman, asked through its own command. Only exit codes and formatted answers are looked at. Everything else is asked by scripts. */
+export class CliContainerEngine {
   /** By job: who waits for the next call, and who for one that is under way. */
   private readonly removals = new Map<string, readonly Settle[]>();
   private readonly underWay = new Map<string, readonly Settle[]>();
@@ -30,7 +29,7 @@ export class CliContainerEngine implements ContainerEngine {
   ) {}
 
   /**
-   * Removals that come together are asked for together: one call of the command costs as much as a small task. Whoever asks for a job whose
+   * Removes all containers of a job, running or not; throws when that is not known. Removals that come together are asked for together: one call of the command costs as much as a small task. Whoever asks for a job whose
    * removal hangs waits with those who have, and shares no call with others.
    */
   removeJob(jobName: string, signal: AbortSignal): Promise<void> {
@@ -95,6 +94,7 @@ export class CliContainerEngine implements ContainerEngine {
     return new Set((await this.containers(signal)).map((container) => container.jobName));
   }
 
+  /** Names of all jobs of this gateway that have a container, with the age in ms of the youngest. */
   async jobNames(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
     const names = new Map<string, number>();
     for (const { jobName, createdAt } of await this.containers(signal)) {

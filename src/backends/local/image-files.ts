@@ -1,9 +1,8 @@
 import { promises as fs } from 'node:fs';
 import { extname, join } from 'node:path';
 import { BackendError } from '../../ports/errors';
-import type { TesTaskRequest } from '../../task/tes';
 import { isWithin, segmentsOf } from '../../task/container-path';
-import { imageRefusals, imageSource, mappedFile } from '../shared/runtimes/image-source';
+import { imageSource, mappedFile } from '../shared/runtimes/image-source';
 import type { ImageSource, RuntimeName } from '../shared/runtimes/runtime';
 import type { LocalBackendSettings } from './local.settings';
 
@@ -18,10 +17,6 @@ export const UNNAME_IMAGE: readonly string[] = [
 /** Images of this machine's jobs. */
 export class ImageFiles {
   constructor(private readonly settings: LocalBackendSettings['images']) {}
-
-  refusals(runtime: RuntimeName, request: TesTaskRequest): readonly string[] {
-    return imageRefusals(runtime, request, this.settings, 'here');
-  }
 
   async source(runtime: RuntimeName, image: string): Promise<ImageSource> {
     const source = imageSource(runtime, image, this.settings);

@@ -5,26 +5,21 @@ import type { Handle } from '../../task/task-record';
 import { isMissing } from '../shared/workspace-errors';
 import { type JobFacts, readFacts } from '../shared/job-facts';
 import { type JobProgress, parseProgress, parseStarted } from '../shared/job-progress';
-import { finishedObservation, type JobAccount, type LimitHits, lostObservation, underwayObservation } from '../shared/job-report';
+import { finishedObservation, type JobAccount, lostObservation, underwayObservation } from '../shared/job-report';
 import type { Layout } from '../shared/layout';
 import { readTail } from '../shared/log-tail';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
-import type { JobCgroups } from './cgroups';
 import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { ProcessTable } from './process-table';
-import { runtimeOf } from '../shared/runtimes/runtimes';
 
 /** A script that was started has this long to say so before it counts as never started. */
 const START_GRACE_MS = 10_000;
-/** Exit code of what the kernel or an engine has killed. */
-const KILLED = 137;
 
 export interface ObserverParts {
   readonly client: LocalClient;
   readonly directories: JobDirectories;
   readonly processes: ProcessTable;
-  readonly cgroups: JobCgroups;
   /** A result says which id each image name had. */
   readonly learnImages: (progress: JobProgress, facts: JobFacts) => void;
   /** Confirms that nothing of the job is left; called for a script that died without a result. */
@@ -76,7 +71,7 @@ export class JobObserver {
     const facts = readFacts(layout);
     if (!facts) return undefined;
     this.parts.learnImages(progress, facts);
-    return finishedObservation(account, facts, this.hits(account, facts), tailBytes);
+    return finishedObservation(account, facts, tailBytes);
   }
 
   /** A result from before a restart of the machine counts only if everything beside it was on disk too. */
@@ -84,16 +79,6 @@ export class JobObserver {
     if (progress.synced) return true;
     const text = readTextOrNothing(layout.started);
     return text !== undefined && parseStarted(text)?.bootId === (await this.parts.processes.bootId());
-  }
-
-  private hits({ jobName, progress, directory }: JobAccount, facts: JobFacts): LimitHits {
-    const { cgroups } = this.parts;
-    const killed = progress.executors.some((executor) => executor?.exitCode === KILLED);
-    return {
-      ...cgroups.events(jobName),
-      memoryRefusals: killed && runtimeOf(facts.runtime)?.engine?.memoryGroup ? cgroups.parentRefusals(jobName) : 0,
-      timedOut: existsNow(join(directory, 'timeout')),
-    };
   }
 
   private async lost(jobName: string, layout: Layout, tailBytes: number): Promise<Observation> {

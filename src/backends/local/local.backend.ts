@@ -1,26 +1,16 @@
-import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
-import {
-  type BackendCapabilities,
-  type BackendHealth,
-  ExecutionBackend,
-  type Job,
-  type LogChunk,
-  type Workspace,
-} from '../../ports/execution-backend';
+import type { BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
 import type { Observation } from '../../task/observation';
 import type { Handle } from '../../task/task-record';
-import type { TesTaskRequest } from '../../task/tes';
 import { isOver, parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
 import { readPart } from '../shared/log-tail';
-import { existsNow, readTextOrNothing } from '../shared/small-files';
 import { mountPlan } from '../shared/mount-plan';
-import { abilityNotes } from '../shared/runtimes/capabilities';
-import { refusalsOf } from '../shared/runtimes/refusals';
-import type { RuntimeName } from '../shared/runtimes/runtime';
+import { RUNTIMES } from '../shared/runtimes/runtimes';
+import { type LookedAt, type Machine, ScriptBackend } from '../shared/script/script-backend';
+import { existsNow, readTextOrNothing } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
-import { JobCgroups } from './cgroups';
+import { removeGroups } from './cgroups';
 import { JobDirectories, removeTree } from './job-directories';
 import { JobEnding } from './job-ending';
 import { JobObserver } from './job-observer';
@@ -31,11 +21,8 @@ import { LocalHost } from './local-host';
 import type { LocalBackendSettings } from './local.settings';
 import { ProcessTable } from './process-table';
 import { Runtimes } from './runtimes';
-import { RUNTIMES } from '../shared/runtimes/runtimes';
 
-const GIB = 2 ** 30;
 const LOOK_AT_ADOPTED_MS = 500;
-const OBSERVED_AT_ONCE = 16;
 const KEPT_TAIL_BYTES = 16 * 1024;
 
 /** How each container command is told where the registry logins are. */
@@ -45,135 +32,78 @@ function loginEnvironment(settings: LocalBackendSettings, directories: JobDirect
 }
 
 /** Carries jobs out on this machine, each by a script in a session of its own, under docker, podman, apptainer or bubblewrap. */
-export class LocalBackend extends ExecutionBackend {
-  readonly name: string;
+export class LocalBackend extends ScriptBackend {
   private readonly client: LocalClient;
   private readonly directories: JobDirectories;
-  private readonly cgroups: JobCgroups;
   private readonly ending: JobEnding;
   private readonly observer: JobObserver;
   private readonly starter: JobStarter;
   private readonly host: LocalHost;
   private readonly kept: KeptWorkspaces;
   private readonly runtimes: Runtimes;
-  private readonly machineCores = availableParallelism();
-  private described: { readonly of: string; readonly capabilities: BackendCapabilities } | undefined;
   private nudge: (jobName: string) => void = () => undefined;
   /** Jobs whose script an earlier gateway started: nobody tells when they end. */
   private readonly adopted = new Set<string>();
 
-  constructor(private readonly settings: LocalBackendSettings) {
-    super();
-    this.name = settings.name;
+  constructor(protected override readonly settings: LocalBackendSettings) {
+    const pollMs = { first: 250, longest: 2000 };
+    super(settings, { name: 'this machine', title: 'this machine', staging: 'gateway', observedAtOnce: 16, pollMs });
     this.directories = new JobDirectories(settings.workDir);
     this.client = new LocalClient({ ...settings.environment, ...loginEnvironment(settings, this.directories) });
-    this.cgroups = new JobCgroups(settings.instance);
-    this.runtimes = new Runtimes(settings, this.client, this.directories, this.cgroups);
+    this.runtimes = new Runtimes(settings, this.client, this.directories);
     const processes = new ProcessTable();
     this.ending = new JobEnding(this.client, processes);
-    const { client, directories, cgroups, machineCores, runtimes } = this;
+    const { client, directories, runtimes } = this;
     this.observer = new JobObserver({
       client,
       directories,
       processes,
-      cgroups,
       learnImages: (progress, facts) => runtimes.knownImages.learn(progress, facts),
       fence: (jobName, handle, signal) => this.end(jobName, handle, undefined, signal),
     });
     this.host = new LocalHost(settings, client, directories);
     this.kept = new KeptWorkspaces(directories, settings.kept, (directory) => this.remove(directory));
-    this.starter = new JobStarter({ settings, client, directories, cgroups, runtimes, machineCores, hostView: () => this.host.view() });
+    this.starter = new JobStarter({ settings, client, directories, runtimes, hostView: () => this.host.view() });
   }
 
-  /** The same object until something of it changes: it is asked for with every request that creates or explains a task. */
-  override capabilities(): BackendCapabilities {
-    const runtime = this.runtimes.current;
-    const of = [runtime, this.cgroups.enforced, this.runtimes.facts?.engineLimits].join(' ');
-    if (this.described?.of !== of) this.described = { of, capabilities: this.describe(runtime) };
-    return this.described.capabilities;
+  protected get machine(): Machine {
+    return { runtime: this.runtimes.current, facts: this.runtimes.facts };
   }
 
-  private describe(runtime: RuntimeName | undefined): BackendCapabilities {
-    const { settings } = this;
-    return {
-      parameterKeys: runtime === undefined ? [] : RUNTIMES[runtime].parameterKeys,
-      staging: 'gateway',
-      capacity: {
-        cpuCores: settings.cpus ?? this.machineCores,
-        ramGb: settings.ramGb ?? totalmem() / GIB,
-        ...(settings.diskGb !== undefined && { diskGb: settings.diskGb }),
-        ...(settings.gpus !== undefined && { gpus: settings.gpus }),
-      },
-      boundToInstance: true,
-      canList: true,
-      draining: settings.drain,
-      pollMs: { first: 250, longest: 2000 },
-      notes: this.notes(),
-    };
-  }
-
-  private notes(): readonly string[] {
-    const runtime = this.runtimes.current;
-    if (runtime === undefined) return ['no container runtime answers yet'];
-    return abilityNotes(runtime, {
-      name: 'this machine',
-      hasGroups: this.cgroups.enforced,
-      engineLimits: this.runtimes.facts?.engineLimits,
-    });
-  }
-
-  override check(request: TesTaskRequest): readonly string[] {
-    const runtime = this.runtimes.current;
-    if (runtime === undefined) return [];
-    return [...refusalsOf(runtime, request), ...this.runtimes.images.refusals(runtime, request)];
+  protected require(signal: AbortSignal): Promise<unknown> {
+    return this.runtimes.require(signal);
   }
 
   override async start(signal: AbortSignal): Promise<void> {
     this.client.open();
     await this.directories.prepare();
-    await this.runtimes.start(signal);
+    await this.runtimes.start();
+    await super.start(signal);
     const runtime = this.runtimes.current;
     if (runtime !== undefined && RUNTIMES[runtime].showsHost) this.host.look();
-    for (const note of this.notes()) this.settings.log('info', note, { backend: this.name });
   }
 
-  override async submit(job: Job, handle: Handle | undefined, signal: AbortSignal): Promise<Handle> {
-    signal.throwIfAborted();
-    if (!handle) return this.starter.prepare(job, await this.runtimes.require(signal));
-    if (handle.step === 'submitted') return handle;
-    return this.starter.start(job, handle, () => this.nudge(job.name), signal);
+  protected async isMarked(jobName: string): Promise<boolean> {
+    return this.directories.isMarked(jobName);
   }
 
-  override async observe(
-    jobs: readonly { readonly name: string; readonly handle: Handle; readonly tailBytes: number }[],
-    signal: AbortSignal,
-  ): Promise<readonly Observation[]> {
-    const observations: Observation[] = [];
-    for (let from = 0; from < jobs.length; from += OBSERVED_AT_ONCE) {
-      // What could be seen in time counts; the rest is asked about again.
-      if (signal.aborted && observations.length > 0) break;
-      signal.throwIfAborted();
-      const some = jobs.slice(from, from + OBSERVED_AT_ONCE);
-      for (const observation of await Promise.all(some.map((job) => this.observeOne(job, signal)))) {
-        if (observation) observations.push(observation);
-      }
-    }
-    return observations;
+  protected async prepare(job: Job, signal: AbortSignal): Promise<Handle['data']> {
+    const runtime = await this.runtimes.require(signal);
+    await this.refuseMarked(job.name, signal);
+    this.starter.prepare(job);
+    return { runtime };
   }
 
-  private async observeOne(
-    job: { readonly name: string; readonly handle: Handle; readonly tailBytes: number },
-    signal: AbortSignal,
-  ): Promise<Observation | undefined> {
-    try {
-      const observation = await this.observer.observe(job.name, job.handle, job.tailBytes, signal);
-      const live = observation.phase === 'pending' || observation.phase === 'running';
-      if (live && !this.client.isChild(job.name)) this.adopted.add(job.name);
-      return observation;
-    } catch (error) {
-      this.settings.log('warn', 'a job could not be looked at', { backend: this.name, job: job.name, error: String(error) });
-      return undefined;
-    }
+  protected async hand(job: Job, handle: Handle, signal: AbortSignal): Promise<void> {
+    await this.refuseMarked(job.name, signal);
+    await this.starter.start(job, handle, () => this.nudge(job.name), signal);
+  }
+
+  protected async look({ name, handle, tailBytes }: LookedAt, signal: AbortSignal): Promise<Observation> {
+    const observation = await this.observer.observe(name, handle, tailBytes, signal);
+    const live = observation.phase === 'pending' || observation.phase === 'running';
+    if (live && !this.client.isChild(name)) this.adopted.add(name);
+    return observation;
   }
 
   override workspace(job: Job): Workspace {
@@ -202,7 +132,8 @@ export class LocalBackend extends ExecutionBackend {
     // A script that has written its result is about to end by itself; anything else is ended first.
     if (!existsNow(layout.result) || this.client.isChild(name)) await this.end(name, handle, undefined, signal);
     else await this.runtimes.removeContainers(name, handle, signal);
-    await this.cgroups.remove(name, this.runtimes.facts?.needsMemoryGroup === true);
+    const { groups, needsMemoryGroup } = this.runtimes;
+    if (groups !== 'none') await removeGroups(groups, this.settings.instance, name, needsMemoryGroup);
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.kept.keep(name);
     else await this.remove(layout.directory);
     await this.directories.removeMark(name);
@@ -238,11 +169,9 @@ export class LocalBackend extends ExecutionBackend {
     const layout = this.directories.workspace(name);
     // Looked at before the bytes: what is written after it ended cannot be missed.
     const text = readTextOrNothing(layout.result) ?? readTextOrNothing(layout.progress) ?? '';
-    const progress = parseProgress(text);
-    const over = isOver(progress, executor);
+    const over = isOver(parseProgress(text), executor);
     const part = await readPart(join(layout.directory, streamName(executor, stream)), () => offset, maxBytes);
-    if (!part) return undefined;
-    return { bytes: part.bytes, ended: over && offset + part.bytes.length >= part.size };
+    return part && { bytes: part.bytes, ended: over && offset + part.bytes.length >= part.size };
   }
 
   override watch(nudge: (jobName: string) => void, signal: AbortSignal): void {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
+import { availableParallelism, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
@@ -9,8 +10,6 @@ import { RUNTIME_NAMES, type RuntimeName } from '../shared/runtimes/runtime';
 import { RUNTIMES } from '../shared/runtimes/runtimes';
 import { parseProbe, probeWords, type WorkerFacts } from '../shared/script/worker-facts';
 import { assignment } from '../shared/shell-quote';
-import type { JobCgroups } from './cgroups';
-import type { ContainerEngine } from './container-engine';
 import { CliContainerEngine } from './cli-container-engine';
 import { ImageCopies } from './image-copies';
 import { ImageFiles } from './image-files';
@@ -20,6 +19,7 @@ import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 
+const GIB = 2 ** 30;
 /** All that a machine is asked, by commands that have limits of their own. */
 const PROBE_MS = 300_000;
 const VERSION_MS = 10_000;
@@ -32,17 +32,18 @@ export class Runtimes {
   readonly images: ImageFiles;
   readonly copies: ImageCopies;
   readonly knownImages = new KnownImages();
-  private readonly engines = new Map<RuntimeName, ContainerEngine>();
+  private readonly engines = new Map<RuntimeName, CliContainerEngine>();
   private readonly scripts = new Map<RuntimeName, string>();
   /** By runtime, once it has answered. */
   private readonly known = new Map<RuntimeName, WorkerFacts>();
   private chosen: RuntimeName | undefined;
+  /** Of this machine, whether or not a runtime has answered. */
+  groups: WorkerFacts['groups'] = 'none';
 
   constructor(
     private readonly settings: LocalBackendSettings,
     private readonly client: LocalClient,
     private readonly directories: JobDirectories,
-    private readonly cgroups: JobCgroups,
   ) {
     this.images = new ImageFiles(settings.images);
     for (const { name, engine } of Object.values(RUNTIMES)) {
@@ -62,12 +63,14 @@ export class Runtimes {
     return this.chosen === undefined ? undefined : this.known.get(this.chosen);
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  get needsMemoryGroup(): boolean {
+    return this.facts?.needsMemoryGroup === true;
+  }
+
+  async start(): Promise<void> {
     await fs.mkdir(this.overlayTry, { recursive: true, mode: 0o700 });
     for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
     await this.linkLogins();
-    // Where none answers yet, the health and the jobs ask again.
-    await this.require(signal).catch(() => signal.throwIfAborted());
   }
 
   /** The runtime in use; throws while there is none that works. */
@@ -97,12 +100,14 @@ export class Runtimes {
   }
 
   private async ask(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
-    const { client, cgroups, settings, overlayTry } = this;
+    const { client, settings, overlayTry } = this;
     const engine = assignment('ENGINE', RUNTIMES[runtime].engine ? runtime : '');
     const text = ['set -uf\ncd "$1" && shift || exit', engine, ...PROBE_PARTS.map(part), 'probe_machine "$@"'].join('\n');
     const argv = ['/bin/sh', '-c', text, 'sh', overlayTry, ...probeWords(runtime, settings.instance)];
-    const facts = parseProbe((await client.command(argv, PROBE_MS, signal)).stdout, runtime, 'machine');
-    cgroups.use(facts.groups);
+    const said = parseProbe((await client.command(argv, PROBE_MS, signal)).stdout, runtime, 'machine');
+    // What this process may use of the machine.
+    const facts = { ...said, cores: availableParallelism(), ramGb: totalmem() / GIB };
+    this.groups = facts.groups;
     if (facts.faults.length > 0) return facts;
     if (RUNTIMES[runtime].engine && facts.init === undefined) settings.log('warn', NO_INIT, { backend: settings.name, runtime });
     this.known.set(runtime, facts);

@@ -1,3 +1,4 @@
+import type { Runtime } from './runtimes/record';
 import type { Limits } from './runtimes/runtime';
 
 /** Version 2, or 1 with a hierarchy for each controller. */
@@ -78,4 +79,41 @@ export function jobGroups(layout: CgroupLayout, parent: string, jobName: string,
     memoryRules,
     memoryEvents: `${memory}/memory.oom_control`,
   };
+}
+
+/** What limits a job where its runtime, or its engine's own limits, are not enough. */
+export interface LimitGroups {
+  /** What the executors of bubblewrap and apptainer join. */
+  readonly joined: readonly string[];
+  /** podman: `--cgroup-parent`. */
+  readonly parent?: string;
+  readonly directories: readonly string[];
+  readonly rules: readonly CgroupRule[];
+  /** Files in which the kernel counts. */
+  readonly counts: { readonly memory?: string; readonly pids?: string; readonly refusals?: string };
+}
+
+const NO_GROUPS: LimitGroups = { joined: [], directories: [], rules: [], counts: {} };
+
+export function limitGroups(
+  { engine }: Runtime,
+  { groups: layout, needsMemoryGroup }: { readonly groups: 'none' | CgroupLayout; readonly needsMemoryGroup: boolean },
+  group: string,
+  jobName: string,
+  limits: Limits,
+  root = CGROUP_ROOT,
+): LimitGroups {
+  if (layout === 'none') return NO_GROUPS;
+  const { path, all, memory, memoryRules, memoryRefusals, enable, rules, memoryEvents, pidsEvents } = jobGroups(
+    layout,
+    group,
+    jobName,
+    limits,
+    root,
+  );
+  // podman with cgroups version 1 ends a container whose memory ran out without saying so, but a limit one level above it counts.
+  if (needsMemoryGroup)
+    return { joined: [], parent: path, directories: [memory], rules: memoryRules, counts: { refusals: memoryRefusals } };
+  if (engine) return NO_GROUPS;
+  return { joined: all, directories: all, rules: [...enable, ...rules], counts: { memory: memoryEvents, pids: pidsEvents } };
 }

@@ -67,16 +67,8 @@ const FAULTS: Readonly<Record<string, { readonly retryable: boolean; sentence(fa
 /** Notes beside which the runtime's last words mean nothing: they are a program's own, or of another matter. */
 const OF_OTHERS = new Set(['unwatched', 'client', 'disk', 'late', 'stream', 'lingering', 'outside']);
 
-/**
- * Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. `memoryKills` tells a memory limit
- * from a stranger's KILL.
- */
-export function systemErrorOf(
-  progress: JobProgress,
-  facts: JobFacts,
-  detail: string | undefined,
-  memoryKills: number,
-): Observation['systemError'] {
+/** Why a job failed through no fault of an executor; `undefined` when an executor's own exit is the reason. */
+export function systemErrorOf(progress: JobProgress, facts: JobFacts, detail: string | undefined): Observation['systemError'] {
   switch (progress.ending) {
     case 'prepare':
     case 'broken': {
@@ -96,7 +88,8 @@ export function systemErrorOf(
     case 'failed':
     case 'timeout': {
       const killed = progress.notes.findLast((note) => note.word === 'killed');
-      const byLimit = memoryKills > 0 || progress.notes.some((note) => note.word === 'oom');
+      // A memory limit kills as a stranger does.
+      const byLimit = progress.notes.some((note) => note.word === 'oom');
       if (!killed || byLimit) return undefined;
       return { message: `the processes of executor ${killed.text} were killed from outside`, retryable: true };
     }
@@ -123,20 +116,14 @@ export function isUnknownImage(detail: string | undefined): boolean {
   return detail !== undefined && !OF_THIS_MACHINE.test(detail) && REFUSALS.test(detail);
 }
 
-export interface Breaches {
-  readonly memoryKills: number;
-  readonly processRefusals: number;
-  readonly timedOut: boolean;
-}
-
 /** Limits that were reached, each named with its value. */
-export function breachesOf(progress: JobProgress, facts: JobFacts, events: Breaches): readonly string[] {
-  const lines: string[] = [];
-  const engineSawMemory = progress.notes.some((note) => note.word === 'oom');
-  if (events.memoryKills > 0 || engineSawMemory) lines.push(`memory limit ${Math.round(facts.memoryBytes / 2 ** 20)} MB reached`);
-  if (events.processRefusals > 0) lines.push(`limit of ${facts.pids} processes reached`);
-  if (events.timedOut) lines.push(`time limit of ${facts.maxRuntimeSeconds} s reached`);
-  return lines;
+export function breachesOf(progress: JobProgress, facts: JobFacts): readonly string[] {
+  const isSaid = (word: string): boolean => progress.notes.some((note) => note.word === word);
+  return [
+    ...(isSaid('oom') ? [`memory limit ${Math.round(facts.memoryBytes / 2 ** 20)} MB reached`] : []),
+    ...(isSaid('pids') ? [`limit of ${facts.pids} processes reached`] : []),
+    ...(isSaid('timeout') || progress.ending === 'timeout' ? [`time limit of ${facts.maxRuntimeSeconds} s reached`] : []),
+  ];
 }
 
 /** As much of a stream as its last line needs. */

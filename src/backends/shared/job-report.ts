@@ -1,7 +1,7 @@
 import type { JobPhase, Observation } from '../../task/observation';
 import type { ExecutorRecord, LogTail } from '../../task/task-record';
 import type { JobFacts } from './job-facts';
-import { type Breaches, breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from './job-faults';
+import { breachesOf, brokenDetail, MOST_DETAIL_BYTES, systemErrorOf } from './job-faults';
 import type { Ending, JobProgress } from './job-progress';
 import { streamName } from './layout';
 
@@ -27,12 +27,6 @@ export interface JobAccount {
   readonly tailOf: (stream: string, bytes: number) => Promise<LogTail | undefined>;
 }
 
-/** How often limits were run into, as the host saw it. */
-export interface LimitHits extends Breaches {
-  /** Counted one level above the containers: they tell of a limit, not that the kernel killed for it. */
-  readonly memoryRefusals: number;
-}
-
 /** A job whose script lives. */
 export async function underwayObservation(account: JobAccount, tailBytes: number): Promise<Observation> {
   const { jobName, progress } = account;
@@ -47,16 +41,15 @@ export async function underwayObservation(account: JobAccount, tailBytes: number
 }
 
 /** A job whose script has said how it ended. */
-export async function finishedObservation(account: JobAccount, facts: JobFacts, hits: LimitHits, tailBytes: number): Promise<Observation> {
+export async function finishedObservation(account: JobAccount, facts: JobFacts, tailBytes: number): Promise<Observation> {
   const { jobName, progress, directory, tailOf } = account;
   const detail = await brokenDetail(progress, directory, async (stream) => (await tailOf(stream, MOST_DETAIL_BYTES))?.text);
-  const systemError = systemErrorOf(progress, facts, detail, hits.memoryKills);
-  const breaches = breachesOf(progress, facts, { ...hits, memoryKills: hits.memoryKills + hits.memoryRefusals });
+  const systemError = systemErrorOf(progress, facts, detail);
   return {
     jobName,
     phase: progress.ending ? ENDING_PHASES[progress.ending] : 'lost',
     executors: await executorRecords(account, tailBytes),
-    systemLogs: [...facts.systemLogs, ...hintsOf(progress, facts), ...breaches],
+    systemLogs: [...facts.systemLogs, ...hintsOf(progress, facts), ...breachesOf(progress, facts)],
     ...(systemError && { systemError }),
   };
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ScriptBackend } from '../../../src/backends/shared/script/script-backend';
+import { HostBackend } from '../../../src/backends/shared/script/host-backend';
 import type { ScriptSettings } from '../../../src/backends/shared/script/script.settings';
 import { settingsSchema } from '../../../src/config/settings-schema';
 import { describeEngine } from '../../system/engines';
@@ -23,8 +23,8 @@ describeEngine('bubblewrap', 'ScriptBackend over a directory', (engine) => {
     environment: {},
     log: () => undefined,
   };
-  const make = (workDir: string, killGraceSeconds = 1): ScriptBackend =>
-    new ScriptBackend(new DirectoryHost(workDir, 'bubblewrap', engine().environment), { ...settings, killGraceSeconds });
+  const make = (workDir: string, killGraceSeconds = 1): HostBackend =>
+    new HostBackend(new DirectoryHost(workDir, 'bubblewrap', engine().environment), { ...settings, killGraceSeconds });
 
   describeLife('directory', () => ({
     images: engine().images,

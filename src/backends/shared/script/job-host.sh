@@ -51,24 +51,6 @@ make_groups() {
   return 1
 }
 
-count_breaches() {
-  if [ -n "$MEMORY_EVENTS" ] && [ -e "$MEMORY_EVENTS" ]; then
-    while read -r key count; do
-      if [ "$key" = oom_kill ] && [ "$count" -gt 0 ]; then note oom 0; fi
-    done <"$MEMORY_EVENTS"
-  fi
-  if [ -n "$PIDS_EVENTS" ] && [ -e "$PIDS_EVENTS" ]; then
-    while read -r key count; do
-      if [ "$key" = max ] && [ "$count" -gt 0 ]; then note pids "$count"; fi
-    done <"$PIDS_EVENTS"
-  fi
-  if [ -n "$MEMORY_REFUSALS" ] && [ "${code:-0}" -eq 137 ]; then
-    count=0
-    { read -r count <"$MEMORY_REFUSALS"; } 2>/dev/null
-    [ "$count" -eq 0 ] || note oom 0
-  fi
-}
-
 # Inputs were sent as numbered files; here they are checked and moved to their places.
 lay_inputs() {
   rm -rf trees && mkdir trees && make_trees || return 1
@@ -244,7 +226,6 @@ tell() { # AS
   {
     printf '%s\n' "tes-report 1 $up $boot"
     printf %s "$lines"
-    [ ! -e timeout ] || echo "timeout $up 0"
     echo --
     # shellcheck disable=SC2086
     cat $kept_sizes "tails/$1.sizes"

@@ -1,5 +1,5 @@
 import type { Job } from '../../../ports/execution-backend';
-import { type CgroupRule, jobGroups, parentGroup } from '../cgroup-rules';
+import { type LimitGroups, limitGroups, parentGroup } from '../cgroup-rules';
 import { fixedSegments, segmentsOf } from '../../../task/container-path';
 import { limitsOf, manifest } from '../job-manifest';
 import { part as sharedPart, scriptFor } from '../job-script';
@@ -7,10 +7,11 @@ import { layoutOf } from '../layout';
 import { locate, mountPlan, type MountPlan, ROOT_TREE } from '../mount-plan';
 import { HOST_ETC, type HostEntry, type ReadDirectory } from '../runtimes/host-root';
 import { imageSource } from '../runtimes/image-source';
-import type { Limits, RuntimeName } from '../runtimes/runtime';
+import type { ManifestContext } from '../runtimes/record';
+import type { RuntimeName } from '../runtimes/runtime';
 import { assignment, isShellName, quoteWord, quoteWords } from '../shell-quote';
 import type { HostFile, HostPlaces } from './script-host';
-import type { ScriptSettings } from './script.settings';
+import type { MachineSettings, ScriptSettings } from './script.settings';
 import type { WorkerFacts } from './worker-facts';
 import { stagerPart } from './worker-staging';
 import { RUNTIMES } from '../runtimes/runtimes';
@@ -68,32 +69,46 @@ export function errandScript(runtime: RuntimeName, environment: Readonly<Record<
   return `#!/bin/sh\n${own}${['processes.sh', 'groups.sh', 'runtimes/overlay.sh'].map(sharedPart).join('\n')}\n${['absence.sh', 'probe.sh', 'forget-images.sh', 'errand.sh'].map(part).join('\n')}`;
 }
 
+type MachineContext = Omit<
+  ManifestContext,
+  | 'layout'
+  | 'mark'
+  | 'cgroups'
+  | 'memoryCgroup'
+  | 'unnameImage'
+  | 'imagesDirectory'
+  | 'knownImages'
+  | 'images'
+  | 'readHost'
+  | 'readTree'
+  | 'hostView'
+>;
+
+/** What of a plan follows from the settings and the machine alone. */
+export function machineContext(settings: MachineSettings, runtime: RuntimeName, facts: WorkerFacts): MachineContext {
+  const { instance, network, killGraceSeconds, pidsLimit, capabilities } = settings;
+  const { cores, asRoot, overlay, selinux, init } = facts;
+  const ofSettings = { runtime, instance, network, killGraceSeconds, pidsLimit, capabilities };
+  return { ...ofSettings, machineCores: cores, asRoot, overlay, selinux, ...(init !== undefined && { init }) };
+}
+
 /** Every file of `plan/`. Pure: the same job and context give the same bytes. */
 export function scriptPlan(job: Job, context: PlanContext): ReadonlyMap<string, string> {
   const { settings, worker, places } = context;
   const { runtime } = settings;
   const plan = mountPlan(job.request);
   const layout = layoutOf(places.workspace);
-  const limitContext = { pidsLimit: settings.pidsLimit, machineCores: worker.cores };
-  const limits = limitsOf(job, limitContext);
-  const groups = limitGroups(runtime, worker, parentGroup(settings.instance), job.name, limits);
+  const ofMachine = machineContext(settings, runtime, worker);
+  const limits = limitsOf(job, ofMachine);
+  const groups = limitGroups(RUNTIMES[runtime], worker, parentGroup(settings.instance), job.name, limits);
   const hostView = { etcCopy: `${layout.directory}/etc`, closedList: `${places.common}/closed`, isKept: false };
   const files = new Map(
     manifest(job, plan, {
-      ...limitContext,
-      runtime,
-      instance: settings.instance,
-      network: settings.network,
+      ...ofMachine,
       layout,
       mark: `${layout.directory}/${CANCELLED}`,
-      killGraceSeconds: settings.killGraceSeconds,
-      asRoot: worker.asRoot,
       cgroups: groups.joined,
-      overlay: worker.overlay,
-      capabilities: settings.capabilities,
-      selinux: worker.selinux,
       ...(groups.parent !== undefined && { memoryCgroup: groups.parent }),
-      ...(worker.init !== undefined && { init: worker.init }),
       imagesDirectory: `${places.common}/images/${runtime}`,
       knownImages: new Map(),
       images: job.request.executors.map(({ image }) => imageSource(runtime, image, settings.images)),
@@ -103,7 +118,7 @@ export function scriptPlan(job: Job, context: PlanContext): ReadonlyMap<string, 
     }),
   );
   const stager = stagerPart(job, settings, layout.directory);
-  const lines = [assignment('TAIL', job.tailBytes), ...groups.lines, ...stager.lines, treesFunction(plan), sumsFunction(job, plan)];
+  const lines = [assignment('TAIL', job.tailBytes), ...groupLines(groups), ...stager.lines, treesFunction(plan), sumsFunction(job, plan)];
   files.set('plan.sh', `${files.get('plan.sh') ?? ''}${lines.join('\n')}\n`);
   return new Map([...files, ...stager.files]);
 }
@@ -114,32 +129,8 @@ function copiedOf(etc: readonly HostEntry[]): readonly HostEntry[] {
   return etc.filter(({ name }) => names.has(name)).map(({ name, kind }) => ({ name, kind: kind === 'directory' ? kind : 'file' }));
 }
 
-interface LimitGroups {
-  /** What the executors of bubblewrap and apptainer join. */
-  readonly joined: readonly string[];
-  /** podman: `--cgroup-parent`. */
-  readonly parent?: string;
-  readonly lines: readonly string[];
-}
-
 /** The script makes the groups: nobody else is on that machine. */
-function limitGroups(runtime: RuntimeName, worker: WorkerFacts, group: string, jobName: string, limits: Limits): LimitGroups {
-  const { groups: layout, needsMemoryGroup } = worker;
-  const ownLimits = !RUNTIMES[runtime].engine;
-  if (layout === 'none' || (!needsMemoryGroup && !ownLimits)) return { joined: [], lines: groupLines([], [], {}) };
-  const groups = jobGroups(layout, group, jobName, limits);
-  if (needsMemoryGroup) {
-    return { joined: [], parent: groups.path, lines: groupLines([groups.memory], groups.memoryRules, { refusals: groups.memoryRefusals }) };
-  }
-  const events = { memory: groups.memoryEvents, pids: groups.pidsEvents };
-  return { joined: groups.all, lines: groupLines(groups.all, [...groups.enable, ...groups.rules], events) };
-}
-
-function groupLines(
-  directories: readonly string[],
-  rules: readonly CgroupRule[],
-  files: { readonly memory?: string; readonly pids?: string; readonly refusals?: string },
-): readonly string[] {
+function groupLines({ directories, rules, counts }: LimitGroups): readonly string[] {
   const commands = rules.map(({ path, value, ifThere }) => {
     const write = `echo ${quoteWord(value)} >${quoteWord(path)}`;
     return ifThere === true ? `{ [ ! -e ${quoteWord(path)} ] || ${write}; }` : write;
@@ -147,10 +138,13 @@ function groupLines(
   return [
     assignment('LIMIT_GROUPS', directories.join(' ')),
     `limit_groups() { ${commands.length === 0 ? ':' : commands.join(' && ')}; }`,
-    assignment('MEMORY_EVENTS', files.memory ?? ''),
-    assignment('PIDS_EVENTS', files.pids ?? ''),
-    assignment('MEMORY_REFUSALS', files.refusals ?? ''),
+    ...countLines(counts),
   ];
+}
+
+/** What breaches.sh reads. */
+export function countLines({ memory = '', pids = '', refusals = '' }: LimitGroups['counts']): readonly string[] {
+  return [assignment('MEMORY_EVENTS', memory), assignment('PIDS_EVENTS', pids), assignment('MEMORY_REFUSALS', refusals)];
 }
 
 /** The same trees as `ScopedTrees.makeRoots` makes where the gateway is on the machine. */

@@ -153,10 +153,7 @@ export class ScriptObserver {
   private async finished(account: JobAccount, report: JobReport, tailBytes: number, signal: AbortSignal): Promise<Observation> {
     const { jobName, progress, directory } = account;
     if (progress.notes.some((note) => note.word === 'left')) await endForCertain(this.host, jobName, signal);
-    const processRefusals = progress.notes.filter((note) => note.word === 'pids').length;
-    // Of memory the script's own notes tell.
-    const hits = { memoryKills: 0, memoryRefusals: 0, processRefusals, timedOut: report.timedOut };
-    return withStaging(await finishedObservation(account, await this.facts(jobName, signal), hits, tailBytes), report, directory);
+    return withStaging(await finishedObservation(account, await this.facts(jobName, signal), tailBytes), report, directory);
   }
 
   private async facts(jobName: string, signal: AbortSignal): Promise<JobFacts> {

@@ -11,7 +11,6 @@ export interface JobReport {
   readonly up: string;
   readonly bootId: string;
   readonly progress: JobProgress;
-  readonly timedOut: boolean;
   /** By stream, such as `0.stdout`, and what the stager on the worker said, such as `stager.in`. */
   readonly tails: ReadonlyMap<string, { readonly bytes: Buffer; readonly totalBytes: number }>;
 }
@@ -38,8 +37,7 @@ export function parseReport(bytes: Buffer): ParsedReport {
   }
   if (at !== bytes.length) return { kind: 'broken' };
   const progress = parseProgress(lines.slice(head[0].length));
-  const timedOut = progress.notes.some((note) => note.word === 'timeout');
-  return { kind: 'report', report: { up: head[1] ?? '', bootId: head[2] ?? '', progress, timedOut, tails } };
+  return { kind: 'report', report: { up: head[1] ?? '', bootId: head[2] ?? '', progress, tails } };
 }
 
 const SEPARATOR = '\n--\n';

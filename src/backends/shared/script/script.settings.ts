@@ -15,14 +15,13 @@ export interface StagerSettings {
   readonly storage: readonly StagerStorage[];
 }
 
-/** What `ScriptBackend` needs to know, whatever its host. Frozen; made by the composition root. */
-export interface ScriptSettings extends Pick<JobSettings, 'killGraceSeconds' | 'pidsLimit' | 'capabilities'> {
+/** What every backend whose jobs are the job script needs to know. Frozen; made by the composition root. */
+export interface MachineSettings extends Pick<JobSettings, 'killGraceSeconds' | 'pidsLimit' | 'capabilities'> {
   readonly name: string;
-  readonly runtime: RuntimeName;
   readonly network: NetworkName;
-  /** Jobs at once. */
-  readonly slots: number;
-  /** Cores and memory (2^30 bytes) to give away; absent = what the worker says it has. */
+  /** Jobs at once; absent = as many as fit. */
+  readonly slots?: number;
+  /** Cores and memory (2^30 bytes) to give away; absent = what the machine has. */
   readonly cpus?: number;
   readonly ramGb?: number;
   /** Disk (2^30 bytes) and GPUs to give away; absent = they are not counted. */
@@ -32,9 +31,15 @@ export interface ScriptSettings extends Pick<JobSettings, 'killGraceSeconds' | '
   /** Stable name of this gateway process: whose left-over jobs the sweep may end. */
   readonly instance: string;
   readonly images: ImageSettings;
+  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Besides, for jobs on a worker. */
+export interface ScriptSettings extends MachineSettings {
+  readonly runtime: RuntimeName;
+  readonly slots: number;
   /** Variables of the container command on the worker (never of an executor), such as `CONTAINERS_CONF`. */
   readonly environment: Readonly<Record<string, string>>;
   /** The data is moved by the worker itself; absent = through the gateway. */
   readonly stager?: StagerSettings;
-  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }

@@ -1,23 +1,25 @@
 import { promises as fs } from 'node:fs';
 import { join } from 'node:path';
 import { ImageFiles } from '../../../../src/backends/local/image-files';
+import { imageRefusals } from '../../../../src/backends/shared/runtimes/image-source';
 import { temporaryDirectory } from '../temporary-directory';
 
 describe('image files', () => {
   const directory = temporaryDirectory('images');
-  const files = (allowed: readonly string[] = [], map: Record<string, string> = {}): ImageFiles =>
-    new ImageFiles({ allowed, map, pull: 'missing' });
-  const refused = (images: ImageFiles, image: string): number =>
-    images.refusals('docker', { executors: [{ image, command: ['c'] }] }).length;
+  type Settings = ConstructorParameters<typeof ImageFiles>[0];
+  const settings = (allowed: readonly string[] = [], map: Record<string, string> = {}): Settings => ({ allowed, map, pull: 'missing' });
+  const files = (...words: Parameters<typeof settings>): ImageFiles => new ImageFiles(settings(...words));
+  const refused = (images: Settings, image: string): number =>
+    imageRefusals('docker', { executors: [{ image, command: ['c'] }] }, images, 'here').length;
 
   it('come from a registry unless they are named by a path or the settings', async () => {
     expect(await files().source('docker', 'docker://alpine:3')).toEqual({ kind: 'registry', reference: 'alpine:3', pull: 'missing' });
     expect(await files().source('bubblewrap', 'alpine:3')).toEqual({ kind: 'none' });
-    expect(refused(files(), 'alpine:3')).toBe(0);
+    expect(refused(settings(), 'alpine:3')).toBe(0);
   });
 
   it('may be named by a path only below the directories that the settings allow', () => {
-    const images = files(['/srv/images']);
+    const images = settings(['/srv/images']);
     expect(refused(images, '/srv/images/a.sif')).toBe(0);
     for (const image of ['/srv/images2/a.sif', '/srv/images/../secret', 'file:///etc/passwd', 'docker-archive:/x.tar'])
       expect(refused(images, image)).toBe(1);
@@ -42,7 +44,7 @@ describe('image files', () => {
     const images = files([directory()], { mine: path });
     expect(await images.source('docker', `file://${path}`)).toEqual({ kind: 'file', path, within: [directory()] });
     expect(await images.source('docker', 'mine')).toEqual({ kind: 'file', path, within: ['/'] });
-    expect(refused(images, 'mine')).toBe(0);
+    expect(refused(settings([directory()], { mine: path }), 'mine')).toBe(0);
   });
 
   it('that are gone cannot be had, no other attempt helps, and the setting is named', async () => {

@@ -12,7 +12,7 @@ const FACTS: JobFacts = {
   systemLogs: [],
   executors: [{ image: 'alpine:3', stdin: '/work/in', workdir: '/w' }],
 };
-const errorOf = (text: string, detail?: string, memoryKills = 0) => systemErrorOf(parseProgress(text), FACTS, detail, memoryKills);
+const errorOf = (text: string, detail?: string) => systemErrorOf(parseProgress(text), FACTS, detail);
 
 describe('how a script ended', () => {
   it("is the executor's own when one failed", () => {
@@ -91,19 +91,17 @@ describe('how a script ended', () => {
   it('tells processes that somebody killed from those that a memory limit ended', () => {
     const text = 'killed 1.0 0\nend 1.0 0 137\ndone 1.0 failed\n';
     expect(errorOf(text)).toEqual({ retryable: true, message: 'the processes of executor 0 were killed from outside' });
-    expect(errorOf(text, undefined, 1)).toBeUndefined();
     expect(errorOf(`oom 1.0 0\n${text}`)).toBeUndefined();
   });
 
   it('names each limit that was reached', () => {
-    const none = { memoryKills: 0, processRefusals: 0, timedOut: false };
-    const progress = parseProgress('');
-    expect(breachesOf(progress, FACTS, none)).toEqual([]);
-    expect(breachesOf(progress, FACTS, { memoryKills: 1, processRefusals: 2, timedOut: true })).toEqual([
+    const breaches = (text: string): readonly string[] => breachesOf(parseProgress(text), FACTS);
+    expect(breaches('')).toEqual([]);
+    expect(breaches('oom 1.0 job\npids 1.0 job\ntimeout 1.0 job\n')).toEqual([
       'memory limit 256 MB reached',
       'limit of 100 processes reached',
       'time limit of 60 s reached',
     ]);
-    expect(breachesOf(parseProgress('oom 1.0 0\n'), FACTS, none)).toEqual(['memory limit 256 MB reached']);
+    expect(breaches('done 1.0 timeout\n')).toEqual(['time limit of 60 s reached']);
   });
 });

@@ -135,7 +135,7 @@ async function ended(fake: string, workspace: string, facts: JobFacts): Promise<
   const read = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, 'utf8') : undefined);
   const progress = parseProgress(read(join(workspace, 'result')) ?? '');
   const detail = await brokenDetail(progress, dirname(workspace), async (stream) => read(join(workspace, stream)));
-  const fault = systemErrorOf(progress, facts, detail, 0);
+  const fault = systemErrorOf(progress, facts, detail);
   return {
     ending: progress.ending,
     codes: progress.executors.map(({ exitCode }) => exitCode),
