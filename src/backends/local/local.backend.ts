@@ -1,3 +1,4 @@
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
 import type { Observation } from '../../task/observation';
@@ -22,6 +23,7 @@ import type { LocalBackendSettings } from './local.settings';
 import { ProcessTable } from './process-table';
 import { Runtimes } from './runtimes';
 
+const GIB = 2 ** 30;
 const LOOK_AT_ADOPTED_MS = 500;
 const KEPT_TAIL_BYTES = 16 * 1024;
 
@@ -32,7 +34,7 @@ function loginEnvironment(settings: LocalBackendSettings, directories: JobDirect
 }
 
 /** Carries jobs out on this machine, each by a script in a session of its own, under docker, podman, apptainer or bubblewrap. */
-export class LocalBackend extends ScriptBackend {
+export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
   private readonly client: LocalClient;
   private readonly directories: JobDirectories;
   private readonly ending: JobEnding;
@@ -45,8 +47,9 @@ export class LocalBackend extends ScriptBackend {
   /** Jobs whose script an earlier gateway started: nobody tells when they end. */
   private readonly adopted = new Set<string>();
 
-  constructor(protected override readonly settings: LocalBackendSettings) {
+  constructor({ cpus = availableParallelism(), ramGb = totalmem() / GIB, ...rest }: LocalBackendSettings) {
     const pollMs = { first: 250, longest: 2000 };
+    const settings = { ...rest, cpus, ramGb };
     super(settings, { name: 'this machine', title: 'this machine', staging: 'gateway', observedAtOnce: 16, pollMs });
     this.directories = new JobDirectories(settings.workDir);
     this.client = new LocalClient({ ...settings.environment, ...loginEnvironment(settings, this.directories) });

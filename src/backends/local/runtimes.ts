@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
-import { availableParallelism, totalmem } from 'node:os';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BackendError } from '../../ports/errors';
 import type { BackendHealth } from '../../ports/execution-backend';
@@ -19,7 +19,6 @@ import type { JobDirectories } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 
-const GIB = 2 ** 30;
 /** All that a machine is asked, by commands that have limits of their own. */
 const PROBE_MS = 300_000;
 const VERSION_MS = 10_000;
@@ -105,8 +104,8 @@ export class Runtimes {
     const text = ['set -uf\ncd "$1" && shift || exit', engine, ...PROBE_PARTS.map(part), 'probe_machine "$@"'].join('\n');
     const argv = ['/bin/sh', '-c', text, 'sh', overlayTry, ...probeWords(runtime, settings.instance)];
     const said = parseProbe((await client.command(argv, PROBE_MS, signal)).stdout, runtime, 'machine');
-    // What this process may use of the machine.
-    const facts = { ...said, cores: availableParallelism(), ramGb: totalmem() / GIB };
+    // Of them this process may use fewer than there are.
+    const facts = { ...said, cores: availableParallelism() };
     this.groups = facts.groups;
     if (facts.faults.length > 0) return facts;
     if (RUNTIMES[runtime].engine && facts.init === undefined) settings.log('warn', NO_INIT, { backend: settings.name, runtime });

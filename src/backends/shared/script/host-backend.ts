@@ -20,7 +20,7 @@ import { unreachable } from './worker-staging';
 const MARK_BYTES = 1024;
 
 /** Carries jobs out wherever a shell can run the job script; how script, files and words get there and back is the host's. */
-export class HostBackend extends ScriptBackend {
+export class HostBackend extends ScriptBackend<ScriptSettings> {
   private readonly observer: ScriptObserver;
   private readonly ending: ScriptEnding;
   private readonly worker: ScriptWorker;
@@ -28,7 +28,7 @@ export class HostBackend extends ScriptBackend {
 
   constructor(
     private readonly host: ScriptHost,
-    protected override readonly settings: ScriptSettings,
+    settings: ScriptSettings,
   ) {
     super(settings, {
       name: 'the worker',

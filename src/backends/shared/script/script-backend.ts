@@ -36,13 +36,13 @@ export interface Machine {
 export type LookedAt = Parameters<ExecutionBackend['observe']>[0][number];
 
 /** What is the same of every backend whose jobs are the job script, here or on a worker: what it can do, the steps of `submit`, the looks at jobs. */
-export abstract class ScriptBackend extends ExecutionBackend {
+export abstract class ScriptBackend<Settings extends MachineSettings> extends ExecutionBackend {
   readonly name: string;
   private readonly looks: Slots;
   private described: { readonly of: Machine; readonly capabilities: BackendCapabilities } | undefined;
 
   protected constructor(
-    protected readonly settings: MachineSettings,
+    protected readonly settings: Settings,
     private readonly traits: MachineTraits,
   ) {
     super();
@@ -53,7 +53,7 @@ export abstract class ScriptBackend extends ExecutionBackend {
   protected abstract get machine(): Machine;
   /** Finds out what the machine has, where that is not known; throws while no job can run there. */
   protected abstract require(signal: AbortSignal): Promise<unknown>;
-  /** Before it was ever asked to start, or while that is being asked. */
+  /** Whether it was cancelled: then it is not started. */
   protected abstract isMarked(jobName: string, signal: AbortSignal): Promise<boolean>;
   /** Makes the job's directory; gives the data of its handle. */
   protected abstract prepare(job: Job, signal: AbortSignal): Promise<Handle['data']>;

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 /**
- * What differs between the machines on which a job script can run. `ScriptBackend` does everything else. Every call may be repeated; failures
+ * What differs between the machines on which a job script can run. `HostBackend` does everything else. Every call may be repeated; failures
  * are `BackendError` that name the backend and hold neither address nor secret. `id` names a job's directory there, and files are named
  * as paths below the job's workspace in it (`Layout`).
  */
