@@ -14,21 +14,17 @@ export const UNNAME_IMAGE: readonly string[] = [
   join(__dirname, `image-archive.worker${extname(__filename)}`),
 ];
 
-/** Images of this machine's jobs. */
-export class ImageFiles {
-  constructor(private readonly settings: LocalBackendSettings['images']) {}
-
-  async source(runtime: RuntimeName, image: string): Promise<ImageSource> {
-    const source = imageSource(runtime, image, this.settings);
-    if (source.kind !== 'file') return source;
-    // Said early where it is so already. What counts is what the job opens: a link in an allowed directory does not lead out of it.
-    const [real, ...within] = await Promise.all([source.path, ...source.within].map((path) => fs.realpath(path).catch(() => undefined)));
-    if (real !== undefined && within.some((directory) => directory !== undefined && isWithin(segmentsOf(real), segmentsOf(directory))))
-      return source;
-    const fault =
-      mappedFile(image, this.settings) === undefined
-        ? `the image file ${image} does not exist, or a link leads out of the directories of the setting images.allowed`
-        : `the setting images.map names a file for the image ${image} that does not exist`;
-    throw new BackendError(fault, { retryable: false });
-  }
+/** Where an image of this machine's jobs comes from. */
+export async function imageHere(runtime: RuntimeName, image: string, settings: LocalBackendSettings['images']): Promise<ImageSource> {
+  const source = imageSource(runtime, image, settings);
+  if (source.kind !== 'file') return source;
+  // Said early where it is so already. What counts is what the job opens: a link in an allowed directory does not lead out of it.
+  const [real, ...within] = await Promise.all([source.path, ...source.within].map((path) => fs.realpath(path).catch(() => undefined)));
+  if (real !== undefined && within.some((directory) => directory !== undefined && isWithin(segmentsOf(real), segmentsOf(directory))))
+    return source;
+  const fault =
+    mappedFile(image, settings) === undefined
+      ? `the image file ${image} does not exist, or a link leads out of the directories of the setting images.allowed`
+      : `the setting images.map names a file for the image ${image} that does not exist`;
+  throw new BackendError(fault, { retryable: false });
 }

@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
@@ -7,18 +8,20 @@ import { isOver, parseProgress } from '../shared/job-progress';
 import { streamName } from '../shared/layout';
 import { readPart } from '../shared/log-tail';
 import { mountPlan } from '../shared/mount-plan';
+import type { RuntimeName } from '../shared/runtimes/runtime';
 import { RUNTIMES } from '../shared/runtimes/runtimes';
 import { type LookedAt, type Machine, ScriptBackend } from '../shared/script/script-backend';
 import { existsNow, readTextOrNothing } from '../shared/small-files';
 import { TreeWorkspace } from '../shared/tree-workspace';
+import { machineError } from '../shared/workspace-errors';
 import { removeGroups } from './cgroups';
 import { JobDirectories, removeTree } from './job-directories';
 import { JobEnding } from './job-ending';
 import { JobObserver } from './job-observer';
-import { JobStarter } from './job-starter';
 import { KeptWorkspaces } from './kept-workspaces';
 import { LocalClient } from './local.client';
 import { LocalHost } from './local-host';
+import { type PlanParts, writePlan } from './local-plan';
 import type { LocalBackendSettings } from './local.settings';
 import { ProcessTable } from './process-table';
 import { Runtimes } from './runtimes';
@@ -39,8 +42,7 @@ export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
   private readonly directories: JobDirectories;
   private readonly ending: JobEnding;
   private readonly observer: JobObserver;
-  private readonly starter: JobStarter;
-  private readonly host: LocalHost;
+  private readonly planParts: PlanParts;
   private readonly kept: KeptWorkspaces;
   private readonly runtimes: Runtimes;
   private nudge: (jobName: string) => void = () => undefined;
@@ -64,9 +66,8 @@ export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
       learnImages: (progress, facts) => runtimes.knownImages.learn(progress, facts),
       fence: (jobName, handle, signal) => this.end(jobName, handle, undefined, signal),
     });
-    this.host = new LocalHost(settings, client, directories);
+    this.planParts = { settings, directories, runtimes, host: new LocalHost(settings, client, directories) };
     this.kept = new KeptWorkspaces(directories, settings.kept, (directory) => this.remove(directory));
-    this.starter = new JobStarter({ settings, client, directories, runtimes, hostView: () => this.host.view() });
   }
 
   protected get machine(): Machine {
@@ -83,7 +84,7 @@ export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
     await this.runtimes.start();
     await super.start(signal);
     const runtime = this.runtimes.current;
-    if (runtime !== undefined && RUNTIMES[runtime].showsHost) this.host.look();
+    if (runtime !== undefined && RUNTIMES[runtime].showsHost) this.planParts.host.look();
   }
 
   protected async isMarked(jobName: string): Promise<boolean> {
@@ -93,13 +94,27 @@ export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
   protected async prepare(job: Job, signal: AbortSignal): Promise<Handle['data']> {
     const runtime = await this.runtimes.require(signal);
     await this.refuseMarked(job.name, signal);
-    this.starter.prepare(job);
+    try {
+      mkdirSync(this.directories.workspace(job.name).streams, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw machineError('make a workspace', error);
+    }
     return { runtime };
   }
 
   protected async hand(job: Job, handle: Handle, signal: AbortSignal): Promise<void> {
     await this.refuseMarked(job.name, signal);
-    await this.starter.start(job, handle, () => this.nudge(job.name), signal);
+    const { client } = this;
+    const layout = this.directories.workspace(job.name);
+    const runtime = handle.data['runtime'] as RuntimeName;
+    try {
+      if (client.isChild(job.name) || existsNow(layout.result) || existsNow(layout.started)) return;
+      if (!existsNow(layout.plan)) await writePlan(job, layout, runtime, this.planParts, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw machineError('prepare a job', error);
+    }
+    await client.startScript(job.name, this.runtimes.script(runtime), layout.directory, () => this.nudge(job.name));
   }
 
   protected async look({ name, handle, tailBytes }: LookedAt, signal: AbortSignal): Promise<Observation> {

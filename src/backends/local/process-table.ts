@@ -5,7 +5,6 @@ import type { ShellIdentity } from '../shared/job-progress';
 export interface ProcessEntry {
   readonly pid: number;
   readonly parentPid: number;
-  readonly name: string;
   readonly startTicks: string;
 }
 
@@ -25,12 +24,11 @@ export class ProcessTable {
   async entry(pid: number): Promise<ProcessEntry | undefined> {
     const text = await this.readOrNothing(`${pid}/stat`);
     if (text === undefined) return undefined;
-    const open = text.indexOf('(');
-    const close = text.lastIndexOf(')');
-    const fields = text.slice(close + 2).split(' ');
+    // Before them the program's name, which may hold anything.
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
     // A zombie has ended; it only waits for its parent.
     if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
-    return { pid, name: text.slice(open + 1, close), parentPid: Number(fields[1]), startTicks: fields[19] ?? '' };
+    return { pid, parentPid: Number(fields[1]), startTicks: fields[19] ?? '' };
   }
 
   /** True only if exactly this process lives: same pid, same start, same boot. */

@@ -12,10 +12,9 @@ import { parseProbe, probeWords, type WorkerFacts } from '../shared/script/worke
 import { assignment } from '../shared/shell-quote';
 import { CliContainerEngine } from './cli-container-engine';
 import { ImageCopies } from './image-copies';
-import { ImageFiles } from './image-files';
 import { KnownImages } from './known-images';
 import { existsNow } from '../shared/small-files';
-import type { JobDirectories } from './job-directories';
+import { type JobDirectories, removeTree } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
 
@@ -28,7 +27,6 @@ const NO_INIT =
 
 /** The runtime in use, what this machine can do with it, the engines behind jobs that another one started, and the scripts. */
 export class Runtimes {
-  readonly images: ImageFiles;
   readonly copies: ImageCopies;
   readonly knownImages = new KnownImages();
   private readonly engines = new Map<RuntimeName, CliContainerEngine>();
@@ -44,7 +42,6 @@ export class Runtimes {
     private readonly client: LocalClient,
     private readonly directories: JobDirectories,
   ) {
-    this.images = new ImageFiles(settings.images);
     for (const { name, engine } of Object.values(RUNTIMES)) {
       if (engine) this.engines.set(name, new CliContainerEngine(name, client, settings.instance));
     }
@@ -67,7 +64,6 @@ export class Runtimes {
   }
 
   async start(): Promise<void> {
-    await fs.mkdir(this.overlayTry, { recursive: true, mode: 0o700 });
     for (const runtime of RUNTIME_NAMES) this.scripts.set(runtime, await this.writeScript(runtime));
     await this.linkLogins();
   }
@@ -99,23 +95,20 @@ export class Runtimes {
   }
 
   private async ask(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
-    const { client, settings, overlayTry } = this;
+    const { settings } = this;
     const engine = assignment('ENGINE', RUNTIMES[runtime].engine ? runtime : '');
     const text = ['set -uf\ncd "$1" && shift || exit', engine, ...PROBE_PARTS.map(part), 'probe_machine "$@"'].join('\n');
-    const argv = ['/bin/sh', '-c', text, 'sh', overlayTry, ...probeWords(runtime, settings.instance)];
-    const said = parseProbe((await client.command(argv, PROBE_MS, signal)).stdout, runtime, 'machine');
-    // Of them this process may use fewer than there are.
-    const facts = { ...said, cores: availableParallelism() };
+    // apptainer's layers are tried out in it.
+    const directory = await fs.mkdtemp(join(this.directories.scripts, 'probe.'));
+    const argv = ['/bin/sh', '-c', text, 'sh', directory, ...probeWords(runtime, settings.instance)];
+    const said = await this.client.command(argv, PROBE_MS, signal).finally(() => removeTree(directory));
+    // Of the cores this process may use fewer than there are.
+    const facts = { ...parseProbe(said.stdout, runtime, 'machine'), cores: availableParallelism() };
     this.groups = facts.groups;
     if (facts.faults.length > 0) return facts;
     if (RUNTIMES[runtime].engine && facts.init === undefined) settings.log('warn', NO_INIT, { backend: settings.name, runtime });
     this.known.set(runtime, facts);
     return facts;
-  }
-
-  /** apptainer's layers are tried out there. */
-  private get overlayTry(): string {
-    return join(this.directories.scripts, 'overlay');
   }
 
   /** docker reads logins only from a file of this name. */

@@ -17,11 +17,11 @@ describe('the process table', () => {
     expect(await table.isAlive({ ...identity, pid: 2 ** 30 })).toBe(false);
   });
 
-  it('reads a program name with blanks and brackets, and takes a zombie for ended', async () => {
+  it('reads what comes after a name with blanks and brackets, and takes a zombie for ended', async () => {
     const stat = (state: string) => `7 (a) b (c) ${state} 3 7 7 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0`;
     await fs.mkdir(join(directory(), '7'));
     await fs.writeFile(join(directory(), '7', 'stat'), stat('S'));
-    expect(await new ProcessTable(directory()).entry(7)).toEqual({ pid: 7, name: 'a) b (c', parentPid: 3, startTicks: '4711' });
+    expect(await new ProcessTable(directory()).entry(7)).toEqual({ pid: 7, parentPid: 3, startTicks: '4711' });
     await fs.writeFile(join(directory(), '7', 'stat'), stat('Z'));
     expect(await new ProcessTable(directory()).entry(7)).toBeUndefined();
   });
