@@ -52,7 +52,7 @@ members_of() { # JOB
 # Ends everything of a job; fails when that cannot be confirmed by so many empty listings in a row: processes first, then containers.
 # Two are needed where somebody else may just be starting something.
 end_job() { # JOB LISTINGS
-  empty=0 tries=0
+  empty=0 tries=0 mute=0
   while [ "$empty" -lt "$2" ]; do
     [ "$tries" -lt 150 ] || return 1
     tries=$((tries + 1))
@@ -61,7 +61,11 @@ end_job() { # JOB LISTINGS
     [ -z "$members" ] || kill -KILL $members 2>/dev/null
     containers=
     if [ -n "${ENGINE-}" ]; then
-      containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || containers=unknown
+      if containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null); then mute=0; else
+        # Of an engine that is away nothing is known, however often it is asked.
+        mute=$((mute + 1)) containers=unknown
+        [ "$mute" -lt 20 ] || return 1
+      fi
       # shellcheck disable=SC2086
       case $containers in '' | unknown) ;; *) engine rm -f -v $containers >/dev/null 2>&1 ;; esac
     fi

@@ -51,7 +51,7 @@ describe('the end of a job on this machine', () => {
     const left = leave(`${task}-2-0`);
     const other = leave(`${task}-20-0`);
     // No engine is asked here: that a removal fails is not what this shows.
-    mkdirSync(join(directory(), 'bin'));
+    mkdirSync(join(directory(), 'bin'), { recursive: true });
     writeFileSync(join(directory(), 'bin', 'podman'), '#!/bin/sh\n', { mode: 0o755 });
     const client = new LocalClient({ PATH: `${join(directory(), 'bin')}:${process.env['PATH']}` });
     await untilMembers(`${task}-2`, 2);
@@ -63,6 +63,14 @@ describe('the end of a job on this machine', () => {
     expect(stay.map(({ name }) => name)).toContain('conmon');
     for (const { pid } of stay) process.kill(pid, 'SIGKILL');
     await other.ended;
+  });
+
+  it('is not said while the engine does not answer', async () => {
+    mkdirSync(join(directory(), 'bin'), { recursive: true });
+    writeFileSync(join(directory(), 'bin', 'docker'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    const client = new LocalClient({ PATH: `${join(directory(), 'bin')}:${process.env['PATH']}` });
+    const ended = new JobEnding(client, processes).end(`${task}-4`, layoutOf(directory()), 'docker', undefined, signal);
+    await expect(ended).rejects.toMatchObject({ retryable: true, unavailable: true });
   });
 
   it('is not said where it is not certain; with no process left to start, the runtime goes by its number, if it is its still', async () => {
