@@ -8,7 +8,7 @@ probe_machine() { # GROUP LAYERED LIMITS_FORMAT INIT_FORMAT MANAGER_FORMAT INITS
   layered=$2 limits=$3 own_init=$4 manager=$5
   for init in $6; do [ ! -x "$init" ] || { echo "init $init" && break; }; done
   shift 6
-  if version=$(timeout -k 2 30 "$@" 2>&1); then echo "runtime ${version##* }"; else
+  if version=$(timeout -k 2 60 "$@" 2>&1); then echo "runtime ${version##* }"; else
     echo "fault $version" | tr '\n' ' '
     echo
     return
