@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { StoreError } from '../../ports/errors';
+import { Rounds } from '../../ports/rounds';
 import type { PublishedBackend } from '../../ports/store/upkeep';
 import type { MongoConnection, MongoTaskStoreOptions } from './mongo-connection';
 import { isDuplicate, toStoreError } from './mongo-errors';
@@ -16,8 +17,7 @@ const VERSION = 1;
  * one; the note also decides whether the counters have to be made good, and tells an operator who is away.
  */
 export class GatewayHeartbeats {
-  private timer: NodeJS.Timeout | undefined;
-  private underWay: Promise<void> = Promise.resolve();
+  private readonly rounds = new Rounds(SAY_MS, () => this.round());
   /** A former process ended without closing the store. */
   private hasFoundRemains = false;
   private backends: string | undefined;
@@ -50,17 +50,13 @@ export class GatewayHeartbeats {
   start(lost: () => void): void {
     this.lost = lost;
     if (this.hasFoundRemains) lost();
-    const round = (): void => {
-      this.underWay = this.round().catch(() => undefined);
-    };
-    round();
-    this.timer = setInterval(round, SAY_MS).unref();
+    void this.rounds.now();
+    this.rounds.start();
   }
 
   /** `isWell`: nothing is lost with this process. Otherwise its note stays, and whoever finds it makes the counters good. */
   async stop(isWell: boolean): Promise<void> {
-    clearInterval(this.timer);
-    await this.underWay;
+    await this.rounds.stop();
     if (!isWell) return;
     const { gateways } = this.connection.collections;
     const own = { _id: this.options.instance, owner: this.owner };
@@ -91,7 +87,7 @@ export class GatewayHeartbeats {
     while (!(await this.say({ owner: this.owner })) && !(await this.insert())) {
       const other = await this.note();
       if (other === undefined || other.owner === this.owner) continue;
-      clearInterval(this.timer);
+      void this.rounds.stop();
       this.options.onTaken?.(`gateway ${this.options.instance} was silent for too long, and ${whoHas(other)} has taken its name`);
       return;
     }
