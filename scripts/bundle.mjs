@@ -10,7 +10,7 @@ import { root } from './steps.mjs';
 
 const source = join(root, 'src');
 /** Loaded from node_modules, and only when the settings ask for it. */
-const WHEN_ASKED = ['mongoose', 'amqplib'];
+const WHEN_ASKED = ['mongoose', 'amqplib', 'bcrypt'];
 /** Packages that Nest loads only for features that are not used here; they are not installed. */
 const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/multipart', '@fastify/view'];
 
@@ -66,7 +66,7 @@ function modules(plugin, starts) {
     kind === 'dynamic-import' && importer.endsWith('.adapter.ts') && !isStarted(importer) ? { path, external: true } : undefined,
   );
   // Bundles, and a command, of their own: main.js loads what it needs.
-  plugin.onResolve({ filter: /^\.\/(gateway|store\.main|stager\.main)\.js$/ }, ({ path }) => ({ path, external: true }));
+  plugin.onResolve({ filter: /^\.\/(gateway|store\.main|stager\.main|hash-password\.main)\.js$/ }, ({ path }) => ({ path, external: true }));
   plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
     const text = readFileSync(path, 'utf8');
     const { code } = transformSync(text, { ...options, filename: path });

@@ -1,3 +1,4 @@
+import { basicAuthentication } from './auth/basic/basic.adapter';
 import { noAuthentication } from './auth/none/none.adapter';
 import { localBackend } from './backends/local/local.adapter';
 import { pulsarBackend } from './backends/pulsar/pulsar.adapter';
@@ -12,5 +13,5 @@ export const adapters: Adapters = {
   backends: [localBackend, pulsarBackend],
   stores: [sqliteStore, mongoStore],
   storages: [fileStorage, httpStorage],
-  authenticators: [noAuthentication],
+  authenticators: [noAuthentication, basicAuthentication],
 };

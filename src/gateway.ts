@@ -18,6 +18,7 @@ import { taskId } from './engine/task-id';
 import { adapterOf, type Adapters, type StoreInReach } from './ports/adapter';
 import type { Authenticator } from './ports/authenticator';
 import type { ExecutionBackend } from './ports/execution-backend';
+import { isLoopback } from './ports/host-name';
 import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
 import * as slices from './settings-slices';
@@ -204,13 +205,17 @@ function createBackends(composition: Composition): Promise<readonly ExecutionBac
   );
 }
 
-async function createAuthenticators({ adapters, settings: { auth = {} } }: Composition): Promise<readonly Authenticator[]> {
-  const on: Authenticator[] = [];
-  for (const adapter of adapters.authenticators) {
-    const authenticator = await adapter.create(auth[adapter.type] ?? {}, on);
-    if (authenticator) on.push(authenticator);
-  }
-  return on;
+function createAuthenticators({ adapters, settings: { auth, server }, log }: Composition): Promise<readonly Authenticator[]> {
+  const chosen = auth.schemes.map((type) => adapterOf(adapters.authenticators, type));
+  if (chosen.some(({ isAnonymous }) => isAnonymous) && !isLoopback(server.host))
+    log.warn(`THERE IS NO LOGIN: everybody who reaches ${server.host} may run tasks here (setting auth.allow_anonymous)`);
+  return Promise.all(
+    chosen.map((adapter) =>
+      adapter.create(auth[adapter.type] ?? {}, {
+        log: (level, message, fields) => log[level]({ scheme: adapter.type, ...fields }, message),
+      }),
+    ),
+  );
 }
 
 async function createApp(
@@ -224,12 +229,12 @@ async function createApp(
   const api = slices.apiSettings(settings);
   const serviceInfo = slices.serviceInfoSettings(settings, version);
   const authenticators = await createAuthenticators(context);
-  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, authenticators }, others: [telemetry] });
+  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo }, others: [telemetry] });
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(fastifyAdapterOptions(api)), {
     logger: new NestLogger(log),
     abortOnError: false,
   });
-  configureHttp(app, api);
+  configureHttp(app, api, { authenticators, open: settings.auth.open });
   observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
   serveDocumentation(app, version, api);
   return app;

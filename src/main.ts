@@ -26,6 +26,7 @@ function versionOfPackage(): string {
 const COMMANDS: Readonly<Record<string, () => Promise<unknown>>> = {
   store: () => import('./store.main.js'),
   stager: () => import('./stager.main.js'),
+  'hash-password': () => import('./hash-password.main.js'),
 };
 
 async function main(): Promise<unknown> {

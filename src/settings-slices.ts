@@ -89,12 +89,13 @@ export function admissionSettings({ api, limits, transfers }: Settings): Admissi
   };
 }
 
-export function taskServiceSettings({ api, limits }: Settings): TaskServiceSettings {
+export function taskServiceSettings({ api, auth, limits }: Settings): TaskServiceSettings {
   const shown = (state: string): TesState | undefined => (state === 'off' ? undefined : (state as TesState));
   const showCancelingAs = shown(api.show_canceling_as);
   const showQueuedAs = shown(api.show_queued_as);
   return {
     views: { ...(showCancelingAs && { showCancelingAs }), ...(showQueuedAs && { showQueuedAs }) },
+    access: auth.access,
     maxQueued: limits.max_queued,
     keyTtlMs: 24 * HOUR,
     pageBytes: 8 * 2 ** 20,

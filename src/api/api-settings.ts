@@ -33,4 +33,3 @@ export interface ServiceInfoSettings {
 /** Injection tokens of values that have no class. */
 export const API_SETTINGS = Symbol('ApiSettings');
 export const SERVICE_INFO_SETTINGS = Symbol('ServiceInfoSettings');
-export const AUTHENTICATORS = Symbol('Authenticators');

@@ -1,8 +1,6 @@
 import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
-import type { Authenticator } from '../ports/authenticator';
-import { API_SETTINGS, type ApiSettings, AUTHENTICATORS, SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from './api-settings';
-import { AuthGuard } from './auth/auth.guard';
+import { API_SETTINGS, type ApiSettings, SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from './api-settings';
 import { ErrorFilter } from './http/error.filter';
 import { ExtensionController } from './extension/extension.controller';
 import { RootController } from './http/root.controller';
@@ -14,7 +12,7 @@ import { TasksController } from './tasks/tasks.controller';
  *
  * ```ts
  * const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(fastifyAdapterOptions(settings)));
- * configureHttp(app, settings);    // before init: body parser, CORS, 405
+ * configureHttp(app, settings, guard); // before init: who is asking, body parser, CORS, 405
  * serveDocumentation(app, version, settings); // /docs, /docs-json, /docs-yaml
  * await app.listen(port, host);
  * ```
@@ -24,8 +22,6 @@ import { TasksController } from './tasks/tasks.controller';
 export interface ApiModuleOptions {
   readonly settings: ApiSettings;
   readonly serviceInfo: ServiceInfoSettings;
-  /** In the order in which they are tried. */
-  readonly authenticators: readonly Authenticator[];
   /** Modules that export `TaskService`, `LogReader`, `BackendRegistry` and `StorageRegistry`, unless those are global. */
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
 }
@@ -40,8 +36,6 @@ export class ApiModule {
       providers: [
         { provide: API_SETTINGS, useValue: options.settings },
         { provide: SERVICE_INFO_SETTINGS, useValue: options.serviceInfo },
-        { provide: AUTHENTICATORS, useValue: options.authenticators },
-        AuthGuard,
         { provide: APP_FILTER, useClass: ErrorFilter },
       ],
     };

@@ -55,6 +55,7 @@ export function helpText(adapters: Adapters): string {
     '  serve            serve (also without this word)',
     '  store COMMAND    look after the task store; store --help says more',
     '  stager           move the files of one task on a worker; its job script starts it',
+    '  hash-password    ask for a password, and print what stands in the settings for it',
     '',
     '  --config FILE    settings in YAML; may be repeated, the later one wins',
     '  --check-config   print the effective settings and end',

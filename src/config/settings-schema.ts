@@ -1,4 +1,4 @@
-import type { Adapters, SettingDefinition, SettingsPage } from '../ports/adapter';
+import type { Adapters, SettingDefinition, SettingRule, SettingsPage } from '../ports/adapter';
 
 const MIB = 1024 * 1024;
 /** What clients that know fewer states may be shown instead. */
@@ -47,6 +47,23 @@ export const settingsSchema = {
     default: './data',
   },
   work_dir: { doc: 'Workspaces of tasks; apart from `data_dir`, on a disk with room', format: 'path', default: './work' },
+  auth: {
+    allow_anonymous: {
+      doc: 'Serve without a login on other than loopback addresses: everybody who reaches the port may then run tasks, and see and cancel those of others',
+      format: 'yes or no',
+      default: false,
+    },
+    access: {
+      doc: "Whose tasks a user sees: its own, also those that members of its groups created (and it may cancel these), or everybody's. An admin sees all",
+      format: ['owner', 'group', 'all'],
+      default: 'owner' as 'owner' | 'group' | 'all',
+    },
+    open: {
+      doc: 'What needs no login: `service-info`, `docs` (Swagger UI and the OpenAPI document), `health` (`/healthz`, `/readyz`), `metrics` (with a login: for admins and viewers)',
+      format: listOf(['service-info', 'docs', 'health', 'metrics']),
+      default: ['service-info', 'docs', 'health'],
+    },
+  },
   transfers: {
     parallel: { doc: 'Files of one task moved at once', format: 'positive count', default: 8 },
     tasks: {
@@ -239,10 +256,9 @@ export function settingDefinitions(page: SettingsTree, prefix = ''): Map<string,
 
 /** Every setting there is, those of the adapters in their places. Two stores must not give one name two meanings. */
 export function settingsPage({ backends, stores, storages, authenticators }: Adapters): SettingsTree {
-  const { server, instance, data_dir, work_dir, transfers, ...others } = settingsSchema;
+  const { server, instance, data_dir, work_dir, auth, transfers, ...others } = settingsSchema;
   const groups = (adapters: readonly { readonly type: string; readonly settings: SettingsPage }[]): SettingsTree =>
     Object.fromEntries(adapters.flatMap(({ type, settings }) => (Object.keys(settings).length > 0 ? [[type, settings]] : [])));
-  const auth = groups(authenticators);
   const types = stores.map(({ type }) => type);
   return {
     server,
@@ -258,7 +274,18 @@ export function settingsPage({ backends, stores, storages, authenticators }: Ada
       ...Object.fromEntries(stores.flatMap(({ settings }) => Object.entries(settings))),
     },
     storage: groups(storages),
-    ...(Object.keys(auth).length > 0 && { auth }),
+    auth: {
+      schemes: {
+        doc: `How users log in, in the order in which they are tried: ${listed(authenticators)}`,
+        format: listOf(
+          authenticators.map(({ type }) => type),
+          1,
+        ),
+        default: authenticators.slice(0, 1).map(({ type }) => type),
+      },
+      ...auth,
+      ...groups(authenticators),
+    },
     transfers,
     backends: {
       doc: `Where tasks run: a list of entries, their keys below; ${listed(backends)}`,
@@ -266,6 +293,18 @@ export function settingsPage({ backends, stores, storages, authenticators }: Ada
       default: backends.slice(0, 1).map(({ type }) => ({ type })),
     },
     ...others,
+  };
+}
+
+function listOf(words: readonly string[], least = 0): SettingRule {
+  return {
+    test: (value) =>
+      Array.isArray(value) &&
+      value.length >= least &&
+      value.every((word) => words.includes(word as string)) &&
+      new Set(value).size === value.length,
+    words: `a list of ${words.join(', ')}${least > 0 ? `, at least ${least}` : ''}, each once`,
+    schema: { type: 'array', items: { enum: words }, minItems: least, uniqueItems: true },
   };
 }
 

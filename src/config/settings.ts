@@ -3,6 +3,7 @@ import convict from 'convict';
 import { stringify } from 'yaml';
 import type { Adapters, BackendEntry } from '../ports/adapter';
 import { maskedEntry, readEntries } from './backend-entries';
+import { isLoopback } from '../ports/host-name';
 import { isObject } from '../task/plain-object';
 import { ruleOf } from './setting-formats';
 import { type GivenSetting, SettingSources } from './setting-sources';
@@ -16,7 +17,7 @@ type ValuesIn<Schema> = Schema extends { readonly default: infer Value }
 export type Settings = ValuesIn<typeof settingsSchema> & {
   readonly store: Readonly<Record<string, unknown>> & { readonly type: string };
   readonly storage: Readonly<Record<string, object>>;
-  readonly auth?: Readonly<Record<string, object>>;
+  readonly auth: Readonly<Record<string, unknown>> & { readonly schemes: readonly string[] };
   readonly backends: readonly BackendEntry[];
 };
 
@@ -47,7 +48,7 @@ export function loadSettings(layers: SettingLayers, adapters: Adapters): Setting
   faults.push(...entryFaults.map((fault) => `${given.get('backends')?.source ?? 'settings'}: ${fault}`));
   if (faults.length > 0) throw new SettingsError(faults);
   const settings = withAbsolutePaths({ ...values, backends: entries } as unknown as Settings, page);
-  faults.push(...faultsBetween(settings), ...faultsOfAdapters(settings, adapters));
+  faults.push(...faultsBetween(settings), ...faultsOfLogin(settings, adapters), ...faultsOfAdapters(settings, adapters));
   if (faults.length > 0) throw new SettingsError(faults);
   return deepFreeze(settings);
 }
@@ -55,7 +56,10 @@ export function loadSettings(layers: SettingLayers, adapters: Adapters): Setting
 /** Settings as YAML for people, which may serve as a settings file again; secrets are masked, set or not. */
 export function describeSettings(settings: Settings, adapters: Adapters): string {
   const shown = structuredClone(settings) as unknown as Record<string, unknown>;
-  for (const [key, { sensitive }] of settingDefinitions(settingsPage(adapters))) if (sensitive) putAt(shown, key, () => '[masked]');
+  for (const [key, definition] of settingDefinitions(settingsPage(adapters))) {
+    const mask = ruleOf(definition).mask ?? (() => '[masked]');
+    if (definition.sensitive) putAt(shown, key, mask);
+  }
   shown['backends'] = settings.backends.map((entry) => maskedEntry(entry, adapters));
   return stringify(shown);
 }
@@ -119,12 +123,30 @@ function faultsBetween({ data_dir, work_dir, limits, retry }: Settings): string[
   return faults;
 }
 
+/** Who reaches the server, against who is let in. */
+function faultsOfLogin({ server, auth }: Settings, { authenticators }: Adapters): string[] {
+  const anonymous = authenticators.find(({ type, isAnonymous }) => isAnonymous && auth.schemes.includes(type))?.type;
+  const faults: string[] = [];
+  if (anonymous !== undefined && auth.schemes.length > 1)
+    faults.push(`settings: auth.schemes: ${anonymous} lets everybody in, so it stands alone`);
+  if (anonymous !== undefined && !isLoopback(server.host) && !auth.allow_anonymous)
+    faults.push(
+      `settings: auth.schemes: there is no login, and everybody who reaches ${server.host} could run tasks: choose a login, listen on 127.0.0.1 (server.host), or say that this is meant (auth.allow_anonymous: true)`,
+    );
+  // Any page could then have a browser send the password that it remembers.
+  if (anonymous === undefined && server.cors_origins.includes('*'))
+    faults.push("settings: server.cors_origins: with a login it must name the origins, not '*'");
+  return faults;
+}
+
 /** The same, as the adapters in use see it. */
-function faultsOfAdapters({ store, storage, auth = {} }: Settings, adapters: Adapters): string[] {
+function faultsOfAdapters({ store, storage, auth }: Settings, adapters: Adapters): string[] {
   const chosen = adapters.stores.find(({ type }) => type === store.type);
   const groups = [
     ...adapters.storages.map((adapter) => ({ adapter, values: storage[adapter.type], group: `storage.${adapter.type}` })),
-    ...adapters.authenticators.map((adapter) => ({ adapter, values: auth[adapter.type], group: `auth.${adapter.type}` })),
+    ...adapters.authenticators
+      .filter(({ type }) => auth.schemes.includes(type))
+      .map((adapter) => ({ adapter, values: auth[adapter.type] as object | undefined, group: `auth.${adapter.type}` })),
     ...(chosen ? [{ adapter: chosen, values: store, group: 'store' }] : []),
   ];
   return groups.flatMap(({ adapter, values = {}, group }) =>

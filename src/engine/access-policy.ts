@@ -12,13 +12,28 @@ const MOST_GROUPS = 31;
 export class AccessPolicy {
   constructor(private readonly access: Access = 'owner') {}
 
+  /** Everybody's tasks, and what is for administrators. */
+  isAdmin({ roles }: Principal): boolean {
+    return roles.includes('admin');
+  }
+
+  mayCreate({ roles }: Principal): boolean {
+    return roles.includes('admin') || roles.includes('user');
+  }
+
+  /** Who sees everybody's tasks is shown whose each is. Without a login all are one's. */
+  showsOwner(principal: Principal): boolean {
+    return this.isAdmin(principal) && principal.kind !== 'anonymous';
+  }
+
   mayRead(principal: Principal): Scopes {
+    if (principal.roles.length === 0) return [];
     return this.access === 'all' ? undefined : this.own(principal);
   }
 
   /** Of a task that it may read. Where everybody reads everything, each cancels its own. */
   mayCancel(principal: Principal, task: TaskRecord): boolean {
-    return isWithin(task, this.own(principal));
+    return this.mayCreate(principal) && isWithin(task, this.own(principal));
   }
 
   /** For ever: whoever joins a group later is let see what its members created since it is theirs, and who leaves it keeps its own. */
@@ -29,7 +44,7 @@ export class AccessPolicy {
   }
 
   private own(principal: Principal): Scopes {
-    if (principal.admin) return undefined;
+    if (this.isAdmin(principal)) return undefined;
     return [ownerScope(principal.owner), ...(this.access === 'group' ? groupsOf(principal).map(groupScope) : [])];
   }
 }

@@ -4,6 +4,7 @@ import type { Principal } from '../ports/authenticator';
 import type { IdempotencyKey, ListQuery, TaskRecords } from '../ports/store/task-records';
 import type { StoreClock } from '../ports/store/store-clock';
 import { canonicalJson } from '../task/canonical-json';
+import { ownerScope } from '../task/scopes';
 import type { TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
 import { renderList, renderMinimal, renderTask, statesShownAs, type ViewOptions } from '../task/task-view';
@@ -101,8 +102,9 @@ export class TaskService {
     this.context.ends?.release();
   }
 
-  /** Resolves with the id when the task is durable. Throws InvalidTask, Conflict, Unavailable (stopping, queue full), InsufficientStorage. */
+  /** Resolves with the id when the task is durable. Throws Forbidden, InvalidTask, Conflict, Unavailable (stopping, queue full), InsufficientStorage. */
   async create(principal: Principal, request: TesTaskRequest, options: CreateOptions): Promise<string> {
+    if (!this.access.mayCreate(principal)) throw new Forbidden('only who has the role user or admin may create tasks');
     if (this.stopping) throw new Unavailable('the gateway is stopping', { retryAfterSeconds: 5 });
     const noRoom = this.context.diskGuard();
     if (noRoom !== undefined) throw new InsufficientStorage(noRoom);
@@ -136,7 +138,7 @@ export class TaskService {
   async get(principal: Principal, id: string, view: TesView): Promise<string> {
     const scopes = this.access.mayRead(principal);
     if (!isTaskId(id)) throw notFound(id);
-    const { views } = this.context.settings;
+    const views = this.viewsFor(principal);
     if (view === 'MINIMAL') {
       const state = await this.store.getState(id, scopes);
       if (state === undefined) throw notFound(id);
@@ -152,7 +154,8 @@ export class TaskService {
   async list(principal: Principal, request: ListRequest): Promise<string> {
     const scopes = this.access.mayRead(principal);
     const { view, state, ...filters } = request;
-    const { views, pageBytes } = this.context.settings;
+    const { pageBytes } = this.context.settings;
+    const views = this.viewsFor(principal);
     const states = state === undefined ? [] : statesShownAs(state, views);
     if (state !== undefined && states.length === 0) return renderList([], '');
     const query: ListQuery = {
@@ -196,7 +199,7 @@ export class TaskService {
    */
   async restoreOutputs(principal: Principal, id: string): Promise<void> {
     const task = await this.owned(principal, id);
-    if (!principal.admin) throw new Forbidden('only an administrator may have outputs stored again');
+    if (!this.access.isAdmin(principal)) throw new Forbidden('only an administrator may have outputs stored again');
     const applied = await this.writer.apply(id, { type: 'restoreRequested' }, { known: task });
     if (applied.kind === 'changed' || (applied.kind === 'ignored' && applied.task.step === 'restore')) return;
     throw new Conflict('no workspace of this task is kept whose outputs could not be stored');
@@ -221,11 +224,21 @@ export class TaskService {
     };
   }
 
+  /** The principal's own tasks by state; absent = none. */
+  use(principal: Principal): Promise<Partial<Record<TesState, number>>> {
+    return this.store.counts(ownerScope(principal.owner));
+  }
+
   /** The record of a task that the principal may see. Throws TaskNotFound. */
   async owned(principal: Principal, id: string): Promise<TaskRecord> {
     const task = isTaskId(id) ? await this.store.getTask(id, this.access.mayRead(principal)) : undefined;
     if (!task) throw notFound(id);
     return task;
+  }
+
+  private viewsFor(principal: Principal): ViewOptions {
+    const { views } = this.context.settings;
+    return this.access.showsOwner(principal) ? { ...views, showOwner: true } : views;
   }
 
   /**

@@ -30,6 +30,8 @@ export interface SettingRule {
   readonly words: string;
   /** The same as JSON Schema, as far as that can say it. */
   readonly schema: object;
+  /** Of a sensitive value that is not secret as a whole: what may be shown. */
+  readonly mask?: (value: unknown) => unknown;
 }
 
 /** The settings of one adapter, by name. */
@@ -176,13 +178,21 @@ export interface StorageAdapter<Values = object, Slice = object> extends Adapter
   create(slice: Slice): Promise<StorageClient>;
 }
 
-/** A way to prove who one is. Its settings are the group `auth.TYPE`. */
-export interface AuthenticatorAdapter<Values = object> extends Adapter<Values> {
-  /** `undefined`: its settings leave it off. `others`: those that are on and stand before it in the list. */
-  create(values: Values, others: readonly Authenticator[]): Promise<Authenticator | undefined>;
+export interface AuthenticatorContext {
+  readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
-/** Everything that can be chosen in the settings. The first backend and the first store are what there is when nobody chooses. */
+/** A way to prove who one is; `auth.schemes` says which are on. Its settings are the group `auth.TYPE`. */
+export interface AuthenticatorAdapter<Values = object> extends Adapter<Values> {
+  /** It lets everybody in: it stands alone, and elsewhere than on a loopback address only where `auth.allow_anonymous` says so. */
+  readonly isAnonymous?: true;
+  /** Called when it is on. */
+  create(values: Values, context: AuthenticatorContext): Promise<Authenticator>;
+  /** What stands in its settings for a password. */
+  hashPassword?(password: string): Promise<string>;
+}
+
+/** Everything that can be chosen in the settings. The first backend, store and authenticator are what there is when nobody chooses. */
 export interface Adapters {
   readonly backends: readonly BackendAdapter[];
   readonly stores: readonly StoreAdapter[];

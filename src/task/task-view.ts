@@ -7,6 +7,8 @@ import { hasSecrets, maskSecrets } from './url';
 export interface ViewOptions {
   readonly showCancelingAs?: TesState;
   readonly showQueuedAs?: TesState;
+  /** To who sees everybody's tasks: `owner` and `owner_name` in the metadata of each log. */
+  readonly showOwner?: boolean;
 }
 
 export interface ViewSource {
@@ -26,7 +28,7 @@ export function renderTask(source: ViewSource, view: TesView, options: ViewOptio
     case 'BASIC':
     case 'FULL': {
       const full = view === 'FULL';
-      const logs = taskLogs(task, full ? (source.waiting ?? []) : [], full);
+      const logs = withOwner(taskLogs(task, full ? (source.waiting ?? []) : [], full), task, options);
       return (
         `{"id":"${task.id}","state":"${shownState(task.state, options)}","creation_time":"${timestamp(task.createdAt)}",` +
         `${renderRequest(source.requestJson, task.overlay, full)}${logs.length > 0 ? `,"logs":${JSON.stringify(logs)}` : ''}}`
@@ -106,6 +108,13 @@ function overlaidRequest(request: TesTaskRequest, overlay: TaskOverlay, full: bo
     else delete resources.backend_parameters;
   }
   return request;
+}
+
+/** A task without a log gets one that says nothing else. */
+function withOwner(logs: TesTaskLog[], { owner, ownerName = owner }: TaskRecord, { showOwner = false }: ViewOptions): TesTaskLog[] {
+  if (!showOwner) return logs;
+  const entries: TesTaskLog[] = logs.length > 0 ? logs : [{ logs: [], outputs: [] }];
+  return entries.map((log) => ({ ...log, metadata: { ...log.metadata, owner, owner_name: ownerName } }));
 }
 
 /**

@@ -1,14 +1,15 @@
 import { Controller, Get, Header, HttpStatus, Res } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiOkResponse, ApiOperation, ApiProduces, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { GatewayMetrics } from './gateway-metrics';
 import { Readiness, type ReadinessAnswer } from './readiness';
 import { Recent } from './recent';
 
-/** Both ask the store, and anybody may ask them. */
+/** Both ask the store, and anybody may be let ask them. */
 const KEPT_MS = 1000;
 
-/** What an operator's tools ask: is it alive, can it serve, how does it do. Open to everybody who reaches the port. */
+/** What an operator's tools ask: is it alive, can it serve, how does it do. Who may ask: `auth.open`. */
 @ApiTags('operations')
 @Controller()
 export class OperationsController {
@@ -24,6 +25,7 @@ export class OperationsController {
   }
 
   @Get('healthz')
+  @RouteConfig({ rules: { open: 'health' } })
   @ApiOperation({ summary: 'The process is alive', operationId: 'healthz' })
   @ApiOkResponse({ schema: { type: 'object', properties: { status: { type: 'string', enum: ['ok'] } } } })
   healthz(): { status: 'ok' } {
@@ -31,6 +33,7 @@ export class OperationsController {
   }
 
   @Get('readyz')
+  @RouteConfig({ rules: { open: 'health' } })
   @ApiOperation({ summary: 'Requests can be served; what the store, the disk and each backend say', operationId: 'readyz' })
   @ApiOkResponse({ description: '`ready`, or `degraded`: the API answers, but a backend is away or the disk is nearly full' })
   @ApiServiceUnavailableResponse({ description: '`unavailable`: the store cannot be used, or the gateway is stopping' })
@@ -41,6 +44,7 @@ export class OperationsController {
   }
 
   @Get('metrics')
+  @RouteConfig({ rules: { open: 'metrics', roles: ['admin', 'viewer'] } })
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   @ApiOperation({ summary: 'Metrics for Prometheus', operationId: 'metrics' })
   @ApiProduces('text/plain')

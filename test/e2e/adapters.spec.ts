@@ -7,7 +7,7 @@ import { helpText } from '../../src/config/command-line';
 import { describeSettings, loadSettings } from '../../src/config/settings';
 import { settingsJsonSchema } from '../../src/config/settings-json-schema';
 import type { Adapters, AuthenticatorAdapter, BackendAdapter, BackendEntry, StorageAdapter, StoreAdapter } from '../../src/ports/adapter';
-import { Authenticator, type Principal } from '../../src/ports/authenticator';
+import { Authenticator, type Credentials, type Principal } from '../../src/ports/authenticator';
 import { Unauthenticated } from '../../src/ports/errors';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import { makeWorkDirectory } from '../contract/backend/execution-backend.fixture';
@@ -23,10 +23,10 @@ class WordAuthenticator extends Authenticator {
   constructor(private readonly word: string) {
     super();
   }
-  authenticate(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Principal | undefined> {
+  authenticate({ headers }: Credentials): Promise<Principal | undefined> {
     if (headers['x-word'] === undefined) return Promise.resolve(undefined);
     if (headers['x-word'] !== this.word) return Promise.reject(new Unauthenticated('that is not the word'));
-    return Promise.resolve({ kind: 'user', owner: 'made-up|ann', name: 'ann', groups: [], admin: false });
+    return Promise.resolve({ kind: 'user', owner: 'made-up|ann', name: 'ann', groups: [], roles: ['user'] });
   }
 }
 
@@ -67,15 +67,15 @@ const memory: StorageAdapter<{ readonly label: string }> = {
 const word: AuthenticatorAdapter<{ readonly word: string }> = {
   type: 'word',
   doc: 'a word',
-  settings: { word: { doc: 'The word; empty = nobody is asked', format: 'text', default: '', sensitive: true } },
-  create: ({ word: said }) => Promise.resolve(said === '' ? undefined : new WordAuthenticator(said)),
+  settings: { word: { doc: 'The word', format: 'text', default: '', sensitive: true } },
+  create: ({ word: said }) => Promise.resolve(new WordAuthenticator(said)),
 };
 
 const known: Adapters = {
   backends: [...adapters.backends, backend],
   stores: [...adapters.stores, store],
   storages: [...adapters.storages, memory],
-  authenticators: [word, ...adapters.authenticators],
+  authenticators: [...adapters.authenticators, word],
 };
 
 describe('a made-up backend, storage, store and authenticator, each one entry of a list', () => {
@@ -100,6 +100,7 @@ describe('a made-up backend, storage, store and authenticator, each one entry of
           '--store.type=shelf',
           '--store.shelf=hidden',
           '--storage.memory.label=mine',
+          '--auth.schemes=[word]',
           `--auth.word.word_file=${wordFile}`,
           '--backends=[{name: far, type: crayon, colour: red, when_away: move}]',
           ...argv,

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ApiSettings, ServiceInfoSettings } from '../../src/api/api-settings';
 import { configureHttp, fastifyAdapterOptions } from '../../src/api/http/http-server';
+import type { GuardOptions } from '../../src/api/auth/route-guard';
 import { serveDocumentation } from '../../src/api/http/openapi';
 import { AnonymousAuthenticator } from '../../src/auth/none/anonymous.authenticator';
 import { AppModule } from '../../src/app.module';
@@ -37,6 +38,7 @@ export interface GatewayOptions {
   readonly admission?: Partial<AdmissionSettings>;
   readonly engine?: Partial<EngineSettings>;
   readonly authenticators?: readonly Authenticator[];
+  readonly open?: readonly string[];
   /** Instead of the scripted one. */
   readonly backends?: readonly ExecutionBackend[];
   /** Where they stand, by name. */
@@ -92,8 +94,8 @@ export class TestGateway {
     });
     const { engine, tasks } = core;
     const authenticators = options.authenticators ?? [new AnonymousAuthenticator()];
-    const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo: SERVICE_INFO, authenticators } });
-    const app = await serve(module, api);
+    const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo: SERVICE_INFO } });
+    const app = await serve(module, api, { authenticators, open: options.open ?? ['service-info', 'docs', 'health'] });
     await engine.start();
     await app.listen(0, '127.0.0.1');
     return new TestGateway(app, engine, tasks, store, backend, memory, Number(new URL(await app.getUrl()).port));
@@ -128,10 +130,10 @@ function scriptedBackend(): ScriptedBackend {
   });
 }
 
-async function serve(module: DynamicModule, settings: ApiSettings): Promise<NestFastifyApplication> {
+async function serve(module: DynamicModule, settings: ApiSettings, guard: GuardOptions): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter(fastifyAdapterOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: ['error'] });
-  configureHttp(app, settings);
+  configureHttp(app, settings, guard);
   serveDocumentation(app, SERVICE_INFO.version, settings);
   return app;
 }

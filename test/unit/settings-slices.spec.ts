@@ -5,7 +5,16 @@ import type { BackendContext } from '../../src/ports/adapter';
 import * as slices from '../../src/settings-slices';
 
 /** Read by the composition itself, not handed on in a slice. */
-const READ_DIRECTLY = ['server.host', 'server.port', 'server.shutdown_grace_seconds', 'instance', 'logs.level', 'logs.format'];
+const READ_DIRECTLY = [
+  'auth.allow_anonymous',
+  'auth.open',
+  'server.host',
+  'server.port',
+  'server.shutdown_grace_seconds',
+  'instance',
+  'logs.level',
+  'logs.format',
+];
 
 const load = (...argv: string[]) => loadSettings({ files: [], env: {}, argv }, adapters);
 const SURROUNDINGS = { instance: 'me', environment: { PATH: '/bin', SECRET: 'x' }, log: () => undefined };

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify
 import { AllowedMethods } from './allowed-methods';
 import { boundAnswers } from './answer-budget';
 import type { ApiSettings } from '../api-settings';
+import { type GuardOptions, guardRoutes } from '../auth/route-guard';
 import { boundBodies } from './body-budget';
 import { inflateBodies } from './content-encoding';
 import { type ErrorAnswer, ofStatus } from './error-answer';
@@ -48,9 +49,10 @@ function noSchemas(): never {
 }
 
 /** Sets up everything between the socket and the routes. Call it before `app.init()` or `app.listen()`. */
-export function configureHttp(app: NestFastifyApplication, settings: ApiSettings): void {
+export function configureHttp(app: NestFastifyApplication, settings: ApiSettings, guard: GuardOptions): void {
   const server = app.getHttpAdapter().getInstance();
   refuseForeignHosts(server, settings);
+  guardRoutes(server, guard);
   server.removeAllContentTypeParsers();
   app.useBodyParser('*', { bodyLimit: settings.bodyLimitBytes }, (_request, body, done) => {
     done(null, parseJsonBody(body));

@@ -1,6 +1,7 @@
 import { Controller, Get, Inject, Redirect, Req } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyRequest } from 'fastify';
+import { Rules } from '../auth/route-rules';
 import { API_SETTINGS, type ApiSettings } from '../api-settings';
 import { forwardedPrefix } from './forwarded-prefix';
 
@@ -11,6 +12,7 @@ export class RootController {
   constructor(@Inject(API_SETTINGS) private readonly settings: ApiSettings) {}
 
   @Get()
+  @Rules({ open: 'docs' })
   @Redirect()
   openDocumentation(@Req() request: FastifyRequest): { readonly url: string; readonly statusCode: number } {
     return { url: `${forwardedPrefix(request.headers, this.settings)}/docs`, statusCode: 302 };

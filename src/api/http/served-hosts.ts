@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
 import { HttpException } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
+import { hostName, isLoopback } from '../../ports/host-name';
 import type { ApiSettings } from '../api-settings';
 
 /**
@@ -13,36 +13,24 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
   const { host, allowedHosts, trustProxy } = settings;
   if (allowedHosts.includes('*')) return;
   if (allowedHosts.length === 0 && (trustProxy || !isLoopback(host))) return;
-  const served = new Set([host, ...allowedHosts].map(nameOf));
+  const served = new Set([host, ...allowedHosts].map(hostName));
   // Nearly every request comes with the same header, and taking one apart costs a hundredth of a GET.
   let lastServed: string | undefined;
   server.addHook('onRequest', (request, _reply, done) => {
     const { host: header } = request.headers;
     // No browser leaves it out; a client of HTTP/1.0 may.
     if (header === undefined || header === '' || header === lastServed) return done();
-    const name = nameOf(header);
+    const name = hostName(header);
     if (name !== undefined && (isLoopback(name) || served.has(name))) {
       lastServed = header;
       return done();
     }
-    if (name !== undefined && name === nameOf(mappedless(request.socket.localAddress))) return done();
+    if (name !== undefined && name === hostName(mappedless(request.socket.localAddress))) return done();
     done(new HttpException(`this server does not answer to the host name ${name ?? 'it was sent'} (setting server.allowed_hosts)`, 421));
   });
-}
-
-/** Lower case, without port, brackets and the dot of an absolute name; `undefined` for what is no host. */
-function nameOf(host: string): string | undefined {
-  const bare = isIP(host) === 6 ? host : /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+?))\.?(?::\d*)?$/i.exec(host)?.slice(1).find(Boolean);
-  return bare?.toLowerCase();
 }
 
 /** An IPv4 address of a socket that listens for both versions. */
 function mappedless(address = ''): string {
   return address.replace(/^::ffff:(?=[\d.]+$)/, '');
-}
-
-function isLoopback(host: string): boolean {
-  const name = nameOf(host) ?? '';
-  if (isIP(name) === 4) return name.startsWith('127.');
-  return name === '::1' || name === 'localhost' || name.endsWith('.localhost');
 }

@@ -1,9 +1,8 @@
-import { Controller, Delete, Get, Post, UseGuards } from '@nestjs/common';
+import { Controller, Delete, Get, Post } from '@nestjs/common';
 import { ApiExcludeEndpoint, ApiTags } from '@nestjs/swagger';
 import { type CreateOptions, type ListRequest, TaskService } from '../../engine/task.service';
 import type { Principal } from '../../ports/authenticator';
 import type { TesTaskRequest, TesView } from '../../task/tes';
-import { AuthGuard } from '../auth/auth.guard';
 import { CurrentPrincipal } from '../auth/current-principal.decorator';
 import { JsonAnswer } from '../http/json-answer.decorator';
 import { CancelledTaskId, CreateContext, ListTasksQuery, TaskDocument, TaskId, ViewQuery } from './request-parts.decorator';
@@ -12,7 +11,6 @@ import { TES_PATHS } from '../tes-paths';
 
 /** TES 1.1 under both bases that clients use. `{id}:cancel` is one segment, so that `%3Acancel` is served as well. */
 @ApiTags('TaskService')
-@UseGuards(AuthGuard)
 @Controller([...TES_PATHS])
 export class TasksController {
   constructor(private readonly tasks: TaskService) {}

@@ -1,7 +1,13 @@
 import { Authenticator, type Principal } from '../../ports/authenticator';
 
-/** What every request is when authentication is off. There is nobody else to protect from it, hence `admin`. */
-export const ANONYMOUS: Principal = Object.freeze({ kind: 'anonymous', owner: 'anonymous', name: 'anonymous', groups: [], admin: true });
+/** What every request is when authentication is off. There is nobody else to protect from it, hence the role. */
+export const ANONYMOUS = Object.freeze<Principal>({
+  kind: 'anonymous',
+  owner: 'anonymous',
+  name: 'anonymous',
+  groups: [],
+  roles: ['admin'],
+});
 
 /**
  * Authentication is off: everybody is the same principal, whatever the headers hold. A bad `Authorization` is ignored on

@@ -49,10 +49,10 @@ export async function startApi(behind: Behind, settings: Partial<ApiSettings> = 
     exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
   })
   class BehindModule {}
-  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO, authenticators });
+  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO });
   const module = await Test.createTestingModule({ imports: [BehindModule, api] }).compile();
   const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(fastifyAdapterOptions(all)), { logger: false });
-  configureHttp(app, all);
+  configureHttp(app, all, { authenticators, open: ['service-info', 'docs'] });
   serveDocumentation(app, '0.1.0', all);
   await app.listen(0, '127.0.0.1');
   return app;

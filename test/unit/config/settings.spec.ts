@@ -43,13 +43,13 @@ describe('settings', () => {
   });
 
   it('lets files, environment and flags override each other in this order', () => {
-    const lower = file('server: {port: 1, host: a}\nlogs: {level: warn}');
+    const lower = file('server: {port: 1, host: localhost}\nlogs: {level: warn}');
     const higher = file('server: {port: 2}');
-    expect(load({ files: [lower, higher] }).server).toMatchObject({ port: 2, host: 'a' });
+    expect(load({ files: [lower, higher] }).server).toMatchObject({ port: 2, host: 'localhost' });
     const env = { TES_GATEWAY__SERVER__PORT: '3' };
     expect(load({ files: [lower, higher], env }).server.port).toBe(3);
     expect(load({ files: [lower, higher], env, argv: ['--server.port', '4'] }).server.port).toBe(4);
-    expect(load({ files: [lower, higher], env, argv: ['--server.port=5'] }).server).toMatchObject({ port: 5, host: 'a' });
+    expect(load({ files: [lower, higher], env, argv: ['--server.port=5'] }).server).toMatchObject({ port: 5, host: 'localhost' });
   });
 
   it('reads lists and objects from the environment as YAML or JSON', () => {
@@ -75,9 +75,9 @@ describe('settings', () => {
   });
 
   it('keeps text as it is, also where it looks like a number', () => {
-    expect(load({ env: { TES_GATEWAY__INSTANCE: '007' }, argv: ['--server.host', '::'] })).toMatchObject({
+    expect(load({ env: { TES_GATEWAY__INSTANCE: '007' }, argv: ['--server.host', '::1'] })).toMatchObject({
       instance: '007',
-      server: { host: '::' },
+      server: { host: '::1' },
     });
   });
 
@@ -220,6 +220,32 @@ describe('settings', () => {
     [['--retry.first_delay_seconds', '10', '--retry.longest_delay_seconds', '9'], 'retry.first_delay_seconds: must not be above'],
   ])('refuses what does not go together: %j', (argv, words) => {
     expect(faultsOf({ argv })).toEqual([expect.stringContaining(words)]);
+  });
+
+  describe('who is let in', () => {
+    const basic = ['--auth.schemes=[basic]', '--auth.basic.htpasswd_file=/users'];
+
+    it.each(['0.0.0.0', '::', '10.0.0.1', 'gateway.example', '127.0.0.1.example', ''])('needs a login, or a word for none, on %s', (host) => {
+      const argv = [`--server.host=${host}`];
+      expect(faultsOf({ argv })).toEqual([expect.stringContaining('auth.allow_anonymous')]);
+      expect(faultsOf({ argv: [...argv, '--auth.allow_anonymous=true'] })).toEqual([]);
+      expect(faultsOf({ argv: [...argv, ...basic] })).toEqual([]);
+    });
+
+    it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('needs nothing on %s', (host) => {
+      expect(faultsOf({ argv: [`--server.host=${host}`] })).toEqual([]);
+    });
+
+    it.each([
+      [['--auth.schemes=[none, basic]'], 'auth.schemes: none lets everybody in, so it stands alone'],
+      [['--auth.schemes=[]'], 'auth.schemes: must be a list of none, basic, at least 1, each once'],
+      [['--auth.schemes=[basic, basic]'], 'auth.schemes: must be a list of'],
+      [['--auth.schemes=[kerberos]'], 'auth.schemes: must be a list of'],
+      [['--auth.open=[tasks]'], 'auth.open: must be a list of service-info, docs, health, metrics, each once'],
+      [["--server.cors_origins=['*']"], "server.cors_origins: with a login it must name the origins, not '*'"],
+    ])('%j is refused', (argv, words) => {
+      expect(faultsOf({ argv: [...basic, ...argv] })).toEqual([expect.stringContaining(words)]);
+    });
   });
 
   it('accepts neighbours of data_dir as work_dir', () => {

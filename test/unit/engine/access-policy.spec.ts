@@ -6,9 +6,9 @@ import type { Job } from '../../../src/ports/execution-backend';
 import { queuedTask } from '../../support/records';
 import type { Script } from '../../support/scripted-backend';
 
-const person = (name: string, ...groups: string[]): Principal => ({ kind: 'user', owner: name, name, groups, admin: false });
+const person = (name: string, ...groups: string[]): Principal => ({ kind: 'user', owner: name, name, groups, roles: ['user'] });
 const [ann, bob, eve] = [person('ann', 'lab'), person('bob', 'lab', 'other'), person('eve', 'other')];
-const operator: Principal = { ...person('operator'), admin: true };
+const operator: Principal = { ...person('operator'), roles: ['admin'] };
 
 describe('AccessPolicy', () => {
   it('lets a principal read its own tasks, and those of its groups where the settings say so, in one order', () => {

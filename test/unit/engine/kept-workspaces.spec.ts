@@ -1,9 +1,10 @@
 import { EngineBench, REQUEST } from '../../support/engine-bench';
 import { AnonymousPrincipal } from '../../support/principals';
+import type { Principal } from '../../../src/ports/authenticator';
 import { Conflict, TransferError } from '../../../src/ports/errors';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 
-const OPERATOR = { ...AnonymousPrincipal, admin: true };
+const OPERATOR: Principal = { ...AnonymousPrincipal, roles: ['admin'] };
 const SETTINGS = { keepOutputsMs: 3_600_000, keepOutputsBytes: 100 };
 let bench: EngineBench;
 let refuses: boolean;

@@ -1,12 +1,13 @@
 import { EngineBench, REQUEST } from '../../support/engine-bench';
 import { AnonymousPrincipal } from '../../support/principals';
+import type { Principal } from '../../../src/ports/authenticator';
 import { ENGINE } from '../../support/settings';
 import type { EngineSettings } from '../../../src/engine/engine-settings';
 import { Conflict, Forbidden, TransferError } from '../../../src/ports/errors';
 import { NOTHING } from '../../../src/task/amounts';
 import { jobName, type TaskRecord } from '../../../src/task/task-record';
 
-const OPERATOR = { ...AnonymousPrincipal, admin: true };
+const OPERATOR: Principal = { ...AnonymousPrincipal, roles: ['admin'] };
 const KEPT_MS = 3_600_000;
 let bench: EngineBench;
 let refuses: boolean;
@@ -161,7 +162,7 @@ describe('a task whose outputs could not be stored', () => {
   it('is stored again by nobody but an administrator', async () => {
     const id = await unstored();
     await kept(id);
-    await expect(bench.service.restoreOutputs({ ...OPERATOR, admin: false }, id)).rejects.toBeInstanceOf(Forbidden);
+    await expect(bench.service.restoreOutputs(AnonymousPrincipal, id)).rejects.toBeInstanceOf(Forbidden);
     expect(await bench.task(id)).toMatchObject({ step: 'kept' });
   });
 

@@ -1,4 +1,4 @@
-import { Authenticator, type Principal } from '../../../../src/ports/authenticator';
+import { Authenticator, type Credentials, type Principal } from '../../../../src/ports/authenticator';
 import { Unauthenticated } from '../../../../src/ports/errors';
 import { sharedApi } from '../http-app';
 import { send } from '../raw-http';
@@ -16,15 +16,15 @@ class OneWord extends Authenticator {
     this.challenge = `${scheme} realm="tes"`;
   }
 
-  authenticate(headers: Readonly<Record<string, string | string[] | undefined>>): Promise<Principal | undefined> {
+  authenticate({ headers }: Credentials): Promise<Principal | undefined> {
     const [scheme, word] = String(headers['authorization'] ?? '').split(' ');
     if (scheme?.toLowerCase() !== this.scheme) return Promise.resolve(undefined);
     if (word !== this.word) return Promise.reject(new Unauthenticated(`bad ${this.scheme}`));
-    return Promise.resolve({ kind: 'user', owner: `${this.scheme}:${word}`, name: word, groups: [], admin: false });
+    return Promise.resolve({ kind: 'user', owner: `${this.scheme}:${word}`, name: word, groups: [], roles: ['user'] });
   }
 }
 
-describe('AuthGuard', () => {
+describe('the guard of the routes', () => {
   const tasks = { get: (principal: Principal) => Promise.resolve(JSON.stringify(principal.owner)) };
   const secured = sharedApi({ tasks, authenticators: [new OneWord('basic', 'anna'), new OneWord('bearer', 'token')] });
   const off = sharedApi({ tasks });

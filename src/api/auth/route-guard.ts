@@ -1,0 +1,66 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Authenticator, Principal } from '../../ports/authenticator';
+import { Forbidden, Unauthenticated } from '../../ports/errors';
+import { setPrincipal } from './current-principal.decorator';
+import { rulesOf } from './route-rules';
+
+export interface GuardOptions {
+  /** In the order in which they are tried. */
+  readonly authenticators: readonly Authenticator[];
+  /** Kinds of routes that need no login (`auth.open`). */
+  readonly open: readonly string[];
+}
+
+/**
+ * Asks on every route who is calling: a hook of the router, which runs when the route has been found, so that no spelling of a path gets
+ * round it, after CORS and the checks of `Host` and origin, and before anything of the body is read. The first authenticator that
+ * recognises its scheme decides. A path that no route has is 404 for everybody.
+ */
+export function guardRoutes(server: FastifyInstance, { authenticators, open }: GuardOptions): void {
+  /** Ends what authenticators wait for when the server stops; their own time limits are theirs. */
+  const stopping = new AbortController();
+  server.addHook('preClose', (done) => {
+    stopping.abort();
+    done();
+  });
+
+  const whoAsks = async (request: FastifyRequest): Promise<Principal> => {
+    const isAlone = authenticators.every(({ challenge }) => challenge === undefined);
+    if (!isAlone && hasTwo(request.raw.rawHeaders, 'authorization')) throw new Unauthenticated('more than one Authorization header');
+    const credentials = { headers: request.headers, address: request.ip };
+    for (const authenticator of authenticators) {
+      const principal = await authenticator.authenticate(credentials, stopping.signal);
+      if (principal) return principal;
+    }
+    throw new Unauthenticated('authentication is required');
+  };
+
+  server.addHook('preParsing', async (request, reply) => {
+    if (request.is404) return;
+    const rules = rulesOf(request.routeOptions);
+    if (rules.open !== undefined && open.includes(rules.open)) return;
+    try {
+      const principal = await whoAsks(request);
+      if (rules.roles?.some((role) => principal.roles.includes(role)) === false) {
+        throw new Forbidden(`only who has the role ${rules.roles.join(' or ')} may do this`);
+      }
+      setPrincipal(request, principal);
+    } catch (error) {
+      if (error instanceof Unauthenticated) {
+        // RFC 9110 11.6.1: what the client may try.
+        reply.header(
+          'www-authenticate',
+          authenticators.flatMap(({ challenge }) => challenge ?? []),
+        );
+      }
+      throw error;
+    }
+  });
+}
+
+/** Node gives the first of them alone, and a proxy in front may have checked the other. `rawHeaders`: name, value, name, value. */
+function hasTwo(rawHeaders: readonly string[], name: string): boolean {
+  let count = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === name) count += 1;
+  return count > 1;
+}

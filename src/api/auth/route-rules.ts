@@ -1,0 +1,25 @@
+import { RouteConfig } from '@nestjs/platform-fastify';
+import type { Role } from '../../ports/authenticator';
+
+/** What a route says of who may call it. Nothing = whoever has logged in. */
+export interface RouteRules {
+  /** The word of `auth.open` that opens it to everybody. */
+  readonly open?: string;
+  /** Only who has one of these. */
+  readonly roles?: readonly Role[];
+}
+
+/** On the method of a controller. Modules that may not import this folder say `RouteConfig({ rules: ... })` themselves. */
+export const Rules = (rules: RouteRules): MethodDecorator => RouteConfig({ rules });
+
+interface Route {
+  readonly url?: string | undefined;
+  readonly config: object;
+}
+
+/** Of a route as the router registered it: `url` is its template, whatever a request called it. */
+export function rulesOf({ url, config }: Route): RouteRules {
+  if ('rules' in config) return config.rules as RouteRules;
+  // Swagger registers its pages by itself.
+  return url !== undefined && /^\/docs(?:$|[/-])/.test(url) ? { open: 'docs' } : {};
+}

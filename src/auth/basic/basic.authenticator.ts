@@ -1,0 +1,56 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
+import { Unauthenticated } from '../../ports/errors';
+import { basicCredentials } from './credentials';
+import { FailedLogins } from './failed-logins';
+import type { HtpasswdFile } from './htpasswd-file';
+import { PasswordChecks } from './password-checks';
+import { isPasswordOf } from './password-hash';
+import { type User, type UserEntry, type Users, usersOf } from './users';
+
+/** Costs what any password costs that `hashPassword` made; nobody knows the password. */
+const NOBODY = '$scrypt$ln=15,r=8,p=3$c29tZXRoaW5nIHNhbHR5$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+
+const NO_HASHES: ReadonlyMap<string, string> = new Map();
+
+/** Names and passwords of its own list (RFC 7617). */
+export class BasicAuthenticator extends Authenticator {
+  readonly scheme = 'basic';
+  override readonly challenge = 'Basic realm="tes-gateway", charset="UTF-8"';
+  private readonly decoyKey = randomBytes(32);
+  private known: { readonly of: ReadonlyMap<string, string>; readonly users: Users; readonly decoys: readonly User[] } | undefined;
+
+  constructor(
+    private readonly entries: readonly UserEntry[],
+    /** Absent = all of them are in `entries`. */
+    private readonly file?: Pick<HtpasswdFile, 'hashes'>,
+    private readonly checks = new PasswordChecks(isPasswordOf, new FailedLogins()),
+  ) {
+    super();
+  }
+
+  async authenticate({ headers, address }: Credentials): Promise<Principal | undefined> {
+    const given = basicCredentials(headers['authorization']);
+    if (!given) return undefined;
+    const { users, decoys } = await this.everybody();
+    const user = users.get(given.name);
+    const { hash } = user ?? this.decoy(given.name, decoys);
+    const isRight = await this.checks.isRight({ ...given, address, hash, isDecoy: user === undefined });
+    if (!user || !isRight) throw new Unauthenticated('the user name or the password is wrong');
+    return user.principal;
+  }
+
+  private async everybody(): Promise<NonNullable<typeof this.known>> {
+    const hashes = (await this.file?.hashes()) ?? NO_HASHES;
+    if (this.known?.of === hashes) return this.known;
+    const users = usersOf(this.entries, hashes);
+    this.known = { of: hashes, users, decoys: [...users.values()] };
+    return this.known;
+  }
+
+  /** Always the same for one name: users whose hashes cost more or less than others' do not stand out among names that nobody has. */
+  private decoy(name: string, among: readonly User[]): Pick<User, 'hash'> {
+    const chosen = createHmac('sha256', this.decoyKey).update(name).digest().readUInt32BE();
+    return among[chosen % Math.max(1, among.length)] ?? { hash: NOBODY };
+  }
+}

@@ -1,0 +1,103 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { TooManyRequests } from '../../ports/errors';
+import type { FailedLogins } from './failed-logins';
+
+export interface PasswordCheckLimits {
+  /** Passwords that are hashed at once: each takes a thread of the four that Node also reads files and asks name servers with. */
+  readonly atOnce: number;
+  /** What may wait for that; what comes on top is answered 429. */
+  readonly waiting: number;
+  /** A password that was right is remembered for so long after its last use, ms, and so many are. */
+  readonly rememberedMs: number;
+  readonly remembered: number;
+}
+
+const LIMITS: PasswordCheckLimits = { atOnce: 2, waiting: 64, rememberedMs: 300_000, remembered: 10_000 };
+
+export interface PasswordCheck {
+  readonly address: string;
+  readonly name: string;
+  readonly password: string;
+  readonly hash: string;
+  /** There is no such user, and the hash is somebody else's: whatever the password, it is wrong, at the same cost. */
+  readonly isDecoy: boolean;
+}
+
+/**
+ * Says whether a password is right. Hashing one takes up to a second, and clients send theirs with every request: what was right is
+ * remembered, as an HMAC under a key that only this process has, of everything that made it right. What was wrong is not.
+ */
+export class PasswordChecks {
+  private readonly key = randomBytes(32);
+  /** When each was last used; the oldest first. */
+  private readonly right = new Map<string, number>();
+  private readonly underWay = new Map<string, Promise<boolean>>();
+  private readonly waiting: (() => void)[] = [];
+  private hashing = 0;
+
+  constructor(
+    private readonly isPasswordOf: (hash: string, password: string) => Promise<boolean>,
+    private readonly failed: FailedLogins,
+    private readonly limits = LIMITS,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Throws TooManyRequests, which whoever is remembered never gets. */
+  async isRight(check: PasswordCheck): Promise<boolean> {
+    const { name, password, hash, isDecoy } = check;
+    const mark = createHmac('sha256', this.key)
+      .update(JSON.stringify([name, password, hash, isDecoy]))
+      .digest('base64');
+    if (this.isRemembered(mark)) return true;
+    // A client that opens many connections at once asks the same on each.
+    const same = this.underWay.get(mark);
+    if (same) return same;
+    const asked = this.ask(check, mark).finally(() => this.underWay.delete(mark));
+    this.underWay.set(mark, asked);
+    return asked;
+  }
+
+  private async ask({ address, name, password, hash, isDecoy }: PasswordCheck, mark: string): Promise<boolean> {
+    const takeBack = this.failed.begin(address, name);
+    let isWrong = false;
+    try {
+      isWrong = !(await this.inPlace(() => this.isPasswordOf(hash, password))) || isDecoy;
+    } finally {
+      // What was not looked at has not failed.
+      if (!isWrong) takeBack();
+    }
+    if (!isWrong) this.remember(mark);
+    return !isWrong;
+  }
+
+  private isRemembered(mark: string): boolean {
+    const used = this.right.get(mark);
+    if (used === undefined) return false;
+    const isFresh = this.now() - used < this.limits.rememberedMs;
+    if (isFresh) this.remember(mark);
+    else this.right.delete(mark);
+    return isFresh;
+  }
+
+  private remember(mark: string): void {
+    this.right.delete(mark);
+    this.right.set(mark, this.now());
+    const [oldest] = this.right.size > this.limits.remembered ? this.right.keys() : [];
+    if (oldest !== undefined) this.right.delete(oldest);
+  }
+
+  private async inPlace<T>(work: () => Promise<T>): Promise<T> {
+    if (this.hashing >= this.limits.atOnce) {
+      if (this.waiting.length >= this.limits.waiting) throw new TooManyRequests('too many logins at once', { retryAfterSeconds: 1 });
+      // Whoever ends hands its place on.
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    } else this.hashing += 1;
+    try {
+      return await work();
+    } finally {
+      const next = this.waiting.shift();
+      if (next) next();
+      else this.hashing -= 1;
+    }
+  }
+}
