@@ -66,7 +66,10 @@ function modules(plugin, starts) {
     kind === 'dynamic-import' && importer.endsWith('.adapter.ts') && !isStarted(importer) ? { path, external: true } : undefined,
   );
   // Bundles, and a command, of their own: main.js loads what it needs.
-  plugin.onResolve({ filter: /^\.\/(gateway|store\.main|stager\.main|hash-password\.main)\.js$/ }, ({ path }) => ({ path, external: true }));
+  plugin.onResolve({ filter: /^\.\/(gateway|store\.main|stager\.main|hash-password\.main)\.js$/ }, ({ path }) => ({
+    path,
+    external: true,
+  }));
   plugin.onLoad({ filter: /\.ts$/ }, ({ path }) => {
     const text = readFileSync(path, 'utf8');
     const { code } = transformSync(text, { ...options, filename: path });

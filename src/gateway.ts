@@ -236,6 +236,6 @@ async function createApp(
   });
   configureHttp(app, api, { authenticators, open: settings.auth.open });
   observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
-  serveDocumentation(app, version, api);
+  serveDocumentation(app, version, api, authenticators);
   return app;
 }

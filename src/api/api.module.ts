@@ -2,6 +2,7 @@ import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common'
 import { APP_FILTER } from '@nestjs/core';
 import { API_SETTINGS, type ApiSettings, SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from './api-settings';
 import { ErrorFilter } from './http/error.filter';
+import { MeController } from './extension/me.controller';
 import { ExtensionController } from './extension/extension.controller';
 import { RootController } from './http/root.controller';
 import { ServiceInfoController } from './service-info/service-info.controller';
@@ -13,7 +14,7 @@ import { TasksController } from './tasks/tasks.controller';
  * ```ts
  * const app = await NestFactory.create<NestFastifyApplication>(AppModule, new FastifyAdapter(fastifyAdapterOptions(settings)));
  * configureHttp(app, settings, guard); // before init: who is asking, body parser, CORS, 405
- * serveDocumentation(app, version, settings); // /docs, /docs-json, /docs-yaml
+ * serveDocumentation(app, version, settings, authenticators); // /docs, /docs-json, /docs-yaml
  * await app.listen(port, host);
  * ```
  *
@@ -32,7 +33,7 @@ export class ApiModule {
     return {
       module: ApiModule,
       imports: options.imports ?? [],
-      controllers: [TasksController, ServiceInfoController, ExtensionController, RootController],
+      controllers: [TasksController, ServiceInfoController, ExtensionController, MeController, RootController],
       providers: [
         { provide: API_SETTINGS, useValue: options.settings },
         { provide: SERVICE_INFO_SETTINGS, useValue: options.serviceInfo },

@@ -25,6 +25,8 @@ export abstract class Authenticator {
   abstract readonly scheme: string;
   /** How a client is asked for it (`WWW-Authenticate`, RFC 9110 11.6.1), such as `Bearer`; absent = it asks nobody. */
   readonly challenge?: string;
+  /** As the OpenAPI document names it, with what TES has words for; absent = it is not in the document. */
+  readonly httpScheme?: 'basic' | 'bearer';
   /** `undefined` = "not my scheme"; throws `Unauthenticated` = "mine, and bad", `TooManyRequests` = "not now, whether good or bad". */
   abstract authenticate(credentials: Credentials, signal: AbortSignal): Promise<Principal | undefined>;
 }

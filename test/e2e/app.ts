@@ -134,6 +134,6 @@ async function serve(module: DynamicModule, settings: ApiSettings, guard: GuardO
   const adapter = new FastifyAdapter(fastifyAdapterOptions(settings));
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, { logger: ['error'] });
   configureHttp(app, settings, guard);
-  serveDocumentation(app, SERVICE_INFO.version, settings);
+  serveDocumentation(app, SERVICE_INFO.version, settings, guard.authenticators);
   return app;
 }

@@ -1,6 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { Authenticator } from '../../ports/authenticator';
 import type { ApiSettings } from '../api-settings';
 import { forwardedPrefix } from './forwarded-prefix';
 import { TES_PATHS } from '../tes-paths';
@@ -8,10 +9,18 @@ import { TES_PATHS } from '../tes-paths';
 /** Where TES lives; paths of the document are relative to it, as in the official one. */
 const TES_BASE = `/${TES_PATHS[0]}`;
 
+/** As the official document calls them; one of those that are on is enough. */
+const SECURITY_NAMES = { basic: 'BasicAuth', bearer: 'BearerAuth' } as const;
+
 /** Swagger UI at `/docs`, the document at `/docs-json` and `/docs-yaml`, built when it is first asked for. Call it before init. */
-export function serveDocumentation(app: NestFastifyApplication, version: string, settings: Pick<ApiSettings, 'trustProxy'>): void {
+export function serveDocumentation(
+  app: NestFastifyApplication,
+  version: string,
+  settings: Pick<ApiSettings, 'trustProxy'>,
+  authenticators: readonly Authenticator[],
+): void {
   let document: OpenAPIObject | undefined;
-  SwaggerModule.setup('docs', app, () => (document ??= describeApi(app, version)), {
+  SwaggerModule.setup('docs', app, () => (document ??= describeApi(app, version, authenticators)), {
     jsonDocumentUrl: 'docs-json',
     yamlDocumentUrl: 'docs-yaml',
     customSiteTitle: 'tes-gateway',
@@ -32,17 +41,21 @@ function below(prefix: string, document: OpenAPIObject): OpenAPIObject {
 }
 
 /** The OpenAPI document: TES as clients call it, and below it the routes outside of TES, each with a server of its own. */
-export function describeApi(app: NestFastifyApplication, version: string): OpenAPIObject {
-  const config = new DocumentBuilder()
+export function describeApi(app: NestFastifyApplication, version: string, authenticators: readonly Authenticator[]): OpenAPIObject {
+  const description = new DocumentBuilder()
     .setTitle('tes-gateway')
     .setDescription('GA4GH Task Execution Service 1.1, also served under `/v1`, and what this server adds to it under `/ext/v1`.')
     .setVersion(version)
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
     .addServer(TES_BASE)
     .addTag('TaskService', 'GA4GH TES 1.1')
-    .addTag('Extensions', 'What TES has no words for')
-    .build();
-  const document = SwaggerModule.createDocument(app, config);
+    .addTag('Extensions', 'What TES has no words for');
+  for (const { httpScheme } of authenticators) {
+    if (httpScheme === undefined) continue;
+    const name = SECURITY_NAMES[httpScheme];
+    description.addSecurity(name, { type: 'http', scheme: httpScheme }).addSecurityRequirements(name);
+  }
+  const document = SwaggerModule.createDocument(app, description.build());
   return { ...document, paths: asClientsCallThem(document.paths) };
 }
 

@@ -17,6 +17,7 @@ const NO_HASHES: ReadonlyMap<string, string> = new Map();
 export class BasicAuthenticator extends Authenticator {
   readonly scheme = 'basic';
   override readonly challenge = 'Basic realm="tes-gateway", charset="UTF-8"';
+  override readonly httpScheme = 'basic';
   private readonly decoyKey = randomBytes(32);
   private known: { readonly of: ReadonlyMap<string, string>; readonly users: Users; readonly decoys: readonly User[] } | undefined;
 

@@ -53,7 +53,7 @@ export async function startApi(behind: Behind, settings: Partial<ApiSettings> = 
   const module = await Test.createTestingModule({ imports: [BehindModule, api] }).compile();
   const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(fastifyAdapterOptions(all)), { logger: false });
   configureHttp(app, all, { authenticators, open: ['service-info', 'docs'] });
-  serveDocumentation(app, '0.1.0', all);
+  serveDocumentation(app, '0.1.0', all, authenticators);
   await app.listen(0, '127.0.0.1');
   return app;
 }

@@ -225,12 +225,15 @@ describe('settings', () => {
   describe('who is let in', () => {
     const basic = ['--auth.schemes=[basic]', '--auth.basic.htpasswd_file=/users'];
 
-    it.each(['0.0.0.0', '::', '10.0.0.1', 'gateway.example', '127.0.0.1.example', ''])('needs a login, or a word for none, on %s', (host) => {
-      const argv = [`--server.host=${host}`];
-      expect(faultsOf({ argv })).toEqual([expect.stringContaining('auth.allow_anonymous')]);
-      expect(faultsOf({ argv: [...argv, '--auth.allow_anonymous=true'] })).toEqual([]);
-      expect(faultsOf({ argv: [...argv, ...basic] })).toEqual([]);
-    });
+    it.each(['0.0.0.0', '::', '10.0.0.1', 'gateway.example', '127.0.0.1.example', ''])(
+      'needs a login, or a word for none, on %s',
+      (host) => {
+        const argv = [`--server.host=${host}`];
+        expect(faultsOf({ argv })).toEqual([expect.stringContaining('auth.allow_anonymous')]);
+        expect(faultsOf({ argv: [...argv, '--auth.allow_anonymous=true'] })).toEqual([]);
+        expect(faultsOf({ argv: [...argv, ...basic] })).toEqual([]);
+      },
+    );
 
     it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('needs nothing on %s', (host) => {
       expect(faultsOf({ argv: [`--server.host=${host}`] })).toEqual([]);

@@ -92,9 +92,11 @@ describe('checks of passwords', () => {
 
   it('hash no more than the failed logins allow, also when all come at once; who is remembered goes on', async () => {
     const bench = new Bench({ most: 10, everyMs: 1_000_000 });
+    for (let at = 0; at < 20; at += 1) await bench.check('right', { hash: `h${at}` });
     await bench.check('right');
+    bench.hashed.length = 0;
     const guesses = await Promise.allSettled(Array.from({ length: 1000 }, (_, at) => bench.check(`guess ${at}`)));
-    expect(bench.hashed.length).toBeLessThanOrEqual(11);
+    expect(bench.hashed.length).toBeLessThanOrEqual(10);
     expect(new Set(guesses.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).constructor] : [])))).toEqual(
       new Set([TooManyRequests]),
     );

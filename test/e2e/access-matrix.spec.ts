@@ -1,0 +1,156 @@
+import { as, basic, GuardedGateway } from './guarded-gateway';
+
+/**
+ * Every route of the server, and what each kind of caller is answered. `owner` created the task, `mate` and `watcher` (a viewer) share a group
+ * with it, `stranger` and `outsider` (a viewer) do not; `removed` had a login.
+ */
+const CALLERS = ['none', 'bad', 'removed', 'twice', 'owner', 'stranger', 'mate', 'watcher', 'outsider', 'admin'] as const;
+type Caller = (typeof CALLERS)[number];
+const REFUSED = [401, 401, 401, 401];
+
+const OPEN = CALLERS.map(() => 200);
+const LOGIN = [...REFUSED, 200, 200, 200, 200, 200, 200];
+const CREATE = [...REFUSED, 200, 200, 200, 403, 403, 200];
+const READ = [...REFUSED, 200, 404, 200, 200, 404, 200];
+const CANCEL = [...REFUSED, 200, 404, 200, 403, 404, 200];
+const RESTORE = [...REFUSED, 403, 404, 403, 403, 404, 409];
+const FIGURES = [...REFUSED, 403, 403, 403, 200, 200, 200];
+const LEADS_ON = CALLERS.map(() => 302);
+
+const tes = (base: string): Record<string, readonly number[]> => ({
+  [`GET ${base}/tasks`]: LOGIN,
+  [`POST ${base}/tasks`]: CREATE,
+  [`GET ${base}/tasks/:id`]: READ,
+  [`POST ${base}/tasks/:idAction`]: CANCEL,
+  [`DELETE ${base}/tasks/:idAction`]: CANCEL,
+  [`GET ${base}/service-info`]: OPEN,
+  [`GET ${base}/tasks/service-info`]: OPEN,
+});
+
+const ROWS: Record<string, readonly number[]> = {
+  ...tes('/ga4gh/tes/v1'),
+  ...tes('/v1'),
+  'GET /service-info': OPEN,
+  'GET /tasks/service-info': OPEN,
+  'GET /ext/v1/tasks/:id': READ,
+  'POST /ext/v1/tasks/:idRestore': RESTORE,
+  'GET /ext/v1/tasks/:id/logs/:executor/:stream': READ,
+  'GET /ext/v1/backends': LOGIN,
+  'GET /ext/v1/me': LOGIN,
+  'GET /': LEADS_ON,
+  'GET /docs': OPEN,
+  'GET /docs/': OPEN,
+  'GET /docs/*': OPEN,
+  'GET /docs/LICENSE': CALLERS.map(() => 404),
+  'GET /docs/index.html': OPEN,
+  'GET /docs/swagger-ui-init.js': OPEN,
+  'GET /docs/docs/swagger-ui-init.js': OPEN,
+  'GET /docs-json': OPEN,
+  'GET /docs-yaml': OPEN,
+  'GET /healthz': OPEN,
+  'GET /readyz': OPEN,
+  'GET /metrics': FIGURES,
+};
+
+describe('who may call which route', () => {
+  const everybody = ['owner', 'stranger', 'mate', 'watcher', 'outsider', 'admin'];
+  const users = `[{name: owner, groups: [lab]}, {name: mate, groups: [lab, other]}, {name: watcher, roles: [viewer], groups: [lab]},
+    {name: outsider, roles: [viewer]}, {name: admin, roles: [admin]}]`;
+  let gateway: GuardedGateway;
+  let id: string;
+  beforeAll(async () => {
+    gateway = await GuardedGateway.start([...everybody, 'removed'], '--auth.access=group', `--auth.basic.users=${users}`);
+    const isLetIn = async (): Promise<boolean> => (await gateway.send('GET', '/v1/tasks', { headers: as('removed') })).status === 200;
+    expect(await isLetIn()).toBe(true);
+    await gateway.setUsers(everybody);
+    while (await isLetIn());
+    id = await gateway.create('owner');
+  });
+  afterAll(() => gateway.stop());
+
+  const headersOf: Record<Caller, Record<string, string | string[]>> = {
+    none: {},
+    bad: basic('owner:wrong'),
+    removed: as('removed'),
+    // The second one is good as well: whoever looks at one of them must not be misled by another.
+    twice: { authorization: [as('owner').authorization, as('admin').authorization] },
+    owner: as('owner'),
+    stranger: as('stranger'),
+    mate: as('mate'),
+    watcher: as('watcher'),
+    outsider: as('outsider'),
+    admin: as('admin'),
+  };
+
+  const target = (template: string): string =>
+    template
+      .replace(':idAction', `${id}:cancel`)
+      .replace(':idRestore', `${id}:restore-outputs`)
+      .replace(':id', id)
+      .replace(':executor', '0')
+      .replace(':stream', 'stdout')
+      .replace('*', 'swagger-ui.css');
+  const body = JSON.stringify({ executors: [{ image: 'x', command: ['true'] }] });
+
+  it('is said below for every route that there is, HEAD being as GET', () => {
+    const asked = gateway.routes.map((route) => route.replace(/^HEAD /, 'GET '));
+    expect([...new Set(asked)].sort()).toEqual(Object.keys(ROWS).sort());
+  });
+
+  const withHead = Object.entries(ROWS).flatMap(([route, statuses]) =>
+    route.startsWith('GET ')
+      ? [[route, statuses] as const, [route.replace('GET', 'HEAD'), statuses] as const]
+      : [[route, statuses] as const],
+  );
+  it.each(withHead.map(([route, statuses], index) => [route, statuses, index] as const))('%s', async (route, statuses, index) => {
+    const [method = '', template = ''] = route.split(' ');
+    // Failed logins count by address.
+    const from = `127.0.1.${index + 1}`;
+    const answers = await Promise.all(
+      CALLERS.map(async (caller) => {
+        const sent = method === 'POST' && template.endsWith('/tasks') ? { body } : {};
+        return gateway.send(method, target(template), { headers: headersOf[caller], from, ...sent });
+      }),
+    );
+    expect(Object.fromEntries(CALLERS.map((caller, at) => [caller, answers[at]?.status]))).toEqual(
+      Object.fromEntries(CALLERS.map((caller, at) => [caller, statuses[at]])),
+    );
+    for (const { status, json, headers } of answers) {
+      if (status < 400) continue;
+      if (method !== 'HEAD') expect(Object.keys(json as object)).toEqual(['code', 'message']);
+      expect([status, headers['www-authenticate']]).toEqual([
+        status,
+        status === 401 ? 'Basic realm="tes-gateway", charset="UTF-8"' : undefined,
+      ]);
+    }
+  });
+
+  it.each([
+    '//v1//tasks',
+    '/v1/tasks/',
+    '/%76%31/tasks',
+    '/v1/%74asks',
+    '/v1/tasks?x=/docs',
+    '/v1/tasks#/docs',
+    '/v1/tasks?authorization=Basic%20YTpi',
+    '/v1/tasks;/docs',
+    '/V1/tasks',
+    '/docs/../v1/tasks',
+    '/docs/%2e%2e/v1/tasks',
+    '/docs%2f..%2fv1/tasks',
+    '/service-info/../v1/tasks',
+    '/v1/../v1/tasks',
+    '/healthz/../../v1/tasks',
+    '/docs/..%2f..%2fpackage.json',
+  ])('%s shows nobody any task who has not logged in', async (path) => {
+    const { status, text } = await gateway.send('GET', path);
+    expect([401, 404, 400, 403]).toContain(status);
+    expect(text).not.toContain(id);
+    expect(text).not.toContain('"tasks"');
+  });
+
+  it('nothing of a body is read from somebody who has not logged in', async () => {
+    const { status } = await gateway.send('POST', '/v1/tasks', { headers: { ...basic('nobody:x') }, body: '{' });
+    expect(status).toBe(401);
+  });
+});
