@@ -1,0 +1,64 @@
+import { decodeJwt } from 'jose';
+import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
+import { Unauthenticated } from '../../ports/errors';
+import type { Issuer } from './issuer';
+import { Remembered } from './remembered';
+
+/** A token that was good is not verified again for so long, ms, and one that was not is not asked about. */
+const REMEMBERED_MS = { good: 60_000, bad: 10_000 };
+
+/** Tokens of OpenID providers that the settings name (RFC 6750): JWTs are verified here, others by asking. */
+export class OidcAuthenticator extends Authenticator {
+  readonly scheme = 'oidc';
+  override readonly challenge = 'Bearer realm="tes-gateway"';
+  override readonly httpScheme = 'bearer';
+  private readonly tokens: Remembered<Principal | 'bad'>;
+  private readonly byUrl: ReadonlyMap<string, Issuer>;
+
+  constructor(
+    private readonly issuers: readonly Issuer[],
+    private readonly now: () => number = Date.now,
+  ) {
+    super();
+    this.tokens = new Remembered(now);
+    this.byUrl = new Map(issuers.map((issuer) => [issuer.entry.url, issuer]));
+  }
+
+  async authenticate({ headers }: Credentials): Promise<Principal | undefined> {
+    const { authorization } = headers;
+    if (typeof authorization !== 'string' || !/^bearer(?: |$)/i.test(authorization)) return undefined;
+    const token = authorization.slice('bearer'.length).trim();
+    const known = this.tokens.get(token);
+    if (known === 'bad') throw new Unauthenticated('the token is not valid');
+    if (known) return known;
+    const { principal, expiresAt } = await this.look(token);
+    this.tokens.put(token, principal, Math.min(expiresAt, this.now() + REMEMBERED_MS.good));
+    return principal;
+  }
+
+  private async look(token: string): ReturnType<Issuer['verify']> {
+    if (/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
+      const issuer = this.byUrl.get(issuerOf(token));
+      // No request leaves for one that is not in the list.
+      if (!issuer) throw new Unauthenticated('the token is of an issuer that is not trusted here');
+      return issuer.verify(token);
+    }
+    if (!/^[\w.~+/-]+=*$/.test(token)) throw new Unauthenticated('the Authorization header holds no token');
+    for (const issuer of this.issuers) {
+      const found = issuer.entry.introspection === true ? await issuer.introspect(token) : undefined;
+      if (found) return found;
+    }
+    this.tokens.put(token, 'bad', this.now() + REMEMBERED_MS.bad);
+    throw new Unauthenticated('the token is not valid');
+  }
+}
+
+/** What a token says of itself: to be verified. */
+function issuerOf(token: string): string {
+  try {
+    const { iss } = decodeJwt(token);
+    return typeof iss === 'string' ? iss : '';
+  } catch {
+    throw new Unauthenticated('the token cannot be read');
+  }
+}

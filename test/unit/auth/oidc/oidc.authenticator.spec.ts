@@ -1,0 +1,143 @@
+import { createHmac } from 'node:crypto';
+import { Issuer, LIMITS } from '../../../../src/auth/oidc/issuer';
+import { OidcAuthenticator } from '../../../../src/auth/oidc/oidc.authenticator';
+import type { Principal } from '../../../../src/ports/authenticator';
+import { Unauthenticated, Unavailable } from '../../../../src/ports/errors';
+import { ScriptedProvider, type SigningKey, signingKey } from './scripted-provider';
+
+describe('a token of an OpenID provider', () => {
+  let provider: ScriptedProvider;
+  let key: SigningKey;
+  let now: number;
+  let oidc: OidcAuthenticator;
+  beforeAll(async () => {
+    key = await signingKey('one');
+  });
+  beforeEach(async () => {
+    provider = await ScriptedProvider.start();
+    provider.keys = [key];
+    now = Date.now();
+    const clock = () => now;
+    oidc = new OidcAuthenticator([new Issuer({ url: provider.url, audience: 'tes' }, { ...LIMITS, timeoutMs: 300 }, clock)], clock);
+  });
+  afterEach(() => provider.stop());
+  const bearer = (token: string): Promise<Principal | undefined> =>
+    oidc.authenticate({ headers: { authorization: `Bearer ${token}` }, address: '' });
+  const refused = async (token: string, words = ''): Promise<void> => {
+    const answer = bearer(token);
+    await expect(answer).rejects.toBeInstanceOf(Unauthenticated);
+    await expect(answer).rejects.toThrow(words);
+  };
+
+  it('lets in whom it names, and asks the provider for its keys once', async () => {
+    const token = await provider.token(key, { preferred_username: 'Ann B.', groups: ['lab'] });
+    for (let at = 0; at < 3; at += 1)
+      await expect(bearer(token)).resolves.toEqual({
+        kind: 'user',
+        owner: `${provider.url}|ann`,
+        name: 'Ann B.',
+        groups: [`${provider.url}|lab`],
+        roles: ['user'],
+      });
+    await bearer(await provider.token(key, { sub: 'bob', aud: ['other', 'tes'] }));
+    expect(provider.asked).toEqual(['/.well-known/openid-configuration', '/keys']);
+  });
+
+  it('leaves other schemes to others', async () => {
+    for (const authorization of [undefined, 'Basic YTpi', 'Bearerx y'])
+      await expect(oidc.authenticate({ headers: { authorization }, address: '' })).resolves.toBeUndefined();
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ['is for another audience', { aud: 'other' }, 'aud'],
+    ['is for nobody', { aud: undefined }, 'aud'],
+    ['has expired', { exp: 1000 }, 'expired'],
+    ['never expires', { exp: undefined }, 'exp'],
+    ['is not valid yet', { nbf: 9_999_999_999 }, 'nbf'],
+    ['names no subject', { sub: undefined }, 'sub'],
+    ['has an empty subject', { sub: '' }, 'subject'],
+  ])('is refused when it %s', async (_what, claims, words) => {
+    await refused(await provider.token(key, claims), words);
+  });
+
+  it('is refused when it has expired while it was remembered', async () => {
+    const token = await provider.token(key, { exp: Math.floor(now / 1000) + 5 });
+    await bearer(token);
+    now += 34_000;
+    await bearer(token);
+    now += 2000;
+    await refused(token, 'expired');
+  });
+
+  it('of an issuer that is not in the list is refused, and no request leaves', async () => {
+    for (const iss of [`${provider.url}/`, 'http://169.254.169.254', undefined, ['x']])
+      await refused(await provider.token(key, { iss }), 'not trusted');
+    expect(provider.asked).toEqual([]);
+  });
+
+  it('is refused when it is not signed, or signed with what anybody knows', async () => {
+    const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const claims = part({ iss: provider.url, aud: 'tes', sub: 'ann', exp: Math.floor(now / 1000) + 600 });
+    await refused(`${part({ alg: 'none' })}.${claims}.`);
+    const head = `${part({ alg: 'HS256', kid: 'one' })}.${claims}`;
+    await refused(`${head}.${createHmac('sha256', JSON.stringify(key.publicJwk)).update(head).digest('base64url')}`);
+    const good = await provider.token(key);
+    await refused(`${good.slice(0, -8)}AAAAAAAA`);
+    const [first = '', , last = ''] = good.split('.');
+    await refused(`${first}.${claims.slice(0, -2)}.${last}`);
+    await refused(await provider.token(await signingKey('one')));
+  });
+
+  it.each(['', 'a.b.c', '..', 'a.b.c.d', '{}', 'ü', 'x'.repeat(10_000), `${'x'.repeat(5000)}.${'y'.repeat(5000)}.z`])(
+    'is refused when it is %.20j',
+    (token) => refused(token),
+  );
+
+  it('of a key that is not known has the keys read again at a bounded rate, whatever kids are made up', async () => {
+    await bearer(await provider.token(key));
+    const next = await signingKey('two');
+    provider.keys = [next];
+    const bomb = await Promise.all(Array.from({ length: 100 }, (_, at) => provider.token(key, {}, { kid: `made-up ${at}` })));
+    for (const token of bomb) await expect(bearer(token)).rejects.toBeInstanceOf(Error);
+    expect(provider.asked.filter((path) => path === '/keys').length).toBeLessThanOrEqual(2);
+  });
+
+  it('of a new key is taken, and one of a key that has gone no longer, when the keys are older', async () => {
+    await bearer(await provider.token(key));
+    const next = await signingKey('two');
+    provider.keys = [next];
+    now += LIMITS.keysMs;
+    // This one has them read again, beside it.
+    await bearer(await provider.token(key, { sub: 'before' }));
+    while (provider.asked.length < 3) await new Promise(setImmediate);
+    let isRead = false;
+    while (!isRead) isRead = await bearer(await provider.token(next)).then(Boolean, () => false);
+    await refused(await provider.token(key, { sub: 'after' }));
+  });
+
+  it.each<[string, ScriptedProvider['fault']]>([
+    ['500', (answer) => answer.writeHead(500).end()],
+    ['what is no JSON', (answer) => answer.writeHead(200, { 'content-type': 'application/json' }).end('<html>')],
+    ['JSON of something else', (answer) => answer.writeHead(200, { 'content-type': 'application/json' }).end('{"keys":7}')],
+    ['nothing', () => undefined],
+    ['a reset', (answer) => answer.destroy()],
+  ])('is answered 503, and not 401, while its provider answers %s; then it is taken', async (_what, fault) => {
+    provider.fault = fault;
+    const token = await provider.token(key);
+    for (let at = 0; at < 20; at += 1) await expect(bearer(token)).rejects.toBeInstanceOf(Unavailable);
+    expect(provider.asked).toHaveLength(1);
+    provider.fault = undefined;
+    now += LIMITS.retryMs;
+    await expect(bearer(token)).resolves.toMatchObject({ name: 'ann' });
+  });
+
+  it('of a known key is taken while its provider is away, also when the keys are old', async () => {
+    await bearer(await provider.token(key));
+    provider.fault = (answer) => answer.destroy();
+    for (let at = 1; at <= 3; at += 1) {
+      now += LIMITS.keysMs + 1;
+      const exp = Math.floor(now / 1000) + 60;
+      await expect(bearer(await provider.token(key, { sub: `user ${at}`, exp }))).resolves.toMatchObject({ name: `user ${at}` });
+    }
+  });
+});
