@@ -1,0 +1,64 @@
+import { adapters } from '../../../src/adapters';
+import { describeSettings, loadSettings, type Settings, SettingsError } from '../../../src/config/settings';
+
+const load = (argv: readonly string[]): Settings => loadSettings({ files: [], env: {}, argv }, adapters);
+const faultsOf = (argv: readonly string[]): readonly string[] => {
+  try {
+    load(argv);
+  } catch (error) {
+    if (error instanceof SettingsError) return error.faults;
+    throw error;
+  }
+  return [];
+};
+
+describe('settings of who is let in', () => {
+  const basic = ['--auth.schemes=[basic]', '--auth.basic.htpasswd_file=/users'];
+
+  it.each(['0.0.0.0', '::', '10.0.0.1', 'gateway.example', '127.0.0.1.example', ''])('needs a login, or a word for none, on %s', (host) => {
+    const argv = [`--server.host=${host}`];
+    expect(faultsOf(argv)).toEqual([expect.stringContaining('auth.allow_anonymous')]);
+    expect(faultsOf([...argv, '--auth.allow_anonymous=true'])).toEqual([]);
+    expect(faultsOf([...argv, ...basic])).toEqual([]);
+  });
+
+  it.each(['127.0.0.1', '127.1.2.3', '::1', 'localhost'])('needs nothing on %s', (host) => {
+    expect(faultsOf([`--server.host=${host}`])).toEqual([]);
+  });
+
+  it.each([
+    [['--auth.schemes=[none, basic]'], 'auth.schemes: none lets everybody in, so it stands alone'],
+    [['--auth.schemes=[]'], 'auth.schemes: must be a list of none, basic, oidc, at least 1, each once'],
+    [['--auth.schemes=[basic, basic]'], 'auth.schemes: must be a list of'],
+    [['--auth.schemes=[kerberos]'], 'auth.schemes: must be a list of'],
+    [['--auth.basic.users=[{name: "a:b"}]'], 'auth.basic.users[0].name: must hold no colon'],
+    [['--auth.basic.users=[{name: a}, {name: a}]'], 'auth.basic.users[1].name: is there twice'],
+    [['--auth.basic.users=[{name: a, password_hash: plain}]'], 'auth.basic.users[0].password_hash: is neither bcrypt'],
+    [['--auth.basic.users=[{name: a, rolls: [admin]}]'], 'auth.basic.users: must be a list of {name, password_hash, roles, groups}'],
+    [['--auth.basic.users=[{name: a, roles: [root]}]'], 'auth.basic.users: must be a list of'],
+    [['--auth.basic.htpasswd_file='], 'auth.basic.users: there are none'],
+    [['--auth.schemes=[oidc]'], 'auth.oidc.issuers: there are none'],
+    [
+      ['--auth.schemes=[oidc]', '--auth.oidc.issuers=[{url: http://id.example, audience: a}]'],
+      'auth.oidc.issuers[0].url: must be an https',
+    ],
+    [['--auth.schemes=[oidc]', '--auth.oidc.issuers=[{url: https://id.example}]'], 'auth.oidc.issuers: must be a list of'],
+    [
+      ['--auth.schemes=[oidc]', '--auth.oidc.issuers=[{url: https://id.example, audience: a, introspection: true}]'],
+      'auth.oidc.issuers[0].introspection: needs client_id and client_secret',
+    ],
+    [['--auth.open=[tasks]'], 'auth.open: must be a list of service-info, docs, health, metrics, each once'],
+    [["--server.cors_origins=['*']"], "server.cors_origins: with a login it must name the origins, not '*'"],
+  ])('%j is refused', (argv, words) => {
+    expect(faultsOf([...basic, ...argv])).toEqual([expect.stringContaining(words)]);
+  });
+
+  it('shows who may log in, and no hash and no secret', () => {
+    const hash = `$2y$05$${'a'.repeat(53)}`;
+    const users = `--auth.basic.users=[{name: ann, password_hash: ${hash}, groups: [lab]}]`;
+    const issuers = '--auth.oidc.issuers=[{url: https://id.example, audience: tes, client_id: me, client_secret: hunter2}]';
+    const shown = describeSettings(load(['--auth.schemes=[basic, oidc]', users, issuers]), adapters);
+    expect(shown).toMatch(/name: ann[^]*id\.example/);
+    expect(shown).not.toMatch(/aaaa|hunter2/);
+  });
+});
