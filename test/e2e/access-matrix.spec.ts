@@ -1,3 +1,4 @@
+import { exchange } from '../unit/api/raw-http';
 import { as, basic, GuardedGateway } from './guarded-gateway';
 
 /**
@@ -149,8 +150,12 @@ describe('who may call which route', () => {
     expect(text).not.toContain('"tasks"');
   });
 
-  it('nothing of a body is read from somebody who has not logged in', async () => {
-    const { status } = await gateway.send('POST', '/v1/tasks', { headers: { ...basic('nobody:x') }, body: '{' });
+  it.each([
+    ['is no JSON', 'content-length: 1'],
+    ['would be too large', 'content-length: 1000000000'],
+    ['is in an encoding that is not understood', 'content-length: 1\r\ncontent-encoding: br'],
+  ])('of a body that %s nothing is read, when it comes from somebody who has not logged in', async (_what, head) => {
+    const { status } = await exchange(gateway.port, `POST /v1/tasks HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n${head}\r\n\r\n{`);
     expect(status).toBe(401);
   });
 });

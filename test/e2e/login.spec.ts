@@ -9,11 +9,18 @@ import { makeWorkDirectory } from '../contract/backend/execution-backend.fixture
 import type { Answer } from './client';
 import { as, basic, GuardedGateway, SCRIPTED, type Sent } from './guarded-gateway';
 
+/** Of another origin, allowed. */
+const PAGE = 'https://app.example';
+
 describe('a login by name and password', () => {
   let gateway: GuardedGateway;
   beforeAll(async () => {
     const users = '[{name: root, roles: [admin], groups: [lab]}, {name: ann, groups: [lab]}]';
-    gateway = await GuardedGateway.start(['ann', 'bob', 'eve', 'jürgen', 'root'], `--auth.basic.users=${users}`);
+    gateway = await GuardedGateway.start(
+      ['ann', 'bob', 'eve', 'jürgen', 'root'],
+      `--auth.basic.users=${users}`,
+      `--server.cors_origins=[${PAGE}]`,
+    );
   });
   afterAll(() => gateway.stop());
   const get = (target: string, who: string): Promise<Answer> => gateway.send('GET', target, { headers: as(who) });
@@ -92,6 +99,22 @@ describe('a login by name and password', () => {
       security: [{ BasicAuth: [] }],
       components: { securitySchemes: { BasicAuth: { type: 'http', scheme: 'basic' } } },
     });
+  });
+
+  it('lets a page of another origin that is allowed ask first, and read what it is refused', async () => {
+    const asking = { origin: PAGE, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
+    const allowed = await gateway.send('OPTIONS', '/v1/tasks', { headers: asking });
+    expect([allowed.status, allowed.headers['access-control-allow-headers']]).toEqual([204, 'authorization']);
+    // A browser sends passwords that it remembers only where the answer says so.
+    expect(allowed.headers).not.toHaveProperty('access-control-allow-credentials');
+    const refused = await gateway.send('GET', '/v1/tasks', { headers: { origin: PAGE } });
+    expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([401, PAGE]);
+  });
+
+  it('lets no page of a strange origin post with the password that a browser remembers', async () => {
+    const body = JSON.stringify({ executors: [{ image: 'x', command: ['true'] }] });
+    const headers = { ...as('ann'), origin: 'https://evil.example', 'content-type': 'text/plain' };
+    expect((await gateway.send('POST', '/v1/tasks', { headers, body })).status).toBe(403);
   });
 
   it.each([
