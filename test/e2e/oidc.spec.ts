@@ -43,6 +43,8 @@ function providerAt(url: string): Provider {
 
 interface Running {
   readonly url: string;
+  /** Questions about tokens. */
+  asked(): number;
   tokenOf(client: string, resource?: string): Promise<string>;
   stop(): Promise<unknown>;
 }
@@ -54,9 +56,14 @@ async function startProvider(): Promise<Running> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const callback = providerAt(url).callback();
-  server.on('request', (request, answer) => void callback(request, answer));
+  let asked = 0;
+  server.on('request', (request, answer) => {
+    if (request.url === '/token/introspection') asked += 1;
+    void callback(request, answer);
+  });
   return {
     url,
+    asked: () => asked,
     async tokenOf(client, resource) {
       const found = await discovery(new URL(url), client, SECRET, undefined, { execute: [allowInsecureRequests] });
       return (await clientCredentialsGrant(found, { scope: 'tes', ...(resource !== undefined && { resource }) })).access_token;
@@ -119,6 +126,18 @@ describe('a login by an OpenID provider, beside one by name and password', () =>
     });
     expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer realm="tes-gateway", Basic realm="tes-gateway", charset="UTF-8"']);
     expect((await gateway.send('GET', '/docs-json')).json).toMatchObject({ security: [{ BearerAuth: [] }, { BasicAuth: [] }] });
+  });
+
+  it('asks about no more than so many opaque tokens that one address makes up, and about those of others', async () => {
+    const ask = async (token: string, from: string): Promise<number> =>
+      (await gateway.send('GET', '/ext/v1/me', { headers: { authorization: `Bearer ${token}` }, from })).status;
+    const before = provider.asked();
+    const statuses: number[] = [];
+    for (let at = 0; at < 300; at += 1) statuses.push(await ask(`made-up-${at}`, '127.0.5.1'));
+    expect(new Set(statuses)).toEqual(new Set([401, 429]));
+    expect(provider.asked() - before).toBe(statuses.filter((status) => status === 401).length);
+    expect(await ask('another', '127.0.5.2')).toBe(401);
+    expect(await ask(await provider.tokenOf('robot', AUDIENCE), '127.0.5.1')).toBe(200);
   });
 
   it('asks about an opaque token, and refuses one that is unknown or for nobody', async () => {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
 import { basicCredentials } from './credentials';
-import { FailedLogins } from './failed-logins';
+import { FailedLogins } from '../shared/failed-logins';
 import type { HtpasswdFile } from './htpasswd-file';
 import { PasswordChecks } from './password-checks';
 import { isPasswordOf } from './password-hash';

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { TooManyRequests } from '../../ports/errors';
-import type { FailedLogins } from './failed-logins';
+import type { FailedLogins } from '../shared/failed-logins';
 
 export interface PasswordCheckLimits {
   /** Passwords that are hashed at once: each takes a thread of the four that Node also reads files and asks name servers with. */

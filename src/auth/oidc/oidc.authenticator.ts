@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
 import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
+import { FailedLogins } from '../shared/failed-logins';
 import type { Issuer } from './issuer';
 import { Remembered } from './remembered';
 
@@ -17,6 +18,7 @@ export class OidcAuthenticator extends Authenticator {
 
   constructor(
     private readonly issuers: readonly Issuer[],
+    private readonly failed = new FailedLogins(),
     private readonly now: () => number = Date.now,
   ) {
     super();
@@ -24,19 +26,19 @@ export class OidcAuthenticator extends Authenticator {
     this.byUrl = new Map(issuers.map((issuer) => [issuer.entry.url, issuer]));
   }
 
-  async authenticate({ headers }: Credentials): Promise<Principal | undefined> {
+  async authenticate({ headers, address }: Credentials): Promise<Principal | undefined> {
     const { authorization } = headers;
     if (typeof authorization !== 'string' || !/^bearer(?: |$)/i.test(authorization)) return undefined;
     const token = authorization.slice('bearer'.length).trim();
     const known = this.tokens.get(token);
     if (known === 'bad') throw new Unauthenticated('the token is not valid');
     if (known) return known;
-    const { principal, expiresAt } = await this.look(token);
+    const { principal, expiresAt } = await this.look(token, address);
     this.tokens.put(token, principal, Math.min(expiresAt, this.now() + REMEMBERED_MS.good));
     return principal;
   }
 
-  private async look(token: string): ReturnType<Issuer['verify']> {
+  private async look(token: string, address: string): ReturnType<Issuer['verify']> {
     if (/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
       const issuer = this.byUrl.get(issuerOf(token));
       // No request leaves for one that is not in the list.
@@ -44,9 +46,18 @@ export class OidcAuthenticator extends Authenticator {
       return issuer.verify(token);
     }
     if (!/^[\w.~+/-]+=*$/.test(token)) throw new Unauthenticated('the Authorization header holds no token');
-    for (const issuer of this.issuers) {
-      const found = issuer.entry.introspection === true ? await issuer.introspect(token) : undefined;
-      if (found) return found;
+    const asked = this.issuers.filter(({ entry }) => entry.introspection === true);
+    // Each is a question to a provider: no address has it asked about any number of tokens that it made up.
+    const takeBack = asked.length > 0 ? this.failed.begin(address) : undefined;
+    let hasFailed = false;
+    try {
+      for (const issuer of asked) {
+        const found = await issuer.introspect(token);
+        if (found) return found;
+      }
+      hasFailed = true;
+    } finally {
+      if (!hasFailed) takeBack?.();
     }
     this.tokens.put(token, 'bad', this.now() + REMEMBERED_MS.bad);
     throw new Unauthenticated('the token is not valid');

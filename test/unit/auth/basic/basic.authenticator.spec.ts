@@ -1,5 +1,5 @@
 import { BasicAuthenticator } from '../../../../src/auth/basic/basic.authenticator';
-import { FailedLogins } from '../../../../src/auth/basic/failed-logins';
+import { FailedLogins } from '../../../../src/auth/shared/failed-logins';
 import { PasswordChecks } from '../../../../src/auth/basic/password-checks';
 import { Unauthenticated } from '../../../../src/ports/errors';
 import type { Principal } from '../../../../src/ports/authenticator';

@@ -1,4 +1,4 @@
-import { FailedLogins } from '../../../../src/auth/basic/failed-logins';
+import { FailedLogins } from '../../../../src/auth/shared/failed-logins';
 import { PasswordChecks } from '../../../../src/auth/basic/password-checks';
 import { TooManyRequests } from '../../../../src/ports/errors';
 

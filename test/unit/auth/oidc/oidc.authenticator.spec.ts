@@ -18,7 +18,11 @@ describe('a token of an OpenID provider', () => {
     provider.keys = [key];
     now = Date.now();
     const clock = () => now;
-    oidc = new OidcAuthenticator([new Issuer({ url: provider.url, audience: 'tes' }, { ...LIMITS, timeoutMs: 300 }, clock)], clock);
+    oidc = new OidcAuthenticator(
+      [new Issuer({ url: provider.url, audience: 'tes' }, { ...LIMITS, timeoutMs: 300 }, clock)],
+      undefined,
+      clock,
+    );
   });
   afterEach(() => provider.stop());
   const bearer = (token: string): Promise<Principal | undefined> =>

@@ -1,4 +1,4 @@
-import { FailedLogins } from '../../../../src/auth/basic/failed-logins';
+import { FailedLogins } from '../../../../src/auth/shared/failed-logins';
 import { TooManyRequests } from '../../../../src/ports/errors';
 
 const LIMITS = { name: { most: 2, everyMs: 10_000 }, address: { most: 4, everyMs: 1000 }, counted: 50 };
@@ -34,6 +34,13 @@ describe('failed logins', () => {
 
   it('of one address keep nobody out who comes from another, under the same name', () => {
     for (let at = 0; at < 5; at += 1) refusal('10.0.0.1', 'ann');
+    expect(refusal('10.0.0.2', 'ann')).toBeUndefined();
+  });
+
+  it('without a name count for the address alone', () => {
+    for (let at = 0; at < 4; at += 1) failed.begin('10.0.0.1');
+    expect(() => failed.begin('10.0.0.1')).toThrow(TooManyRequests);
+    expect(refusal('10.0.0.1', 'ann')).toBe(1);
     expect(refusal('10.0.0.2', 'ann')).toBeUndefined();
   });
 

@@ -12,7 +12,7 @@ export interface FailedLoginLimits {
 const LIMITS: FailedLoginLimits = { name: { most: 10, everyMs: 10_000 }, address: { most: 100, everyMs: 1000 }, counted: 20_000 };
 
 /**
- * How many wrong passwords an address may send, and how many for one name. Counted by name and address together, so that nobody can lock
+ * How many logins of an address may fail, and how many for one name. Counted by name and address together, so that nobody can lock
  * somebody else out from afar, and whether or not there is such a name.
  */
 export class FailedLogins {
@@ -24,12 +24,12 @@ export class FailedLogins {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Counts an attempt as failed, before its password is looked at; what is returned takes that back. Throws TooManyRequests. */
-  begin(address: string, name: string): () => void {
+  /** Counts an attempt as failed, before it is looked at; what is returned takes that back. Throws TooManyRequests. */
+  begin(address: string, name?: string): () => void {
     const from = networkOf(address);
     const counted = [
       { key: `a ${from}`, ...this.limits.address },
-      { key: `n ${from} ${name}`, ...this.limits.name },
+      ...(name === undefined ? [] : [{ key: `n ${from} ${name}`, ...this.limits.name }]),
     ];
     for (const { key, most, everyMs } of counted) {
       const over = this.usedOf(key, everyMs) + 1 - most;
