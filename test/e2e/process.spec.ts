@@ -142,6 +142,30 @@ describe('the command', () => {
     },
   );
 
+  it('lets in whom the settings name with what hash-password printed for the password', async () => {
+    const child = spawn(process.execPath, [main, 'hash-password']);
+    children.push(child);
+    let hash = '';
+    child.stdout.on('data', (chunk) => (hash += String(chunk)));
+    child.stdin.end('correct: horse\n');
+    expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0);
+    const file = join(folder, 'my.yaml');
+    writeFileSync(file, `auth: {schemes: [basic], basic: {users: [{name: ann, password_hash: "${hash.trim()}"}]}}\n`);
+    const gateway = new Gateway(['--config', file]);
+    const url = await gateway.url();
+    const statusOf = async (password: string): Promise<number> => {
+      const authorization = `Basic ${Buffer.from(`ann:${password}`).toString('base64')}`;
+      return (await fetch(`${url}/v1/tasks`, { headers: { authorization } })).status;
+    };
+    expect([await statusOf('correct: horse'), await statusOf('wrong')]).toEqual([200, 401]);
+  });
+
+  it('refuses to serve others without a login, in one line', async () => {
+    const gateway = new Gateway(['--server.host', '0.0.0.0']);
+    expect(await gateway.ended).toBe(1);
+    expect(gateway.output).toMatch(/^settings: auth\.schemes: there is no login.*auth\.allow_anonymous: true\)\n$/);
+  });
+
   it('names a port that is taken and ends', async () => {
     const gateway = new Gateway(['--server.port', String(await listening())]);
     expect(await gateway.ended).toBe(1);
