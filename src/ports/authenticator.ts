@@ -8,7 +8,7 @@ export interface Principal {
   readonly owner: string;
   readonly name: string;
   readonly groups: readonly string[];
-  /** Empty = may do nothing but say who it is. */
+  /** Empty = may do nothing but ask who it is. */
   readonly roles: readonly Role[];
 }
 

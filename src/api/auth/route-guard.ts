@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Authenticator, Principal } from '../../ports/authenticator';
+import { type Authenticator, type Principal, ROLES } from '../../ports/authenticator';
 import { Forbidden, Unauthenticated } from '../../ports/errors';
 import { setPrincipal } from './current-principal.decorator';
 import { rulesOf } from './route-rules';
@@ -41,9 +41,9 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open }: G
     if (rules.open !== undefined && open.includes(rules.open)) return;
     try {
       const principal = await whoAsks(request);
-      if (rules.roles?.some((role) => principal.roles.includes(role)) === false) {
-        throw new Forbidden(`only who has the role ${rules.roles.join(' or ')} may do this`);
-      }
+      const { roles = ROLES } = rules;
+      if (roles.length > 0 && !roles.some((role) => principal.roles.includes(role)))
+        throw new Forbidden(`only who has the role ${roles.join(' or ')} may do this`);
       setPrincipal(request, principal);
     } catch (error) {
       if (error instanceof Unauthenticated) {

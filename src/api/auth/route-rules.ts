@@ -1,11 +1,11 @@
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { Role } from '../../ports/authenticator';
 
-/** What a route says of who may call it. Nothing = whoever has logged in. */
+/** What a route says of who may call it. Nothing = whoever has logged in and has a role. */
 export interface RouteRules {
   /** The word of `auth.open` that opens it to everybody. */
   readonly open?: string;
-  /** Only who has one of these. */
+  /** Only who has one of these; empty = also who has none. */
   readonly roles?: readonly Role[];
 }
 

@@ -2,6 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { TaskService } from '../../engine/task.service';
 import type { Principal } from '../../ports/authenticator';
+import { Rules } from '../auth/route-rules';
 import { CurrentPrincipal } from '../auth/current-principal.decorator';
 import { ApiErrors } from '../http/error.dto';
 import { JsonAnswer } from '../http/json-answer.decorator';
@@ -14,6 +15,7 @@ export class MeController {
   constructor(private readonly tasks: TaskService) {}
 
   @Get('me')
+  @Rules({ roles: [] })
   @JsonAnswer()
   @ApiOperation({ operationId: 'GetMe', summary: 'Who you are to this server, what you may do, and how many tasks you have.' })
   @ApiOkResponse({ type: MeDto, description: '' })

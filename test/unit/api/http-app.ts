@@ -29,7 +29,7 @@ export const SERVICE_INFO: ServiceInfoSettings = {
 
 /** What stands behind the API in these tests: only what a test needs of it. */
 export interface Behind {
-  readonly tasks?: Partial<Pick<TaskService, 'create' | 'get' | 'list' | 'cancel' | 'explain'>>;
+  readonly tasks?: Partial<Pick<TaskService, 'create' | 'countsOf' | 'get' | 'list' | 'cancel' | 'explain'>>;
   readonly logs?: Pick<LogReader, 'open'>;
   readonly authenticators?: readonly Authenticator[];
 }

@@ -19,13 +19,19 @@ class OneWord extends Authenticator {
   authenticate({ headers }: Credentials): Promise<Principal | undefined> {
     const [scheme, word] = String(headers['authorization'] ?? '').split(' ');
     if (scheme?.toLowerCase() !== this.scheme) return Promise.resolve(undefined);
-    if (word !== this.word) return Promise.reject(new Unauthenticated(`bad ${this.scheme}`));
-    return Promise.resolve({ kind: 'user', owner: `${this.scheme}:${word}`, name: word, groups: [], roles: ['user'] });
+    if (word !== this.word && word !== 'norole') return Promise.reject(new Unauthenticated(`bad ${this.scheme}`));
+    return Promise.resolve({
+      kind: 'user',
+      owner: `${this.scheme}:${word}`,
+      name: word,
+      groups: [],
+      roles: word === 'norole' ? [] : ['user'],
+    });
   }
 }
 
 describe('the guard of the routes', () => {
-  const tasks = { get: (principal: Principal) => Promise.resolve(JSON.stringify(principal.owner)) };
+  const tasks = { get: (principal: Principal) => Promise.resolve(JSON.stringify(principal.owner)), countsOf: () => Promise.resolve({}) };
   const secured = sharedApi({ tasks, authenticators: [new OneWord('basic', 'anna'), new OneWord('bearer', 'token')] });
   const off = sharedApi({ tasks });
   const get = (api: { port: () => number }, authorization?: string) =>
@@ -48,6 +54,16 @@ describe('the guard of the routes', () => {
   it('stops at the scheme that recognises its headers and finds them bad', async () => {
     const answer = await get(secured, 'Basic berta');
     expect([answer.status, answer.body]).toEqual([401, '{"code":"UNAUTHENTICATED","message":"bad basic"}']);
+  });
+
+  it('refuses who has no role, but for the question who that is', async () => {
+    const answer = await get(secured, 'Basic norole');
+    expect([answer.status, answer.body]).toEqual([
+      403,
+      '{"code":"FORBIDDEN","message":"only who has the role user or admin or viewer may do this"}',
+    ]);
+    const me = await send(secured.port(), 'GET', '/ext/v1/me', { authorization: 'Basic norole' });
+    expect([me.status, JSON.parse(me.body)]).toEqual([200, expect.objectContaining({ name: 'norole', roles: [], tasks: {} })]);
   });
 
   it('does not guard service-info', async () => {
