@@ -6,11 +6,12 @@ import { FailedLogins } from '../shared/failed-logins';
 import type { HtpasswdFile } from './htpasswd-file';
 import { PasswordChecks } from './password-checks';
 import { isPasswordOf } from './password-hash';
-import { type User, type UserEntry, type Users, usersOf } from './users';
+import { faultOfName, type User, type UserEntry, type Users, usersOf } from './users';
 
 /** Costs what any password costs that `hashPassword` made; nobody knows the password. */
 const NOBODY = '$scrypt$ln=15,r=8,p=3$c29tZXRoaW5nIHNhbHR5$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 
+const WRONG = 'the user name or the password is wrong';
 const NO_HASHES: ReadonlyMap<string, string> = new Map();
 
 /** Names and passwords of its own list (RFC 7617). */
@@ -33,11 +34,13 @@ export class BasicAuthenticator extends Authenticator {
   async authenticate({ headers, address }: Credentials): Promise<Principal | undefined> {
     const given = basicCredentials(headers['authorization']);
     if (!given) return undefined;
+    // Nobody can be called that; it would be counted, and long names take memory.
+    if (faultOfName(given.name) !== undefined) throw new Unauthenticated(WRONG);
     const { users, decoys } = await this.everybody();
     const user = users.get(given.name);
     const { hash } = user ?? this.decoy(given.name, decoys);
     const isRight = await this.checks.isRight({ ...given, address, hash, isDecoy: user === undefined });
-    if (!user || !isRight) throw new Unauthenticated('the user name or the password is wrong');
+    if (!user || !isRight) throw new Unauthenticated(WRONG);
     return user.principal;
   }
 

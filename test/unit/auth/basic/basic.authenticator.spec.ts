@@ -49,6 +49,12 @@ describe('Basic', () => {
     await expect(refused).rejects.toThrow('the user name or the password is wrong');
   });
 
+  it('hashes nothing for a name that nobody can have', async () => {
+    hashed.length = 0;
+    for (const name of ['', 'x'.repeat(256), 'ü'.repeat(128)]) await expect(who(basic, `${name}:a`)).rejects.toThrow('is wrong');
+    expect(hashed).toEqual([]);
+  });
+
   it('leaves other schemes to others', async () => {
     await expect(basic.authenticate({ headers: { authorization: 'Bearer x' }, address: '' })).resolves.toBeUndefined();
   });
