@@ -14,7 +14,8 @@ registerHooks({
   },
 });
 const { adapters } = await import('../src/adapters.ts');
-const { entryPage, settingsPage } = await import('../src/config/settings-schema.ts');
+const { entryPage } = await import('../src/config/entry-page.ts');
+const { settingsPage } = await import('../src/config/settings-schema.ts');
 const { settingsJsonSchema } = await import('../src/config/settings-json-schema.ts');
 const { RUNTIMES } = await import('../src/backends/shared/runtimes/runtimes.ts');
 

@@ -8,6 +8,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import type { Logger } from 'pino';
 import { adapters as everyAdapter } from './adapters';
 import { AppModule } from './app.module';
+import { RequestRates } from './api/auth/request-rates';
 import { configureHttp, fastifyAdapterOptions } from './api/http/http-server';
 import { serveDocumentation } from './api/http/openapi';
 import { listenFault } from './config/address';
@@ -205,13 +206,14 @@ function createBackends(composition: Composition): Promise<readonly ExecutionBac
   );
 }
 
-function createAuthenticators({ adapters, settings: { auth, server }, log }: Composition): Promise<readonly Authenticator[]> {
+function createAuthenticators({ adapters, settings: { auth, rates, server }, log }: Composition): Promise<readonly Authenticator[]> {
   const chosen = auth.schemes.map((type) => adapterOf(adapters.authenticators, type));
   if (chosen.some(({ isAnonymous }) => isAnonymous) && !isLoopback(server.host))
     log.warn(`THERE IS NO LOGIN: everybody who reaches ${server.host} may run tasks here (setting auth.allow_anonymous)`);
   return Promise.all(
     chosen.map((adapter) =>
       adapter.create(auth[adapter.type] ?? {}, {
+        failedLoginsPerMinute: rates.failed_logins,
         log: (level, message, fields) => log[level]({ scheme: adapter.type, ...fields }, message),
       }),
     ),
@@ -229,12 +231,13 @@ async function createApp(
   const api = slices.apiSettings(settings);
   const serviceInfo = slices.serviceInfoSettings(settings, version);
   const authenticators = await createAuthenticators(context);
-  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo }, others: [telemetry] });
+  const rates = new RequestRates(slices.rateLimits(settings));
+  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, rates }, others: [telemetry] });
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(fastifyAdapterOptions(api)), {
     logger: new NestLogger(log),
     abortOnError: false,
   });
-  configureHttp(app, api, { authenticators, open: settings.auth.open });
+  configureHttp(app, api, { authenticators, open: settings.auth.open, rates });
   observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
   serveDocumentation(app, version, api, authenticators);
   return app;

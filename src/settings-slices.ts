@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ApiSettings, ServiceInfoSettings } from './api/api-settings';
+import type { RateLimits } from './api/auth/request-rates';
 import { spanMs } from './config/setting-formats';
 import type { Settings } from './config/settings';
 import type { CoreSettings } from './engine/core';
@@ -97,6 +98,10 @@ export function taskServiceSettings({ api, auth, limits }: Settings): TaskServic
     views: { ...(showCancelingAs && { showCancelingAs }), ...(showQueuedAs && { showQueuedAs }) },
     access: auth.access,
     maxQueued: limits.max_queued,
+    quota: {
+      ...(limits.max_tasks_of_user > 0 && { ofUser: limits.max_tasks_of_user }),
+      ...(limits.max_tasks_of_group > 0 && { ofGroup: limits.max_tasks_of_group }),
+    },
     keyTtlMs: 24 * HOUR,
     pageBytes: 8 * 2 ** 20,
   };
@@ -121,6 +126,14 @@ export function apiSettings({ server }: Settings): ApiSettings {
     trustProxy: server.trust_proxy,
     host: server.host,
     allowedHosts: server.allowed_hosts,
+  };
+}
+
+export function rateLimits({ rates }: Settings): RateLimits {
+  return {
+    creates: { ofUser: rates.creates, ofAddress: rates.creates_per_address },
+    lists: { ofUser: rates.lists, ofAddress: rates.lists_per_address },
+    gets: { ofUser: rates.gets, ofAddress: rates.gets_per_address },
   };
 }
 

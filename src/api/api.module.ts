@@ -1,6 +1,7 @@
 import { type DynamicModule, Module, type ModuleMetadata } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { API_SETTINGS, type ApiSettings, SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from './api-settings';
+import { RequestRates } from './auth/request-rates';
 import { ErrorFilter } from './http/error.filter';
 import { MeController } from './extension/me.controller';
 import { ExtensionController } from './extension/extension.controller';
@@ -23,6 +24,8 @@ import { TasksController } from './tasks/tasks.controller';
 export interface ApiModuleOptions {
   readonly settings: ApiSettings;
   readonly serviceInfo: ServiceInfoSettings;
+  /** The same that the guard has. */
+  readonly rates: RequestRates;
   /** Modules that export `TaskService`, `LogReader`, `BackendRegistry` and `StorageRegistry`, unless those are global. */
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
 }
@@ -37,6 +40,7 @@ export class ApiModule {
       providers: [
         { provide: API_SETTINGS, useValue: options.settings },
         { provide: SERVICE_INFO_SETTINGS, useValue: options.serviceInfo },
+        { provide: RequestRates, useValue: options.rates },
         { provide: APP_FILTER, useClass: ErrorFilter },
       ],
     };

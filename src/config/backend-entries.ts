@@ -4,7 +4,7 @@ import { choiceWords, must, optional, type Rule, Shape, TEXT } from '../shape/sh
 import { isObject } from '../task/plain-object';
 import type { Problem } from '../task/problem';
 import { ruleOf } from './setting-formats';
-import { entryPage } from './settings-schema';
+import { entryPage } from './entry-page';
 
 type Entry = Readonly<Record<string, unknown>>;
 

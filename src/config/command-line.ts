@@ -1,6 +1,7 @@
 import type { Adapters, SettingDefinition } from '../ports/adapter';
 import { SettingsError } from './settings';
-import { entryPage, settingDefinitions, settingsPage } from './settings-schema';
+import { entryPage } from './entry-page';
+import { settingDefinitions, settingsPage } from './settings-schema';
 
 export interface CommandLine {
   /** Files named by `--config`, in order. */

@@ -1,6 +1,7 @@
 import type { Adapters, SettingDefinition, SettingsPage } from '../ports/adapter';
 import { ruleOf } from './setting-formats';
-import { entryPage, isDefinition, settingsPage, type SettingsTree } from './settings-schema';
+import { entryPage } from './entry-page';
+import { isDefinition, settingsPage, type SettingsTree } from './settings-schema';
 
 type Schema = Readonly<Record<string, unknown>>;
 

@@ -112,9 +112,19 @@ export const settingsSchema = {
   },
   limits: {
     max_queued: {
-      doc: 'Tasks that may wait; beyond it creates are answered 503 with `Retry-After`',
+      doc: 'Tasks that may wait; beyond it creates are answered 503 with `Retry-After`. This and the next two are counted in the store: they hold for all gateways on it together',
       format: 'positive count',
       default: 1_000_000,
+    },
+    max_tasks_of_user: {
+      doc: 'Tasks of one user that have not ended, waiting and active ones together; one more is answered 429 with `Retry-After`. By default half of what may wait, so that nobody takes the whole queue; 0: no limit. Without a login nobody is counted',
+      format: 'count',
+      default: 500_000,
+    },
+    max_tasks_of_group: {
+      doc: 'The same of one group: all that its members created while they were in it; 0: no limit',
+      format: 'count',
+      default: 0,
     },
     max_inputs_and_outputs: {
       doc: 'Inputs and outputs of one task together; more are answered 400',
@@ -157,6 +167,35 @@ export const settingsSchema = {
       doc: 'After waiting this long, a task for which no backend has room gets a reservation: one backend that is large enough takes no other tasks until this one starts',
       format: 'number',
       default: 300,
+    },
+  },
+  rates: {
+    creates: {
+      doc: 'Creates of one user: so many at once, and as many again in the course of each minute; more are answered 429 with `Retry-After`; 0: no limit. 500 a second is more than Nextflow or Snakemake send, one after the other, and less than a gateway takes: what is over is for others. Rates hold for each gateway by itself: with two a user has twice as many',
+      format: 'count',
+      default: 30_000,
+    },
+    creates_per_address: {
+      doc: 'The same of one address (of IPv6: of one /64 network), which several users may share; loopback addresses are not counted, since a proxy may stand there. Without a login only addresses are counted',
+      format: 'count',
+      default: 60_000,
+    },
+    lists: {
+      doc: 'Lists of one user. 100 a second reads through all tasks of a large store; who waits for tasks asks for each, or for a page now and then',
+      format: 'count',
+      default: 6000,
+    },
+    lists_per_address: { doc: 'The same of one address, as `creates_per_address`', format: 'count', default: 30_000 },
+    gets: {
+      doc: 'Questions of one user about single tasks. Not limited: workflow engines ask for each of thousands of tasks every few seconds, and an answer costs next to nothing',
+      format: 'count',
+      default: 0,
+    },
+    gets_per_address: { doc: 'The same of one address, as `creates_per_address`', format: 'count', default: 0 },
+    failed_logins: {
+      doc: 'Logins from one address that may fail, and a sixth of it for one name from there; more are answered 429 whether they are good or bad, but for who was let in within the last minutes',
+      format: 'positive count',
+      default: 60,
     },
   },
   retry: {
@@ -310,59 +349,4 @@ function listOf(words: readonly string[], least = 0): SettingRule {
 
 function listed(adapters: readonly { readonly type: string; readonly doc: string }[]): string {
   return adapters.map(({ type, doc }) => `\`${type}\` is ${doc}`).join(', ');
-}
-
-/** In every entry of `backends`. */
-export const COMMON_ENTRY = {
-  name: {
-    doc: "What clients send as `backend_parameters.backend`; the type's name when it is left out",
-    format: 'name',
-    default: undefined as string | undefined,
-  },
-  cpus: { doc: 'Cores to give away; all there are when left out', format: 'positive number', default: undefined as number | undefined },
-  ram_gb: {
-    doc: 'Memory to give away, in 2^30 bytes; all there is when left out',
-    format: 'positive number',
-    default: undefined as number | undefined,
-  },
-  disk_gb: {
-    doc: 'Disk to give away to tasks that name `disk_gb`, in 2^30 bytes; not counted when left out',
-    format: 'positive number',
-    default: undefined as number | undefined,
-  },
-  gpus: {
-    doc: 'GPUs to give away to tasks that name the backend parameter `gpus`; not counted when left out, `0` = none',
-    format: 'count',
-    default: undefined as number | undefined,
-  },
-  drain: { doc: 'No new tasks; those that are there go on', format: 'yes or no', default: false },
-  labels: {
-    doc: 'Words by which tasks choose it (below)',
-    format: 'labels',
-    default: undefined as Readonly<Record<string, string>> | undefined,
-  },
-  url_prefixes: {
-    doc: 'Only tasks all of whose URLs lie below one of these go there (below); all when left out',
-    format: 'list of URL prefixes',
-    default: undefined as readonly string[] | undefined,
-  },
-};
-
-/** In entries of backends whose jobs run on other machines, too. */
-export const REMOTE_ENTRY = {
-  when_away: {
-    doc: 'Its tasks `wait` while it is unreachable, however long, or `move` to another backend',
-    format: ['wait', 'move'],
-    default: 'wait' as 'wait' | 'move',
-  },
-  move_after_seconds: {
-    doc: '`when_away: move`: after the backend has not answered for this long',
-    format: 'positive number',
-    default: 600,
-  },
-};
-
-/** What an entry of `backends` of this type may say, in the order of the tables. */
-export function entryPage({ isRemote, settings }: Adapters['backends'][number]): SettingsPage {
-  return { ...COMMON_ENTRY, ...settings, ...(isRemote ? REMOTE_ENTRY : {}) };
 }

@@ -43,6 +43,11 @@ export class AccessPolicy {
     return { owner, ...(name !== owner && { ownerName: name }), ...(groups.length > 0 && { groups }) };
   }
 
+  /** Whose quota its tasks count for. Without a login everybody is one principal: nobody's. */
+  counted(principal: Principal): Pick<TaskRecord, 'owner' | 'groups'> | undefined {
+    return principal.kind === 'anonymous' ? undefined : this.created(principal);
+  }
+
   private own(principal: Principal): Scopes {
     if (this.isAdmin(principal)) return undefined;
     return [ownerScope(principal.owner), ...(this.access === 'group' ? groupsOf(principal).map(groupScope) : [])];

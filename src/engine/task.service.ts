@@ -15,6 +15,7 @@ import type { Scheduler } from './scheduler';
 import { explainStorageWait, type StorageWaitExplanation } from './storage-wait';
 import type { TaskAdmission } from './task-admission';
 import { isTaskId } from './task-id';
+import { type QuotaSettings, type QuotaUse, TaskQuota } from './task-quota';
 import type { TaskWriter } from './task-writer';
 
 export interface CreateOptions {
@@ -56,6 +57,8 @@ export interface TaskServiceSettings {
   readonly access?: Access;
   /** More QUEUED tasks than this are not taken; absent = no limit. */
   readonly maxQueued?: number;
+  /** Of tasks that have not ended. */
+  readonly quota?: QuotaSettings;
   /** How long an `Idempotency-Key` is remembered, ms. */
   readonly keyTtlMs: number;
   /** A BASIC or FULL page also ends at this many bytes. */
@@ -77,6 +80,7 @@ export class TaskService {
   /** Bodies of the last `ARRIVED_MS` by their keys, oldest first: one that this gateway had is guarded by `arriving` alone. */
   private readonly arrived = new Map<string, number>();
   private readonly access: AccessPolicy;
+  private readonly quota: TaskQuota;
   private stopping = false;
 
   constructor(
@@ -94,6 +98,7 @@ export class TaskService {
     },
   ) {
     this.access = new AccessPolicy(context.settings.access);
+    this.quota = new TaskQuota(store, context.settings.quota ?? {});
   }
 
   /** From now on creates answer `Unavailable`; everything else goes on. */
@@ -102,7 +107,7 @@ export class TaskService {
     this.context.ends?.release();
   }
 
-  /** Resolves with the id when the task is durable. Throws Forbidden, InvalidTask, Conflict, Unavailable (stopping, queue full), InsufficientStorage. */
+  /** Resolves with the id when the task is durable. Throws Forbidden, InvalidTask, Conflict, Unavailable (stopping, queue full), TooManyRequests (its quota), InsufficientStorage. */
   async create(principal: Principal, request: TesTaskRequest, options: CreateOptions): Promise<string> {
     if (!this.access.mayCreate(principal)) throw new Forbidden('only who has the role user or admin may create tasks');
     if (this.stopping) throw new Unavailable('the gateway is stopping', { retryAfterSeconds: 5 });
@@ -124,7 +129,9 @@ export class TaskService {
       key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
     const warnings = options.ignored === undefined ? admitted.warnings : [options.ignored, ...admitted.warnings];
     const arrival = this.admission.isOneOfSeveral ? this.arrivalOf(arrivalKey, options.basePath) : undefined;
-    const id = this.insert(principal, requestJson, { ...admitted, warnings }, keyed, arrival);
+    const id = this.quota.within(this.access.counted(principal), () =>
+      this.insert(principal, requestJson, { ...admitted, warnings }, keyed, arrival),
+    );
     if (same) return id;
     this.arriving.set(arrivalKey, { basePath: options.basePath, id });
     try {
@@ -227,6 +234,11 @@ export class TaskService {
   /** The tasks of one owner by state; a state without any is left out. */
   async countsOf(owner: string): Promise<Partial<Record<TesState, number>>> {
     return Object.fromEntries(Object.entries(await this.store.counts(ownerScope(owner))).filter(([, count]) => count > 0));
+  }
+
+  /** The limits of tasks that have not ended which hold for the principal. */
+  quotaOf(principal: Principal): Promise<readonly QuotaUse[]> {
+    return this.quota.of(this.access.counted(principal));
   }
 
   /** The record of a task that the principal may see. Throws TaskNotFound. */

@@ -179,6 +179,8 @@ export interface StorageAdapter<Values = object, Slice = object> extends Adapter
 }
 
 export interface AuthenticatorContext {
+  /** Of one address, so many at once and in the course of each minute (`rates.failed_logins`). */
+  readonly failedLoginsPerMinute: number;
   readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 

@@ -4,6 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { ApiSettings, ServiceInfoSettings } from '../../src/api/api-settings';
 import { configureHttp, fastifyAdapterOptions } from '../../src/api/http/http-server';
+import { RequestRates } from '../../src/api/auth/request-rates';
 import type { GuardOptions } from '../../src/api/auth/route-guard';
 import { serveDocumentation } from '../../src/api/http/openapi';
 import { AnonymousAuthenticator } from '../../src/auth/none/anonymous.authenticator';
@@ -39,6 +40,7 @@ export interface GatewayOptions {
   readonly engine?: Partial<EngineSettings>;
   readonly authenticators?: readonly Authenticator[];
   readonly open?: readonly string[];
+  readonly rates?: RequestRates;
   /** Instead of the scripted one. */
   readonly backends?: readonly ExecutionBackend[];
   /** Where they stand, by name. */
@@ -94,8 +96,9 @@ export class TestGateway {
     });
     const { engine, tasks } = core;
     const authenticators = options.authenticators ?? [new AnonymousAuthenticator()];
-    const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo: SERVICE_INFO } });
-    const app = await serve(module, api, { authenticators, open: options.open ?? ['service-info', 'docs', 'health'] });
+    const rates = options.rates ?? new RequestRates({});
+    const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo: SERVICE_INFO, rates } });
+    const app = await serve(module, api, { authenticators, open: options.open ?? ['service-info', 'docs', 'health'], rates });
     await engine.start();
     await app.listen(0, '127.0.0.1');
     return new TestGateway(app, engine, tasks, store, backend, memory, Number(new URL(await app.getUrl()).port));

@@ -35,6 +35,11 @@ describe('a login by name and password', () => {
       groups: ['basic|lab'],
       roles: ['user'],
       tasks: {},
+      limits: [
+        { setting: 'limits.max_tasks_of_user', most: 500_000, used: 0 },
+        { setting: 'rates.creates', most: 30_000, used: 0 },
+        { setting: 'rates.lists', most: 6000, used: expect.any(Number) as number },
+      ],
     });
     await gateway.create('ann', { tags: { life: 'run' } });
     const { tasks } = (await get('/ext/v1/me', 'ann')).json as { tasks: Record<string, number> };

@@ -8,6 +8,7 @@ import * as slices from '../../src/settings-slices';
 const READ_DIRECTLY = [
   'auth.allow_anonymous',
   'auth.open',
+  'rates.failed_logins',
   'server.host',
   'server.port',
   'server.shutdown_grace_seconds',
@@ -29,6 +30,7 @@ function allSlices(...argv: string[]): string {
     slices.logReaderSettings(settings),
     slices.maxDueMs(settings),
     slices.apiSettings(settings),
+    slices.rateLimits(settings),
     slices.serviceInfoSettings(settings, '1.0.0'),
     slices.freeDiskSettings(settings),
     contextOf(settings),

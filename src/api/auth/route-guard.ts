@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Authenticator, type Principal, ROLES } from '../../ports/authenticator';
 import { Forbidden, Unauthenticated } from '../../ports/errors';
 import { setPrincipal } from './current-principal.decorator';
+import type { RequestRates } from './request-rates';
 import { rulesOf } from './route-rules';
 
 export interface GuardOptions {
@@ -9,6 +10,7 @@ export interface GuardOptions {
   readonly authenticators: readonly Authenticator[];
   /** Kinds of routes that need no login (`auth.open`). */
   readonly open: readonly string[];
+  readonly rates: RequestRates;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface GuardOptions {
  * round it, after CORS and the checks of `Host` and origin, and before anything of the body is read. The first authenticator that
  * recognises its scheme decides. A path that no route has is 404 for everybody.
  */
-export function guardRoutes(server: FastifyInstance, { authenticators, open }: GuardOptions): void {
+export function guardRoutes(server: FastifyInstance, { authenticators, open, rates }: GuardOptions): void {
   /** Ends what authenticators wait for when the server stops; their own time limits are theirs. */
   const stopping = new AbortController();
   server.addHook('preClose', (done) => {
@@ -44,6 +46,7 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open }: G
       const { roles = ROLES } = rules;
       if (roles.length > 0 && !roles.some((role) => principal.roles.includes(role)))
         throw new Forbidden(`only who has the role ${roles.join(' or ')} may do this`);
+      if (rules.counted !== undefined) rates.count(rules.counted, principal, request.ip);
       setPrincipal(request, principal);
     } catch (error) {
       if (error instanceof Unauthenticated) {

@@ -1,5 +1,6 @@
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { Role } from '../../ports/authenticator';
+import type { Counted } from './request-rates';
 
 /** What a route says of who may call it. Nothing = whoever has logged in and has a role. */
 export interface RouteRules {
@@ -7,6 +8,8 @@ export interface RouteRules {
   readonly open?: string;
   /** Only who has one of these; empty = also who has none. */
   readonly roles?: readonly Role[];
+  /** As what its requests are counted; absent = they are not. */
+  readonly counted?: Counted;
 }
 
 /** On the method of a controller. Modules that may not import this folder say `RouteConfig({ rules: ... })` themselves. */

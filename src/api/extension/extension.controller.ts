@@ -8,6 +8,7 @@ import { TaskService } from '../../engine/task.service';
 import type { Principal } from '../../ports/authenticator';
 import { describeBackend } from './backend-description';
 import { CurrentPrincipal } from '../auth/current-principal.decorator';
+import { Rules } from '../auth/route-rules';
 import { ApiBackends, ApiExplainTask, ApiReadLog, ApiRestoreOutputs } from './extension.openapi';
 import { JsonAnswer } from '../http/json-answer.decorator';
 import { RestoredTaskId, TaskId } from '../tasks/request-parts.decorator';
@@ -26,6 +27,7 @@ export class ExtensionController implements OnModuleDestroy {
   ) {}
 
   @Get('tasks/:id')
+  @Rules({ counted: 'gets' })
   @JsonAnswer()
   @ApiExplainTask()
   async explainTask(@CurrentPrincipal() caller: Principal, @TaskId() id: string) {

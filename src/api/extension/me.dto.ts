@@ -1,5 +1,24 @@
-import { ApiProperty, ApiSchema } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
 import { type Principal, type Role, ROLES } from '../../ports/authenticator';
+
+@ApiSchema({ name: 'limit' })
+export class LimitDto {
+  @ApiProperty({ description: 'What the operator sets it by.', example: 'limits.max_tasks_of_user' })
+  setting!: string;
+
+  @ApiPropertyOptional({ description: 'Of this group, all its members together; absent: of yourself.', example: 'basic|genomics' })
+  group?: string;
+
+  @ApiProperty({
+    type: 'integer',
+    description: '`limits`: tasks that have not ended. `rates`: requests within a minute.',
+    example: 500_000,
+  })
+  most!: number;
+
+  @ApiProperty({ type: 'integer', description: 'At most a second old.', example: 12 })
+  used!: number;
+}
 
 @ApiSchema({ name: 'me' })
 export class MeDto implements Principal {
@@ -25,4 +44,7 @@ export class MeDto implements Principal {
     example: { RUNNING: 2, COMPLETE: 17 },
   })
   tasks!: Readonly<Record<string, number>>;
+
+  @ApiProperty({ type: [LimitDto], description: 'The limits that hold for you, and what is used of each.' })
+  limits!: readonly LimitDto[];
 }

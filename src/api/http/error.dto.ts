@@ -34,7 +34,7 @@ const MEANINGS = {
   409: 'The `Idempotency-Key` was used with another body.',
   413: 'The body is larger than `server.body_limit_bytes`.',
   415: 'The `Content-Type` is malformed.',
-  429: 'Too many requests.',
+  429: 'Too many requests, failed logins, or tasks that have not ended: the message names the setting. See `Retry-After`.',
   431: 'The request line and headers are too long.',
   500: 'A fault of the server, which is in its log.',
   503: 'Not now: stopping, too many tasks waiting, or the store is away. See `Retry-After`.',
@@ -43,8 +43,13 @@ const MEANINGS = {
 
 type ErrorStatus = keyof typeof MEANINGS;
 
+const RETRY_AFTER = { headers: { 'Retry-After': { description: 'Seconds.', schema: { type: 'integer' as const, minimum: 0 } } } };
+const HEADERS: Partial<Record<ErrorStatus, typeof RETRY_AFTER>> = { 429: RETRY_AFTER, 503: RETRY_AFTER };
+
 const ANY_ROUTE: readonly ErrorStatus[] = [400, 401, 403, 405, 408, 429, 431, 500, 503];
 
 /** Documents the error answers of a route: those any route may give, and its own. */
 export const ApiErrors = (...own: readonly ErrorStatus[]): MethodDecorator =>
-  applyDecorators(...[...ANY_ROUTE, ...own].map((status) => ApiResponse({ status, description: MEANINGS[status], type: ErrorDto })));
+  applyDecorators(
+    ...[...ANY_ROUTE, ...own].map((status) => ApiResponse({ status, description: MEANINGS[status], type: ErrorDto, ...HEADERS[status] })),
+  );

@@ -1,6 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
-import { hostName, isLoopback } from '../../ports/host-name';
+import { hostName, isLoopback, unmapped } from '../../ports/host-name';
 import type { ApiSettings } from '../api-settings';
 
 /**
@@ -25,12 +25,7 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
       lastServed = header;
       return done();
     }
-    if (name !== undefined && name === hostName(mappedless(request.socket.localAddress))) return done();
+    if (name !== undefined && name === hostName(unmapped(request.socket.localAddress ?? ''))) return done();
     done(new HttpException(`this server does not answer to the host name ${name ?? 'it was sent'} (setting server.allowed_hosts)`, 421));
   });
-}
-
-/** An IPv4 address of a socket that listens for both versions. */
-function mappedless(address = ''): string {
-  return address.replace(/^::ffff:(?=[\d.]+$)/, '');
 }

@@ -4,6 +4,7 @@ import { type CreateOptions, type ListRequest, TaskService } from '../../engine/
 import type { Principal } from '../../ports/authenticator';
 import type { TesTaskRequest, TesView } from '../../task/tes';
 import { CurrentPrincipal } from '../auth/current-principal.decorator';
+import { Rules } from '../auth/route-rules';
 import { JsonAnswer } from '../http/json-answer.decorator';
 import { CancelledTaskId, CreateContext, ListTasksQuery, TaskDocument, TaskId, ViewQuery } from './request-parts.decorator';
 import { ApiCancelTask, ApiCreateTask, ApiGetTask, ApiListTasks } from './tasks.openapi';
@@ -16,6 +17,7 @@ export class TasksController {
   constructor(private readonly tasks: TaskService) {}
 
   @Post('tasks')
+  @Rules({ counted: 'creates' })
   @JsonAnswer()
   @ApiCreateTask()
   async createTask(@CurrentPrincipal() caller: Principal, @TaskDocument() task: TesTaskRequest, @CreateContext() context: CreateOptions) {
@@ -23,6 +25,7 @@ export class TasksController {
   }
 
   @Get('tasks')
+  @Rules({ counted: 'lists' })
   @JsonAnswer()
   @ApiListTasks()
   listTasks(@CurrentPrincipal() caller: Principal, @ListTasksQuery() query: ListRequest) {
@@ -30,6 +33,7 @@ export class TasksController {
   }
 
   @Get('tasks/:id')
+  @Rules({ counted: 'gets' })
   @JsonAnswer()
   @ApiGetTask()
   getTask(@CurrentPrincipal() caller: Principal, @TaskId() id: string, @ViewQuery() view: TesView) {

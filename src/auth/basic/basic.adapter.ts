@@ -54,13 +54,17 @@ export const basicAuthentication: AuthenticatorAdapter<BasicValues> = {
       ]),
     ];
   },
-  async create({ users, htpasswd_file: path }, { log }) {
+  async create({ users, htpasswd_file: path }, { log, failedLoginsPerMinute }) {
     const { BasicAuthenticator } = await import('./basic.authenticator.js');
     const { HtpasswdFile } = await import('./htpasswd-file.js');
+    const { PasswordChecks } = await import('./password-checks.js');
+    const { isPasswordOf } = await import('./password-hash.js');
+    const { failedLoginLimits, FailedLogins } = await import('../shared/failed-logins.js');
     const file = path === '' ? undefined : new HtpasswdFile(path, log);
     // What cannot be read at all is found now, not by the first who logs in.
     await file?.hashes();
-    return new BasicAuthenticator(users, file);
+    const failed = new FailedLogins(failedLoginLimits(failedLoginsPerMinute));
+    return new BasicAuthenticator(users, file, new PasswordChecks(isPasswordOf, failed));
   },
   async hashPassword(password) {
     const { hashPassword } = await import('./password-hash.js');

@@ -2,10 +2,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
 import { basicCredentials } from './credentials';
-import { FailedLogins } from '../shared/failed-logins';
 import type { HtpasswdFile } from './htpasswd-file';
-import { PasswordChecks } from './password-checks';
-import { isPasswordOf } from './password-hash';
+import type { PasswordChecks } from './password-checks';
 import { faultOfName, type User, type UserEntry, type Users, usersOf } from './users';
 
 /** Costs what any password costs that `hashPassword` made; nobody knows the password. */
@@ -24,9 +22,9 @@ export class BasicAuthenticator extends Authenticator {
 
   constructor(
     private readonly entries: readonly UserEntry[],
-    /** Absent = all of them are in `entries`. */
-    private readonly file?: Pick<HtpasswdFile, 'hashes'>,
-    private readonly checks = new PasswordChecks(isPasswordOf, new FailedLogins()),
+    /** `undefined` = all of them are in `entries`. */
+    private readonly file: Pick<HtpasswdFile, 'hashes'> | undefined,
+    private readonly checks: PasswordChecks,
   ) {
     super();
   }

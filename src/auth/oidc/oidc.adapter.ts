@@ -49,10 +49,14 @@ export const oidcAuthentication: AuthenticatorAdapter<ValuesOf<typeof settings>>
       ),
     ];
   },
-  async create({ issuers }) {
+  async create({ issuers }, { failedLoginsPerMinute }) {
     const { OidcAuthenticator } = await import('./oidc.authenticator.js');
     const { Issuer } = await import('./issuer.js');
-    return new OidcAuthenticator(issuers.map((entry) => new Issuer(entry)));
+    const { failedLoginLimits, FailedLogins } = await import('../shared/failed-logins.js');
+    return new OidcAuthenticator(
+      issuers.map((entry) => new Issuer(entry)),
+      new FailedLogins(failedLoginLimits(failedLoginsPerMinute)),
+    );
   },
 };
 

@@ -3,6 +3,7 @@ import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fa
 import { Test } from '@nestjs/testing';
 import { ApiModule } from '../../../src/api/api.module';
 import type { ApiSettings, ServiceInfoSettings } from '../../../src/api/api-settings';
+import { RequestRates } from '../../../src/api/auth/request-rates';
 import { configureHttp, fastifyAdapterOptions } from '../../../src/api/http/http-server';
 import { serveDocumentation } from '../../../src/api/http/openapi';
 import { AnonymousAuthenticator } from '../../../src/auth/none/anonymous.authenticator';
@@ -29,9 +30,10 @@ export const SERVICE_INFO: ServiceInfoSettings = {
 
 /** What stands behind the API in these tests: only what a test needs of it. */
 export interface Behind {
-  readonly tasks?: Partial<Pick<TaskService, 'create' | 'countsOf' | 'get' | 'list' | 'cancel' | 'explain'>>;
+  readonly tasks?: Partial<Pick<TaskService, 'create' | 'countsOf' | 'quotaOf' | 'get' | 'list' | 'cancel' | 'explain'>>;
   readonly logs?: Pick<LogReader, 'open'>;
   readonly authenticators?: readonly Authenticator[];
+  readonly rates?: RequestRates;
 }
 
 /** The HTTP side alone, listening on a free port, with scripted use cases behind it. */
@@ -49,10 +51,11 @@ export async function startApi(behind: Behind, settings: Partial<ApiSettings> = 
     exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
   })
   class BehindModule {}
-  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO });
+  const rates = behind.rates ?? new RequestRates({});
+  const api = ApiModule.register({ settings: all, serviceInfo: SERVICE_INFO, rates });
   const module = await Test.createTestingModule({ imports: [BehindModule, api] }).compile();
   const app = module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(fastifyAdapterOptions(all)), { logger: false });
-  configureHttp(app, all, { authenticators, open: ['service-info', 'docs'] });
+  configureHttp(app, all, { authenticators, open: ['service-info', 'docs'], rates });
   serveDocumentation(app, '0.1.0', all, authenticators);
   await app.listen(0, '127.0.0.1');
   return app;

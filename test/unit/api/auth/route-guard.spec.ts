@@ -1,6 +1,7 @@
 import { Authenticator, type Credentials, type Principal } from '../../../../src/ports/authenticator';
 import { Unauthenticated } from '../../../../src/ports/errors';
-import { sharedApi } from '../http-app';
+import { RequestRates } from '../../../../src/api/auth/request-rates';
+import { sharedApi, startApi } from '../http-app';
 import { send } from '../raw-http';
 
 const ID = '01234567890123456789012345';
@@ -31,7 +32,11 @@ class OneWord extends Authenticator {
 }
 
 describe('the guard of the routes', () => {
-  const tasks = { get: (principal: Principal) => Promise.resolve(JSON.stringify(principal.owner)), countsOf: () => Promise.resolve({}) };
+  const tasks = {
+    get: (principal: Principal) => Promise.resolve(JSON.stringify(principal.owner)),
+    countsOf: () => Promise.resolve({}),
+    quotaOf: () => Promise.resolve([]),
+  };
   const secured = sharedApi({ tasks, authenticators: [new OneWord('basic', 'anna'), new OneWord('bearer', 'token')] });
   const off = sharedApi({ tasks });
   const get = (api: { port: () => number }, authorization?: string) =>
@@ -77,4 +82,65 @@ describe('the guard of the routes', () => {
       expect([answer.status, answer.body]).toEqual([200, '"anonymous"']);
     },
   );
+});
+
+describe('the rates of requests', () => {
+  const tasks = {
+    create: () => Promise.resolve(ID),
+    list: () => Promise.resolve('{}'),
+    get: () => Promise.resolve('{}'),
+    explain: ({ owner }: Principal) => Promise.reject(new Error(owner)),
+    countsOf: () => Promise.resolve({}),
+    quotaOf: () => Promise.resolve([{ kind: 'user' as const, of: 'basic:anna', most: 9, used: 2 }]),
+  };
+  let app: Awaited<ReturnType<typeof startApi>>;
+  beforeAll(async () => {
+    const rates = new RequestRates({ creates: { ofUser: 2, ofAddress: 3 }, lists: { ofUser: 1, ofAddress: 0 } }, () => 0);
+    app = await startApi({ tasks, authenticators: [new OneWord('basic', 'anna'), new OneWord('bearer', 'token')], rates });
+  });
+  afterAll(() => app.close());
+  const ask = (method: 'GET' | 'HEAD' | 'POST', url: string, authorization: string, remoteAddress = '192.0.2.1', payload = '') =>
+    app.getHttpAdapter().getInstance().inject({ method, url, headers: { authorization }, remoteAddress, payload });
+
+  it('answer 429 with Retry-After before the body is read, to who is over alone', async () => {
+    const body = JSON.stringify({ executors: [{ image: 'x', command: ['true'] }] });
+    const create = (who: string, from?: string, payload = body) => ask('POST', '/v1/tasks', who, from, payload);
+    for (let at = 0; at < 2; at += 1) expect((await create('Basic anna')).statusCode).toBe(200);
+    const over = await create('Basic anna', '192.0.2.2', 'no JSON');
+    expect([over.statusCode, over.headers['retry-after'], over.headers['content-type']]).toEqual([
+      429,
+      '30',
+      'application/json; charset=utf-8',
+    ]);
+    expect(over.json()).toEqual({ code: 'TOO_MANY_REQUESTS', message: expect.stringContaining('(setting rates.creates)') as string });
+    expect((await create('Bearer token')).statusCode).toBe(200);
+    // The address has sent three.
+    const next = await create('Bearer token');
+    expect([next.statusCode, next.json()]).toMatchObject([
+      429,
+      { message: expect.stringContaining('rates.creates_per_address') as string },
+    ]);
+    expect((await create('Bearer token', '192.0.2.3')).statusCode).toBe(200);
+  });
+
+  it('count a HEAD of the list as a list, and no question about single tasks', async () => {
+    expect((await ask('HEAD', '/ga4gh/tes/v1/tasks', 'Basic anna')).statusCode).toBe(200);
+    expect((await ask('GET', '/v1/tasks?page_size=9', 'Basic anna')).statusCode).toBe(429);
+    for (let at = 0; at < 9; at += 1) expect((await ask('GET', `/v1/tasks/${ID}`, 'Basic anna')).statusCode).toBe(200);
+  });
+
+  it('count no request that is refused for its credentials', async () => {
+    for (let at = 0; at < 9; at += 1) expect((await ask('GET', '/v1/tasks', 'Bearer wrong')).statusCode).toBe(401);
+    expect((await ask('GET', '/v1/tasks', 'Bearer token')).statusCode).toBe(200);
+  });
+
+  it('and the quota are shown to everybody for themselves', async () => {
+    expect((await ask('GET', '/ext/v1/me', 'Basic anna')).json()).toMatchObject({
+      limits: [
+        { setting: 'limits.max_tasks_of_user', most: 9, used: 2 },
+        { setting: 'rates.creates', most: 2, used: 2 },
+        { setting: 'rates.lists', most: 1, used: 1 },
+      ],
+    });
+  });
 });

@@ -59,6 +59,14 @@ describe('failed logins', () => {
 
   it('take bounded memory, however many addresses there are', () => {
     for (let at = 0; at < 1000; at += 1) expect(refusal(`10.0.${at >> 8}.${at & 255}`, `name ${at}`)).toBeUndefined();
-    expect((failed as unknown as { used: Map<string, unknown> }).used.size).toBeLessThanOrEqual(50);
+    const { addresses, names } = failed as unknown as Record<string, { fullAt: Map<string, number> }>;
+    expect(addresses?.fullAt.size).toBeLessThanOrEqual(50);
+    expect(names?.fullAt.size).toBeLessThanOrEqual(50);
+  });
+
+  it('are forgotten of nobody who has many, whatever comes from other addresses', () => {
+    for (const name of ['a', 'b', 'c', 'd']) refusal('10.0.0.1', name);
+    for (let at = 0; at < 1000; at += 1) refusal(`10.1.${at >> 8}.${at & 255}`, 'ann');
+    expect(refusal('10.0.0.1', 'e')).toBe(1);
   });
 });
