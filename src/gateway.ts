@@ -17,12 +17,15 @@ import type { Settings } from './config/settings';
 import { type Core, createCore } from './engine/core';
 import { taskId } from './engine/task-id';
 import { adapterOf, type Adapters, type StoreInReach } from './ports/adapter';
+import type { Audit } from './ports/audit';
 import type { Authenticator } from './ports/authenticator';
 import type { ExecutionBackend } from './ports/execution-backend';
 import { isLoopback } from './ports/host-name';
 import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
 import * as slices from './settings-slices';
+import { AppendedFile } from './telemetry/appended-file';
+import { AuditLog } from './telemetry/audit-log';
 import { EventLoopWatch } from './telemetry/event-loop-watch';
 import { FreeDisk } from './telemetry/free-disk';
 import { engineLog } from './telemetry/gateway-log';
@@ -60,6 +63,7 @@ interface GatewayParts {
   readonly core: Core;
   readonly readiness: Readiness;
   readonly watches: { readonly disk: FreeDisk; readonly loop: EventLoopWatch };
+  readonly audit: AppendedFile | undefined;
   readonly lock: ProcessLock;
 }
 
@@ -111,11 +115,12 @@ export class Gateway {
     });
     const { engine } = core;
     logTasks(engine.changes, log);
-    const readiness = new Readiness(store, backends, engine.monitor, disk, engine.scheduler);
+    const audit = await openAudit(context);
+    const readiness = new Readiness(store, backends, engine.monitor, { disk, audit }, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const loop = new EventLoopWatch(engine.changes, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
-    const app = await createApp(context, core, storage, metrics, TelemetryModule.register(readiness, metrics));
-    return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop }, lock });
+    const app = await createApp(context, core, storage, { metrics, audit }, TelemetryModule.register(readiness, metrics));
+    return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop }, audit, lock });
   }
 
   /** Starts the loops, then listens; while the store is away it listens first, so that it can say so. Resolves with the port. */
@@ -134,6 +139,11 @@ export class Gateway {
     return typeof address === 'object' && address !== null ? address.port : server.port;
   }
 
+  /** Files that grow were moved away: new ones are begun under their names. */
+  reopenFiles(): void {
+    this.parts.audit?.reopen();
+  }
+
   /** Creates are refused at once; reads go on while transfers under way get their grace; then everything is let go. Jobs are left alone. */
   async stop(): Promise<void> {
     this.stopping = true;
@@ -144,6 +154,7 @@ export class Gateway {
     this.parts.watches.loop.stop();
     await this.parts.core.engine.stop(this.parts.context.settings.server.shutdown_grace_seconds * 1000);
     await this.closeHttp();
+    await this.parts.audit?.close();
     await this.parts.stored.store.close();
     this.parts.lock.release();
   }
@@ -220,11 +231,24 @@ function createAuthenticators({ adapters, settings: { auth, rates, server }, log
   );
 }
 
+async function openAudit({ settings, log }: Composition): Promise<AppendedFile | undefined> {
+  const { file } = settings.audit;
+  if (file === '') return undefined;
+  return AppendedFile.open(file, engineLog(log)).catch((error: unknown) => {
+    throw new Error(`the audit log cannot be opened (setting audit.file): ${(error as Error).message}`, { cause: error });
+  });
+}
+
+function auditOf(file: AppendedFile): Audit {
+  const written = new AuditLog(file);
+  return (entry) => written.record(entry);
+}
+
 async function createApp(
   context: Composition,
   core: Core,
   storage: StorageRegistry,
-  metrics: GatewayMetrics,
+  watching: { readonly metrics: GatewayMetrics; readonly audit: AppendedFile | undefined },
   telemetry: DynamicModule,
 ): Promise<NestFastifyApplication> {
   const { settings, version, log } = context;
@@ -237,8 +261,8 @@ async function createApp(
     logger: new NestLogger(log),
     abortOnError: false,
   });
-  configureHttp(app, api, { authenticators, open: settings.auth.open, rates });
-  observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
+  configureHttp(app, api, { authenticators, open: settings.auth.open, rates, ...(watching.audit && { audit: auditOf(watching.audit) }) });
+  observeRequests(app.getHttpAdapter().getInstance(), watching.metrics, log);
   serveDocumentation(app, version, api, authenticators);
   return app;
 }

@@ -86,6 +86,7 @@ async function serve(settings: Settings): Promise<void> {
   try {
     gateway = await Gateway.create({ settings, version, log, environment: programEnvironment() });
     stopOnSignals(gateway, log);
+    if (settings.audit.file !== '') process.on('SIGHUP', () => gateway?.reopenFiles());
     const port = await gateway.start();
     log.info({ version, node: process.version, data_dir: settings.data_dir }, `serving on ${addressOf(settings.server.host, port)}`);
   } catch (error) {

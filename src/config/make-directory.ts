@@ -50,7 +50,7 @@ export function makeDirectories(settings: Settings): void {
 
 /** Files and directories that the settings name and that cannot be read now, one line each. No fault: they may be mounted later. */
 export function unreadable(settings: Settings, adapters: Adapters): string[] {
-  const made = ['data_dir', 'work_dir'];
+  const made = ['data_dir', 'work_dir', 'audit.file'];
   return pathsIn(settings, adapters).flatMap(({ key, path }) => {
     if (made.includes(key)) return [];
     try {

@@ -64,6 +64,13 @@ export const settingsSchema = {
       default: ['service-info', 'docs', 'health'],
     },
   },
+  audit: {
+    file: {
+      doc: 'Who did what: a line of JSON for each create, cancel, act of an administrator and failed login, at the end of this file; none when empty. SIGHUP begins a new file under the name. Of what is refused 100 lines at once and one a second of each address are written, and 1000 at once and 50 a second in all; the next line counts what is left out (`left_out`)',
+      format: 'path',
+      default: '',
+    },
+  },
   transfers: {
     parallel: { doc: 'Files of one task moved at once', format: 'positive count', default: 8 },
     tasks: {
@@ -295,7 +302,7 @@ export function settingDefinitions(page: SettingsTree, prefix = ''): Map<string,
 
 /** Every setting there is, those of the adapters in their places. Two stores must not give one name two meanings. */
 export function settingsPage({ backends, stores, storages, authenticators }: Adapters): SettingsTree {
-  const { server, instance, data_dir, work_dir, auth, transfers, ...others } = settingsSchema;
+  const { server, instance, data_dir, work_dir, auth, audit, transfers, ...others } = settingsSchema;
   const groups = (adapters: readonly { readonly type: string; readonly settings: SettingsPage }[]): SettingsTree =>
     Object.fromEntries(adapters.flatMap(({ type, settings }) => (Object.keys(settings).length > 0 ? [[type, settings]] : [])));
   const types = stores.map(({ type }) => type);
@@ -325,6 +332,7 @@ export function settingsPage({ backends, stores, storages, authenticators }: Ada
       ...auth,
       ...groups(authenticators),
     },
+    audit,
     transfers,
     backends: {
       doc: `Where tasks run: a list of entries, their keys below; ${listed(backends)}`,

@@ -54,6 +54,12 @@ export class InvalidRequest extends RequestError {
 }
 export class Unauthenticated extends RequestError {
   readonly code = 'UNAUTHENTICATED';
+  /** For the audit log: whose login it would have been. Only of somebody that there is: in the place of a name others type passwords. */
+  readonly owner: string | undefined;
+  constructor(publicMessage: string, options?: { readonly owner?: string | undefined; readonly cause?: unknown }) {
+    super(publicMessage, options);
+    this.owner = options?.owner;
+  }
 }
 export class Forbidden extends RequestError {
   readonly code = 'FORBIDDEN';

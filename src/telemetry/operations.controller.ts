@@ -35,7 +35,9 @@ export class OperationsController {
   @Get('readyz')
   @RouteConfig({ rules: { open: 'health' } })
   @ApiOperation({ summary: 'Requests can be served; what the store, the disk and each backend say', operationId: 'readyz' })
-  @ApiOkResponse({ description: '`ready`, or `degraded`: the API answers, but a backend is away or the disk is nearly full' })
+  @ApiOkResponse({
+    description: '`ready`, or `degraded`: the API answers, but a backend is away, the disk is nearly full or the audit log is not written',
+  })
   @ApiServiceUnavailableResponse({ description: '`unavailable`: the store cannot be used, or the gateway is stopping' })
   async readyz(@Res({ passthrough: true }) reply: FastifyReply): Promise<ReadinessAnswer> {
     const answer = await (this.readiness.isStopping ? this.readiness.look() : this.ready.get());

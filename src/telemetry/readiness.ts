@@ -15,6 +15,8 @@ export interface ReadinessAnswer {
   readonly status: 'ready' | 'degraded' | 'unavailable';
   readonly store: CheckAnswer;
   readonly disk: CheckAnswer;
+  /** Absent when there is no audit log. */
+  readonly audit?: CheckAnswer;
   /** `jobs`: how many are there, from assignment to end; absent when the store cannot say. */
   readonly backends: Readonly<Record<string, CheckAnswer & { readonly since: string; readonly jobs?: number }>>;
 }
@@ -30,7 +32,7 @@ export class Readiness {
     private readonly store: Upkeep,
     private readonly backends: BackendRegistry,
     private readonly monitor: Engine['monitor'],
-    private readonly disk: FreeDisk,
+    private readonly files: { readonly disk: Pick<FreeDisk, 'shortage'>; readonly audit?: { health(): CheckAnswer } | undefined },
     private readonly scheduler: Pick<Scheduler, 'jobs'>,
   ) {}
 
@@ -45,7 +47,8 @@ export class Readiness {
 
   async look(): Promise<ReadinessAnswer> {
     const store = this.stopping ? { ok: false, detail: 'the gateway is stopping' } : await this.askStore();
-    const shortage = this.disk.shortage();
+    const shortage = this.files.disk.shortage();
+    const audit = this.files.audit?.health();
     const jobs = store.ok ? await this.scheduler.jobs().catch(() => undefined) : undefined;
     const backends = Object.fromEntries(
       this.backends.all.map(({ name }) => {
@@ -54,11 +57,12 @@ export class Readiness {
         return [name, { ok, detail, since: new Date(since).toISOString(), ...(count !== undefined && { jobs: count }) }];
       }),
     );
-    const allWell = shortage === undefined && Object.values(backends).every(({ ok }) => ok);
+    const allWell = shortage === undefined && audit?.ok !== false && Object.values(backends).every(({ ok }) => ok);
     return {
       status: !store.ok ? 'unavailable' : allWell ? 'ready' : 'degraded',
       store,
       disk: { ok: shortage === undefined, detail: shortage ?? 'enough' },
+      ...(audit && { audit }),
       backends,
     };
   }

@@ -108,6 +108,11 @@ export class GuardedGateway {
     return (json as { id: string }).id;
   }
 
+  /** As by SIGHUP. */
+  reopenFiles(): void {
+    this.gateway.reopenFiles();
+  }
+
   async stop(): Promise<void> {
     await this.gateway.stop();
     await fs.rm(this.directory, { recursive: true, force: true });

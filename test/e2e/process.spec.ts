@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { homedir } from 'node:os';
@@ -164,6 +164,27 @@ describe('the command', () => {
     const gateway = new Gateway(['--server.host', '0.0.0.0']);
     expect(await gateway.ended).toBe(1);
     expect(gateway.output).toMatch(/^settings: auth\.schemes: there is no login.*auth\.allow_anonymous: true\)\n$/);
+  });
+
+  it('begins a new audit log on SIGHUP, and goes on', async () => {
+    const file = join(folder, 'audit.jsonl');
+    const gateway = new Gateway(['--audit.file', file]);
+    const url = await gateway.url();
+    await gateway.create(url, {});
+    renameSync(file, `${file}.1`);
+    gateway.child.kill('SIGHUP');
+    await gateway.says(/goes on in a new file/);
+    await gateway.create(url, {});
+    gateway.child.kill('SIGTERM');
+    expect(await gateway.ended).toBe(0);
+    for (const one of [file, `${file}.1`])
+      expect(JSON.parse(readFileSync(one, 'utf8'))).toMatchObject({ event: 'create', subject: 'anonymous', status: 400 });
+  });
+
+  it('does not start without the audit log that it is to write', async () => {
+    const gateway = new Gateway(['--audit.file', join(folder, 'none', 'audit.jsonl')]);
+    expect(await gateway.ended).toBe(1);
+    expect(gateway.output).toContain('the audit log cannot be opened (setting audit.file): ENOENT');
   });
 
   it('names a port that is taken and ends', async () => {

@@ -7,6 +7,7 @@ import * as slices from '../../src/settings-slices';
 /** Read by the composition itself, not handed on in a slice. */
 const READ_DIRECTLY = [
   'auth.allow_anonymous',
+  'audit.file',
   'auth.open',
   'rates.failed_logins',
   'server.host',

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Authenticator, type Principal, ROLES } from '../../ports/authenticator';
+import type { Audit } from '../../ports/audit';
 import { Forbidden, Unauthenticated } from '../../ports/errors';
-import { setPrincipal } from './current-principal.decorator';
+import { setFailedOwner, setPrincipal } from './current-principal.decorator';
 import type { RequestRates } from './request-rates';
 import { rulesOf } from './route-rules';
 
@@ -11,6 +12,8 @@ export interface GuardOptions {
   /** Kinds of routes that need no login (`auth.open`). */
   readonly open: readonly string[];
   readonly rates: RequestRates;
+  /** Absent = nobody wants to know. */
+  readonly audit?: Audit;
 }
 
 /**
@@ -43,13 +46,14 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
     if (rules.open !== undefined && open.includes(rules.open)) return;
     try {
       const principal = await whoAsks(request);
+      setPrincipal(request, principal);
       const { roles = ROLES } = rules;
       if (roles.length > 0 && !roles.some((role) => principal.roles.includes(role)))
         throw new Forbidden(`only who has the role ${roles.join(' or ')} may do this`);
       if (rules.counted !== undefined) rates.count(rules.counted, principal, request.ip);
-      setPrincipal(request, principal);
     } catch (error) {
       if (error instanceof Unauthenticated) {
+        if (error.owner !== undefined) setFailedOwner(request, error.owner);
         // RFC 9110 11.6.1: what the client may try.
         reply.header(
           'www-authenticate',

@@ -10,6 +10,8 @@ export interface RouteRules {
   readonly roles?: readonly Role[];
   /** As what its requests are counted; absent = they are not. */
   readonly counted?: Counted;
+  /** What the audit log calls it; absent = it is not written there. */
+  readonly audited?: string;
 }
 
 /** On the method of a controller. Modules that may not import this folder say `RouteConfig({ rules: ... })` themselves. */

@@ -35,6 +35,7 @@ export class ExtensionController implements OnModuleDestroy {
   }
 
   @Post('tasks/:idRestore')
+  @Rules({ audited: 'restore-outputs' })
   @HttpCode(202)
   @JsonAnswer()
   @ApiRestoreOutputs()

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify
 import { AllowedMethods } from './allowed-methods';
 import { boundAnswers } from './answer-budget';
 import type { ApiSettings } from '../api-settings';
+import { auditRequests } from '../auth/audit-requests';
 import { type GuardOptions, guardRoutes } from '../auth/route-guard';
 import { boundBodies } from './body-budget';
 import { inflateBodies } from './content-encoding';
@@ -62,6 +63,7 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
   boundBodies(server, settings.bodyLimitBytes);
   boundAnswers(server);
   answerWrongMethods(app);
+  if (guard.audit) auditRequests(server, guard.audit);
   const anyOrigin = settings.corsOrigins.includes('*');
   if (settings.corsOrigins.length > 0) {
     app.enableCors({

@@ -38,7 +38,7 @@ export class BasicAuthenticator extends Authenticator {
     const user = users.get(given.name);
     const { hash } = user ?? this.decoy(given.name, decoys);
     const isRight = await this.checks.isRight({ ...given, address, hash, isDecoy: user === undefined });
-    if (!user || !isRight) throw new Unauthenticated(WRONG);
+    if (!user || !isRight) throw new Unauthenticated(WRONG, { owner: user?.principal.owner });
     return user.principal;
   }
 

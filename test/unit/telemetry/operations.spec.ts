@@ -6,13 +6,13 @@ import { BackendRegistry } from '../../../src/ports/registries';
 import { SqliteTaskStore } from '../../../src/stores/sqlite/sqlite-task-store';
 import { FreeDisk } from '../../../src/telemetry/free-disk';
 import { GatewayMetrics } from '../../../src/telemetry/gateway-metrics';
-import { Readiness } from '../../../src/telemetry/readiness';
+import { type CheckAnswer, Readiness } from '../../../src/telemetry/readiness';
 import { queuedTask } from '../../support/records';
 import { ScriptedBackend } from '../../support/scripted-backend';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-async function start({ minFreeBytes = 0 } = {}) {
+async function start({ minFreeBytes = 0, audit }: { minFreeBytes?: number; audit?: CheckAnswer } = {}) {
   const store = await SqliteTaskStore.open({ path: ':memory:', maxDueMs: 3_600_000 });
   const backend = new ScriptedBackend();
   const backends = new BackendRegistry([backend]);
@@ -30,7 +30,15 @@ async function start({ minFreeBytes = 0 } = {}) {
   const kept = { used: () => new Map([['scripted', { workspaces: 2, bytes: 30 }]]) };
   const engine = { changes, monitor, loopErrors: 3, busy: () => new Map([['stage-in', 2]]), scheduler, kept };
   const metrics = new GatewayMetrics({ store, backends, engine, disk, version: '1.2.3' });
-  return { store, backend, monitor, disk, changes, metrics, readiness: new Readiness(store, backends, monitor, disk, scheduler) };
+  return {
+    store,
+    backend,
+    monitor,
+    disk,
+    changes,
+    metrics,
+    readiness: new Readiness(store, backends, monitor, { disk, ...(audit && { audit: { health: () => audit } }) }, scheduler),
+  };
 }
 
 describe('readiness', () => {
@@ -42,6 +50,12 @@ describe('readiness', () => {
       disk: { ok: true, detail: 'enough' },
       backends: { [backend.name]: { ok: true, detail: 'scripted', since: expect.stringMatching(/^\d{4}-.*Z$/), jobs: 0 } },
     });
+    await store.close();
+  });
+
+  it('is degraded while the audit log is not written', async () => {
+    const { readiness, store } = await start({ audit: { ok: false, detail: 'no space left' } });
+    expect(await readiness.look()).toMatchObject({ status: 'degraded', audit: { ok: false, detail: 'no space left' } });
     await store.close();
   });
 
