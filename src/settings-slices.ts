@@ -122,6 +122,7 @@ export function maxDueMs({ retry }: Settings): number {
 export function apiSettings({ server }: Settings): ApiSettings {
   return {
     bodyLimitBytes: server.body_limit_bytes,
+    connections: { inAll: server.max_connections, ofAddress: server.max_connections_per_address },
     corsOrigins: server.cors_origins,
     trustProxy: server.trust_proxy,
     host: server.host,

@@ -2,6 +2,8 @@
 export interface ApiSettings {
   /** Largest request body, bytes (`server.body_limit_bytes`). */
   readonly bodyLimitBytes: number;
+  /** Connections open at once, of all clients and of one address; 0 = no limit of one. */
+  readonly connections: { readonly inAll: number; readonly ofAddress: number };
   /** Origins whose pages may use the API (CORS, TES "CORS"); `*` = every origin, empty = none. */
   readonly corsOrigins: readonly string[];
   /** Believe `X-Forwarded-*`: only behind a proxy that sets them. */

@@ -19,6 +19,12 @@ export const settingsSchema = {
       format: 'size',
       default: 16 * MIB,
     },
+    max_connections: { doc: 'Connections open at once; what comes on top is ended at once', format: 'positive count', default: 10_000 },
+    max_connections_per_address: {
+      doc: 'The same of one address (of IPv6: of one /64 network); 0: no limit. Loopback addresses and proxies that are trusted are not counted',
+      format: 'count',
+      default: 1000,
+    },
     cors_origins: {
       doc: "Web origins that may call the API from a browser; `['*']` is any",
       format: 'list of texts',

@@ -67,6 +67,7 @@ export class TestGateway {
   static async start(options: GatewayOptions = {}): Promise<TestGateway> {
     const api: ApiSettings = {
       bodyLimitBytes: 16 * 2 ** 20,
+      connections: { inAll: 1000, ofAddress: 0 },
       corsOrigins: [],
       trustProxy: false,
       host: '127.0.0.1',

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { Logger } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { AllowedMethods } from './allowed-methods';
@@ -7,6 +8,7 @@ import type { ApiSettings } from '../api-settings';
 import { auditRequests } from '../auth/audit-requests';
 import { type GuardOptions, guardRoutes } from '../auth/route-guard';
 import { boundBodies } from './body-budget';
+import { boundConnections } from './connection-limits';
 import { inflateBodies } from './content-encoding';
 import { type ErrorAnswer, ofStatus } from './error-answer';
 import { parseJsonBody } from './json-body';
@@ -52,6 +54,8 @@ function noSchemas(): never {
 /** Sets up everything between the socket and the routes. Call it before `app.init()` or `app.listen()`. */
 export function configureHttp(app: NestFastifyApplication, settings: ApiSettings, guard: GuardOptions): void {
   const server = app.getHttpAdapter().getInstance();
+  const isProxy = (): boolean => settings.trustProxy;
+  boundConnections(server.server, { ...settings.connections, isProxy }, (line) => new Logger('Api').warn(line));
   refuseForeignHosts(server, settings);
   guardRoutes(server, guard);
   server.removeAllContentTypeParsers();

@@ -1,4 +1,7 @@
-import { type Behind, sharedApi } from '../http-app';
+import { type AddressInfo, connect } from 'node:net';
+import Fastify from 'fastify';
+import { fastifyAdapterOptions } from '../../../../src/api/http/http-server';
+import { type Behind, SETTINGS, sharedApi } from '../http-app';
 import { exchange, type RawAnswer, send } from '../raw-http';
 
 const ID = '01234567890123456789012345';
@@ -187,4 +190,30 @@ describe('pages of other origins', () => {
       expect((await send(closed.port(), 'POST', '/v1/tasks', { origin: 'http://127.0.0.1' }, TASK)).status).toBe(200);
     },
   );
+});
+
+describe('a request that does not arrive', () => {
+  it('is answered 408 when its time is over, and its connection ended', async () => {
+    const options = fastifyAdapterOptions(SETTINGS);
+    expect(options.requestTimeout).toBe(300_000);
+    const server = Fastify({ ...options, requestTimeout: 20, http: { headersTimeout: 20, connectionsCheckingInterval: 5 } });
+    server.post('/', (_request, reply) => reply.send('{}'));
+    await server.listen({ host: '127.0.0.1', port: 0 });
+    try {
+      for (const begun of [
+        'POST / HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+        'POST / HTTP/1.1\r\nhost:',
+      ]) {
+        const socket = connect((server.server.address() as AddressInfo).port, '127.0.0.1');
+        socket.write(begun);
+        const chunks: Buffer[] = [];
+        for await (const chunk of socket) chunks.push(chunk as Buffer);
+        expect(Buffer.concat(chunks).toString()).toMatch(
+          /^HTTP\/1\.1 408 [^]*\{"code":"REQUEST_TIMEOUT","message":"the request took too long to arrive"\}$/,
+        );
+      }
+    } finally {
+      await server.close();
+    }
+  });
 });
