@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
+import type { Server as HttpsServer } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { DynamicModule } from '@nestjs/common';
@@ -10,6 +11,7 @@ import { adapters as everyAdapter } from './adapters';
 import { AppModule } from './app.module';
 import { RequestRates } from './api/auth/request-rates';
 import { configureHttp, fastifyAdapterOptions } from './api/http/http-server';
+import { TlsFiles } from './api/http/tls-files';
 import { serveDocumentation } from './api/http/openapi';
 import { listenFault } from './config/address';
 import { directoryId, instanceName } from './config/instance-name';
@@ -23,6 +25,7 @@ import type { ExecutionBackend } from './ports/execution-backend';
 import { isLoopback } from './ports/host-name';
 import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
+import { Rounds } from './ports/rounds';
 import * as slices from './settings-slices';
 import { AppendedFile } from './telemetry/appended-file';
 import { AuditLog } from './telemetry/audit-log';
@@ -55,6 +58,8 @@ type Composition = GatewayContext & { readonly adapters: Adapters; readonly inst
 const STORE_PATIENCE_MS = 2000;
 /** How long requests under way may take once everything else has stopped, ms. */
 const LAST_ANSWERS_MS = 3000;
+/** Between two looks at whether the certificate has changed, ms. */
+const CERTIFICATE_MS = 10_000;
 
 interface GatewayParts {
   readonly context: GatewayContext;
@@ -62,7 +67,7 @@ interface GatewayParts {
   readonly stored: StoreInReach;
   readonly core: Core;
   readonly readiness: Readiness;
-  readonly watches: { readonly disk: FreeDisk; readonly loop: EventLoopWatch };
+  readonly watches: { readonly disk: FreeDisk; readonly loop: EventLoopWatch; readonly certificate: Rounds };
   readonly audit: AppendedFile | undefined;
   readonly lock: ProcessLock;
 }
@@ -119,8 +124,10 @@ export class Gateway {
     const readiness = new Readiness(store, backends, engine.monitor, { disk, audit }, engine.scheduler);
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const loop = new EventLoopWatch(engine.changes, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
-    const app = await createApp(context, core, storage, { metrics, audit }, TelemetryModule.register(readiness, metrics));
-    return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop }, audit, lock });
+    const tls = tlsFiles(context);
+    const app = await createApp(context, core, storage, { metrics, audit, tls }, TelemetryModule.register(readiness, metrics));
+    const certificate = new Rounds(CERTIFICATE_MS, async () => tls?.look(app.getHttpServer() as unknown as HttpsServer));
+    return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop, certificate }, audit, lock });
   }
 
   /** Starts the loops, then listens; while the store is away it listens first, so that it can say so. Resolves with the port. */
@@ -129,6 +136,7 @@ export class Gateway {
     // The backends ask their runtimes, which are other processes, while the routes are made.
     const begun = [this.parts.watches.disk.start(), this.startEngine(), this.parts.app.init()];
     this.parts.watches.loop.start();
+    this.parts.watches.certificate.start();
     // Whoever stops the gateway because one of them failed finds none of the others half-way.
     await Promise.allSettled(begun);
     await Promise.all(begun);
@@ -139,9 +147,10 @@ export class Gateway {
     return typeof address === 'object' && address !== null ? address.port : server.port;
   }
 
-  /** Files that grow were moved away: new ones are begun under their names. */
+  /** Files were changed: one that grows is begun anew under its name, the certificate is looked at. */
   reopenFiles(): void {
     this.parts.audit?.reopen();
+    void this.parts.watches.certificate.now();
   }
 
   /** Creates are refused at once; reads go on while transfers under way get their grace; then everything is let go. Jobs are left alone. */
@@ -152,6 +161,7 @@ export class Gateway {
     // A file server that does not answer must not hold up the stop.
     void this.parts.watches.disk.stop();
     this.parts.watches.loop.stop();
+    void this.parts.watches.certificate.stop();
     await this.parts.core.engine.stop(this.parts.context.settings.server.shutdown_grace_seconds * 1000);
     await this.closeHttp();
     await this.parts.audit?.close();
@@ -231,6 +241,15 @@ function createAuthenticators({ adapters, settings: { auth, rates, server }, log
   );
 }
 
+function tlsFiles({ settings: { server }, log }: Composition): TlsFiles | undefined {
+  const { certificate_file: certificate, key_file: key } = server.tls;
+  return certificate === '' ? undefined : new TlsFiles({ certificate, key }, engineLog(log));
+}
+
+function certificateFault(error: unknown): never {
+  throw new Error(`the certificate cannot be used (settings server.tls): ${(error as Error).message}`, { cause: error });
+}
+
 async function openAudit({ settings, log }: Composition): Promise<AppendedFile | undefined> {
   const { file } = settings.audit;
   if (file === '') return undefined;
@@ -248,21 +267,22 @@ async function createApp(
   context: Composition,
   core: Core,
   storage: StorageRegistry,
-  watching: { readonly metrics: GatewayMetrics; readonly audit: AppendedFile | undefined },
+  around: { readonly metrics: GatewayMetrics; readonly audit: AppendedFile | undefined; readonly tls: TlsFiles | undefined },
   telemetry: DynamicModule,
 ): Promise<NestFastifyApplication> {
   const { settings, version, log } = context;
   const api = slices.apiSettings(settings);
   const serviceInfo = slices.serviceInfoSettings(settings, version);
   const authenticators = await createAuthenticators(context);
+  const https = around.tls && { https: await around.tls.read().catch(certificateFault) };
   const rates = new RequestRates(slices.rateLimits(settings));
   const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, rates }, others: [telemetry] });
-  const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter(fastifyAdapterOptions(api)), {
+  const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter({ ...fastifyAdapterOptions(api), ...https }), {
     logger: new NestLogger(log),
     abortOnError: false,
   });
-  configureHttp(app, api, { authenticators, open: settings.auth.open, rates, ...(watching.audit && { audit: auditOf(watching.audit) }) });
-  observeRequests(app.getHttpAdapter().getInstance(), watching.metrics, log);
+  configureHttp(app, api, { authenticators, open: settings.auth.open, rates, ...(around.audit && { audit: auditOf(around.audit) }) });
+  observeRequests(app.getHttpAdapter().getInstance(), around.metrics, log);
   serveDocumentation(app, version, api, authenticators);
   return app;
 }

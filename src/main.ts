@@ -86,9 +86,13 @@ async function serve(settings: Settings): Promise<void> {
   try {
     gateway = await Gateway.create({ settings, version, log, environment: programEnvironment() });
     stopOnSignals(gateway, log);
-    if (settings.audit.file !== '') process.on('SIGHUP', () => gateway?.reopenFiles());
+    if (settings.audit.file !== '' || settings.server.tls.certificate_file !== '') process.on('SIGHUP', () => gateway?.reopenFiles());
     const port = await gateway.start();
-    log.info({ version, node: process.version, data_dir: settings.data_dir }, `serving on ${addressOf(settings.server.host, port)}`);
+    const scheme = settings.server.tls.certificate_file === '' ? 'http' : 'https';
+    log.info(
+      { version, node: process.version, data_dir: settings.data_dir },
+      `serving on ${addressOf(settings.server.host, port, scheme)}`,
+    );
   } catch (error) {
     log.fatal({ err: error }, `the gateway cannot start: ${(error as Error).message}`);
     // What cannot be stopped ends with the process.

@@ -123,6 +123,7 @@ export function apiSettings({ server }: Settings): ApiSettings {
   return {
     bodyLimitBytes: server.body_limit_bytes,
     connections: { inAll: server.max_connections, ofAddress: server.max_connections_per_address },
+    hasTls: server.tls.certificate_file !== '',
     corsOrigins: server.cors_origins,
     trustProxy: server.trust_proxy,
     host: server.host,

@@ -4,6 +4,8 @@ export interface ApiSettings {
   readonly bodyLimitBytes: number;
   /** Connections open at once, of all clients and of one address; 0 = no limit of one. */
   readonly connections: { readonly inAll: number; readonly ofAddress: number };
+  /** It speaks TLS itself (`server.tls`). */
+  readonly hasTls: boolean;
   /** Origins whose pages may use the API (CORS, TES "CORS"); `*` = every origin, empty = none. */
   readonly corsOrigins: readonly string[];
   /** Believe `X-Forwarded-*`: only behind a proxy that sets them. */

@@ -40,6 +40,14 @@ export const settingsSchema = {
       format: 'yes or no',
       default: false,
     },
+    tls: {
+      certificate_file: {
+        doc: 'Serve https with this certificate (PEM, with those between it and the authority behind it); http when empty. It and the key are read again within ten seconds of a change',
+        format: 'path',
+        default: '',
+      },
+      key_file: { doc: 'The key of that certificate (PEM, without a password)', format: 'path', default: '' },
+    },
     shutdown_grace_seconds: {
       doc: 'How long a stop waits for transfers under way; jobs are left alone in any case',
       format: 'number',

@@ -112,8 +112,10 @@ function convictSchema(page: SettingsTree, prefix = ''): convict.Schema<Record<s
 }
 
 /** What is wrong although each value is right for itself. */
-function faultsBetween({ data_dir, work_dir, limits, retry }: Settings): string[] {
+function faultsBetween({ server: { tls }, data_dir, work_dir, limits, retry }: Settings): string[] {
   const faults: string[] = [];
+  if ((tls.certificate_file === '') !== (tls.key_file === ''))
+    faults.push('settings: server.tls: certificate_file and key_file belong together, but one of them is not set');
   if (`${work_dir}/`.startsWith(`${data_dir}/`) || `${data_dir}/`.startsWith(`${work_dir}/`))
     faults.push(`settings: work_dir: must be apart from data_dir, but they are ${work_dir} and ${data_dir}`);
   if (limits.default_runtime_seconds > limits.max_runtime_seconds)

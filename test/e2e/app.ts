@@ -68,6 +68,7 @@ export class TestGateway {
     const api: ApiSettings = {
       bodyLimitBytes: 16 * 2 ** 20,
       connections: { inAll: 1000, ofAddress: 0 },
+      hasTls: false,
       corsOrigins: [],
       trustProxy: false,
       host: '127.0.0.1',

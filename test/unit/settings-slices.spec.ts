@@ -10,6 +10,8 @@ const READ_DIRECTLY = [
   'audit.file',
   'auth.open',
   'rates.failed_logins',
+  'server.tls.certificate_file',
+  'server.tls.key_file',
   'server.host',
   'server.port',
   'server.shutdown_grace_seconds',

@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { Controller, Get, Header, HttpCode, type OnModuleDestroy, Post, Req, Res, StreamableFile } from '@nestjs/common';
+import { Controller, Get, HttpCode, type OnModuleDestroy, Post, Req, Res, StreamableFile } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { KnownBackends } from '../../engine/known-backends';
@@ -46,7 +46,6 @@ export class ExtensionController implements OnModuleDestroy {
 
   @Get('tasks/:id/logs/:executor/:stream')
   @HttpCode(200)
-  @Header('x-content-type-options', 'nosniff')
   @ApiReadLog()
   async readLog(
     @CurrentPrincipal() caller: Principal,

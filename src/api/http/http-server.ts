@@ -13,6 +13,7 @@ import { inflateBodies } from './content-encoding';
 import { type ErrorAnswer, ofStatus } from './error-answer';
 import { parseJsonBody } from './json-body';
 import { MethodNotServed } from './method-not-served';
+import { securityHeaders } from './security-headers';
 import { refuseForeignHosts } from './served-hosts';
 
 /** Longer than any URL that Node lets through (16 KiB of head), so that a long id is simply an unknown one. */
@@ -56,6 +57,7 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
   const server = app.getHttpAdapter().getInstance();
   const isProxy = (): boolean => settings.trustProxy;
   boundConnections(server.server, { ...settings.connections, isProxy }, (line) => new Logger('Api').warn(line));
+  securityHeaders(server, { hasTls: settings.hasTls });
   refuseForeignHosts(server, settings);
   guardRoutes(server, guard);
   server.removeAllContentTypeParsers();

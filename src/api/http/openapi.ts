@@ -24,6 +24,8 @@ export function serveDocumentation(
     jsonDocumentUrl: 'docs-json',
     yamlDocumentUrl: 'docs-yaml',
     customSiteTitle: 'tes-gateway',
+    // It would send the address of this server to a third party.
+    swaggerOptions: { validatorUrl: 'none' },
     patchDocumentOnRequest: (request, _reply, document) => below(forwardedPrefix((request as FastifyRequest).headers, settings), document),
   });
 }

@@ -1,7 +1,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mongo } from 'mongoose';
-import { makeCertificates } from '../certificates';
+import { makeCertificates } from '../../support/certificates';
 import { requireEngine, type Engine } from '../engines';
 import { prepareServer, type RunningServer } from '../server';
 import { eventually } from '../tes-client';

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Certificates, makeCertificates } from '../certificates';
+import { type Certificates, makeCertificates } from '../../support/certificates';
 import { cacheDirectory, runScript } from '../engines';
 import { endForGood } from '../server';
 

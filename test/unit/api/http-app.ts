@@ -16,6 +16,7 @@ import { StorageRegistry } from '../../../src/ports/registries';
 export const SETTINGS: ApiSettings = {
   bodyLimitBytes: 16 * 1024 * 1024,
   connections: { inAll: 1000, ofAddress: 0 },
+  hasTls: false,
   corsOrigins: [],
   trustProxy: false,
   host: '127.0.0.1',

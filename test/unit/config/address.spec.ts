@@ -11,6 +11,7 @@ it.each([
   ['fe80::1%eth0', 'http://[fe80::1]:8080'],
 ])('what listens on %s is found at %s', (host, address) => {
   expect(addressOf(host, 8080)).toBe(address);
+  expect(addressOf(host, 8080, 'https')).toBe(address.replace('http:', 'https:'));
   expect(() => new URL(address)).not.toThrow();
 });
 

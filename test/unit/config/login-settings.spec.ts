@@ -47,6 +47,8 @@ describe('settings of who is let in', () => {
       ['--auth.schemes=[oidc]', '--auth.oidc.issuers=[{url: https://id.example, audience: a, introspection: true}]'],
       'auth.oidc.issuers[0].introspection: needs client_id and client_secret',
     ],
+    [['--server.tls.certificate_file=/cert'], 'server.tls: certificate_file and key_file belong together'],
+    [['--server.tls.key_file=/key'], 'server.tls: certificate_file and key_file belong together'],
     [['--auth.open=[tasks]'], 'auth.open: must be a list of service-info, docs, health, metrics, each once'],
     [["--server.cors_origins=['*']"], "server.cors_origins: with a login it must name the origins, not '*'"],
   ])('%j is refused', (argv, words) => {
