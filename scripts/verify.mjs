@@ -8,10 +8,11 @@ import { installPackages } from './install.mjs';
 import { cacheDir, jestEnvironment, root, runCommand, runSteps, seconds, staticSteps, withProgress } from './steps.mjs';
 import { filesOf, settle, sum, timesTable } from './verify-results.mjs';
 
+const isLong = process.argv.includes('--long');
 /** `npm run check` plays a hundred random lives of the engine. */
 const AMOUNTS = {
-  TES_GATEWAY_TEST_LIVES: process.env.TES_GATEWAY_TEST_LIVES ?? '3000',
-  ...(process.argv.includes('--long') && { TES_GATEWAY_TEST_LONG: '1' }),
+  TES_GATEWAY_TEST_LIVES: process.env.TES_GATEWAY_TEST_LIVES ?? (isLong ? '3000' : '1500'),
+  ...(isLong && { TES_GATEWAY_TEST_LONG: '1' }),
 };
 /** Spec files at a time on two cores. */
 const WORKERS = 3;

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionBackend, Job } from '../../../src/ports/execution-backend';
 import type { Observation } from '../../../src/task/observation';
 import type { Handle } from '../../../src/task/task-record';
+import { LONG } from '../../support/amounts';
 import {
   type BackendUnderTest,
   exitCodes,
@@ -129,7 +130,7 @@ export function describeLife(name: string, underTest: () => BackendUnderTest): v
     it('does not say of a program that is cancelled while its runtime starts that it ended by itself, and says something of each', async () => {
       const ends: (readonly [number, number | undefined])[] = [];
       // Not to wait for anything: to come at different moments of the start.
-      for (const milliseconds of [0, 20, 40, 60, 80, 100, 120, 140, 160, 200]) {
+      for (const milliseconds of LONG ? [0, 20, 40, 60, 80, 100, 120, 140, 160, 200] : [0, 20, 60, 120]) {
         const job = shellJob('trap "exit 5" TERM; while :; do sleep 0.1; done');
         const handle = await driver.start(job);
         await driver.untilPhase(job, handle, 'running');
