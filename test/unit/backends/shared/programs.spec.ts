@@ -1,0 +1,36 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { part } from '../../../../src/backends/shared/job-script';
+import { temporaryDirectory } from '../temporary-directory';
+
+const nameOf = (pid: string): string => /^Name:\t(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+
+describe('what of a job is asked to end', () => {
+  const directory = temporaryDirectory('programs');
+
+  it.each(['bwrap', 'conmon', 'starter', 'starter-suid', 'appinit'])(
+    'is what %s runs, not itself: it would forward TERM or ignore it',
+    async (runtime) => {
+      const runs = join(directory(), runtime);
+      copyFileSync('/bin/sh', runs);
+      const job = spawn('/bin/sh', ['-c', `${runs} -c 'sleep 600 & wait'; true`], {
+        stdio: 'ignore',
+        detached: true,
+      });
+      const ended = once(job, 'exit');
+      const script = `${part('processes.sh')}\noffspring "$1" "$2" ""`;
+      const found = (which: string): readonly string[] => {
+        const pids = execFileSync('/bin/sh', ['-c', script, 'sh', which, String(job.pid)], { encoding: 'utf8' }).split('\n');
+        return pids.filter(Boolean).map(nameOf).sort();
+      };
+      while (!found('all').includes('sleep')) await pause(5);
+      const both = [found('programs'), found('all')];
+      process.kill(-(job.pid ?? 0), 'SIGKILL');
+      await ended;
+      expect(both).toEqual([['sleep'], ['sleep', runtime].sort()]);
+    },
+  );
+});
