@@ -1,6 +1,7 @@
 import { basicAuthentication } from './auth/basic/basic.adapter';
 import { noAuthentication } from './auth/none/none.adapter';
 import { oidcAuthentication } from './auth/oidc/oidc.adapter';
+import { tokenAuthentication } from './auth/token/token.adapter';
 import { localBackend } from './backends/local/local.adapter';
 import { pulsarBackend } from './backends/pulsar/pulsar.adapter';
 import type { Adapters } from './ports/adapter';
@@ -14,5 +15,5 @@ export const adapters: Adapters = {
   backends: [localBackend, pulsarBackend],
   stores: [sqliteStore, mongoStore],
   storages: [fileStorage, httpStorage],
-  authenticators: [noAuthentication, basicAuthentication, oidcAuthentication],
+  authenticators: [noAuthentication, basicAuthentication, oidcAuthentication, tokenAuthentication],
 };

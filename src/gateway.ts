@@ -26,6 +26,7 @@ import { isLoopback } from './ports/host-name';
 import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
 import { Rounds } from './ports/rounds';
+import type { TaskStore } from './ports/store/task-store';
 import * as slices from './settings-slices';
 import { AppendedFile } from './telemetry/appended-file';
 import { AuditLog } from './telemetry/audit-log';
@@ -125,7 +126,9 @@ export class Gateway {
     const metrics = new GatewayMetrics({ store, backends, engine, disk, version: context.version });
     const loop = new EventLoopWatch(engine.changes, engineLog(log), (seconds) => metrics.loopDelayed(seconds));
     const tls = tlsFiles(context);
-    const app = await createApp(context, core, storage, { metrics, audit, tls }, TelemetryModule.register(readiness, metrics));
+    const authenticators = await createAuthenticators(context, store);
+    const telemetry = TelemetryModule.register(readiness, metrics);
+    const app = await createApp(context, core, { storage, authenticators, metrics, audit, tls, telemetry });
     const certificate = new Rounds(CERTIFICATE_MS, async () => tls?.look(app.getHttpServer() as unknown as HttpsServer));
     return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop, certificate }, audit, lock });
   }
@@ -227,7 +230,10 @@ function createBackends(composition: Composition): Promise<readonly ExecutionBac
   );
 }
 
-function createAuthenticators({ adapters, settings: { auth, rates, server }, log }: Composition): Promise<readonly Authenticator[]> {
+function createAuthenticators(
+  { adapters, settings: { auth, rates, server }, log }: Composition,
+  store: TaskStore,
+): Promise<readonly Authenticator[]> {
   const chosen = auth.schemes.map((type) => adapterOf(adapters.authenticators, type));
   if (chosen.some(({ isAnonymous }) => isAnonymous) && !isLoopback(server.host))
     log.warn(`THERE IS NO LOGIN: everybody who reaches ${server.host} may run tasks here (setting auth.allow_anonymous)`);
@@ -235,6 +241,7 @@ function createAuthenticators({ adapters, settings: { auth, rates, server }, log
     chosen.map((adapter) =>
       adapter.create(auth[adapter.type] ?? {}, {
         failedLoginsPerMinute: rates.failed_logins,
+        store,
         log: (level, message, fields) => log[level]({ scheme: adapter.type, ...fields }, message),
       }),
     ),
@@ -263,26 +270,33 @@ function auditOf(file: AppendedFile): Audit {
   return (entry) => written.record(entry);
 }
 
+interface AppParts {
+  readonly storage: StorageRegistry;
+  readonly authenticators: readonly Authenticator[];
+  readonly metrics: GatewayMetrics;
+  readonly audit: AppendedFile | undefined;
+  readonly tls: TlsFiles | undefined;
+  readonly telemetry: DynamicModule;
+}
+
 async function createApp(
   context: Composition,
   core: Core,
-  storage: StorageRegistry,
-  around: { readonly metrics: GatewayMetrics; readonly audit: AppendedFile | undefined; readonly tls: TlsFiles | undefined },
-  telemetry: DynamicModule,
+  { storage, authenticators, metrics, audit, tls, telemetry }: AppParts,
 ): Promise<NestFastifyApplication> {
   const { settings, version, log } = context;
   const api = slices.apiSettings(settings);
   const serviceInfo = slices.serviceInfoSettings(settings, version);
-  const authenticators = await createAuthenticators(context);
-  const https = around.tls && { https: await around.tls.read().catch(certificateFault) };
+  const https = tls && { https: await tls.read().catch(certificateFault) };
   const rates = new RequestRates(slices.rateLimits(settings));
-  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, rates }, others: [telemetry] });
+  const personalTokens = authenticators.find((one) => one.personalTokens)?.personalTokens;
+  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, rates, personalTokens }, others: [telemetry] });
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter({ ...fastifyAdapterOptions(api), ...https }), {
     logger: new NestLogger(log),
     abortOnError: false,
   });
-  configureHttp(app, api, { authenticators, open: settings.auth.open, rates, ...(around.audit && { audit: auditOf(around.audit) }) });
-  observeRequests(app.getHttpAdapter().getInstance(), around.metrics, log);
+  configureHttp(app, api, { authenticators, open: settings.auth.open, rates, ...(audit && { audit: auditOf(audit) }) });
+  observeRequests(app.getHttpAdapter().getInstance(), metrics, log);
   serveDocumentation(app, version, api, authenticators);
   return app;
 }

@@ -3,7 +3,9 @@ import { APP_FILTER } from '@nestjs/core';
 import { API_SETTINGS, type ApiSettings, SERVICE_INFO_SETTINGS, type ServiceInfoSettings } from './api-settings';
 import { RequestRates } from './auth/request-rates';
 import { ErrorFilter } from './http/error.filter';
+import { PersonalTokens } from '../ports/personal-tokens';
 import { MeController } from './extension/me.controller';
+import { TokensController } from './extension/tokens.controller';
 import { ExtensionController } from './extension/extension.controller';
 import { RootController } from './http/root.controller';
 import { ServiceInfoController } from './service-info/service-info.controller';
@@ -27,6 +29,8 @@ export interface ApiModuleOptions {
   /** The same that the guard has. */
   readonly rates: RequestRates;
   /** Modules that export `TaskService`, `LogReader`, `BackendRegistry` and `StorageRegistry`, unless those are global. */
+  /** Their routes are there only with it. */
+  readonly personalTokens?: PersonalTokens | undefined;
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
 }
 
@@ -36,11 +40,19 @@ export class ApiModule {
     return {
       module: ApiModule,
       imports: options.imports ?? [],
-      controllers: [TasksController, ServiceInfoController, ExtensionController, MeController, RootController],
+      controllers: [
+        TasksController,
+        ServiceInfoController,
+        ExtensionController,
+        MeController,
+        ...(options.personalTokens ? [TokensController] : []),
+        RootController,
+      ],
       providers: [
         { provide: API_SETTINGS, useValue: options.settings },
         { provide: SERVICE_INFO_SETTINGS, useValue: options.serviceInfo },
         { provide: RequestRates, useValue: options.rates },
+        { provide: PersonalTokens, useValue: options.personalTokens },
         { provide: APP_FILTER, useClass: ErrorFilter },
       ],
     };

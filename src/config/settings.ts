@@ -135,6 +135,9 @@ function faultsOfLogin({ server, auth }: Settings, { authenticators }: Adapters)
     faults.push(
       `settings: auth.schemes: there is no login, and everybody who reaches ${server.host} could run tasks: choose a login, listen on 127.0.0.1 (server.host), or say that this is meant (auth.allow_anonymous: true)`,
     );
+  const chosen = authenticators.filter(({ type }) => auth.schemes.includes(type));
+  if (chosen.every(({ needsAnother }) => needsAnother))
+    faults.push(`settings: auth.schemes: nobody could log in by ${auth.schemes.join(', ')} alone: name another one beside it`);
   // Any page could then have a browser send the password that it remembers.
   if (anonymous === undefined && server.cors_origins.includes('*'))
     faults.push("settings: server.cors_origins: with a login it must name the origins, not '*'");

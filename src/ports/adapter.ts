@@ -181,6 +181,8 @@ export interface StorageAdapter<Values = object, Slice = object> extends Adapter
 export interface AuthenticatorContext {
   /** Of one address, so many at once and in the course of each minute (`rates.failed_logins`). */
   readonly failedLoginsPerMinute: number;
+  /** May be away. */
+  readonly store: Pick<TaskStore, 'now' | 'accessTokens'>;
   readonly log: (level: LogLevel, message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -188,6 +190,8 @@ export interface AuthenticatorContext {
 export interface AuthenticatorAdapter<Values = object> extends Adapter<Values> {
   /** It lets everybody in: it stands alone, and elsewhere than on a loopback address only where `auth.allow_anonymous` says so. */
   readonly isAnonymous?: true;
+  /** Nobody comes in by it who has not come in by another one before: it does not stand alone. */
+  readonly needsAnother?: true;
   /** Called when it is on. */
   create(values: Values, context: AuthenticatorContext): Promise<Authenticator>;
   /** What stands in its settings for a password. */

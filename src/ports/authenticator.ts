@@ -1,16 +1,7 @@
-/** What a principal may do (`src/auth/README.md`). `admin` counts more than `user`, `user` more than `viewer`. */
-export const ROLES = ['user', 'admin', 'viewer'] as const;
-export type Role = (typeof ROLES)[number];
+import type { PersonalTokens } from './personal-tokens';
+import type { Principal } from './principal';
 
-/** Who is asking. `owner` = issuer and subject (`issuedKey`); tasks belong to it. `groups` = issuer and name of each. */
-export interface Principal {
-  readonly kind: 'anonymous' | 'user' | 'service';
-  readonly owner: string;
-  readonly name: string;
-  readonly groups: readonly string[];
-  /** Empty = may do nothing but ask who it is. */
-  readonly roles: readonly Role[];
-}
+export { issuedKey, type Principal, type Role, ROLES, TOKEN_SCOPES, type TokenScope } from './principal';
 
 /** What a request says of who sends it. */
 export interface Credentials {
@@ -27,11 +18,8 @@ export abstract class Authenticator {
   readonly challenge?: string;
   /** As the OpenAPI document names it, with what TES has words for; absent = it is not in the document. */
   readonly httpScheme?: 'basic' | 'bearer';
+  /** The tokens that it takes are made by users of this server. */
+  readonly personalTokens?: PersonalTokens;
   /** `undefined` = "not my scheme"; throws `Unauthenticated` = "mine, and bad", `TooManyRequests` = "not now, whether good or bad". */
   abstract authenticate(credentials: Credentials, signal: AbortSignal): Promise<Principal | undefined>;
-}
-
-/** One text for what one issuer names: two different pairs never have the same. `issuer` must not hold `|`, which no URL does. */
-export function issuedKey(issuer: string, name: string): string {
-  return `${issuer}|${name}`;
 }

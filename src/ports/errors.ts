@@ -23,6 +23,7 @@ export type RequestErrorCode =
   | 'UNAUTHENTICATED'
   | 'FORBIDDEN'
   | 'TASK_NOT_FOUND'
+  | 'NOT_FOUND'
   | 'CONFLICT'
   | 'PAYLOAD_TOO_LARGE'
   | 'TOO_MANY_REQUESTS'
@@ -67,6 +68,10 @@ export class Forbidden extends RequestError {
 /** Also for someone else's task. */
 export class TaskNotFound extends RequestError {
   readonly code = 'TASK_NOT_FOUND';
+}
+/** What is asked for is no task, and is not there. */
+export class NotFound extends RequestError {
+  readonly code = 'NOT_FOUND';
 }
 export class Conflict extends RequestError {
   readonly code = 'CONFLICT';

@@ -3,20 +3,33 @@ import { as, basic, GuardedGateway } from './guarded-gateway';
 
 /**
  * Every route of the server, and what each kind of caller is answered. `owner` created the task, `mate` and `watcher` (a viewer) share a group
- * with it, `stranger` and `outsider` (a viewer) do not; `removed` had a login.
+ * with it, `stranger` and `outsider` (a viewer) do not; `removed` had a login. `token` and what stands after it are personal API tokens:
+ * `token` and `reader` are the owner's, with all that a user has and with `read` alone; `root` is the admin's with every scope, `plain` one
+ * of the admin's without `admin`; two are no longer good.
  */
-const CALLERS = ['none', 'bad', 'removed', 'twice', 'owner', 'stranger', 'mate', 'watcher', 'outsider', 'admin'] as const;
+const CALLERS = [
+  ...(['none', 'bad', 'removed', 'twice', 'expired', 'revoked'] as const),
+  ...(['owner', 'stranger', 'mate', 'watcher', 'outsider', 'admin'] as const),
+  ...(['token', 'reader', 'root', 'plain'] as const),
+];
 type Caller = (typeof CALLERS)[number];
-const REFUSED = [401, 401, 401, 401];
+const REFUSED = [401, 401, 401, 401, 401, 401];
 
 const OPEN = CALLERS.map(() => 200);
-const LOGIN = [...REFUSED, 200, 200, 200, 200, 200, 200];
-const CREATE = [...REFUSED, 200, 200, 200, 403, 403, 200];
-const READ = [...REFUSED, 200, 404, 200, 200, 404, 200];
-const CANCEL = [...REFUSED, 200, 404, 200, 403, 404, 200];
-const RESTORE = [...REFUSED, 403, 404, 403, 403, 404, 409];
-const FIGURES = [...REFUSED, 403, 403, 403, 200, 200, 200];
+const LOGIN = [...REFUSED, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200];
+const CREATE = [...REFUSED, 200, 200, 200, 403, 403, 200, 200, 403, 200, 200];
+const READ = [...REFUSED, 200, 404, 200, 200, 404, 200, 200, 200, 200, 404];
+const CANCEL = [...REFUSED, 200, 404, 200, 403, 404, 200, 200, 403, 200, 404];
+const RESTORE = [...REFUSED, 403, 404, 403, 403, 404, 409, 403, 403, 409, 403];
+const FIGURES = [...REFUSED, 403, 403, 403, 200, 200, 200, 403, 403, 200, 403];
 const LEADS_ON = CALLERS.map(() => 302);
+const MAKE_TOKEN = [...REFUSED, 201, 201, 201, 201, 201, 201, 403, 403, 403, 403];
+const REVOKE_OWN = [...REFUSED, 404, 404, 404, 404, 404, 404, 403, 403, 403, 403];
+const forAdmins = (asAdmin: number, asToken: number): readonly number[] => [
+  ...REFUSED,
+  ...[403, 403, 403, 403, 403, asAdmin],
+  ...[403, 403, asToken, 403],
+];
 
 const tes = (base: string): Record<string, readonly number[]> => ({
   [`GET ${base}/tasks`]: LOGIN,
@@ -38,6 +51,13 @@ const ROWS: Record<string, readonly number[]> = {
   'GET /ext/v1/tasks/:id/logs/:executor/:stream': READ,
   'GET /ext/v1/backends': LOGIN,
   'GET /ext/v1/me': LOGIN,
+  'GET /ext/v1/me/tokens': LOGIN,
+  'POST /ext/v1/me/tokens': MAKE_TOKEN,
+  'DELETE /ext/v1/me/tokens/:token': REVOKE_OWN,
+  'GET /ext/v1/users/:owner/tokens': forAdmins(200, 200),
+  'POST /ext/v1/users/:owner/tokens': forAdmins(201, 403),
+  'DELETE /ext/v1/users/:owner/tokens': forAdmins(200, 200),
+  'DELETE /ext/v1/users/:owner/tokens/:token': forAdmins(404, 404),
   'GET /': LEADS_ON,
   'GET /docs': OPEN,
   'GET /docs/': OPEN,
@@ -60,16 +80,29 @@ describe('who may call which route', () => {
   let gateway: GuardedGateway;
   let id: string;
   beforeAll(async () => {
-    gateway = await GuardedGateway.start([...everybody, 'removed'], '--auth.access=group', `--auth.basic.users=${users}`);
+    const settings = ['--auth.schemes=[basic, token]', '--auth.access=group', `--auth.basic.users=${users}`];
+    gateway = await GuardedGateway.start([...everybody, 'removed'], ...settings);
     const isLetIn = async (): Promise<boolean> => (await gateway.send('GET', '/v1/tasks', { headers: as('removed') })).status === 200;
     expect(await isLetIn()).toBe(true);
     await gateway.setUsers(everybody);
     while (await isLetIn());
     id = await gateway.create('owner');
+    const tokens = {
+      token: await gateway.token('owner'),
+      reader: await gateway.token('owner', { scopes: ['read'] }),
+      root: await gateway.token('admin', { scopes: ['read', 'create', 'cancel', 'admin'] }),
+      plain: await gateway.token('admin'),
+      revoked: await gateway.token('owner'),
+      // The last: making another one would delete it.
+      expired: await gateway.token('owner', { expires_in_days: 1e-9 }),
+    };
+    for (const [caller, { authorization }] of Object.entries(tokens)) headersOf[caller as Caller] = { authorization };
+    const revoked = await gateway.send('DELETE', `/ext/v1/me/tokens/${tokens.revoked.id}`, { headers: as('owner') });
+    expect(revoked.status).toBe(200);
   });
   afterAll(() => gateway.stop());
 
-  const headersOf: Record<Caller, Record<string, string | string[]>> = {
+  const headersOf: Partial<Record<Caller, Record<string, string | string[]>>> = {
     none: {},
     bad: basic('owner:wrong'),
     removed: as('removed'),
@@ -90,8 +123,10 @@ describe('who may call which route', () => {
       .replace(':id', id)
       .replace(':executor', '0')
       .replace(':stream', 'stdout')
+      .replace(':owner', 'basic%7Cnobody')
+      .replace(':token', '0'.repeat(24))
       .replace('*', 'swagger-ui.css');
-  const body = JSON.stringify({ executors: [{ image: 'x', command: ['true'] }] });
+  const bodies: Record<string, object> = { tasks: { executors: [{ image: 'x', command: ['true'] }] }, tokens: { name: 'made' } };
 
   it('is said below for every route that there is, HEAD being as GET', () => {
     const asked = gateway.routes.map((route) => route.replace(/^HEAD /, 'GET '));
@@ -109,8 +144,9 @@ describe('who may call which route', () => {
     const from = `127.0.1.${index + 1}`;
     const answers = await Promise.all(
       CALLERS.map(async (caller) => {
-        const sent = method === 'POST' && template.endsWith('/tasks') ? { body } : {};
-        return gateway.send(method, target(template), { headers: headersOf[caller], from, ...sent });
+        const body = method === 'POST' ? bodies[template.split('/').at(-1) ?? ''] : undefined;
+        const headers = headersOf[caller] ?? {};
+        return gateway.send(method, target(template), { headers, from, ...(body && { body: JSON.stringify(body) }) });
       }),
     );
     expect(Object.fromEntries(CALLERS.map((caller, at) => [caller, answers[at]?.status]))).toEqual(
@@ -121,7 +157,7 @@ describe('who may call which route', () => {
       if (method !== 'HEAD') expect(Object.keys(json as object)).toEqual(['code', 'message']);
       expect([status, headers['www-authenticate']]).toEqual([
         status,
-        status === 401 ? 'Basic realm="tes-gateway", charset="UTF-8"' : undefined,
+        status === 401 ? 'Basic realm="tes-gateway", charset="UTF-8", Bearer realm="tes-gateway"' : undefined,
       ]);
     }
   });

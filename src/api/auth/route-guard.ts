@@ -4,7 +4,7 @@ import type { Audit } from '../../ports/audit';
 import { Forbidden, Unauthenticated } from '../../ports/errors';
 import { setFailedOwner, setPrincipal } from './current-principal.decorator';
 import type { RequestRates } from './request-rates';
-import { rulesOf } from './route-rules';
+import { type RouteRules, rulesOf } from './route-rules';
 
 export interface GuardOptions {
   /** In the order in which they are tried. */
@@ -47,22 +47,30 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
     try {
       const principal = await whoAsks(request);
       setPrincipal(request, principal);
-      const { roles = ROLES } = rules;
-      if (roles.length > 0 && !roles.some((role) => principal.roles.includes(role)))
-        throw new Forbidden(`only who has the role ${roles.join(' or ')} may do this`);
+      checkRoles(principal, rules);
+      checkScope(principal, rules, request.method);
       if (rules.counted !== undefined) rates.count(rules.counted, principal, request.ip);
     } catch (error) {
       if (error instanceof Unauthenticated) {
         if (error.owner !== undefined) setFailedOwner(request, error.owner);
         // RFC 9110 11.6.1: what the client may try.
-        reply.header(
-          'www-authenticate',
-          authenticators.flatMap(({ challenge }) => challenge ?? []),
-        );
+        reply.header('www-authenticate', [...new Set(authenticators.flatMap(({ challenge }) => challenge ?? []))]);
       }
       throw error;
     }
   });
+}
+
+function checkRoles(principal: Principal, { roles = ROLES }: RouteRules): void {
+  if (roles.length === 0 || roles.some((role) => principal.roles.includes(role))) return;
+  throw new Forbidden(`only who has the role ${roles.join(' or ')} may do this`);
+}
+
+function checkScope({ scopes }: Principal, rules: RouteRules, method: string): void {
+  if (scopes === undefined) return;
+  const { scope = method === 'GET' || method === 'HEAD' ? 'read' : undefined } = rules;
+  if (scope === undefined) throw new Forbidden('no token may do this: log in by other means');
+  if (!scopes.includes(scope)) throw new Forbidden(`the token does not cover this: it lacks the scope ${scope}`);
 }
 
 /** Node gives the first of them alone, and a proxy in front may have checked the other. `rawHeaders`: name, value, name, value. */

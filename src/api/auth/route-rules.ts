@@ -1,5 +1,5 @@
 import { RouteConfig } from '@nestjs/platform-fastify';
-import type { Role } from '../../ports/authenticator';
+import type { Role, TokenScope } from '../../ports/authenticator';
 import type { Counted } from './request-rates';
 
 /** What a route says of who may call it. Nothing = whoever has logged in and has a role. */
@@ -12,6 +12,8 @@ export interface RouteRules {
   readonly counted?: Counted;
   /** What the audit log calls it; absent = it is not written there. */
   readonly audited?: string;
+  /** What a personal API token must cover; absent = `read` for GET, and by another method no token calls it. */
+  readonly scope?: TokenScope;
 }
 
 /** On the method of a controller. Modules that may not import this folder say `RouteConfig({ rules: ... })` themselves. */

@@ -7,8 +7,8 @@ import { LogReader, type LogRequest } from '../../engine/log-reader';
 import { TaskService } from '../../engine/task.service';
 import type { Principal } from '../../ports/authenticator';
 import { describeBackend } from './backend-description';
-import { CurrentPrincipal } from '../auth/current-principal.decorator';
 import { Rules } from '../auth/route-rules';
+import { CurrentPrincipal } from '../auth/current-principal.decorator';
 import { ApiBackends, ApiExplainTask, ApiReadLog, ApiRestoreOutputs } from './extension.openapi';
 import { JsonAnswer } from '../http/json-answer.decorator';
 import { RestoredTaskId, TaskId } from '../tasks/request-parts.decorator';
@@ -35,7 +35,7 @@ export class ExtensionController implements OnModuleDestroy {
   }
 
   @Post('tasks/:idRestore')
-  @Rules({ audited: 'restore-outputs' })
+  @Rules({ scope: 'admin', audited: 'restore-outputs' })
   @HttpCode(202)
   @JsonAnswer()
   @ApiRestoreOutputs()

@@ -29,9 +29,10 @@ export class MeController {
   @ApiOkResponse({ type: MeDto, description: '' })
   @ApiErrors()
   async getMe(@CurrentPrincipal() caller: Principal) {
-    const { kind, owner, name, groups, roles } = caller;
+    const { kind, owner, name, groups, roles, scopes } = caller;
     const [tasks, quota] = await Promise.all([this.tasks.countsOf(owner), this.tasks.quotaOf(caller)]);
-    return JSON.stringify({ kind, owner, name, groups, roles, tasks, limits: limitsOf(quota, this.rates.of(caller)) } satisfies MeDto);
+    const limits = limitsOf(quota, this.rates.of(caller));
+    return JSON.stringify({ kind, owner, name, groups, roles, ...(scopes && { scopes }), tasks, limits } satisfies MeDto);
   }
 }
 

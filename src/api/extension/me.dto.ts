@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional, ApiSchema } from '@nestjs/swagger';
-import { type Principal, type Role, ROLES } from '../../ports/authenticator';
+import { type Principal, type Role, ROLES, TOKEN_SCOPES, type TokenScope } from '../../ports/authenticator';
 
 @ApiSchema({ name: 'limit' })
 export class LimitDto {
@@ -36,6 +36,13 @@ export class MeDto implements Principal {
 
   @ApiProperty({ enum: ROLES, isArray: true })
   roles!: readonly Role[];
+
+  @ApiPropertyOptional({
+    enum: TOKEN_SCOPES,
+    isArray: true,
+    description: 'What the token that you sent covers; absent = you logged in otherwise.',
+  })
+  scopes?: readonly TokenScope[];
 
   @ApiProperty({
     type: 'object',

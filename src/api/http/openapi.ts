@@ -52,8 +52,7 @@ export function describeApi(app: NestFastifyApplication, version: string, authen
     .addServer(TES_BASE)
     .addTag('TaskService', 'GA4GH TES 1.1')
     .addTag('Extensions', 'What TES has no words for');
-  for (const { httpScheme } of authenticators) {
-    if (httpScheme === undefined) continue;
+  for (const httpScheme of new Set(authenticators.flatMap((one) => one.httpScheme ?? []))) {
     const name = SECURITY_NAMES[httpScheme];
     description.addSecurity(name, { type: 'http', scheme: httpScheme }).addSecurityRequirements(name);
   }

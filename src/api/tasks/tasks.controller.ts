@@ -17,7 +17,7 @@ export class TasksController {
   constructor(private readonly tasks: TaskService) {}
 
   @Post('tasks')
-  @Rules({ counted: 'creates', audited: 'create' })
+  @Rules({ scope: 'create', counted: 'creates', audited: 'create' })
   @JsonAnswer()
   @ApiCreateTask()
   async createTask(@CurrentPrincipal() caller: Principal, @TaskDocument() task: TesTaskRequest, @CreateContext() context: CreateOptions) {
@@ -41,7 +41,7 @@ export class TasksController {
   }
 
   @Post('tasks/:idAction')
-  @Rules({ audited: 'cancel' })
+  @Rules({ scope: 'cancel', audited: 'cancel' })
   @JsonAnswer()
   @ApiCancelTask()
   async cancelTask(@CurrentPrincipal() caller: Principal, @CancelledTaskId() id: string) {
@@ -51,7 +51,7 @@ export class TasksController {
 
   /** What the ELIXIR web component sends instead; not in the document. */
   @Delete('tasks/:idAction')
-  @Rules({ audited: 'cancel' })
+  @Rules({ scope: 'cancel', audited: 'cancel' })
   @JsonAnswer()
   @ApiExcludeEndpoint()
   deleteTask(@CurrentPrincipal() caller: Principal, @CancelledTaskId() id: string) {

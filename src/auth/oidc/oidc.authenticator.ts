@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose';
 import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
 import { FailedLogins } from '../shared/failed-logins';
+import { bearerToken, idOfToken } from '../shared/token-text';
 import type { Issuer } from './issuer';
 import { Remembered } from './remembered';
 
@@ -27,9 +28,9 @@ export class OidcAuthenticator extends Authenticator {
   }
 
   async authenticate({ headers, address }: Credentials): Promise<Principal | undefined> {
-    const { authorization } = headers;
-    if (typeof authorization !== 'string' || !/^bearer(?: |$)/i.test(authorization)) return undefined;
-    const token = authorization.slice('bearer'.length).trim();
+    const token = bearerToken(headers['authorization']);
+    // One of this server's own is shown to no provider.
+    if (token === undefined || idOfToken(token) !== undefined) return undefined;
     const known = this.tokens.get(token);
     if (known === 'bad') throw new Unauthenticated('the token is not valid');
     if (known) return known;

@@ -1,3 +1,4 @@
+import type { AccessTokens } from './access-tokens';
 import type { StoreClock } from './store-clock';
 import type { TaskRecords } from './task-records';
 import type { DueTasks } from './due-tasks';
@@ -15,4 +16,4 @@ import type { Upkeep } from './upkeep';
  * j:true). Leases are `relaxed`: after a power failure nobody holds them. A store may make everything durable.
  * A write that cannot be made throws `StoreError`.
  */
-export type TaskStore = StoreClock & TaskRecords & DueTasks & TaskQueue & Upkeep;
+export type TaskStore = StoreClock & TaskRecords & DueTasks & TaskQueue & Upkeep & { readonly accessTokens: AccessTokens };

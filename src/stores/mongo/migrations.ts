@@ -27,6 +27,7 @@ const MIGRATIONS: readonly Migration[] = [
         await connection.callUnlimited(() => connection.collections.tasks.dropIndex(name).catch(unlessGone));
     },
   },
+  { about: 'personal API tokens', apply: createIndexes },
 ];
 
 const FORMER_INDEXES = ['class_1_readyAt_1_place_1_queuedAt_1_cpu_1_ram_1', 'room_1_cpu_1_ram_1'];

@@ -1,3 +1,4 @@
+import type { AccessTokens } from '../../ports/store/access-tokens';
 import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
 import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../ports/store/task-queue';
 import type { IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
@@ -257,6 +258,10 @@ export class MongoTaskStore implements TaskStore {
       if (taken !== undefined) rooms.change(taken.key, taken.amounts, 1);
     }
     states.know(next);
+  }
+
+  get accessTokens(): AccessTokens {
+    return this.parts.accessTokens;
   }
 
   private get parts(): StoreParts {

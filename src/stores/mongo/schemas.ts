@@ -105,6 +105,13 @@ export interface GatewayDocument {
   isTool?: boolean;
 }
 
+/** The personal API tokens of one owner, which is `_id`, escaped: one document, so that a bound on their number is part of the write. */
+export interface TokensDocument {
+  _id: string;
+  /** In the order in which they were made; `json` is all of it. */
+  tokens: { id: string; expiresAt: number; json: string }[];
+}
+
 /** The store's own notes, each under its own `_id`. */
 export interface MetaDocument {
   _id: string;
@@ -173,6 +180,8 @@ const countSchema = new Schema({ _id: String, states: Schema.Types.Mixed }, { ..
 const gatewaySchema = new Schema({ _id: String, instance: String, seen: Number, isTool: Boolean }, { ...plain, collection: 'gateways' });
 gatewaySchema.index({ seen: 1 });
 gatewaySchema.index({ instance: 1 });
+const tokensSchema = new Schema({ _id: String, tokens: [Schema.Types.Mixed] }, { ...plain, collection: 'tokens' });
+tokensSchema.index({ 'tokens.id': 1 });
 const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collection: 'meta' });
 
 /** Every collection, as the driver's own: documents are plain objects, nothing is cast or hydrated on the hot paths. */
@@ -184,6 +193,7 @@ export interface Collections {
   readonly rooms: mongo.Collection<RoomDocument>;
   readonly counts: mongo.Collection<CountDocument>;
   readonly gateways: mongo.Collection<GatewayDocument>;
+  readonly tokens: mongo.Collection<TokensDocument>;
   readonly meta: mongo.Collection<MetaDocument>;
 }
 
@@ -195,6 +205,7 @@ export function modelsOf(connection: Connection): readonly Model<unknown>[] {
     connection.model('Room', roomSchema),
     connection.model('Count', countSchema),
     connection.model('Gateway', gatewaySchema),
+    connection.model('Tokens', tokensSchema),
     connection.model('Meta', metaSchema),
   ] as unknown as readonly Model<unknown>[];
 }
@@ -207,6 +218,7 @@ export function collectionsOf(db: mongo.Db): Collections {
     rooms: db.collection('rooms'),
     counts: db.collection('counts'),
     gateways: db.collection('gateways'),
+    tokens: db.collection('tokens'),
     meta: db.collection('meta'),
   };
 }

@@ -1,4 +1,5 @@
 import { Rounds } from '../../ports/rounds';
+import { MongoAccessTokens } from './access-tokens';
 import { DueTasks } from './due-tasks';
 import { KnownStates } from './known-states';
 import { deleteOrphanRequests } from './orphan-requests';
@@ -36,6 +37,7 @@ export class StoreParts {
   readonly dueTasks: DueTasks;
   readonly rooms: Rooms;
   readonly deletions: TaskDeletions;
+  readonly accessTokens: MongoAccessTokens;
   private readonly recount: Recount;
   /** A write may have happened or not: counters and sums are compared with the tasks. */
   readonly doubt: () => void;
@@ -64,6 +66,7 @@ export class StoreParts {
     this.dueTasks = new DueTasks(connection, this.updates, Math.random);
     this.rooms = new Rooms(connection, doubt);
     this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
+    this.accessTokens = new MongoAccessTokens(connection, now);
     heartbeats.start(doubt);
     this.rounds = [
       // The next look may find the server; until then the monotonic clock goes on.

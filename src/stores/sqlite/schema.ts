@@ -2,6 +2,7 @@ import { DONE_CODE, QUEUED_CODE } from './codes';
 import { CLASSES_AND_SUMS } from './schema-2';
 import { ROOM_BY_STEP } from './schema-4';
 import { GROUPS, MORE_AMOUNTS } from './schema-5';
+import { ACCESS_TOKENS } from './schema-6';
 
 /** "TESG": marks the file as ours (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54455347;
@@ -133,4 +134,5 @@ export const MIGRATIONS: readonly Migration[] = [
   KEYS_BY_TASK,
   { about: 'no room for tasks that wait for a storage', sql: ROOM_BY_STEP },
   { about: 'groups of tasks, disk and GPUs', sql: GROUPS + MORE_AMOUNTS },
+  { about: 'personal API tokens', sql: ACCESS_TOKENS },
 ];

@@ -7,6 +7,7 @@ import type { Amounts, Capacity } from '../../task/amounts';
 import { isWithin, keysOf, type Scope, type Scopes } from '../../task/scopes';
 import type { TaskRecord } from '../../task/task-record';
 import type { TesState } from '../../task/tes';
+import { SqliteAccessTokens } from './access-tokens';
 import { stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
@@ -30,6 +31,7 @@ const VACUUM_PAGES = 256;
  */
 export class SqliteTaskStore implements TaskStore {
   readonly isShared = false;
+  readonly accessTokens: SqliteAccessTokens;
   private readonly statements: Statements;
   private readonly pages: TaskPages;
   private readonly queue: TaskQueue;
@@ -42,6 +44,7 @@ export class SqliteTaskStore implements TaskStore {
 
   private constructor(private readonly connection: StoreConnection) {
     this.statements = connection.statements;
+    this.accessTokens = new SqliteAccessTokens(connection);
     this.pages = new TaskPages(this.statements, new PageTokens(connection.storeId));
     this.queue = new TaskQueue(this.statements);
     this.dueTasks = new DueTasks(this.statements);

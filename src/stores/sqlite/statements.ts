@@ -123,6 +123,15 @@ export const SQL = {
   freePages: 'PRAGMA freelist_count',
   dropTerm: 'DELETE FROM term WHERE hash = ? AND seq = ?',
 
+  // Personal API tokens
+  addToken: 'INSERT INTO access_token (id, owner, expires_at, json) VALUES (?, ?, ?, ?)',
+  token: 'SELECT json FROM access_token WHERE id = ?',
+  tokensOf: 'SELECT json FROM access_token WHERE owner = ?',
+  tokenCount: 'SELECT count(*) FROM access_token WHERE owner = ?',
+  dropExpiredTokens: 'DELETE FROM access_token WHERE owner = ? AND expires_at <= ?',
+  dropToken: 'DELETE FROM access_token WHERE owner = ? AND id = ? RETURNING id',
+  dropTokensOf: 'DELETE FROM access_token WHERE owner = ? RETURNING id',
+
   // At start
   meta: 'SELECT value FROM meta WHERE key = ?',
   dueTooFar: 'SELECT seq FROM task INDEXED BY task_due WHERE due_at IS NOT NULL AND wake_at > ?',

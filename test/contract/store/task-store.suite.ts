@@ -1,3 +1,4 @@
+import { accessTokensSuite } from './access-tokens.suite';
 import { dueTasksSuite } from './due-tasks.suite';
 import { storeClockSuite } from './store-clock.suite';
 import { taskListsSuite } from './task-lists.suite';
@@ -15,7 +16,7 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
     });
     afterEach(() => harness.remove());
 
-    for (const suite of [taskRecordsSuite, taskListsSuite, dueTasksSuite, taskQueueSuite, upkeepSuite, storeClockSuite])
+    for (const suite of [taskRecordsSuite, taskListsSuite, dueTasksSuite, taskQueueSuite, upkeepSuite, storeClockSuite, accessTokensSuite])
       suite(() => harness);
   });
 }

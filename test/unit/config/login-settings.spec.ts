@@ -28,7 +28,11 @@ describe('settings of who is let in', () => {
 
   it.each([
     [['--auth.schemes=[none, basic]'], 'auth.schemes: none lets everybody in, so it stands alone'],
-    [['--auth.schemes=[]'], 'auth.schemes: must be a list of none, basic, oidc, at least 1, each once'],
+    [['--auth.schemes=[]'], 'auth.schemes: must be a list of none, basic, oidc, token, at least 1, each once'],
+    [['--auth.schemes=[token]'], 'auth.schemes: nobody could log in by token alone: name another one beside it'],
+    [['--auth.schemes=[none, token]'], 'auth.schemes: none lets everybody in, so it stands alone'],
+    [['--auth.schemes=[basic, token]', '--auth.token.max_per_user=201'], 'auth.token.max_per_user: must be at most 200'],
+    [['--auth.schemes=[basic, token]', '--auth.token.max_days=1e9'], 'auth.token.max_days: must be at most 36500'],
     [['--auth.schemes=[basic, basic]'], 'auth.schemes: must be a list of'],
     [['--auth.schemes=[kerberos]'], 'auth.schemes: must be a list of'],
     [['--auth.basic.users=[{name: "a:b"}]'], 'auth.basic.users[0].name: must hold no colon'],

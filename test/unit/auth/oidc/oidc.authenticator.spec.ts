@@ -48,7 +48,7 @@ describe('a token of an OpenID provider', () => {
   });
 
   it('leaves other schemes to others', async () => {
-    for (const authorization of [undefined, 'Basic YTpi', 'Bearerx y'])
+    for (const authorization of [undefined, 'Basic YTpi', 'Bearerx y', `Bearer tesgw_${'0'.repeat(24)}_${'x'.repeat(43)}`])
       await expect(oidc.authenticate({ headers: { authorization }, address: '' })).resolves.toBeUndefined();
   });
 

@@ -79,7 +79,7 @@ describe('the file of SqliteTaskStore', () => {
     const db = new DatabaseSync(path);
     db.exec("INSERT INTO schema_version (version, about) VALUES (7, 'from the future')");
     db.close();
-    await refused(/newer tes-gateway \(schema 7; this one knows 5\)/);
+    await refused(/newer tes-gateway \(schema 7; this one knows 6\)/);
   });
 
   it('is refused when it is not ours', async () => {
