@@ -10,6 +10,7 @@ import type { LogReaderSettings } from './engine/log-reader';
 import type { AdmissionSettings } from './engine/task-admission';
 import type { TaskServiceSettings } from './engine/task.service';
 import type { Adapters, BackendContext, BackendEntry, StorageElsewhere } from './ports/adapter';
+import { Networks } from './ports/networks';
 import type { RetryPolicy } from './task/failure-policy';
 import type { Placement, WhenAway } from './task/placement';
 import type { TesState } from './task/tes';
@@ -125,7 +126,7 @@ export function apiSettings({ server }: Settings): ApiSettings {
     connections: { inAll: server.max_connections, ofAddress: server.max_connections_per_address },
     hasTls: server.tls.certificate_file !== '',
     corsOrigins: server.cors_origins,
-    trustProxy: server.trust_proxy,
+    proxies: new Networks(server.trust_proxy),
     host: server.host,
     allowedHosts: server.allowed_hosts,
   };

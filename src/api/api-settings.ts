@@ -1,3 +1,5 @@
+import type { Networks } from '../ports/networks';
+
 /** What the HTTP side reads from the settings. */
 export interface ApiSettings {
   /** Largest request body, bytes (`server.body_limit_bytes`). */
@@ -8,8 +10,8 @@ export interface ApiSettings {
   readonly hasTls: boolean;
   /** Origins whose pages may use the API (CORS, TES "CORS"); `*` = every origin, empty = none. */
   readonly corsOrigins: readonly string[];
-  /** Believe `X-Forwarded-*`: only behind a proxy that sets them. */
-  readonly trustProxy: boolean;
+  /** Whose `X-Forwarded-*` are believed (`server.trust_proxy`). */
+  readonly proxies: Networks;
   /** Address that is listened on (`server.host`). */
   readonly host: string;
   /** Names by which this server is reached besides that and the loopback ones; `*` = any (`server.allowed_hosts`). */

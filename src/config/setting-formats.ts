@@ -95,6 +95,8 @@ export const settingFormats: Readonly<Record<string, SettingFormat>> = {
     schema: { type: 'string', pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$' },
   },
   'list of texts': { test: isTexts, words: 'a list of texts', schema: TEXTS_SCHEMA },
+  // Which of them is none, and why, is said by `settings.ts`.
+  'list of networks': { test: isTexts, words: 'a list of networks such as [10.0.0.7, 10.1.0.0/16]', schema: TEXTS_SCHEMA },
   'list of paths': {
     test: isTexts,
     words: 'a list of texts',

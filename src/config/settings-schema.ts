@@ -31,14 +31,14 @@ export const settingsSchema = {
       default: [] as string[],
     },
     allowed_hosts: {
-      doc: 'Host names that clients use for this server (`Host` without the port); any other is answered 421. Loopback names, `server.host` and the address of the connection are always allowed. An empty list allows only these on a loopback address, and every name elsewhere or with `server.trust_proxy`; `[*]` allows every name',
+      doc: 'Host names that clients use for this server (`Host` without the port); any other is answered 421. Loopback names, `server.host` and the address of the connection are always allowed. An empty list allows only these on a loopback address, and every name elsewhere or from `server.trust_proxy`; `[*]` allows every name',
       format: 'list of texts',
       default: [] as string[],
     },
     trust_proxy: {
-      doc: 'Believe `X-Forwarded-*` headers: only behind a proxy that sets them. `X-Forwarded-Prefix` (`/tes`) is where redirects and the OpenAPI document then lead',
-      format: 'yes or no',
-      default: false,
+      doc: 'Addresses and networks of proxies in front (`[10.0.0.7, fd00::/8]`). From these alone `X-Forwarded-For` is believed, back to the first address that is not among them: failed logins are counted by it. `X-Forwarded-Prefix` (`/tes`) is where redirects and the OpenAPI document then lead',
+      format: 'list of networks',
+      default: [] as string[],
     },
     tls: {
       certificate_file: {

@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import type { Adapters, BackendEntry } from '../ports/adapter';
 import { maskedEntry, readEntries } from './backend-entries';
 import { isLoopback } from '../ports/host-name';
+import { faultOfNetwork } from '../ports/networks';
 import { isObject } from '../task/plain-object';
 import { ruleOf } from './setting-formats';
 import { type GivenSetting, SettingSources } from './setting-sources';
@@ -112,9 +113,12 @@ function convictSchema(page: SettingsTree, prefix = ''): convict.Schema<Record<s
 }
 
 /** What is wrong although each value is right for itself. */
-function faultsBetween({ server: { tls }, data_dir, work_dir, limits, retry }: Settings): string[] {
-  const faults: string[] = [];
-  if ((tls.certificate_file === '') !== (tls.key_file === ''))
+function faultsBetween({ data_dir, work_dir, limits, retry, server }: Settings): string[] {
+  const faults = server.trust_proxy.flatMap((network, index) => {
+    const fault = faultOfNetwork(network);
+    return fault === undefined ? [] : [`settings: server.trust_proxy[${index}]: ${network} ${fault}`];
+  });
+  if ((server.tls.certificate_file === '') !== (server.tls.key_file === ''))
     faults.push('settings: server.tls: certificate_file and key_file belong together, but one of them is not set');
   if (`${work_dir}/`.startsWith(`${data_dir}/`) || `${data_dir}/`.startsWith(`${work_dir}/`))
     faults.push(`settings: work_dir: must be apart from data_dir, but they are ${work_dir} and ${data_dir}`);

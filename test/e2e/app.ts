@@ -15,6 +15,7 @@ import type { EngineSettings } from '../../src/engine/engine-settings';
 import type { AdmissionSettings } from '../../src/engine/task-admission';
 import { taskId } from '../../src/engine/task-id';
 import type { TaskService, TaskServiceSettings } from '../../src/engine/task.service';
+import { Networks } from '../../src/ports/networks';
 import type { Authenticator } from '../../src/ports/authenticator';
 import type { ExecutionBackend } from '../../src/ports/execution-backend';
 import { BackendRegistry, StorageRegistry } from '../../src/ports/registries';
@@ -70,7 +71,7 @@ export class TestGateway {
       connections: { inAll: 1000, ofAddress: 0 },
       hasTls: false,
       corsOrigins: [],
-      trustProxy: false,
+      proxies: new Networks([]),
       host: '127.0.0.1',
       allowedHosts: ['*'],
       ...options.api,

@@ -1,4 +1,5 @@
 import { gzipSync } from 'node:zlib';
+import { Networks } from '../../src/ports/networks';
 import { sharedGateway } from './app';
 import { Client, TRUE_TASK, V1 } from './client';
 import type { OpenApi } from './official';
@@ -29,8 +30,8 @@ describe('several slashes in the path of a request', () => {
 });
 
 describe('X-Forwarded-Prefix', () => {
-  const gateway = sharedGateway({ api: { trustProxy: true } });
-  const careful = sharedGateway();
+  const gateway = sharedGateway({ api: { proxies: new Networks(['127.0.0.0/8']) } });
+  const careful = sharedGateway({ api: { proxies: new Networks(['127.0.0.2', '10.0.0.0/8']) } });
   const client = new Client(() => gateway().port, V1);
   const stranger = new Client(() => careful().port, V1);
   const from = (prefix: string, target: string, asked = client) => asked.send('GET', target, { headers: { 'x-forwarded-prefix': prefix } });
@@ -80,7 +81,7 @@ describe('X-Forwarded-Prefix', () => {
     }
   });
 
-  it('is not believed without server.trust_proxy', async () => {
+  it('is not believed of who is not in server.trust_proxy', async () => {
     for (const header of ['/tes', '//evil.example']) {
       expect((await from(header, '/', stranger)).headers['location']).toBe('/docs');
       expect(await serversIn(header, stranger)).toEqual(['/ga4gh/tes/v1', '/']);

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Audit, AuditEntry } from '../../ports/audit';
+import { clientAddress } from './client-address';
 import { failedOwnerOf, principalOf } from './current-principal.decorator';
 import { rulesOf } from './route-rules';
 
@@ -13,7 +14,7 @@ export function auditRequests(server: FastifyInstance, audit: Audit): void {
 }
 
 function entryOf(request: FastifyRequest, status: number, payload: unknown): AuditEntry | undefined {
-  const told = { status, address: request.ip, ...taskOf(request, payload) };
+  const told = { status, address: clientAddress(request), ...taskOf(request, payload) };
   const principal = principalOf(request);
   if (principal) {
     const { audited: event } = rulesOf(request.routeOptions);

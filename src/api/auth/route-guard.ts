@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Authenticator, type Principal, ROLES } from '../../ports/authenticator';
 import type { Audit } from '../../ports/audit';
 import { Forbidden, Unauthenticated } from '../../ports/errors';
+import { clientAddress } from './client-address';
 import { setFailedOwner, setPrincipal } from './current-principal.decorator';
 import type { RequestRates } from './request-rates';
 import { type RouteRules, rulesOf } from './route-rules';
@@ -32,7 +33,7 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
   const whoAsks = async (request: FastifyRequest): Promise<Principal> => {
     const isAlone = authenticators.every(({ challenge }) => challenge === undefined);
     if (!isAlone && hasTwo(request.raw.rawHeaders, 'authorization')) throw new Unauthenticated('more than one Authorization header');
-    const credentials = { headers: request.headers, address: request.ip };
+    const credentials = { headers: request.headers, address: clientAddress(request) };
     for (const authenticator of authenticators) {
       const principal = await authenticator.authenticate(credentials, stopping.signal);
       if (principal) return principal;
@@ -49,7 +50,7 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
       setPrincipal(request, principal);
       checkRoles(principal, rules);
       checkScope(principal, rules, request.method);
-      if (rules.counted !== undefined) rates.count(rules.counted, principal, request.ip);
+      if (rules.counted !== undefined) rates.count(rules.counted, principal, clientAddress(request));
     } catch (error) {
       if (error instanceof Unauthenticated) {
         if (error.owner !== undefined) setFailedOwner(request, error.owner);

@@ -40,8 +40,9 @@ export function boundConnections(
 
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const address = networkOf(socket.remoteAddress ?? '');
-    if (ofAddress === 0 || isLoopback(address) || isProxy(address)) return;
+    const { remoteAddress: remote = '' } = socket;
+    const address = networkOf(remote);
+    if (ofAddress === 0 || isLoopback(address) || isProxy(remote)) return;
     const count = (open.get(address) ?? 0) + 1;
     if (count > ofAddress) {
       refused(`${ofAddress} of ${address} are open already (setting server.max_connections_per_address)`);

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyRequest } from 'fastify';
 import { InvalidRequest } from '../../ports/errors';
 import type { ApiSettings } from '../api-settings';
 
@@ -10,8 +10,8 @@ const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._~-]+)+$/;
  * The path below which a proxy serves this server (`/tes`), for what is answered as an address; `''` without one. Believed like the other
  * `X-Forwarded-*` headers. Each proxy on the way adds its own, the first one in front. Throws InvalidRequest for what is no such path.
  */
-export function forwardedPrefix(headers: IncomingHttpHeaders, { trustProxy }: Pick<ApiSettings, 'trustProxy'>): string {
-  const header = trustProxy ? headers['x-forwarded-prefix'] : undefined;
+export function forwardedPrefix({ headers, socket }: FastifyRequest, { proxies }: Pick<ApiSettings, 'proxies'>): string {
+  const header = proxies.has(socket.remoteAddress) ? headers['x-forwarded-prefix'] : undefined;
   if (header === undefined) return '';
   const parts = String(header)
     .slice(0, MOST_LENGTH + 1)

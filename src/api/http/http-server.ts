@@ -30,7 +30,7 @@ const REQUEST_MS = 300_000;
 export function fastifyAdapterOptions(settings: ApiSettings): FastifyServerOptions {
   return {
     bodyLimit: settings.bodyLimitBytes,
-    trustProxy: settings.trustProxy,
+    trustProxy: settings.proxies.isEmpty ? false : (address) => settings.proxies.has(address),
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_MS,
     forceCloseConnections: 'idle',
@@ -55,7 +55,7 @@ function noSchemas(): never {
 /** Sets up everything between the socket and the routes. Call it before `app.init()` or `app.listen()`. */
 export function configureHttp(app: NestFastifyApplication, settings: ApiSettings, guard: GuardOptions): void {
   const server = app.getHttpAdapter().getInstance();
-  const isProxy = (): boolean => settings.trustProxy;
+  const isProxy = (address: string): boolean => settings.proxies.has(address);
   boundConnections(server.server, { ...settings.connections, isProxy }, (line) => new Logger('Api').warn(line));
   securityHeaders(server, { hasTls: settings.hasTls });
   refuseForeignHosts(server, settings);

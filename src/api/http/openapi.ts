@@ -16,7 +16,7 @@ const SECURITY_NAMES = { basic: 'BasicAuth', bearer: 'BearerAuth' } as const;
 export function serveDocumentation(
   app: NestFastifyApplication,
   version: string,
-  settings: Pick<ApiSettings, 'trustProxy'>,
+  settings: Pick<ApiSettings, 'proxies'>,
   authenticators: readonly Authenticator[],
 ): void {
   let document: OpenAPIObject | undefined;
@@ -26,7 +26,7 @@ export function serveDocumentation(
     customSiteTitle: 'tes-gateway',
     // It would send the address of this server to a third party.
     swaggerOptions: { validatorUrl: 'none' },
-    patchDocumentOnRequest: (request, _reply, document) => below(forwardedPrefix((request as FastifyRequest).headers, settings), document),
+    patchDocumentOnRequest: (request, _reply, document) => below(forwardedPrefix(request as FastifyRequest, settings), document),
   });
 }
 

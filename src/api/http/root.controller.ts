@@ -15,6 +15,6 @@ export class RootController {
   @Rules({ open: 'docs' })
   @Redirect()
   openDocumentation(@Req() request: FastifyRequest): { readonly url: string; readonly statusCode: number } {
-    return { url: `${forwardedPrefix(request.headers, this.settings)}/docs`, statusCode: 302 };
+    return { url: `${forwardedPrefix(request, this.settings)}/docs`, statusCode: 302 };
   }
 }

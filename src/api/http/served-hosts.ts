@@ -9,10 +9,10 @@ import type { ApiSettings } from '../api-settings';
  * looked at: on a loopback address, and wherever `server.allowed_hosts` names some. A proxy that is trusted sends names of its own; what
  * it says in `X-Forwarded-Host` opens nothing, because any page can say it.
  */
-export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSettings, 'host' | 'allowedHosts' | 'trustProxy'>): void {
-  const { host, allowedHosts, trustProxy } = settings;
+export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSettings, 'host' | 'allowedHosts' | 'proxies'>): void {
+  const { host, allowedHosts, proxies } = settings;
   if (allowedHosts.includes('*')) return;
-  if (allowedHosts.length === 0 && (trustProxy || !isLoopback(host))) return;
+  if (allowedHosts.length === 0 && !isLoopback(host)) return;
   const served = new Set([host, ...allowedHosts].map(hostName));
   // Nearly every request comes with the same header, and taking one apart costs a hundredth of a GET.
   let lastServed: string | undefined;
@@ -20,6 +20,7 @@ export function refuseForeignHosts(server: FastifyInstance, settings: Pick<ApiSe
     const { host: header } = request.headers;
     // No browser leaves it out; a client of HTTP/1.0 may.
     if (header === undefined || header === '' || header === lastServed) return done();
+    if (allowedHosts.length === 0 && proxies.has(request.socket.remoteAddress)) return done();
     const name = hostName(header);
     if (name !== undefined && (isLoopback(name) || served.has(name))) {
       lastServed = header;

@@ -11,6 +11,7 @@ import type { Authenticator } from '../../../src/ports/authenticator';
 import { KnownBackends } from '../../../src/engine/known-backends';
 import { LogReader } from '../../../src/engine/log-reader';
 import { TaskService } from '../../../src/engine/task.service';
+import { Networks } from '../../../src/ports/networks';
 import { StorageRegistry } from '../../../src/ports/registries';
 
 export const SETTINGS: ApiSettings = {
@@ -18,7 +19,7 @@ export const SETTINGS: ApiSettings = {
   connections: { inAll: 1000, ofAddress: 0 },
   hasTls: false,
   corsOrigins: [],
-  trustProxy: false,
+  proxies: new Networks([]),
   host: '127.0.0.1',
   allowedHosts: ['*'],
 };

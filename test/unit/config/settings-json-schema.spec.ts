@@ -42,7 +42,7 @@ describe('settings/settings.schema.json', () => {
   });
 
   it.each([
-    { server: { port: 8081, trust_proxy: true, body_limit_bytes: '8 MiB' } },
+    { server: { port: 8081, trust_proxy: ['10.0.0.0/8'], body_limit_bytes: '8 MiB' } },
     { server: { port: 70_000 } },
     { server: { prot: 1 } },
     { limits: { min_free_disk: 'much' } },

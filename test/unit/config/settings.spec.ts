@@ -98,7 +98,7 @@ describe('settings', () => {
   it.each([
     ['server.port', '"8080"', 'must be a port between 0 and 65535'],
     ['server.port', '70000', 'must be a port between 0 and 65535'],
-    ['server.trust_proxy', '"yes"', 'must be true or false'],
+    ['server.trust_proxy', 'true', 'must be a list of networks such as [10.0.0.7, 10.1.0.0/16]'],
     ['server.host', '7', 'must be text'],
     ['server.cors_origins', '"*"', 'must be a list of texts'],
     ['limits.max_queued', '1.5', 'must be a whole number above 0'],

@@ -2,6 +2,7 @@ import { Authenticator, type Credentials, type Principal } from '../../../../src
 import { Unauthenticated } from '../../../../src/ports/errors';
 import { RequestRates } from '../../../../src/api/auth/request-rates';
 import { sharedApi, startApi } from '../http-app';
+import { Networks } from '../../../../src/ports/networks';
 import { send } from '../raw-http';
 
 const ID = '01234567890123456789012345';
@@ -142,5 +143,44 @@ describe('the rates of requests', () => {
         { setting: 'rates.lists', most: 1, used: 1 },
       ],
     });
+  });
+});
+
+describe('the address that a login counts for', () => {
+  const seen: string[] = [];
+  class Addresses extends OneWord {
+    override authenticate(credentials: Credentials): Promise<Principal | undefined> {
+      seen.push(credentials.address);
+      return super.authenticate(credentials);
+    }
+  }
+  const behind = { tasks: { get: () => Promise.resolve('{}') }, authenticators: [new Addresses('basic', 'anna')] };
+  const near = sharedApi(behind, { proxies: new Networks(['127.0.0.1', '10.0.0.0/8', 'fd00::/8']) });
+  const far = sharedApi(behind, { proxies: new Networks(['10.0.0.0/8', '192.0.2.1']) });
+  const none = sharedApi(behind);
+  const addressOf = async (api: { port: () => number }, forwarded: string): Promise<string | undefined> => {
+    await send(api.port(), 'GET', `/v1/tasks/${ID}`, { authorization: 'Basic anna', 'x-forwarded-for': forwarded });
+    return seen.pop();
+  };
+
+  it.each([
+    ['192.0.2.1', '192.0.2.1'],
+    ['192.0.2.1, 10.0.0.7', '192.0.2.1'],
+    ['fd00::9,192.0.2.1 ,10.0.0.7,  fd00::1', '192.0.2.1'],
+    // What the client itself sent stands before what a proxy has seen.
+    ['127.0.0.1, 198.51.100.1, 192.0.2.1', '192.0.2.1'],
+    ['::ffff:10.0.0.7', '::ffff:10.0.0.7'],
+    ['2001:db8::5', '2001:db8::5'],
+    ['unknown', '127.0.0.1'],
+    ['192.0.2.1:4711', '127.0.0.1'],
+    [`${'x'.repeat(9000)}`, '127.0.0.1'],
+    ['', '127.0.0.1'],
+  ])('is, where a proxy that is trusted says %.40j, %s', async (forwarded, address) =>
+    expect(await addressOf(near, forwarded)).toBe(address),
+  );
+
+  it.each(['192.0.2.1', '10.0.0.7', '192.0.2.1, 10.0.0.7'])('is that of the connection where somebody else says %s', async (forwarded) => {
+    expect(await addressOf(far, forwarded)).toBe('127.0.0.1');
+    expect(await addressOf(none, forwarded)).toBe('127.0.0.1');
   });
 });

@@ -1,3 +1,4 @@
+import { Networks } from '../../../../src/ports/networks';
 import { sharedApi } from '../http-app';
 import { exchange, send } from '../raw-http';
 
@@ -77,8 +78,13 @@ describe.each([
   ['it listens everywhere', { host: '0.0.0.0', allowedHosts: [] }, 200],
   ['it listens everywhere under a name', { host: '0.0.0.0', allowedHosts: ['tes.example'] }, 421],
   ['it listens on a name', { host: 'tes.example', allowedHosts: [] }, 200],
-  ['a proxy is trusted', { host: '127.0.0.1', allowedHosts: [], trustProxy: true }, 200],
-  ['a proxy is trusted and names are given', { host: '127.0.0.1', allowedHosts: ['tes.example'], trustProxy: true }, 421],
+  ['a proxy is trusted', { host: '127.0.0.1', allowedHosts: [], proxies: new Networks(['127.0.0.1']) }, 200],
+  ['another proxy is trusted', { host: '127.0.0.1', allowedHosts: [], proxies: new Networks(['10.0.0.0/8']) }, 421],
+  [
+    'a proxy is trusted and names are given',
+    { host: '127.0.0.1', allowedHosts: ['tes.example'], proxies: new Networks(['127.0.0.1']) },
+    421,
+  ],
   ['it listens on the other loopback', { host: '::1', allowedHosts: [] }, 421],
 ] as const)('where %s', (_what, settings, status) => {
   const api = sharedApi(behind, settings);
