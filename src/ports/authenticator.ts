@@ -11,6 +11,11 @@ export interface Credentials {
   readonly address: string;
 }
 
+export interface BrowserLogin {
+  readonly issuer: string;
+  readonly clientId: string;
+}
+
 /** One way to prove who one is. */
 export abstract class Authenticator {
   abstract readonly scheme: string;
@@ -18,6 +23,8 @@ export abstract class Authenticator {
   readonly challenge?: string;
   /** As the OpenAPI document names it, with what TES has words for; absent = it is not in the document. */
   readonly httpScheme?: 'basic' | 'bearer';
+  /** Where a person who reads the documentation in a browser may log in: authorization code with PKCE, by a client without a secret. */
+  browserLogin?(): BrowserLogin | undefined;
   /** The tokens that it takes are made by users of this server. */
   readonly personalTokens?: PersonalTokens;
   /** `undefined` = "not my scheme"; throws `Unauthenticated` = "mine, and bad", `TooManyRequests` = "not now, whether good or bad". */

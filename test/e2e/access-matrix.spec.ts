@@ -59,6 +59,7 @@ const ROWS: Record<string, readonly number[]> = {
   'DELETE /ext/v1/users/:owner/tokens': forAdmins(200, 200),
   'DELETE /ext/v1/users/:owner/tokens/:token': forAdmins(404, 404),
   'GET /': LEADS_ON,
+  'GET /oauth2-redirect.html': LEADS_ON,
   'GET /docs': OPEN,
   'GET /docs/': OPEN,
   'GET /docs/*': OPEN,

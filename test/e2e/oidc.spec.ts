@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Provider, { type Configuration } from 'oidc-provider';
@@ -18,17 +19,30 @@ function providerAt(url: string): Provider {
     token_endpoint_auth_method: 'client_secret_basic' as const,
   }));
   const configuration: Configuration = {
-    clients,
+    clients: [
+      ...clients,
+      // Of people's browsers: it has no secret. Of a native one any port of a loopback address is that address.
+      {
+        client_id: 'docs',
+        application_type: 'native',
+        grant_types: ['authorization_code'],
+        response_types: ['code'],
+        redirect_uris: ['http://127.0.0.1/oauth2-redirect.html'],
+        token_endpoint_auth_method: 'none',
+      },
+    ],
+    pkce: { required: () => true },
     scopes: ['tes'],
     // A client that acts for itself is what it is called.
     extraTokenClaims: (_context, token) => ({ roles: token.clientId === 'operator' ? ['tes-admin'] : ['tes-user'], groups: ['lab'] }),
     features: {
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: true },
       clientCredentials: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_context, client) => client.clientId === 'gateway' },
       resourceIndicators: {
         enabled: true,
-        defaultResource: () => [],
+        defaultResource: (_context, client) => (client?.clientId === 'docs' ? AUDIENCE : []),
+        useGrantedResource: () => true,
         getResourceServerInfo: (_context, resource) => ({
           scope: 'tes',
           audience: resource,
@@ -99,7 +113,7 @@ describe('a login by an OpenID provider, beside one by name and password', () =>
 
   it('takes a JWT of it, with roles and groups, and a password as well', async () => {
     const answer = await me(`Bearer ${await provider.tokenOf('robot', AUDIENCE)}`);
-    expect(answer.json).toEqual({
+    expect(answer.json).toMatchObject({
       kind: 'service',
       owner: `${provider.url}|robot`,
       name: 'robot',
@@ -143,6 +157,83 @@ describe('a login by an OpenID provider, beside one by name and password', () =>
   it('asks about an opaque token, and refuses one that is unknown or for nobody', async () => {
     expect((await me('Bearer made-up')).status).toBe(401);
     expect((await me(`Bearer ${await provider.tokenOf('stranger')}`)).status).toBe(401);
+  });
+});
+
+describe('Swagger UI', () => {
+  let provider: Running;
+  let gateway: GuardedGateway;
+  beforeAll(async () => {
+    provider = await startProvider();
+    const issuers = `[{url: "${provider.url}", audience: "${AUDIENCE}", docs_client_id: docs}]`;
+    gateway = await GuardedGateway.start([], '--auth.schemes=[oidc, token, basic]', `--auth.oidc.issuers=${issuers}`);
+  });
+  afterAll(async () => {
+    await gateway.stop();
+    await provider.stop();
+  });
+
+  it('knows every scheme that is on, and where and as which client people log in', async () => {
+    expect((await gateway.send('GET', '/docs-json')).json).toMatchObject({
+      security: [{ BearerAuth: [] }, { BasicAuth: [] }, { OpenID: [] }],
+      components: {
+        securitySchemes: {
+          BearerAuth: { type: 'http', scheme: 'bearer' },
+          BasicAuth: { type: 'http', scheme: 'basic' },
+          OpenID: { type: 'openIdConnect', openIdConnectUrl: `${provider.url}/.well-known/openid-configuration` },
+        },
+      },
+    });
+    const { text } = await gateway.send('GET', '/docs/swagger-ui-init.js');
+    const [, options = ''] = /let options = (\{.*?\n\});?\n/s.exec(text) ?? [];
+    expect((JSON.parse(options) as { customOptions: unknown }).customOptions).toMatchObject({
+      initOAuth: { clientId: 'docs', scopes: ['openid'], usePkceWithAuthorizationCodeGrant: true },
+    });
+  });
+
+  it('has people come back to it from the provider with a code, and gets a token for that, by PKCE', async () => {
+    const cookies = new Map<string, string>();
+    /** As a browser: with cookies, but it goes where it is sent only when it is told to. */
+    const browse = async (address: string, form?: Record<string, string>): Promise<Response> => {
+      const headers = { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') };
+      const posted = form && { method: 'POST', body: new URLSearchParams(form) };
+      const answer = await fetch(new URL(address, provider.url), { redirect: 'manual', headers, ...posted });
+      for (const [name = '', value = ''] of answer.headers.getSetCookie().map((line) => line.split(';', 1)[0]?.split('=', 2) ?? []))
+        cookies.set(name, value);
+      return answer;
+    };
+    const next = ({ headers }: Response): string => headers.get('location') ?? '';
+    const verifier = 'v'.repeat(43);
+    const asked = new URLSearchParams({
+      client_id: 'docs',
+      response_type: 'code',
+      scope: 'openid',
+      state: 'sent',
+      redirect_uri: `http://127.0.0.1:${gateway.port}/oauth2-redirect.html`,
+      code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+      code_challenge_method: 'S256',
+    });
+    let place = next(await browse(`/auth?${asked.toString()}`));
+    for (const form of [{ prompt: 'login', login: 'ann', password: 'any' }, { prompt: 'consent' }])
+      place = next(await browse(next(await browse(place, form))));
+    const back = await fetch(place, { redirect: 'manual' });
+    const page = next(back);
+    expect([back.status, page]).toEqual([302, expect.stringMatching(/^\/docs\/oauth2-redirect\.html\?code=[^&]+&state=sent/)]);
+    expect((await gateway.send('GET', page)).text).toContain('oauth2-redirect.js');
+    // The page asks the provider itself.
+    expect((await gateway.send('GET', '/docs')).headers['content-security-policy']).toMatch(`connect-src 'self' ${provider.url};`);
+    expect((await gateway.send('GET', '/docs/oauth2-redirect.js')).status).toBe(200);
+
+    const exchange = {
+      grant_type: 'authorization_code',
+      client_id: 'docs',
+      code: new URL(place).searchParams.get('code') ?? '',
+      redirect_uri: asked.get('redirect_uri') ?? '',
+      code_verifier: verifier,
+    };
+    const { access_token: token } = (await (await browse('/token', exchange)).json()) as { access_token: string };
+    const me = await gateway.send('GET', '/ext/v1/me', { headers: { authorization: `Bearer ${token}` } });
+    expect(me.json).toMatchObject({ kind: 'user', owner: `${provider.url}|ann` });
   });
 });
 

@@ -57,7 +57,8 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
   const server = app.getHttpAdapter().getInstance();
   const isProxy = (address: string): boolean => settings.proxies.has(address);
   boundConnections(server.server, { ...settings.connections, isProxy }, (line) => new Logger('Api').warn(line));
-  securityHeaders(server, { hasTls: settings.hasTls });
+  const providers = guard.authenticators.flatMap((one) => one.browserLogin?.()?.issuer ?? []).map((issuer) => new URL(issuer).origin);
+  securityHeaders(server, { hasTls: settings.hasTls, providers });
   refuseForeignHosts(server, settings);
   guardRoutes(server, guard);
   server.removeAllContentTypeParsers();

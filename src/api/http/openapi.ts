@@ -1,7 +1,7 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import type { Authenticator } from '../../ports/authenticator';
+import type { Authenticator, BrowserLogin } from '../../ports/authenticator';
 import type { ApiSettings } from '../api-settings';
 import { forwardedPrefix } from './forwarded-prefix';
 import { TES_PATHS } from '../tes-paths';
@@ -25,9 +25,19 @@ export function serveDocumentation(
     yamlDocumentUrl: 'docs-yaml',
     customSiteTitle: 'tes-gateway',
     // It would send the address of this server to a third party.
-    swaggerOptions: { validatorUrl: 'none' },
+    swaggerOptions: { validatorUrl: 'none', ...loginOf(authenticators) },
     patchDocumentOnRequest: (request, _reply, document) => below(forwardedPrefix(request as FastifyRequest, settings), document),
   });
+}
+
+/** The page comes back from the provider to `oauth2-redirect.html` beside it (`RootController`). */
+function loginOf(authenticators: readonly Authenticator[]): object {
+  const login = browserLoginOf(authenticators);
+  return login ? { initOAuth: { clientId: login.clientId, scopes: ['openid'], usePkceWithAuthorizationCodeGrant: true } } : {};
+}
+
+function browserLoginOf(authenticators: readonly Authenticator[]): BrowserLogin | undefined {
+  return authenticators.flatMap((one) => one.browserLogin?.() ?? [])[0];
 }
 
 /** As clients reach it that come through a proxy. */
@@ -55,6 +65,11 @@ export function describeApi(app: NestFastifyApplication, version: string, authen
   for (const httpScheme of new Set(authenticators.flatMap((one) => one.httpScheme ?? []))) {
     const name = SECURITY_NAMES[httpScheme];
     description.addSecurity(name, { type: 'http', scheme: httpScheme }).addSecurityRequirements(name);
+  }
+  const login = browserLoginOf(authenticators);
+  if (login) {
+    const openIdConnectUrl = `${login.issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+    description.addSecurity('OpenID', { type: 'openIdConnect', openIdConnectUrl }).addSecurityRequirements('OpenID');
   }
   const document = SwaggerModule.createDocument(app, description.build());
   return { ...document, paths: asClientsCallThem(document.paths) };

@@ -17,4 +17,13 @@ export class RootController {
   openDocumentation(@Req() request: FastifyRequest): { readonly url: string; readonly statusCode: number } {
     return { url: `${forwardedPrefix(request, this.settings)}/docs`, statusCode: 302 };
   }
+
+  /** Where Swagger UI at `/docs` has a provider send people back to, with what that says in the query. */
+  @Get('oauth2-redirect.html')
+  @Rules({ open: 'docs' })
+  @Redirect()
+  endLogin(@Req() request: FastifyRequest): { readonly url: string; readonly statusCode: number } {
+    const [, query = ''] = /^[^?]*(\?.*)?$/s.exec(request.url) ?? [];
+    return { url: `${forwardedPrefix(request, this.settings)}/docs/oauth2-redirect.html${query}`, statusCode: 302 };
+  }
 }

@@ -16,6 +16,8 @@ export interface IssuerEntry {
   /** Who the gateway is to the provider, when it asks it about opaque tokens. */
   readonly client_id?: string;
   readonly client_secret?: string;
+  /** A public client by which people log in at `/docs`; absent = they cannot. */
+  readonly docs_client_id?: string;
   /** Whether opaque tokens are taken, and the provider is asked about them (RFC 7662). */
   readonly introspection?: boolean;
 }

@@ -3,12 +3,12 @@ import { isLoopback } from '../../ports/host-name';
 import { isObject } from '../../task/plain-object';
 import type { IssuerEntry } from './claims';
 
-const TEXTS = ['url', 'audience', 'groups_claim', 'roles_claim', 'client_id', 'client_secret'];
+const TEXTS = ['url', 'audience', 'groups_claim', 'roles_claim', 'client_id', 'client_secret', 'docs_client_id'];
 const LISTS = ['admin_values', 'viewer_values', 'user_values'];
 
 const settings = {
   issuers: {
-    doc: 'OpenID providers whose tokens are taken, a list of `{url, audience, groups_claim, roles_claim, admin_values, viewer_values, user_values, client_id, client_secret, introspection}`; `url` and `audience` are needed. What each means: `src/auth/README.md`',
+    doc: 'OpenID providers whose tokens are taken, a list of `{url, audience, groups_claim, roles_claim, admin_values, viewer_values, user_values, client_id, client_secret, introspection, docs_client_id}`; `url` and `audience` are needed. What each means: `src/auth/README.md`',
     format: {
       test: (value: unknown) => Array.isArray(value) && value.every(isEntry),
       words: `a list of {${[...TEXTS, ...LISTS].join(', ')}, introspection} with url and audience`,

@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
+import { Authenticator, type BrowserLogin, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
 import { FailedLogins } from '../shared/failed-logins';
 import { bearerToken, idOfToken } from '../shared/token-text';
@@ -37,6 +37,13 @@ export class OidcAuthenticator extends Authenticator {
     const { principal, expiresAt } = await this.look(token, address);
     this.tokens.put(token, principal, Math.min(expiresAt, this.now() + REMEMBERED_MS.good));
     return principal;
+  }
+
+  /** Of the first provider that has a client for it: Swagger UI knows one. */
+  override browserLogin(): BrowserLogin | undefined {
+    for (const { entry } of this.issuers)
+      if (entry.docs_client_id !== undefined) return { issuer: entry.url, clientId: entry.docs_client_id };
+    return undefined;
   }
 
   private async look(token: string, address: string): ReturnType<Issuer['verify']> {
