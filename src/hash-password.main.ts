@@ -4,11 +4,11 @@ import { adapters } from './adapters';
 
 /** `tes-gateway hash-password`: asks for a password, or reads it from the first line of a pipe, and prints what stands in the settings for it. */
 async function main(): Promise<void> {
-  const hashPassword = adapters.authenticators.find((one) => one.hashPassword)?.hashPassword;
-  if (!hashPassword) throw new Error('no login of this version has passwords');
+  const login = adapters.authenticators.find((one) => 'hashPassword' in one);
+  if (!login?.hashPassword) throw new Error('no login of this version has passwords');
   const password = process.stdin.isTTY ? await askedTwice() : await firstLine();
   if (password === '') throw new Error('there is no password');
-  process.stdout.write(`${await hashPassword(password)}\n`);
+  process.stdout.write(`${await login.hashPassword(password)}\n`);
 }
 
 async function askedTwice(): Promise<string> {

@@ -80,7 +80,7 @@ export const settingsSchema = {
   },
   audit: {
     file: {
-      doc: 'Who did what: a line of JSON for each create, cancel, act of an administrator and failed login, at the end of this file; none when empty. SIGHUP begins a new file under the name. Of what is refused 100 lines at once and one a second of each address are written, and 1000 at once and 50 a second in all; the next line counts what is left out (`left_out`)',
+      doc: 'Who did what: a line of JSON for each create, cancel, token that is made or revoked, act of an administrator and failed login, at the end of this file; none when empty. SIGHUP begins a new file under the name. Of what is refused 100 lines at once and one a second of each address are written, and 1000 at once and 50 a second in all; the next line counts what is left out (`left_out`)',
       format: 'path',
       default: '',
     },

@@ -12,6 +12,9 @@ export interface AuditEntry {
   readonly roles?: readonly string[];
   /** As the client named it, or as it was made. */
   readonly task?: string;
+  /** The id of a personal API token, likewise; and whose it is, where the path says so. */
+  readonly token?: string;
+  readonly tokenOf?: string;
 }
 
 /** Never throws, and nothing waits for it. */

@@ -37,12 +37,24 @@ export class AuditLog {
     return true;
   }
 
-  private lineOf({ event, task, owner, name, roles, address, status }: AuditEntry): string {
+  private lineOf({ event, task, token, tokenOf, owner, name, roles, address, status }: AuditEntry): string {
     // An issuer has no `|`; who did not log in is of none.
     const [, issuer, subject] = /^([^|]*)\|(.*)$/s.exec(owner ?? '') ?? [];
     const who = issuer === undefined ? { subject: owner } : { issuer, subject };
     const time = new Date(this.wallNow()).toISOString();
-    const line = { time, event, task, ...who, name, roles, address, status, ...(this.leftOut > 0 && { left_out: this.leftOut }) };
+    const line = {
+      time,
+      event,
+      task,
+      token,
+      token_of: tokenOf,
+      ...who,
+      name,
+      roles,
+      address,
+      status,
+      ...(this.leftOut > 0 && { left_out: this.leftOut }),
+    };
     return onOneLine(JSON.stringify(line, (_key, value: unknown) => (typeof value === 'string' ? value.slice(0, LONGEST) : value)));
   }
 }

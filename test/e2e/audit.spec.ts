@@ -17,7 +17,12 @@ describe('the audit log', () => {
     directory = await fs.mkdtemp(join(tmpdir(), 'audit-'));
     file = join(directory, 'audit.jsonl');
     const users = '[{name: root, roles: [admin]}, {name: eye, roles: [viewer]}]';
-    gateway = await GuardedGateway.start(['ann', 'eye', 'root'], `--auth.basic.users=${users}`, `--audit.file=${file}`);
+    gateway = await GuardedGateway.start(
+      ['ann', 'eye', 'root'],
+      '--auth.schemes=[basic, token]',
+      `--auth.basic.users=${users}`,
+      `--audit.file=${file}`,
+    );
     stopping = undefined;
     api = supertest(`http://127.0.0.1:${gateway.port}`);
   });
@@ -58,6 +63,30 @@ describe('the audit log', () => {
       { time, event: 'cancel', task: id, ...eye, status: 404 },
       { time, event: 'restore-outputs', task: id, ...root, status: 409 },
     ]);
+  });
+
+  it('has every token that was made or revoked, by whom and whose, and not the token itself', async () => {
+    const made = await gateway.token('ann');
+    await api.post('/ext/v1/users/robots%7Cone/tokens').set(as('root')).send({ name: 'x' }).expect(201);
+    await api.post('/ext/v1/users/robots%7Cone/tokens').set(as('ann')).send({ name: 'x' }).expect(403);
+    await api.delete(`/ext/v1/users/basic%7Cann/tokens/${made.id}`).set(as('root')).expect(200);
+    await api.delete('/ext/v1/users/robots%7Cone/tokens').set(as('root')).expect(200);
+    await api.delete('/ext/v1/me/tokens/none').set(as('ann')).expect(404);
+    await api.get('/ext/v1/me/tokens').set(as('ann')).expect(200);
+    const found = await entries();
+    const id = expect.stringMatching(/^[0-9a-f]{24}$/) as string;
+    expect(found).toEqual(
+      [
+        { event: 'make-token', subject: 'ann', token: made.id, status: 201 },
+        { event: 'make-token', subject: 'root', token: id, token_of: 'robots|one', status: 201 },
+        { event: 'make-token', subject: 'ann', token_of: 'robots|one', status: 403 },
+        { event: 'revoke-token', subject: 'root', token: made.id, token_of: 'basic|ann', status: 200 },
+        { event: 'revoke-token', subject: 'root', token_of: 'robots|one', status: 200 },
+        { event: 'revoke-token', subject: 'ann', token: 'none', status: 404 },
+      ].map((entry) => expect.objectContaining(entry) as Entry),
+    );
+    for (const entry of found) expect(entry).not.toHaveProperty('task');
+    expect(JSON.stringify(found)).not.toContain('tesgw_');
   });
 
   it('has failed logins: of whom, if there is such a user, and nothing of what was typed', async () => {

@@ -14,7 +14,7 @@ export function auditRequests(server: FastifyInstance, audit: Audit): void {
 }
 
 function entryOf(request: FastifyRequest, status: number, payload: unknown): AuditEntry | undefined {
-  const told = { status, address: clientAddress(request), ...taskOf(request, payload) };
+  const told = { status, address: clientAddress(request), ...objectOf(request, payload) };
   const principal = principalOf(request);
   if (principal) {
     const { audited: event } = rulesOf(request.routeOptions);
@@ -27,10 +27,17 @@ function entryOf(request: FastifyRequest, status: number, payload: unknown): Aud
   return { event: 'failed-login', ...(owner !== undefined && { owner }), ...told };
 }
 
-/** The task that the path names, or the one that was made. */
-function taskOf({ params }: FastifyRequest, payload: unknown): Pick<AuditEntry, 'task'> {
-  const [named] = Object.values((params ?? {}) as Readonly<Record<string, string>>);
-  if (named !== undefined) return { task: named.replace(/:[a-z-]+$/, '') };
-  const made = typeof payload === 'string' ? /^\{"id":"([0-9A-Za-z]+)"\}$/.exec(payload)?.[1] : undefined;
-  return made === undefined ? {} : { task: made };
+/** What the path names, or what was made. */
+function objectOf({ params }: FastifyRequest, payload: unknown): Pick<AuditEntry, 'task' | 'token' | 'tokenOf'> {
+  const { owner: tokenOf, token = madeIn(payload, MADE_TOKEN), ...ids } = (params ?? {}) as Readonly<Record<string, string>>;
+  const [named] = Object.values(ids);
+  const task = named?.replace(/:[a-z-]+$/, '') ?? madeIn(payload, MADE_TASK);
+  return { ...(task !== undefined && { task }), ...(token !== undefined && { token }), ...(tokenOf !== undefined && { tokenOf }) };
+}
+
+const MADE_TASK = /^\{"id":"([0-9A-Za-z]+)"\}$/;
+const MADE_TOKEN = /^\{"id":"([0-9a-f]+)",.*"token":"/s;
+
+function madeIn(payload: unknown, made: RegExp): string | undefined {
+  return typeof payload === 'string' ? made.exec(payload)?.[1] : undefined;
 }

@@ -27,6 +27,7 @@ export class TokensController {
   }
 
   @Post('me/tokens')
+  @Rules({ audited: 'make-token' })
   @HttpCode(201)
   @Header('cache-control', 'no-store')
   @JsonAnswer()
@@ -36,6 +37,7 @@ export class TokensController {
   }
 
   @Delete('me/tokens/:token')
+  @Rules({ audited: 'revoke-token' })
   @JsonAnswer()
   @ApiRevokeToken('RevokeMyToken')
   revokeMine(@CurrentPrincipal() { owner }: Principal, @TokenId() id: string) {
@@ -51,7 +53,7 @@ export class TokensController {
   }
 
   @Post('users/:owner/tokens')
-  @Rules(ADMINS)
+  @Rules({ ...ADMINS, audited: 'make-token' })
   @HttpCode(201)
   @Header('cache-control', 'no-store')
   @JsonAnswer()
@@ -61,7 +63,7 @@ export class TokensController {
   }
 
   @Delete('users/:owner/tokens')
-  @Rules({ ...ADMINS, scope: 'admin' })
+  @Rules({ ...ADMINS, scope: 'admin', audited: 'revoke-token' })
   @JsonAnswer()
   @ApiRevokeTokens()
   async revokeAll(@TokenOwner() owner: string) {
@@ -69,7 +71,7 @@ export class TokensController {
   }
 
   @Delete('users/:owner/tokens/:token')
-  @Rules({ ...ADMINS, scope: 'admin' })
+  @Rules({ ...ADMINS, scope: 'admin', audited: 'revoke-token' })
   @JsonAnswer()
   @ApiRevokeToken('RevokeToken')
   async revoke(@TokenOwner() owner: string, @TokenId() id: string) {
