@@ -52,6 +52,8 @@ function another({ format, default: value }: { readonly format: unknown; readonl
     case 'list of texts':
     case 'list of paths':
       return '[/another/text]';
+    case 'list of networks':
+      return '[10.0.0.0/8]';
     case 'list of capabilities':
       return '[NET_RAW]';
     case 'map of texts':
