@@ -14,6 +14,7 @@ import { CliContainerEngine } from './cli-container-engine';
 import { ImageCopies } from './image-copies';
 import { KnownImages } from './known-images';
 import { existsNow } from '../shared/small-files';
+import { machineError } from '../shared/workspace-errors';
 import { type JobDirectories, removeTree } from './job-directories';
 import type { LocalClient } from './local.client';
 import type { LocalBackendSettings } from './local.settings';
@@ -33,6 +34,8 @@ export class Runtimes {
   private readonly scripts = new Map<RuntimeName, string>();
   /** By runtime, once it has answered. */
   private readonly known = new Map<RuntimeName, WorkerFacts>();
+  /** Did not answer since: asked again before the next job. What it had counts until it answers. */
+  private readonly doubted = new Set<RuntimeName>();
   private chosen: RuntimeName | undefined;
   /** Of this machine, whether or not a runtime has answered. */
   groups: WorkerFacts['groups'] = 'none';
@@ -72,7 +75,7 @@ export class Runtimes {
   async require(signal: AbortSignal): Promise<RuntimeName> {
     const reasons: string[] = [];
     for (const runtime of this.candidates()) {
-      const { faults, version } = this.known.get(runtime) ?? (await this.ask(runtime, signal));
+      const { faults, version } = await this.look(runtime, signal);
       reasons.push(...faults);
       if (faults.length > 0) continue;
       if (this.chosen === undefined) this.settings.log('info', `container runtime: ${runtime} ${version}`, { backend: this.settings.name });
@@ -89,26 +92,46 @@ export class Runtimes {
 
   /** What this machine can do with the runtime of a job; throws while that does not work. */
   async factsOf(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
-    const facts = this.known.get(runtime) ?? (await this.ask(runtime, signal));
+    const facts = await this.look(runtime, signal);
     if (facts.faults.length > 0) throw unusable(facts.faults);
     return facts;
+  }
+
+  private async look(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
+    const known = this.doubted.has(runtime) ? undefined : this.known.get(runtime);
+    return known ?? (await this.ask(runtime, signal));
   }
 
   private async ask(runtime: RuntimeName, signal: AbortSignal): Promise<WorkerFacts> {
     const { settings } = this;
     const engine = assignment('ENGINE', RUNTIMES[runtime].engine ? runtime : '');
     const text = ['set -uf\ncd "$1" && shift || exit', engine, ...PROBE_PARTS.map(part), 'probe_machine "$@"'].join('\n');
-    // apptainer's layers are tried out in it.
-    const directory = await fs.mkdtemp(join(this.directories.scripts, 'probe.'));
-    const argv = ['/bin/sh', '-c', text, 'sh', directory, ...probeWords(runtime, settings.instance)];
-    const said = await this.client.command(argv, PROBE_MS, signal).finally(() => removeTree(directory));
+    const answer = await this.probe(text, probeWords(runtime, settings.instance), signal);
     // Of the cores this process may use fewer than there are.
-    const facts = { ...parseProbe(said.stdout, runtime, 'machine'), cores: availableParallelism() };
-    this.groups = facts.groups;
+    const facts = { ...parseProbe(answer ?? '', runtime, 'machine'), cores: availableParallelism() };
+    if (answer !== undefined) this.groups = facts.groups;
     if (facts.faults.length > 0) return facts;
     if (RUNTIMES[runtime].engine && facts.init === undefined) settings.log('warn', NO_INIT, { backend: settings.name, runtime });
     this.known.set(runtime, facts);
+    this.doubted.delete(runtime);
     return facts;
+  }
+
+  /** `undefined` where a shell cannot be started, or takes too long. apptainer's layers are tried out in the directory. */
+  private async probe(text: string, words: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const directory = await fs.mkdtemp(join(this.directories.scripts, 'probe.'));
+      const argv = ['/bin/sh', '-c', text, 'sh', directory, ...words];
+      const answer = await this.client
+        .command(argv, PROBE_MS, signal)
+        .catch(() => undefined)
+        .finally(() => removeTree(directory));
+      signal.throwIfAborted();
+      return answer?.stdout;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw machineError('ask this machine what it has', error);
+    }
   }
 
   /** docker reads logins only from a file of this name. */
@@ -131,13 +154,15 @@ export class Runtimes {
   async health(signal: AbortSignal): Promise<BackendHealth> {
     try {
       const runtime = await this.require(signal);
-      const { exitCode, stdout } = await this.client.command(RUNTIMES[runtime].versionCommand, VERSION_MS, signal);
-      if (exitCode === 0) return { ok: true, detail: `${runtime} ${stdout.trim().split(' ').at(-1) ?? ''}` };
-    } catch (error) {
+      const answer = await this.client.command(RUNTIMES[runtime].versionCommand, VERSION_MS, signal).catch(() => undefined);
+      if (answer?.exitCode === 0) return { ok: true, detail: `${runtime} ${answer.stdout.trim().split(' ').at(-1) ?? ''}` };
+      this.doubted.add(runtime);
       signal.throwIfAborted();
+      return { ok: false, detail: `${runtime} does not answer` };
+    } catch (error) {
       if (error instanceof BackendError) return { ok: false, detail: error.message };
+      throw error;
     }
-    return { ok: false, detail: `${this.chosen ?? 'the runtime'} does not answer` };
   }
 
   /** The runtime of a job: its own, or the one in use when nothing is known of it. */

@@ -1,5 +1,8 @@
-# What a machine is and has. Lines of WORD TEXT. Needs processes.sh, groups.sh, overlay.sh; ENGINE is the engine's command or unset.
+# What a machine is and has, and what ending a job would lack there (absence.sh). Lines of WORD TEXT. Needs processes.sh, groups.sh, overlay.sh;
+# ENGINE is the engine's command or unset.
 probe_machine() { # GROUP LAYERED LIMITS_FORMAT INIT_FORMAT MANAGER_FORMAT INITS VERSION_COMMAND...
+  printf 'a\0' | grep -qxzF a 2>/dev/null || echo 'lacks grep with -z'
+  awk 'BEGIN { exit 0 }' 2>/dev/null || echo 'lacks awk'
   echo "uid $(id -u)"
   echo "cores $(getconf _NPROCESSORS_ONLN)"
   while read -r key count rest; do [ "$key" != MemTotal: ] || echo "memory $count"; done </proc/meminfo

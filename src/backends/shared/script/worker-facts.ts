@@ -42,7 +42,8 @@ export function parseProbe(text: string, runtime: RuntimeName, where: 'machine' 
     return at < 0 ? [line, ''] : [line.slice(0, at), line.slice(at + 1).trim()];
   });
   const of = (word: string): string | undefined => lines.find(([key]) => key === word)?.[1];
-  const faults = lines.filter(([key]) => key === 'lacks').map(([, what]) => `the worker lacks ${what}`);
+  const name = where === 'worker' ? 'the worker' : 'this machine';
+  const faults = lines.filter(([key]) => key === 'lacks').map(([, what]) => `${name} lacks ${what}`);
   const open = of('open');
   if (open !== undefined) {
     faults.push(
@@ -54,10 +55,7 @@ export function parseProbe(text: string, runtime: RuntimeName, where: 'machine' 
   const manager = of('manager');
   // Of podman the version is that of its command: whether it works its `info` tells.
   const isMute = version === undefined || (engine?.memoryGroup !== undefined && manager === undefined);
-  if (isMute)
-    faults.push(
-      `${runtime} does not work on ${where === 'worker' ? 'the worker' : 'this machine'}: ${(of('fault') ?? 'no answer').slice(0, 300)}`,
-    );
+  if (isMute) faults.push(`${runtime} does not work on ${name}: ${(of('fault') ?? 'no answer').slice(0, 300)}`);
   const groups = of('groups');
   const isRoot = of('uid') === '0';
   const said = of('init');
