@@ -10,6 +10,8 @@ forget_images() { # DIRECTORY "ENGINE..."
     engines=$1 code=0
     shift
     for used; do
+      # Those before it may have taken minutes: a job may have taken it up.
+      [ -n "$(find "$used" -mtime +6)" ] || continue
       copy=${used%.used} runtime=${used%/*}
       runtime=${runtime##*/}
       case " $engines " in

@@ -66,6 +66,15 @@ describe('copies of images that nobody uses any more', () => {
     expect([asked().length, readdirSync(inImages('docker'))]).toEqual([3, []]);
   });
 
+  it('stay when a job takes one up while those before it are removed', async () => {
+    put(8 * DAY_MS, 'docker', '1.2.used');
+    put(8 * DAY_MS, 'docker', '1.3.used');
+    const text = `#!/bin/sh\n[ "$1" = images ] || { echo "$2" >>${join(directory(), 'asked')} && touch ${inImages('docker')}/*.used; }\n`;
+    writeFileSync(join(directory(), 'bin', 'docker'), text, { mode: 0o755 });
+    await copiesHere().sweep(never);
+    expect([asked().length, readdirSync(inImages('docker')).length]).toEqual([1, 1]);
+  });
+
   it('are looked at every few hours', async () => {
     const copies = copiesHere();
     await copies.sweep(never);
