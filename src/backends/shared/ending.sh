@@ -68,8 +68,8 @@ hears_term() { # PID
   return 1
 }
 
-# Called in a watching subshell, or in the workspace by somebody beside it. The watches themselves are no programs of the executor, nor are the readers of its streams: they go with the
-# script, these when they have read all.
+# Called in a watching subshell, or in the workspace by somebody beside it. The watches themselves are no programs of the executor, nor are the
+# readers of its streams: they go with the script, these when they have read all.
 end_executor() { # OWN_PID
   watching= readers=
   { read -r watching <watching; } 2>/dev/null

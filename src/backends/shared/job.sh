@@ -207,10 +207,10 @@ make_workdir() { # INDEX TREE SEGMENT...
 }
 
 # Whatever still runs of an executor would write into what counts as whole, or put a link in the way of what is done here next. The runtime's
-# part says who that may be; they have been killed, but where much runs the kernel takes seconds.
+# part says who that may be, or fails where it cannot; they have been killed, but where much runs the kernel takes seconds.
 await_left() {
   turns=0
-  while staying=$(left_behind); [ -n "$staying" ]; do
+  until staying=$(left_behind) && [ -z "$staying" ]; do
     # One that is on its way out cannot be killed again, and need not be.
     # shellcheck disable=SC2086
     kill -KILL $staying 2>/dev/null

@@ -1,34 +1,59 @@
+# What the kernel says of each process; of the shell itself last, which shows that all were looked at. What ends meanwhile is not there. Tens of
+# thousands are too many for one command (126).
+statuses() {
+  set +f
+  set -- /proc/[0-9]*/status "/proc/$$/status"
+  set -f
+  cat "$@" 2>/dev/null || [ $? -ne 126 ] || printf '%s\n' "$@" | xargs cat 2>/dev/null
+}
+
+# Leaves in `found` which files NAME of /proc hold a word. Fails where not all were looked at: the last is the command line of grep itself,
+# which holds it.
+holding() { # NAME OPTIONS WORD
+  options=$2 wanted=$3
+  set +f
+  set -- /proc/[0-9]*/"$1" /proc/self/cmdline
+  set -f
+  found=$(grep "$options" -e "$wanted" "$@" 2>/dev/null || [ $? -ne 126 ] || printf '%s\n' "$@" | xargs grep "$options" -e "$wanted")
+  case $found in */proc/self/cmdline*) ;; *) return 1 ;; esac
+}
+
 # Live processes below some, in one pass over /proc, however many there are; without those to SKIP and what is below these. WHICH: all; members
 # (with the ROOTS themselves); children; programs (no part of a runtime: bwrap takes its tree with it at once, conmon reports how a container
-# ended, apptainer's own processes hand TERM on to the program, for which a second one changes the exit code). Of ROOTS and SKIP only the
-# numbers count.
+# ended, apptainer's own processes hand TERM on to the program, for which a second one changes the exit code). Of SKIP only the numbers count. A
+# ROOT is a number, or what `holding` found: that counts only of a process that is in no process namespace below this one, for in a container
+# any program may bear any word. Fails where not all were looked at.
 offspring() { # WHICH "ROOT..." "SKIP..."
-  set +f
-  # What ends while it is looked at is not there.
-  cat /proc/[0-9]*/status 2>/dev/null | awk -v which="$1" -v roots="$2" -v skip="$3" '
-    function set_of(text, set,  words, i) { i = split(text, words, /[^0-9]+/); for (; i > 0; i--) set[words[i]] = 1 }
-    BEGIN { set_of(roots, root); set_of(skip, skipped) }
+  # shellcheck disable=SC2086
+  { printf '%s\n' $2; statuses; } | awk -v which="$1" -v skip="$3" -v self=$$ '
+    BEGIN { for (count = split(skip, words, /[^0-9]+/); count > 0; count--) skipped[words[count]] = 1 }
+    /^[0-9]+$/ { root[$0] = 1 }
+    /^\/proc\/[0-9]/ { split($0, words, "/"); marked[words[3]] = 1 }
     /^Name:/ { runtime = $2 ~ /^(bwrap|conmon|starter|starter-suid|appinit)$/ }
     /^State:/ { live = $2 != "Z" && $2 != "X" }
     /^Pid:/ { pid = $2 }
-    /^PPid:/ {
-      if (live) parent[pid] = $2
-      if (which == "all" || which == "members" || (which == "children" && ($2 in root)) || (which == "programs" && !runtime)) chosen[pid] = 1
+    /^PPid:/ { above = $2; inner = 0 }
+    /^NSpid:/ { inner = NF > 2 }
+    # One whose first thread alone has ended lives.
+    /^Threads:/ {
+      if (live || $2 > 1) parent[pid] = above
+      if ((pid in marked) && !inner) root[pid] = 1
+      if (which == "all" || which == "members" || (which == "children" && (above in root)) || (which == "programs" && !runtime)) chosen[pid] = 1
     }
     # Up to what is known already, then down: 1 is a root, 2 below one.
     END {
-      for (pid in parent) {
+      for (each in parent) {
         count = 0
-        for (at = pid; (at in parent) && !(at in kind); at = parent[at]) { kind[at] = 0; way[++count] = at }
+        for (at = each; (at in parent) && !(at in kind); at = parent[at]) { kind[at] = 0; way[++count] = at }
         for (; count > 0; count--) {
           at = way[count]
           above = kind[parent[at]]
           kind[at] = (at in skipped) || above < 0 ? -1 : at in root ? 1 : above > 0 ? 2 : 0
         }
-        if (kind[pid] >= (which == "members" ? 1 : 2) && (pid in chosen)) print pid
+        if (kind[each] >= (which == "members" ? 1 : 2) && (each in chosen)) print each
       }
+      exit pid != self
     }'
-  set -f
 }
 
 # An engine that hangs keeps nobody waiting: the processes of its command are ended all the same.

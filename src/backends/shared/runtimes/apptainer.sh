@@ -8,11 +8,10 @@ before_executor() { "image_$1" && end_watch; } # INDEX
 may_leave() { [ "$2" -gt 128 ]; } # INDEX CODE
 left_behind() {
   if grep -qsF "/$JOB/" "/proc/$$/mountinfo"; then return; fi
-  set +f
-  # shellcheck disable=SC2013
-  for file in $(grep -lsF "/$JOB/" /proc/[0-9]*/mountinfo); do
-    file=${file%/mountinfo}
-    echo "${file#/proc/}"
+  holding mountinfo -lsF "/$JOB/" || return 1
+  for file in $found; do
+    file=${file#/proc/}
+    [ "$file" = self/cmdline ] || echo "${file%/mountinfo}"
   done
 }
 ready_executor() { [ "$OVERLAY" = 0 ] || lay_trees || blame files "$1"; } # INDEX

@@ -1,5 +1,6 @@
 # What the job script and whoever stands beside it (the errands; the gateway on its own machine) know: whether a process lives, which processes
-# and containers are a job's, and how to end them. ENGINE is the engine's command or unset, WATCHER the program that it leaves beside each container, or unset. Needs processes.sh, Linux, grep -z and awk.
+# and containers are a job's, and how to end them. ENGINE is the engine's command or unset, WATCHER the program that it leaves beside each
+# container, or unset. Needs processes.sh, Linux, grep -z and awk.
 
 # Exactly this process, not a later one with its number; one that has ended and waits for its parent has gone. Its environment would not tell:
 # that of a process which is just becoming another program is empty.
@@ -31,21 +32,26 @@ ask_job() { # JOB WORKSPACE
 }
 
 # The job's name in the environment, its watchers (conmon carries no variable of ours), its groups, and everything below those;
-# without the shell that asks and what lies below that: by then these are only its own short-lived commands.
+# without the shell that asks and what lies below that: by then these are only its own short-lived commands. Fails where not all were looked at.
 members_of() { # JOB
-  set +f
-  marked=$(grep -lsxzF "TES_GATEWAY_JOB=$1" /proc/[0-9]*/environ)
-  watchers=
+  holding environ -lsxzF "TES_GATEWAY_JOB=$1" || return 1
+  marked=$found watchers=
   if [ -n "${WATCHER-}" ]; then
-    # shellcheck disable=SC2013
-    for file in $(grep -lsazF -- "$1-" /proc/[0-9]*/cmdline); do
+    holding cmdline -lsazF "$1-" || return 1
+    for file in $found; do
       program=
       { read -r program <"${file%cmdline}comm"; } 2>/dev/null
       [ "$program" != "$WATCHER" ] || watchers="$watchers $file"
     done
   fi
-  grouped=$(cat /sys/fs/cgroup/*/tes-gateway*/"$1"/cgroup.procs /sys/fs/cgroup/tes-gateway*/"$1"/cgroup.procs 2>/dev/null)
+  files= grouped=
+  set +f
+  for file in /sys/fs/cgroup/*/tes-gateway*/"$1"/cgroup.procs /sys/fs/cgroup/tes-gateway*/"$1"/cgroup.procs; do
+    [ ! -e "$file" ] || files="$files $file"
+  done
   set -f
+  # shellcheck disable=SC2086
+  [ -z "$files" ] || grouped=$(cat $files) || return 1
   offspring members "$marked $watchers $grouped" $$
 }
 
@@ -55,21 +61,19 @@ end_job() { # JOB LISTINGS
   empty=0 tries=0 mute=0
   while [ "$empty" -lt "$2" ]; do
     [ "$tries" -lt 150 ] || return 1
-    tries=$((tries + 1))
-    members=$(members_of "$1")
+    tries=$((tries + 1)) known=1 containers=
+    members=$(members_of "$1") || known=
     # shellcheck disable=SC2086
     [ -z "$members" ] || kill -KILL $members 2>/dev/null
-    containers=
     if [ -n "${ENGINE-}" ]; then
-      if containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null); then mute=0; else
-        # Of an engine that is away nothing is known, however often it is asked.
-        mute=$((mute + 1)) containers=unknown
-        [ "$mute" -lt 20 ] || return 1
-      fi
+      containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || known=
       # shellcheck disable=SC2086
-      case $containers in '' | unknown) ;; *) engine rm -f -v $containers >/dev/null 2>&1 ;; esac
+      [ -z "$containers" ] || engine rm -f -v $containers >/dev/null 2>&1
     fi
-    if [ -z "$members$containers" ]; then empty=$((empty + 1)); else empty=0 && sleep 0.1; fi
+    # Of an engine that is away, or of processes where none can be started to list them, nothing is known, however often it is asked.
+    if [ -n "$known" ]; then mute=0; else mute=$((mute + 1)); fi
+    [ "$mute" -lt 20 ] || return 1
+    if [ -z "$members$containers" ] && [ -n "$known" ]; then empty=$((empty + 1)); else empty=0 && sleep 0.1; fi
   done
 }
 

@@ -73,6 +73,28 @@ describe('the end of a job on this machine', () => {
     await expect(ended).rejects.toMatchObject({ retryable: true, unavailable: true });
   });
 
+  it.each([
+    ['grep', 'exit 2'],
+    ['grep', 'kill -KILL $$'],
+    ['cat', 'exit 1'],
+    ['awk', 'exit 2'],
+  ])('is not said where the processes could not be listed: %s, %s', async (tool, script) => {
+    const { child, ended } = start('sleep', ['600'], { TES_GATEWAY_JOB: `${task}-5` });
+    await untilMembers(`${task}-5`, 1);
+    const bin = join(directory(), `bin-${tool}-${script.length}`);
+    mkdirSync(bin);
+    writeFileSync(join(bin, tool), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+    const client = new LocalClient({ PATH: `${bin}:${process.env['PATH']}` });
+    const said = new JobEnding(client, processes).end(`${task}-5`, layoutOf(directory()), 'bubblewrap', undefined, signal);
+    const isSaid = await said.then(
+      () => true,
+      (error: unknown) => error,
+    );
+    child.kill('SIGKILL');
+    await ended;
+    expect(isSaid).toMatchObject({ retryable: true, unavailable: true });
+  });
+
   it('is not said where it is not certain; with no process left to start, the runtime goes by its number, if it is its still', async () => {
     const noProcess = new JobEnding({ command: () => Promise.reject(new Error('EAGAIN')) }, processes);
     const layout = layoutOf(directory());

@@ -1,0 +1,75 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { part } from '../../../../src/backends/shared/job-script';
+import { membersOf } from '../../../support/members';
+import { temporaryDirectory } from '../temporary-directory';
+
+/** Arguments and variables of a program may take 128 KiB here. */
+const SMALLEST_STACK_KB = 400;
+const PADDING = 'x'.repeat(122_000);
+const MANY = 250;
+/** Its second thread starts a program and waits for it; its first one ends. */
+const HEADLESS = `
+import ctypes, subprocess, threading, time
+started = []
+def work():
+    started.append(subprocess.Popen(["/bin/sleep", "600"], env={}))
+    started[0].wait()
+threading.Thread(target=work).start()
+while not started: time.sleep(0.01)
+ctypes.CDLL(None).pthread_exit(None)`;
+
+describe('the processes of a job', () => {
+  const directory = temporaryDirectory('processes');
+
+  it('are found also where there are more than the arguments of a program may name', async () => {
+    const job = `tes-many${process.pid}-1`;
+    const script = `ulimit -s ${SMALLEST_STACK_KB}; i=0; while [ $i -lt ${MANY} ]; do sleep 600 & i=$((i + 1)); done; wait`;
+    const child = spawn('/bin/sh', ['-c', script], { env: { PATH: process.env['PATH'], TES_GATEWAY_JOB: job } });
+    const ended = once(child, 'exit');
+    const file = join(directory(), 'find.sh');
+    writeFileSync(file, `${part('processes.sh')}\n${part('script/absence.sh')}\nmembers_of "$1" && echo all`);
+    while ((await membersOf(job)).length <= MANY) await pause(20);
+    const asked = promisify(execFile)('/bin/sh', ['-c', `ulimit -s ${SMALLEST_STACK_KB}; exec sh "$@"`, 'sh', file, job], {
+      env: { PATH: process.env['PATH'], PADDING },
+    });
+    const found = (
+      await asked.finally(async () => {
+        for (const { pid } of await membersOf(job)) process.kill(pid, 'SIGKILL');
+        await ended;
+      })
+    ).stdout.split('\n');
+    expect([found.length - 2, found.at(-2)]).toEqual([MANY + 1, 'all']);
+  });
+
+  it('are found also where the first thread of one has ended, which the kernel calls a zombie', async () => {
+    const job = `tes-headless${process.pid}-1`;
+    const env = { PATH: process.env['PATH'], TES_GATEWAY_JOB: job };
+    const child = spawn('/bin/sh', ['-c', 'python3 -c "$0" & echo $!; wait', HEADLESS], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+    const ended = once(child, 'exit');
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    const headless = Number(said.toString());
+    while (!/^State:\sZ/m.test(readFileSync(`/proc/${headless}/status`, 'utf8'))) await pause(10);
+    const found = await membersOf(job);
+    for (const pid of [headless, child.pid ?? 0]) process.kill(pid, 'SIGKILL');
+    for (const { pid, name } of found) if (name === 'sleep') process.kill(pid, 'SIGKILL');
+    await ended;
+    expect(found.map(({ name }) => name).sort()).toEqual(['python3', 'sh', 'sleep']);
+  });
+
+  it('are not those of another, in a container, that bear its name', async () => {
+    const job = `tes-victim${process.pid}-1`;
+    const args = ['-Urpf', '--kill-child', 'env', `TES_GATEWAY_JOB=${job}`, 'sh', '-c', 'echo begun; sleep 600'];
+    const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const ended = once(child, 'exit');
+    await once(child.stdout, 'data');
+    const found = await membersOf(job);
+    child.kill('SIGKILL');
+    await ended;
+    expect(found).toEqual([]);
+  });
+});
