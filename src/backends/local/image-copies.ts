@@ -6,7 +6,7 @@ import type { LocalClient } from './local.client';
 const SWEEP_MS = 600_000;
 const LOOK_AGAIN_MS = 6 * 3600_000;
 
-/** Has removed what job scripts made of image files, and learnt of images, once nobody uses it (forget-images.sh). */
+/** Removes what job scripts made of image files, and learnt of images, once nobody uses it (by forget-images.sh). */
 export class ImageCopies {
   private lookedAt = -Infinity;
 

@@ -19,7 +19,7 @@ script_lives() { # WORKSPACE
 }
 
 # Asks a job to end, from beside its script, and forces its executor after the grace; the script then has two seconds to write down how that
-# ended. It starts no other, for the mark is there. Nobody says anything of what a script that is dead has left: end_job ends it. Needs ending.sh.
+# ended. It starts no other, for the mark is there. What a script that is dead has left is not asked: end_job ends it. Needs ending.sh.
 ask_job() { # JOB WORKSPACE
   JOB=$1
   cd "$2" 2>/dev/null && script_lives . || return 0
