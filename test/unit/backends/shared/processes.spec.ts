@@ -63,8 +63,8 @@ describe('the processes of a job', () => {
 
   it('are not those of another, in a container, that bear its name', async () => {
     const job = `tes-victim${process.pid}-1`;
-    const args = ['-Urpf', '--kill-child', 'env', `TES_GATEWAY_JOB=${job}`, 'sh', '-c', 'echo begun; sleep 600'];
-    const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const inner = `exec unshare -Urpf --kill-child env TES_GATEWAY_JOB=${job} sh -c 'echo begun; sleep 600'`;
+    const child = spawn('/bin/sh', ['-c', inner], { stdio: ['ignore', 'pipe', 'ignore'] });
     const ended = once(child, 'exit');
     await once(child.stdout, 'data');
     const found = await membersOf(job);
