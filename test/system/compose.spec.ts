@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Composed, describeComposed } from './compose/composed';
 import { TesClient, eventually } from './tes-client';
@@ -90,6 +90,39 @@ describeComposed("the project's own file", () => {
     expect(shown).toContain('serving on');
     for (const secret of [password, read('mongo_admin_password'), read('mongo_key')]) expect(shown).not.toContain(secret);
   });
+
+  it('does not start by itself where nobody has to log in, and says what to do', async () => {
+    await expect(composed.docker('run', '--rm', '--network', 'none', 'tes-gateway:0.1.0')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^settings: auth\.schemes: there is no login.*auth\.allow_anonymous: true\)\n$/) as string,
+    });
+  });
+
+  it('asks for a login once there are users, and takes the tokens that they make at either gateway', async () => {
+    const hash = await composed.type('sh', ['-c', 'echo secret | docker run -i --rm --network none tes-gateway:0.1.0 hash-password']);
+    writeFileSync(join(composed.directory, 'users.htpasswd'), `ann:${hash}\n`);
+    writeFileSync(join(composed.directory, 'gateway.env'), 'TES_GATEWAY__AUTH__SCHEMES=[basic, token]\n');
+    const up = (): Promise<string> =>
+      composed.type('docker', ['compose', '--profile', 'two', 'up', '--detach'], { TES_USERS: './users.htpasswd' });
+    const ask = async (port: number, method: string, path: string, authorization: string, body?: string): Promise<Response> =>
+      fetch(`http://127.0.0.1:${await composed.port(port)}${path}`, { method, headers: { authorization }, ...(body && { body }) });
+    const basic = `Basic ${Buffer.from('ann:secret').toString('base64')}`;
+    try {
+      await up();
+      await ready(8080);
+      await ready(8000);
+      expect((await fetchFrom(8080, '/v1/tasks')).status).toBe(401);
+      const made = await ask(8080, 'POST', '/ext/v1/me/tokens', basic, '{"name":"x"}');
+      expect(made.status).toBe(201);
+      const { token } = (await made.json()) as { token: string };
+      for (let at = 0; at < 4; at += 1) expect((await ask(8000, 'GET', '/v1/tasks', `Bearer ${token}`)).status).toBe(200);
+    } finally {
+      rmSync(join(composed.directory, 'gateway.env'));
+      await composed.compose('--profile', 'two', 'up', '--detach');
+    }
+    await ready(8080);
+    await ready(8000);
+  }, 300_000);
 
   it('keeps its tasks, and a running one runs on, when the database is restarted', async () => {
     const before = await gateway.create(counting('before-mongo'));
