@@ -121,6 +121,21 @@ describe('the quota of tasks', () => {
     expect(await sequence(quota, ANN, 9)).toBe(1);
   });
 
+  it('holds for all gateways on a store together, but for what each makes within a second', async () => {
+    const gateways = [new TaskQuota(store, { ofUser: 5 }), new TaskQuota(store, { ofUser: 5 })] as const;
+    for (let at = 0; at < 10; at += 1) {
+      await made(gateways[at % 2 === 0 ? 0 : 1], ANN);
+      store.time += 1000;
+    }
+    expect(store.states[OF_ANN]).toEqual({ QUEUED: 5 });
+    store.add(OF_ANN, 'QUEUED', -5);
+    store.time += 1000;
+    // Both have asked when the first of them makes one.
+    await Promise.all(gateways.map((quota) => quota.of(ANN)));
+    expect([await sequence(gateways[0], ANN, 9), await sequence(gateways[1], ANN, 9)]).toEqual([5, 5]);
+    expect(await made(gateways[0], ANN)).toBeInstanceOf(TooManyRequests);
+  });
+
   it('asks nothing where there is no limit, and of nobody', async () => {
     expect(await sequence(new TaskQuota(store, {}), ANN, 9)).toBe(9);
     const quota = new TaskQuota(store, { ofUser: 1, ofGroup: 1 });
