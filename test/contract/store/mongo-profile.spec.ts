@@ -1,4 +1,5 @@
 import { type Connection, createConnection, type mongo } from 'mongoose';
+import type { AccessToken } from '../../../src/ports/store/access-tokens';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { deleteOrphanRequests } from '../../../src/stores/mongo/orphan-requests';
 import { groupScope, ownerScope } from '../../../src/task/scopes';
@@ -12,8 +13,10 @@ const TASKS = 1000;
 const PAGE = 20;
 /** Range ends, and entries that are passed over once: the same for ten tasks as for ten million. */
 const SLACK = 32;
-/** Those grow with tasks; the others have one document for each process, backend or owner, or a handful in all. */
-const GROWING = ['tasks', 'requests'];
+/** Those grow with tasks and users; the others have one document for each process, backend or owner, or a handful in all. */
+const GROWING = ['tasks', 'requests', 'tokens'];
+/** Who has a token. */
+const OWNERS = 200;
 
 /** What the server's profiler notes of an operation. */
 interface Noted {
@@ -57,6 +60,7 @@ describeMongo('everything that the store asks of the server', (url) => {
       return kinds[number % kinds.length] ?? queuedTask();
     });
     await Promise.all(made.map((task) => dead.insert(requestOf(task), task)));
+    for (let owner = 0; owner < OWNERS; owner += 1) await dead.accessTokens.add(tokenOf(`owner-${owner}`), 3);
     await dead.counts(ownerScope('owner-0'));
     connection = await createConnection(url(), { dbName: database }).asPromise();
     if (connection.db === undefined) throw new Error('there is no connection');
@@ -124,6 +128,12 @@ describeMongo('everything that the store asks of the server', (url) => {
     await store.publish([]);
     await store.published();
     await store.seenGateways();
+    await store.accessTokens.add(tokenOf('owner-0'), 3);
+    await store.accessTokens.get('token of owner-7');
+    await store.accessTokens.get('none');
+    await store.accessTokens.of('owner-0');
+    await store.accessTokens.remove('owner-0', 'token of owner-0');
+    await store.accessTokens.remove('owner-1');
     await store.ping();
     const done = { ...first, state: 'COMPLETE', step: 'done', endedAt: now, revision: first.revision + 1 } as const;
     await store.update(done, first.revision);
@@ -190,6 +200,11 @@ describeMongo('everything that the store asks of the server', (url) => {
     expect(recounts.filter(({ docsExamined = 0 }) => docsExamined > 0).map(shown)).toEqual([]);
   });
 });
+
+function tokenOf(owner: string): AccessToken {
+  const principal = { kind: 'user', owner, name: owner, groups: [], roles: ['user'] } as const;
+  return { id: `token of ${owner}`, sha256: '', name: '', principal, scopes: ['read'], createdAt: 1, expiresAt: 9e12 };
+}
 
 function isCount(noted: Noted): boolean {
   const { command = {} } = noted;
