@@ -6,27 +6,23 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { DynamicModule } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import type { Logger } from 'pino';
 import { adapters as everyAdapter } from './adapters';
 import { AppModule } from './app.module';
+import { type Composition, createAuthenticators, createBackends, createStorages, type GatewayContext, openStore } from './chosen-adapters';
 import { RequestRates } from './api/auth/request-rates';
 import { configureHttp, fastifyAdapterOptions } from './api/http/http-server';
 import { TlsFiles } from './api/http/tls-files';
 import { serveDocumentation } from './api/http/openapi';
 import { listenFault } from './config/address';
-import { directoryId, instanceName } from './config/instance-name';
-import type { Settings } from './config/settings';
+import { instanceName } from './config/instance-name';
 import { type Core, createCore } from './engine/core';
 import { taskId } from './engine/task-id';
-import { adapterOf, type Adapters, type StoreInReach } from './ports/adapter';
+import type { StoreInReach } from './ports/adapter';
 import type { Audit } from './ports/audit';
 import type { Authenticator } from './ports/authenticator';
-import type { ExecutionBackend } from './ports/execution-backend';
-import { isLoopback } from './ports/host-name';
 import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
 import { Rounds } from './ports/rounds';
-import type { TaskStore } from './ports/store/task-store';
 import * as slices from './settings-slices';
 import { AppendedFile } from './telemetry/appended-file';
 import { AuditLog } from './telemetry/audit-log';
@@ -41,19 +37,8 @@ import { endProcess } from './telemetry/standard-streams';
 import { logTasks } from './telemetry/task-log';
 import { TelemetryModule } from './telemetry/telemetry.module';
 
+export type { GatewayContext } from './chosen-adapters';
 export { createLog } from './telemetry/gateway-log';
-
-export interface GatewayContext {
-  readonly settings: Settings;
-  readonly version: string;
-  readonly log: Logger;
-  /** What the backends' programs (docker, podman, apptainer) see of this process's environment. */
-  readonly environment: Readonly<Record<string, string>>;
-  /** Absent = all there are. */
-  readonly adapters?: Adapters;
-}
-
-type Composition = GatewayContext & { readonly adapters: Adapters; readonly instance: string };
 
 /** A store that is away is waited for so long before the gateway listens without it, ms. */
 const STORE_PATIENCE_MS = 2000;
@@ -102,11 +87,7 @@ export class Gateway {
       await createBackends(context),
       new Map(settings.backends.map((backend) => [backend.name, slices.placement(backend)])),
     );
-    const storage = new StorageRegistry(
-      await Promise.all(
-        context.adapters.storages.map((adapter) => adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, instance))),
-      ),
-    );
+    const storage = new StorageRegistry(await createStorages(context));
     const disk = new FreeDisk(slices.freeDiskSettings(settings), (line, fields) => log.warn(fields, line));
     const core = createCore({
       store,
@@ -195,57 +176,6 @@ export class Gateway {
     await this.parts.app.close();
     clearTimeout(cut);
   }
-}
-
-function openStore({ adapters, instance, settings, log }: Composition): Promise<StoreInReach> {
-  const { type } = settings.store;
-  return adapterOf(adapters.stores, type).create(settings.store, {
-    dataDir: settings.data_dir,
-    instance,
-    home: directoryId(settings.data_dir),
-    maxDueMs: slices.maxDueMs(settings),
-    // Rare, and part of it is trouble (a store that is unreachable, or damaged), which an operator must read who asked for warnings only.
-    onProgress: (line) => log.warn({ store: type }, line),
-    onTaken: (why) => endAtOnce(log, why),
-  });
-}
-
-/** Another process works under this one's name: nothing that this one does any more is right. Jobs go on. */
-function endAtOnce(log: Logger, why: string): void {
-  log.fatal(`${why}: this process ends at once`);
-  process.exit(1);
-}
-
-function createBackends(composition: Composition): Promise<readonly ExecutionBackend[]> {
-  const { adapters, settings, environment, instance, log } = composition;
-  return Promise.all(
-    settings.backends.map((entry) => {
-      const surroundings: Parameters<typeof slices.backendContext>[2] = {
-        instance,
-        environment,
-        log: (level, message, fields) => log[level]({ backend: entry.name, ...fields }, message),
-      };
-      return adapterOf(adapters.backends, entry.type).create(entry, slices.backendContext(settings, entry.name, surroundings, adapters));
-    }),
-  );
-}
-
-function createAuthenticators(
-  { adapters, settings: { auth, rates, server }, log }: Composition,
-  store: TaskStore,
-): Promise<readonly Authenticator[]> {
-  const chosen = auth.schemes.map((type) => adapterOf(adapters.authenticators, type));
-  if (chosen.some(({ isAnonymous }) => isAnonymous) && !isLoopback(server.host))
-    log.warn(`THERE IS NO LOGIN: everybody who reaches ${server.host} may run tasks here (setting auth.allow_anonymous)`);
-  return Promise.all(
-    chosen.map((adapter) =>
-      adapter.create(auth[adapter.type] ?? {}, {
-        failedLoginsPerMinute: rates.failed_logins,
-        store,
-        log: (level, message, fields) => log[level]({ scheme: adapter.type, ...fields }, message),
-      }),
-    ),
-  );
 }
 
 function tlsFiles({ settings: { server }, log }: Composition): TlsFiles | undefined {
