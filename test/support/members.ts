@@ -11,7 +11,8 @@ export async function membersOf(jobName: string): Promise<readonly { readonly pi
   return stdout
     .split('\n')
     .filter(Boolean)
-    .flatMap((pid) => {
+    .flatMap((line) => {
+      const [pid = ''] = line.split(':');
       try {
         return [{ pid: Number(pid), name: readFileSync(`/proc/${pid}/comm`, 'utf8').trim() }];
       } catch {

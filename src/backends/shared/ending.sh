@@ -12,9 +12,7 @@ now() { read -r up rest </proc/uptime; }
 ask() { # "SKIP..."
   programs=$(offspring programs "$script" "$1")
   [ -n "$programs" ] || return 1
-  # Some may have gone meanwhile.
-  # shellcheck disable=SC2086
-  kill -TERM $programs 2>/dev/null || :
+  signal TERM "$programs"
 }
 
 # By the clock, not by turns: on a busy machine a turn takes long.
@@ -22,7 +20,7 @@ await_end() { # "SKIP..." TENTHS
   now
   until=$((${up%.*}${up#*.} + $2 * 10))
   for child in $(offspring children "$script" "$1"); do
-    while [ -e "/proc/$child" ]; do
+    while [ -e "/proc/${child%:*}" ]; do
       now
       [ "${up%.*}${up#*.}" -lt "$until" ] || return 0
       sleep 0.1
@@ -32,10 +30,7 @@ await_end() { # "SKIP..." TENTHS
 
 # The first process of a process namespace is among them, with which the kernel ends what was forked meanwhile.
 force() { # "SKIP..."
-  left=$(offspring all "$script" "$1")
-  # None left is what is wanted.
-  # shellcheck disable=SC2086
-  [ -z "$left" ] || kill -KILL $left 2>/dev/null || :
+  signal KILL "$(offspring all "$script" "$1")"
 }
 
 # The name of the container of the executor that runs.

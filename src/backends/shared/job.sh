@@ -212,8 +212,7 @@ await_left() {
   turns=0
   until staying=$(left_behind) && [ -z "$staying" ]; do
     # One that is on its way out cannot be killed again, and need not be.
-    # shellcheck disable=SC2086
-    kill -KILL $staying 2>/dev/null
+    signal KILL "$staying"
     turns=$((turns + 1))
     [ "$turns" -lt 6000 ] || return 1
     sleep 0.05

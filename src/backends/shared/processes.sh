@@ -18,7 +18,7 @@ holding() { # NAME OPTIONS WORD
   case $found in */proc/self/cmdline*) ;; *) return 1 ;; esac
 }
 
-# Live processes below some, in one pass over /proc, however many there are; without those to SKIP and what is below these. WHICH: all; members
+# Live processes below some, as PID:PARENT, in one pass over /proc, however many there are; without those to SKIP and what is below these. WHICH: all; members
 # (with the ROOTS themselves); children; programs (no part of a runtime: bwrap takes its tree with it at once, conmon reports how a container
 # ended, apptainer's own processes hand TERM on to the program, for which a second one changes the exit code). Of SKIP only the numbers count. A
 # ROOT is a number, or what `holding` found: that counts only of a process that is in no process namespace below this one, for in a container
@@ -50,10 +50,24 @@ offspring() { # WHICH "ROOT..." "SKIP..."
           above = kind[parent[at]]
           kind[at] = (at in skipped) || above < 0 ? -1 : at in root ? 1 : above > 0 ? 2 : 0
         }
-        if (kind[each] >= (which == "members" ? 1 : 2) && (each in chosen)) print each
+        if (kind[each] >= (which == "members" ? 1 : 2) && (each in chosen)) print each ":" parent[each]
       }
       exit pid != self
     }'
+}
+
+# A signal to those that `offspring` has listed, if they have the parent that they had then: a number may be another's by now. All are looked at
+# first: what loses its parent by the signal has another one.
+signal() { # NAME "PID:PARENT..."
+  targets=
+  for each in $2; do
+    parent=
+    while read -r key parent; do [ "$key" != PPid: ] || break; done 2>/dev/null <"/proc/${each%:*}/status"
+    [ "$parent" != "${each#*:}" ] || targets="$targets ${each%:*}"
+  done
+  # Some may have gone meanwhile.
+  # shellcheck disable=SC2086
+  [ -z "$targets" ] || kill -"$1" $targets 2>/dev/null || :
 }
 
 # An engine that hangs keeps nobody waiting: the processes of its command are ended all the same.

@@ -9,10 +9,12 @@ may_leave() { [ "$2" -gt 128 ]; } # INDEX CODE
 left_behind() {
   if grep -qsF "/$JOB/" "/proc/$$/mountinfo"; then return; fi
   holding mountinfo -lsF "/$JOB/" || return 1
+  mounting=
   for file in $found; do
     file=${file#/proc/}
-    [ "$file" = self/cmdline ] || echo "${file%/mountinfo}"
+    [ "$file" = self/cmdline ] || mounting="$mounting ${file%/mountinfo}"
   done
+  [ -z "$mounting" ] || offspring members "$mounting" ''
 }
 ready_executor() { [ "$OVERLAY" = 0 ] || lay_trees || blame files "$1"; } # INDEX
 

@@ -63,8 +63,7 @@ end_job() { # JOB LISTINGS
     [ "$tries" -lt 150 ] || return 1
     tries=$((tries + 1)) known=1 containers=
     members=$(members_of "$1") || known=
-    # shellcheck disable=SC2086
-    [ -z "$members" ] || kill -KILL $members 2>/dev/null
+    signal KILL "$members"
     if [ -n "${ENGINE-}" ]; then
       containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || known=
       # shellcheck disable=SC2086

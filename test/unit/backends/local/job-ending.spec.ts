@@ -95,6 +95,20 @@ describe('the end of a job on this machine', () => {
     expect(isSaid).toMatchObject({ retryable: true, unavailable: true });
   });
 
+  it('is not that of another process that has the number of one by now', async () => {
+    const other = start('sleep', ['600']);
+    const bin = join(directory(), 'bin');
+    mkdirSync(bin, { recursive: true });
+    // The first listing names what has another parent since.
+    const once = `#!/bin/sh\nif mkdir ${bin}/listed 2>/dev/null; then echo ${other.child.pid}:1; else PATH='${process.env['PATH']}' exec awk "$@"; fi\n`;
+    writeFileSync(join(bin, 'awk'), once, { mode: 0o755 });
+    const client = new LocalClient({ PATH: `${bin}:${process.env['PATH']}` });
+    await new JobEnding(client, processes).end(`${task}-6`, layoutOf(directory()), 'bubblewrap', undefined, signal);
+    expect(await processes.entry(other.child.pid ?? 0)).toBeDefined();
+    other.child.kill('SIGTERM');
+    expect(await other.ended).toBe('SIGTERM');
+  });
+
   it('is not said where it is not certain; with no process left to start, the runtime goes by its number, if it is its still', async () => {
     const noProcess = new JobEnding({ command: () => Promise.reject(new Error('EAGAIN')) }, processes);
     const layout = layoutOf(directory());

@@ -6,7 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { part } from '../../../../src/backends/shared/job-script';
 import { temporaryDirectory } from '../temporary-directory';
 
-const nameOf = (pid: string): string => /^Name:\t(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+/** Of PID:PARENT. */
+const nameOf = (listed: string): string => /^Name:\t(.*)$/m.exec(readFileSync(`/proc/${parseInt(listed)}/status`, 'utf8'))?.[1] ?? '';
 
 describe('what of a job is asked to end', () => {
   const directory = temporaryDirectory('programs');
@@ -23,8 +24,8 @@ describe('what of a job is asked to end', () => {
       const ended = once(job, 'exit');
       const script = `${part('processes.sh')}\noffspring "$1" "$2" ""`;
       const found = (which: string): readonly string[] => {
-        const pids = execFileSync('/bin/sh', ['-c', script, 'sh', which, String(job.pid)], { encoding: 'utf8' }).split('\n');
-        return pids.filter(Boolean).map(nameOf).sort();
+        const listed = execFileSync('/bin/sh', ['-c', script, 'sh', which, String(job.pid)], { encoding: 'utf8' }).split('\n');
+        return listed.filter(Boolean).map(nameOf).sort();
       };
       while (!found('all').includes('sleep')) await pause(5);
       const both = [found('programs'), found('all')];

@@ -227,7 +227,8 @@ describe('helpers of the job script', () => {
   it('ends what an executor has left, and waits for it, before its streams are placed', async () => {
     const plan = [
       'may_leave() { return 0; }',
-      'left_behind() { read -r pid <"$FAKE/container/pid"; kill -0 "$pid" 2>/dev/null && echo "$pid" || ls trees/0 >"$FAKE/placed"; }',
+      'left_behind() { read -r pid <"$FAKE/container/pid"',
+      'if { read -r number name state parent rest <"/proc/$pid/stat"; } 2>/dev/null; then echo "$pid:$parent"; else ls trees/0 >"$FAKE/placed"; fi; }',
     ];
     const ended = await runFake(directory(), {
       request: streamed,
