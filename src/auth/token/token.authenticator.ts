@@ -26,8 +26,8 @@ export class TokenAuthenticator extends Authenticator {
     if (text === undefined || id === undefined) return undefined;
     const token = await this.known.get(id, address);
     if (!token || !timingSafeEqual(hashOfToken(text), Buffer.from(token.sha256, 'hex')))
-      throw new Unauthenticated('the token is not valid');
-    if (token.expiresAt <= this.now()) throw new Unauthenticated('the token has expired');
+      throw new Unauthenticated('the token is not valid', { owner: token?.principal.owner });
+    if (token.expiresAt <= this.now()) throw new Unauthenticated('the token has expired', { owner: token.principal.owner });
     return { ...token.principal, scopes: token.scopes };
   }
 }

@@ -94,7 +94,7 @@ describe('a personal API token', () => {
     now = 999;
     expect(await enter(text)).toBeDefined();
     now = 1000;
-    await expect(enter(text)).rejects.toThrow('the token has expired');
+    await expect(enter(text)).rejects.toMatchObject({ message: 'the token has expired', owner: ANN.owner });
     expect([await own.of(ANN.owner), reads.length]).toEqual([[], 1]);
   });
 
@@ -157,6 +157,7 @@ describe('a personal API token', () => {
     const guessed = text.slice(0, -43) + 'x'.repeat(43);
     const words = async (one: string): Promise<unknown> => enter(one).catch((error: Error) => error.message);
     expect(await words(guessed)).toBe('the token is not valid');
+    await expect(enter(guessed)).rejects.toMatchObject({ owner: ANN.owner });
     expect(await words(wrong(1))).toBe('the token is not valid');
   });
 
