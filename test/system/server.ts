@@ -73,7 +73,7 @@ export async function endForGood(...pids: readonly number[]): Promise<void> {
   await eventually('what was killed to be gone', () => (pids.some(isThere) ? undefined : true));
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -1,12 +1,12 @@
-"""Uses py-tes as its users do and prints what it saw as JSON: py_tes.py URL DIRECTORY IMAGE."""
+"""Uses py-tes as its users do and prints what it saw as JSON: py_tes.py URL DIRECTORY IMAGE LOGIN, the last a JSON object."""
 import json
 import sys
 import time
 
 import tes
 
-url, directory, image = sys.argv[1:4]
-client = tes.HTTPClient(url, timeout=10)
+url, directory, image, login = sys.argv[1:5]
+client = tes.HTTPClient(url, timeout=10, **json.loads(login))
 seen = {}
 
 info = client.get_service_info()

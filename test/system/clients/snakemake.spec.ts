@@ -3,16 +3,19 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeEngine, loadSnakemakeImage } from '../engines';
+import { LOGIN, tokenOf } from '../login';
 import { type RunningServer, startServer } from '../server';
 
 const run = promisify(execFile);
 
-describeEngine('podman', 'Snakemake 7 with --tes', (engine) => {
+describeEngine('podman', 'Snakemake 7 with --tes and a token', (engine) => {
   let server: RunningServer;
+  let token: string;
   let snakemake: { image: string; root: string };
   beforeAll(async () => {
     snakemake = await loadSnakemakeImage(engine());
-    server = await startServer({ engine: engine() });
+    server = await startServer({ engine: engine(), settings: LOGIN });
+    token = await tokenOf(server);
   }, 900_000);
   afterAll(() => server.remove());
 
@@ -22,7 +25,7 @@ describeEngine('podman', 'Snakemake 7 with --tes', (engine) => {
       ...['usr', 'etc', 'var'].flatMap((name) => ['--ro-bind', join(snakemake.root, name), `/${name}`]),
       ...['bin', 'lib', 'lib64', 'sbin'].flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
       ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp', '--die-with-parent'],
-      ...['--bind', directory, directory, '--chdir', directory, '--setenv', 'HOME', directory],
+      ...['--bind', directory, directory, '--chdir', directory, '--setenv', 'HOME', directory, '--setenv', 'TES_TOKEN', token],
       ...['snakemake', '--tes', server.url, '--container-image', snakemake.image, '--jobs', '2', ...args],
     ]);
 
