@@ -1,17 +1,15 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { TooManyRequests } from '../../ports/errors';
+import { networkOf } from '../../ports/host-name';
 import type { FailedLogins } from '../shared/failed-logins';
+import { Turns, type TurnLimits } from './turns';
 
-export interface PasswordCheckLimits {
-  /** Passwords that are hashed at once: each takes a thread of the four that Node also reads files and asks name servers with. */
-  readonly atOnce: number;
-  /** What may wait for that; what comes on top is answered 429. */
-  readonly waiting: number;
+export interface PasswordCheckLimits extends TurnLimits {
   /** A password that was right is remembered for so long after its last use, ms, and so many are. */
   readonly rememberedMs: number;
   readonly remembered: number;
 }
 
+/** Each that is hashed takes a thread of the four that Node also reads files and asks name servers with. */
 const LIMITS: PasswordCheckLimits = { atOnce: 2, waiting: 64, rememberedMs: 300_000, remembered: 10_000 };
 
 export interface PasswordCheck {
@@ -32,15 +30,16 @@ export class PasswordChecks {
   /** When each was last used; the oldest first. */
   private readonly right = new Map<string, number>();
   private readonly underWay = new Map<string, Promise<boolean>>();
-  private readonly waiting: (() => void)[] = [];
-  private hashing = 0;
+  private readonly turns: Turns;
 
   constructor(
     private readonly isPasswordOf: (hash: string, password: string) => Promise<boolean>,
     private readonly failed: FailedLogins,
     private readonly limits = LIMITS,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.turns = new Turns(limits);
+  }
 
   /** Throws TooManyRequests, which whoever is remembered never gets. */
   async isRight(check: PasswordCheck): Promise<boolean> {
@@ -61,7 +60,7 @@ export class PasswordChecks {
     const takeBack = this.failed.begin(address, name);
     let isWrong = false;
     try {
-      isWrong = !(await this.inPlace(() => this.isPasswordOf(hash, password))) || isDecoy;
+      isWrong = !(await this.turns.take(networkOf(address), () => this.isPasswordOf(hash, password))) || isDecoy;
     } finally {
       // What was not looked at has not failed.
       if (!isWrong) takeBack();
@@ -84,20 +83,5 @@ export class PasswordChecks {
     this.right.set(mark, this.now());
     const [oldest] = this.right.size > this.limits.remembered ? this.right.keys() : [];
     if (oldest !== undefined) this.right.delete(oldest);
-  }
-
-  private async inPlace<T>(work: () => Promise<T>): Promise<T> {
-    if (this.hashing >= this.limits.atOnce) {
-      if (this.waiting.length >= this.limits.waiting) throw new TooManyRequests('too many logins at once', { retryAfterSeconds: 1 });
-      // Whoever ends hands its place on.
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    } else this.hashing += 1;
-    try {
-      return await work();
-    } finally {
-      const next = this.waiting.shift();
-      if (next) next();
-      else this.hashing -= 1;
-    }
   }
 }

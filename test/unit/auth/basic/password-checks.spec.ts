@@ -21,7 +21,7 @@ class Bench {
       () => this.now,
     );
   }
-  check(password: string, changes: { name?: string; hash?: string; isDecoy?: boolean } = {}): Promise<boolean> {
+  check(password: string, changes: { name?: string; hash?: string; isDecoy?: boolean; address?: string } = {}): Promise<boolean> {
     return this.checks.isRight({ address: '10.0.0.1', name: 'ann', hash: 'h', isDecoy: false, password, ...changes });
   }
   private async hash(hash: string, password: string): Promise<boolean> {
@@ -88,6 +88,20 @@ describe('checks of passwords', () => {
     expect(bench.hashed.slice(1)).toEqual([0, 1, 2, 3, 4].map((at) => `h wrong ${at}`));
     // All places are free again.
     await expect(Promise.all([bench.check('x'), bench.check('y')])).resolves.toEqual([false, false]);
+  });
+
+  it('hash the first of another address next, however many of one wait, and refuse the last of these when there is no room', async () => {
+    const bench = new Bench();
+    bench.isHeld = true;
+    const guesses = Array.from({ length: 5 }, (_, at) => bench.check(`wrong ${at}`));
+    const ends = Promise.allSettled(guesses);
+    const other = bench.check('right', { name: 'bob', hash: 'bob', address: '10.0.0.2' });
+    await expect(guesses[4]).rejects.toBeInstanceOf(TooManyRequests);
+    bench.isHeld = false;
+    for (const end of bench.open.splice(0)) end();
+    await expect(other).resolves.toBe(true);
+    await ends;
+    expect(bench.hashed).toEqual(['h wrong 0', 'h wrong 1', 'h wrong 2', 'bob right', 'h wrong 3']);
   });
 
   it('hash no more than the failed logins allow, also when all come at once; who is remembered goes on', async () => {
