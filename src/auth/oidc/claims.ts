@@ -55,8 +55,8 @@ function claimAt(claims: object, path: string): unknown {
   return own(claims, path) ?? path.split('.').reduce<unknown>(own, claims);
 }
 
-/** A list of words, or one text of words as `scope` is. */
+/** A list of words, or one text of words as `scope` is; without what UTF-8 cannot tell apart. */
 function texts(value: unknown): readonly string[] {
   const list: readonly unknown[] = typeof value === 'string' ? value.split(' ') : Array.isArray(value) ? value : [];
-  return list.filter((one): one is string => typeof one === 'string' && one !== '');
+  return list.filter((one): one is string => typeof one === 'string' && one !== '' && one.isWellFormed());
 }

@@ -89,7 +89,8 @@ export class Issuer {
 
   private found(payload: JWTPayload): Found {
     const { sub, exp } = payload;
-    if (typeof sub !== 'string' || sub === '') throw new Unauthenticated('the token names no subject');
+    // Stores write UTF-8, in which all halves of surrogate pairs are one character: two subjects would be one owner.
+    if (typeof sub !== 'string' || sub === '' || !sub.isWellFormed()) throw new Unauthenticated('the token names no subject');
     if (typeof exp !== 'number' || (exp + LEEWAY_S) * 1000 <= this.now()) throw new Unauthenticated('the token has expired');
     return { principal: principalOf(this.entry, payload as Claims), expiresAt: (exp + LEEWAY_S) * 1000 };
   }

@@ -40,6 +40,10 @@ describe('the claims of a token', () => {
     expect(principalOf(entry, { sub: '1', azp: 'portal' }).kind).toBe('user');
   });
 
+  it('give no group that UTF-8 cannot tell from another', () => {
+    expect(principalOf(entry, { sub: '1', groups: ['a\ud800', 'b'] }).groups).toEqual(['https://id.example|b']);
+  });
+
   it('of a long name give a short one', () => {
     expect(principalOf(entry, { sub: '1', name: 'x'.repeat(10_000) }).name).toHaveLength(200);
   });
