@@ -15,6 +15,7 @@ export class OidcAuthenticator extends Authenticator {
   override readonly challenge = 'Bearer realm="tes-gateway"';
   override readonly httpScheme = 'bearer';
   private readonly tokens: Remembered<Principal | 'bad'>;
+  private readonly underWay = new Map<string, Promise<Principal>>();
   private readonly byUrl: ReadonlyMap<string, Issuer>;
 
   constructor(
@@ -32,11 +33,17 @@ export class OidcAuthenticator extends Authenticator {
     // One of this server's own is shown to no provider.
     if (token === undefined || idOfToken(token) !== undefined) return undefined;
     const known = this.tokens.get(token);
-    if (known === 'bad') throw new Unauthenticated('the token is not valid');
-    if (known) return known;
-    const { principal, expiresAt } = await this.look(token, address);
-    this.tokens.put(token, principal, Math.min(expiresAt, this.now() + REMEMBERED_MS.good));
-    return principal;
+    if (known?.isFresh === true) {
+      if (known.value === 'bad') throw new Unauthenticated('the token is not valid');
+      return known.value;
+    }
+    // A client that opens many connections at once asks the same on each.
+    const same = this.underWay.get(token);
+    if (same) return same;
+    const wasGood = known !== undefined && known.value !== 'bad';
+    const asked = this.ask(token, address, wasGood).finally(() => this.underWay.delete(token));
+    this.underWay.set(token, asked);
+    return asked;
   }
 
   /** Of the first provider that has a client for it: Swagger UI knows one. */
@@ -46,7 +53,13 @@ export class OidcAuthenticator extends Authenticator {
     return undefined;
   }
 
-  private async look(token: string, address: string): ReturnType<Issuer['verify']> {
+  private async ask(token: string, address: string, wasGood: boolean): Promise<Principal> {
+    const { principal, expiresAt } = await this.look(token, address, wasGood);
+    this.tokens.put(token, principal, Math.min(expiresAt, this.now() + REMEMBERED_MS.good));
+    return principal;
+  }
+
+  private async look(token: string, address: string, wasGood: boolean): ReturnType<Issuer['verify']> {
     if (/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
       const issuer = this.byUrl.get(issuerOf(token));
       // No request leaves for one that is not in the list.
@@ -56,7 +69,8 @@ export class OidcAuthenticator extends Authenticator {
     if (!/^[\w.~+/-]+=*$/.test(token)) throw new Unauthenticated('the Authorization header holds no token');
     const asked = this.issuers.filter(({ entry }) => entry.introspection === true);
     // Each is a question to a provider: no address has it asked about any number of tokens that it made up.
-    const takeBack = asked.length > 0 ? this.failed.begin(address) : undefined;
+    // Who has been let in is never held up by others that guess from its address.
+    const takeBack = asked.length > 0 && !wasGood ? this.failed.begin(address) : undefined;
     let hasFailed = false;
     try {
       for (const issuer of asked) {

@@ -10,16 +10,16 @@ export class Remembered<T> {
 
   constructor(private readonly now: () => number) {}
 
-  get(token: string): T | undefined {
-    const mark = this.markOf(token);
-    const one = this.found.get(mark);
-    if (one === undefined || this.now() < one.until) return one?.value;
-    this.found.delete(mark);
-    return undefined;
+  /** `isFresh`: it still counts; what does not any more is what was found out last. */
+  get(token: string): { readonly value: T; readonly isFresh: boolean } | undefined {
+    const one = this.found.get(this.markOf(token));
+    return one && { value: one.value, isFresh: this.now() < one.until };
   }
 
   put(token: string, value: T, until: number): void {
-    this.found.set(this.markOf(token), { value, until });
+    const mark = this.markOf(token);
+    this.found.delete(mark);
+    this.found.set(mark, { value, until });
     const [oldest] = this.found.size > MOST ? this.found.keys() : [];
     if (oldest !== undefined) this.found.delete(oldest);
   }

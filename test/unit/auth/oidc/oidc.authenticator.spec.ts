@@ -1,8 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { Issuer, LIMITS } from '../../../../src/auth/oidc/issuer';
 import { OidcAuthenticator } from '../../../../src/auth/oidc/oidc.authenticator';
+import { FailedLogins } from '../../../../src/auth/shared/failed-logins';
 import type { Principal } from '../../../../src/ports/authenticator';
-import { Unauthenticated, Unavailable } from '../../../../src/ports/errors';
+import { TooManyRequests, Unauthenticated, Unavailable } from '../../../../src/ports/errors';
 import { ScriptedProvider, type SigningKey, signingKey } from './scripted-provider';
 
 describe('a token of an OpenID provider', () => {
@@ -60,6 +61,7 @@ describe('a token of an OpenID provider', () => {
     ['is not valid yet', { nbf: 9_999_999_999 }, 'nbf'],
     ['names no subject', { sub: undefined }, 'sub'],
     ['has an empty subject', { sub: '' }, 'subject'],
+    ['has a subject that UTF-8 cannot tell from another', { sub: 'a\ud800' }, 'subject'],
   ])('is refused when it %s', async (_what, claims, words) => {
     await refused(await provider.token(key, claims), words);
   });
@@ -133,6 +135,43 @@ describe('a token of an OpenID provider', () => {
     provider.fault = undefined;
     now += LIMITS.retryMs;
     await expect(bearer(token)).resolves.toMatchObject({ name: 'ann' });
+  });
+
+  describe('that is opaque', () => {
+    const opaque = (limits: { introspections: number; most: number }): OidcAuthenticator => {
+      const entry = { url: provider.url, audience: 'tes', introspection: true, client_id: 'gateway', client_secret: 's' };
+      const rate = { most: limits.most, everyMs: 1_000_000_000 };
+      const clock = () => now;
+      const failed = new FailedLogins({ name: rate, address: rate, counted: 10 }, clock);
+      provider.opaque = { active: true, sub: 'ann', aud: 'tes', exp: Math.floor(now / 1000) + 6000 };
+      return new OidcAuthenticator([new Issuer(entry, { ...LIMITS, introspections: limits.introspections }, clock)], failed, clock);
+    };
+    const send = (token: string): Promise<Principal | undefined> =>
+      oidc.authenticate({ headers: { authorization: `Bearer ${token}` }, address: '10.0.0.1' });
+    const questions = (): number => provider.asked.filter((path) => path === '/introspection').length;
+
+    it('is asked about once for all connections on which it comes at once', async () => {
+      oidc = opaque({ introspections: 2, most: 2 });
+      const all = await Promise.all(Array.from({ length: 40 }, () => send('one')));
+      expect(all.map((principal) => principal?.name)).toEqual(Array(40).fill('ann'));
+      expect(questions()).toBe(1);
+    });
+
+    it('and was good is asked about again, however many its address has made up', async () => {
+      oidc = opaque({ introspections: 2, most: 2 });
+      await send('good');
+      provider.opaque = { active: false };
+      for (const token of ['made-up-1', 'made-up-2']) await expect(send(token)).rejects.toBeInstanceOf(Unauthenticated);
+      await expect(send('made-up-3')).rejects.toBeInstanceOf(TooManyRequests);
+      now += 61_000;
+      provider.opaque = { active: true, sub: 'ann', aud: 'tes', exp: Math.floor(now / 1000) + 6000 };
+      await expect(send('good')).resolves.toMatchObject({ name: 'ann' });
+      provider.opaque = { active: false };
+      now += 61_000;
+      await expect(send('good')).rejects.toBeInstanceOf(Unauthenticated);
+      now += 11_000;
+      await expect(send('good')).rejects.toBeInstanceOf(TooManyRequests);
+    });
   });
 
   it('of a known key is taken while its provider is away, also when the keys are old', async () => {

@@ -18,6 +18,8 @@ export class ScriptedProvider {
   keys: readonly SigningKey[] = [];
   /** Instead of the answer. */
   fault: ((answer: ServerResponse) => void) | undefined;
+  /** What is answered of any opaque token. */
+  opaque: Record<string, unknown> = { active: false };
   readonly asked: string[] = [];
 
   private constructor(
@@ -37,7 +39,9 @@ export class ScriptedProvider {
     this.asked.push(path);
     if (this.fault) return this.fault(answer);
     answer.setHeader('content-type', 'application/json');
-    if (path === '/.well-known/openid-configuration') answer.end(JSON.stringify({ issuer: this.url, jwks_uri: `${this.url}/keys` }));
+    if (path === '/.well-known/openid-configuration')
+      answer.end(JSON.stringify({ issuer: this.url, jwks_uri: `${this.url}/keys`, introspection_endpoint: `${this.url}/introspection` }));
+    else if (path === '/introspection') answer.end(JSON.stringify(this.opaque));
     else answer.end(JSON.stringify({ keys: this.keys.map(({ publicJwk }) => publicJwk) }));
   }
 
