@@ -34,6 +34,11 @@ describe('query plans', () => {
     }
   });
 
+  it('tasks of an owner are a range of an index', () => {
+    for (const name of ['pageOfOwner', 'seekOwner'] as const)
+      expect(planOf(SQL[name])).toContainEqual(expect.stringMatching(/^SEARCH task USING (COVERING )?INDEX \w+ \(owner=\? AND /));
+  });
+
   it('a class is passed over without touching a task, and the classes are jumps in the same index', () => {
     for (const name of ['queueHead', 'queueSkip'] as const)
       expect(planOf(SQL[name]).join()).toMatch(/COVERING INDEX task_queue \(class=\? AND not_before=\?/);
