@@ -1,6 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto';
 import { networkOf } from '../../ports/host-name';
 import type { FailedLogins } from '../shared/failed-logins';
+import { SecretMarks } from '../shared/secret-marks';
 import { Turns, type TurnLimits } from './turns';
 
 export interface PasswordCheckLimits extends TurnLimits {
@@ -26,7 +26,7 @@ export interface PasswordCheck {
  * remembered, as an HMAC under a key that only this process has, of everything that made it right. What was wrong is not.
  */
 export class PasswordChecks {
-  private readonly key = randomBytes(32);
+  private readonly marks = new SecretMarks();
   /** When each was last used; the oldest first. */
   private readonly right = new Map<string, number>();
   private readonly underWay = new Map<string, Promise<boolean>>();
@@ -44,9 +44,7 @@ export class PasswordChecks {
   /** Throws TooManyRequests, which whoever is remembered never gets. */
   async isRight(check: PasswordCheck): Promise<boolean> {
     const { name, password, hash, isDecoy } = check;
-    const mark = createHmac('sha256', this.key)
-      .update(JSON.stringify([name, password, hash, isDecoy]))
-      .digest('base64');
+    const mark = this.marks.of(JSON.stringify([name, password, hash, isDecoy]));
     if (this.isRemembered(mark)) return true;
     // A client that opens many connections at once asks the same on each.
     const same = this.underWay.get(mark);
