@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Conflict, Forbidden, InsufficientStorage, InvalidRequest, TaskNotFound, Unavailable } from '../ports/errors';
+import { Conflict, Forbidden, InsufficientStorage, InvalidRequest, TaskNotFound, TooManyRequests, Unavailable } from '../ports/errors';
 import type { Principal } from '../ports/authenticator';
-import type { IdempotencyKey, ListQuery, TaskRecords } from '../ports/store/task-records';
+import type { IdempotencyKey, KnownKey, ListQuery, TaskRecords } from '../ports/store/task-records';
 import type { StoreClock } from '../ports/store/store-clock';
 import { canonicalJson } from '../task/canonical-json';
 import { ownerScope } from '../task/scopes';
@@ -107,9 +107,29 @@ export class TaskService {
     this.context.ends?.release();
   }
 
-  /** Resolves with the id when the task is durable. Throws Forbidden, InvalidTask, Conflict, Unavailable (stopping, queue full), TooManyRequests (its quota), InsufficientStorage. */
+  /**
+   * Resolves with the id when the task is durable. Throws Forbidden, InvalidTask, Conflict, Unavailable (stopping, queue full),
+   * TooManyRequests (its quota), InsufficientStorage; none of these last for what was taken with its key before.
+   */
   async create(principal: Principal, request: TesTaskRequest, options: CreateOptions): Promise<string> {
     if (!this.access.mayCreate(principal)) throw new Forbidden('only who has the role user or admin may create tasks');
+    const key = this.keyOf(request, options);
+    try {
+      return await this.createNew(principal, request, options, key);
+    } catch (error) {
+      const hasNoPlace = error instanceof Unavailable || error instanceof TooManyRequests || error instanceof InsufficientStorage;
+      const known = hasNoPlace && key ? await this.store.knownKey(principal.owner, key) : undefined;
+      if (!known) throw error;
+      return idOf(known);
+    }
+  }
+
+  private async createNew(
+    principal: Principal,
+    request: TesTaskRequest,
+    options: CreateOptions,
+    keyed: IdempotencyKey | undefined,
+  ): Promise<string> {
     if (this.stopping) throw new Unavailable('the gateway is stopping', { retryAfterSeconds: 5 });
     const noRoom = this.context.diskGuard();
     if (noRoom !== undefined) throw new InsufficientStorage(noRoom);
@@ -123,10 +143,6 @@ export class TaskService {
     const arrivalKey = `${principal.owner}\n${requestJson}`;
     const same = this.arriving.get(arrivalKey);
     if (same && same.basePath !== options.basePath && options.idempotencyKey === undefined) return same.id;
-    // Compared as parsed: the same document with its members in another order is the same body.
-    const key = options.idempotencyKey;
-    const keyed =
-      key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
     const warnings = options.ignored === undefined ? admitted.warnings : [options.ignored, ...admitted.warnings];
     const arrival = this.admission.isOneOfSeveral ? this.arrivalOf(arrivalKey, options.basePath) : undefined;
     const id = this.quota.within(this.access.counted(principal), () =>
@@ -304,9 +320,18 @@ export class TaskService {
       const isSentAgain = !result.sameBody && this.store.now() - began >= SENT_AGAIN_MS;
       return isSentAgain ? result.id : this.insert(principal, requestJson, admitted, undefined);
     }
-    if (!result.sameBody) throw new Conflict('this Idempotency-Key was used with another body');
-    return result.id;
+    return idOf(result);
   }
+
+  /** Compared as parsed: the same document with its members in another order is the same body. */
+  private keyOf(request: TesTaskRequest, { idempotencyKey: key }: CreateOptions): IdempotencyKey | undefined {
+    return key === undefined ? undefined : { key, bodySha256: sha256(canonicalJson(request)), ttlMs: this.context.settings.keyTtlMs };
+  }
+}
+
+function idOf({ id, sameBody }: KnownKey): string {
+  if (sameBody) return id;
+  throw new Conflict('this Idempotency-Key was used with another body');
 }
 
 function notFound(id: string): TaskNotFound {

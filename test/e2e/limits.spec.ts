@@ -52,6 +52,14 @@ describe('the limits of users and groups', () => {
     await create('ann').expect(429);
   });
 
+  it('let what was taken with its Idempotency-Key before be sent again when there is no place left', async () => {
+    const keyed = (task: object) => create('eve', task).set('Idempotency-Key', 'once');
+    const { id } = (await keyed(RUNNING).expect(200)).body as { id: string };
+    for (let { status } = await create('eve'); status !== 429; { status } = await create('eve')) expect(status).toBe(200);
+    expect((await keyed(RUNNING).expect(200)).body).toEqual({ id });
+    await keyed({ ...RUNNING, name: 'another' }).expect(409);
+  });
+
   it('hold for how fast one user creates and lists, however many tasks it has; single tasks it may ask for', async () => {
     const untilRefused = async (ask: () => PromiseLike<Response>): Promise<{ readonly sent: number; readonly refused: Response }> => {
       // What time gives back meanwhile is sent as well.

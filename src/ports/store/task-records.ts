@@ -11,10 +11,14 @@ export interface IdempotencyKey {
   readonly ttlMs: number;
 }
 
-export type InsertResult =
-  | { readonly kind: 'inserted' }
-  /** The key is known: the id it stands for, and whether the body was the same. */
-  | { readonly kind: 'existing'; readonly id: string; readonly sameBody: boolean };
+/** The key is known: the id it stands for, and whether the body was the same. */
+export interface KnownKey {
+  readonly kind: 'existing';
+  readonly id: string;
+  readonly sameBody: boolean;
+}
+
+export type InsertResult = { readonly kind: 'inserted' } | KnownKey;
 
 export interface ListQuery {
   /** Only tasks that have one of these (`scopesOf`); absent = everybody's (the service decides who may). */
@@ -56,6 +60,8 @@ export type Durability = 'durable' | 'relaxed';
 export interface TaskRecords {
   /** Request and record together, durable before it resolves. An id that exists is a bug and throws. */
   insert(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult>;
+  /** Whose the key of an owner is; `undefined` = it is free. */
+  knownKey(owner: string, key: IdempotencyKey): Promise<KnownKey | undefined>;
   /** `undefined` when there is none, or when it has none of `scopes`. */
   getState(id: string, scopes?: Scopes): Promise<TesState | undefined>;
   getTask(id: string, scopes?: Scopes): Promise<TaskRecord | undefined>;

@@ -1,7 +1,7 @@
 import type { AccessTokens } from '../../ports/store/access-tokens';
 import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
 import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../ports/store/task-queue';
-import type { IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
+import type { IdempotencyKey, InsertResult, KnownKey, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
 import type { TaskStore } from '../../ports/store/task-store';
 import type { PublishedBackend } from '../../ports/store/upkeep';
 import { type Amounts, type Capacity, isSame, NOTHING } from '../../task/amounts';
@@ -57,6 +57,10 @@ export class MongoTaskStore implements TaskStore {
     const result = await this.parts.inserts.insert(requestJson, task, key);
     if (result.kind === 'inserted') this.moved(undefined, task);
     return result;
+  }
+
+  async knownKey(owner: string, key: IdempotencyKey): Promise<KnownKey | undefined> {
+    return this.parts.inserts.knownKey(owner, key);
   }
 
   async getState(id: string, scopes?: Scopes): Promise<TesState | undefined> {

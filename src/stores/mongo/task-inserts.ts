@@ -1,5 +1,5 @@
 import { InvalidTask } from '../../ports/errors';
-import type { IdempotencyKey, InsertResult } from '../../ports/store/task-records';
+import type { IdempotencyKey, InsertResult, KnownKey } from '../../ports/store/task-records';
 import type { TaskRecord } from '../../task/task-record';
 import { Batches, type Outcome } from './batches';
 import type { MongoConnection } from './mongo-connection';
@@ -46,6 +46,14 @@ export class TaskInserts {
       writes: [],
     };
     return this.batches.add({ document, parts }, text.recordBytes + (document.request?.length ?? 0), task.id);
+  }
+
+  async knownKey(owner: string, sent: IdempotencyKey): Promise<KnownKey | undefined> {
+    const { key, keyBody } = keyFields(owner, sent, this.now());
+    const fields = { projection: { keyBody: 1, keyUntil: 1 }, ...this.connection.limit };
+    const holder = await this.connection.call(() => this.connection.collections.tasks.findOne({ key }, fields));
+    if (holder === null || (holder.keyUntil ?? 0) <= this.now()) return undefined;
+    return { kind: 'existing', id: holder._id, sameBody: holder.keyBody === keyBody };
   }
 
   drained(): Promise<void> {

@@ -1,6 +1,15 @@
 import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
 import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../ports/store/task-queue';
-import type { Durability, IdempotencyKey, InsertResult, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
+import type {
+  Durability,
+  IdempotencyKey,
+  InsertResult,
+  KnownKey,
+  ListQuery,
+  MinimalRow,
+  Page,
+  StoredTask,
+} from '../../ports/store/task-records';
 import type { TaskStore } from '../../ports/store/task-store';
 import type { PublishedBackend } from '../../ports/store/upkeep';
 import type { Amounts, Capacity } from '../../task/amounts';
@@ -57,6 +66,13 @@ export class SqliteTaskStore implements TaskStore {
   async insert(requestJson: string, task: TaskRecord, key?: IdempotencyKey): Promise<InsertResult> {
     const prepared = prepareInsert(requestJson, task, key);
     return this.connection.write(() => insertTask(this.statements, prepared, this.now()));
+  }
+
+  knownKey(owner: string, { key, bodySha256 }: IdempotencyKey): Promise<KnownKey | undefined> {
+    return this.connection.read(() => {
+      const known = row<[id: string, bodySha256: string]>(this.statements.keyNow, owner, key, this.now());
+      return known && { kind: 'existing', id: known[0], sameBody: known[1] === bodySha256 };
+    });
   }
 
   getState(id: string, scopes?: Scopes): Promise<TesState | undefined> {

@@ -43,6 +43,7 @@ export const SQL = {
     ON CONFLICT (owner, key) DO UPDATE SET task_id = excluded.task_id, body_sha256 = excluded.body_sha256, expires_at = excluded.expires_at
     WHERE expires_at <= ?`,
   key: `SELECT task_id, body_sha256 FROM idempotency WHERE owner = ${OWNER} AND key = ?`,
+  keyNow: `SELECT task_id, body_sha256 FROM idempotency WHERE owner = ${OWNER} AND key = ? AND expires_at > ?`,
   expiredKeys: 'SELECT owner, key FROM idempotency WHERE expires_at <= ? LIMIT 8',
   dropKey: 'DELETE FROM idempotency WHERE owner = ? AND key = ?',
   updateTask: `UPDATE task SET ${MUTABLE_COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND revision = ? RETURNING seq`,

@@ -172,6 +172,18 @@ export function taskRecordsSuite(harness: () => TaskStoreHarness): void {
       expect(await store.counts()).toEqual({ QUEUED: 1 });
     });
 
+    it('is known, and whose it is, without a task for it', async () => {
+      const task = queuedTask({ owner: 'alice' });
+      expect(await store.knownKey('alice', key)).toBeUndefined();
+      await store.insert(requestOf(task), task, key);
+      expect(await store.knownKey('alice', key)).toEqual({ kind: 'existing', id: task.id, sameBody: true });
+      expect(await store.knownKey('alice', { ...key, bodySha256: 'bb' })).toEqual({ kind: 'existing', id: task.id, sameBody: false });
+      expect(await store.knownKey('alice', { ...key, key: 'other' })).toBeUndefined();
+      expect(await store.knownKey('bob', key)).toBeUndefined();
+      await harness().advance(key.ttlMs + 1);
+      expect(await store.knownKey('alice', key)).toBeUndefined();
+    });
+
     it('lets exactly one of many at once in', async () => {
       const tasks = Array.from({ length: 20 }, () => queuedTask());
       const results = await Promise.all(tasks.map((task) => store.insert(requestOf(task), task, key)));
