@@ -1,6 +1,15 @@
 import { Controller, Get, Header, HttpStatus, Res } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiOkResponse, ApiOperation, ApiProduces, ApiServiceUnavailableResponse, ApiTags } from '@nestjs/swagger';
+import {
+  ApiForbiddenResponse,
+  ApiOkResponse,
+  ApiOperation,
+  ApiProduces,
+  ApiServiceUnavailableResponse,
+  ApiTags,
+  ApiTooManyRequestsResponse,
+  ApiUnauthorizedResponse,
+} from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { GatewayMetrics } from './gateway-metrics';
 import { Readiness, type ReadinessAnswer } from './readiness';
@@ -11,6 +20,9 @@ const KEPT_MS = 1000;
 
 /** What an operator's tools ask: is it alive, can it serve, how does it do. Who may ask: `auth.open`. */
 @ApiTags('operations')
+@ApiUnauthorizedResponse({ description: 'Authentication is required, or the credentials are bad.' })
+@ApiForbiddenResponse({ description: 'Not allowed.' })
+@ApiTooManyRequestsResponse({ description: 'Too many failed logins. See `Retry-After`.' })
 @Controller()
 export class OperationsController {
   private readonly ready: Recent<ReadinessAnswer>;
@@ -50,6 +62,7 @@ export class OperationsController {
   @Header('content-type', 'text/plain; version=0.0.4; charset=utf-8')
   @ApiOperation({ summary: 'Metrics for Prometheus', operationId: 'metrics' })
   @ApiProduces('text/plain')
+  @ApiOkResponse({ description: 'In the text format of Prometheus', schema: { type: 'string' } })
   prometheus(): Promise<string> {
     return this.scraped.get();
   }
