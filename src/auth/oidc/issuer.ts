@@ -34,6 +34,8 @@ interface Provider {
   readonly configuration: Configuration;
   readonly keys: ReturnType<typeof createRemoteJWKSet>;
   refreshedAt: number;
+  /** Keys that are being read, or were, before anything is verified. */
+  waitedFor?: Promise<void>;
 }
 
 /** One provider that is trusted. Nothing is asked of it before the first token that names it. */
@@ -101,11 +103,15 @@ export class Issuer {
       this.provider = undefined;
       throw error instanceof Unavailable ? error : away(error);
     });
-    if (this.now() - provider.refreshedAt >= this.limits.keysMs) {
+    const age = this.now() - provider.refreshedAt;
+    if (age >= this.limits.keysMs) {
       provider.refreshedAt = this.now();
       // While the provider is away the keys that are known go on; it is asked again after as long.
-      void provider.keys.reload().catch(() => undefined);
+      const reading = provider.keys.reload().catch(() => undefined);
+      // Nobody has come for long: what has gone meanwhile must not let in the first who does.
+      if (age >= 2 * this.limits.keysMs) provider.waitedFor = reading;
     }
+    await provider.waitedFor;
     return provider;
   }
 

@@ -121,6 +121,15 @@ describe('a token of an OpenID provider', () => {
     await refused(await provider.token(key, { sub: 'after' }));
   });
 
+  it('of a key that has gone is not taken after a long time in which nobody came, nor are others beside it', async () => {
+    await bearer(await provider.token(key));
+    provider.keys = [await signingKey('two')];
+    now += 10 * LIMITS.keysMs;
+    const exp = Math.floor(now / 1000) + 60;
+    const tokens = await Promise.all(['ann', 'bob'].map((sub) => provider.token(key, { sub, exp })));
+    await Promise.all(tokens.map((token) => refused(token)));
+  });
+
   it.each<[string, ScriptedProvider['fault']]>([
     ['500', (answer) => answer.writeHead(500).end()],
     ['what is no JSON', (answer) => answer.writeHead(200, { 'content-type': 'application/json' }).end('<html>')],
