@@ -165,7 +165,8 @@ function expectApart(each: number, place: () => Place): void {
   it('an idempotency key of the other is as one that nobody used', async () => {
     const create = async (user: User, key: string, name: string): Promise<unknown> => {
       const body = JSON.stringify({ name, executors: [{ image: 'x', command: ['true'] }] });
-      const { status, json } = await any().send('POST', '/v1/tasks', { headers: { ...as(user), 'idempotency-key': key }, body });
+      const { status, json, text } = await any().send('POST', '/v1/tasks', { headers: { ...as(user), 'idempotency-key': key }, body });
+      if (status !== 200 && status !== 409) throw new Error(`${status}: ${text}`);
       return status === 200 ? (json as { id: string }).id : status;
     };
     for (let at = 0; at < 20; at += 1) {
