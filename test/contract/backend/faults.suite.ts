@@ -120,7 +120,11 @@ export function describeFullDisk(name: string, underTest: () => BackendUnderTest
 
     it('cancels a program that has left the disk neither room nor names', async () => {
       const fill = `n=0; while [ $n -lt ${MOST_NAMES} ]; do { true >/o/$n; } 2>/dev/null; n=$((n + 1)); done; cat /dev/zero >/o/0`;
-      const job = driver.job({ volumes: ['/o'], executors: [sh(`{ ${fill}; } 2>/dev/null; echo ready >&2; echo ready; sleep 600`)] });
+      // Again and again: what the job script removes in between, such as a file that it renames, would be free for ever.
+      const job = driver.job({
+        volumes: ['/o'],
+        executors: [sh(`while :; do { ${fill}; } 2>/dev/null; echo ready >&2; echo ready; sleep 1; done`)],
+      });
       const handle = await driver.start(job);
       const taken = async (): Promise<true | undefined> => {
         const { bfree, ffree } = await fs.statfs(workDir);

@@ -94,6 +94,7 @@ describeMongo('everything that the store asks of the server', (url) => {
       ttlMs: 1000,
     });
     await store.insert(requestOf(large), queuedTask({ owner: 'owner-0' }), { key: 'k', bodySha256: 's', ttlMs: 1000 });
+    await store.knownKey('owner-0', { key: 'k', bodySha256: 's', ttlMs: 1000 });
     await Promise.all(
       [large, first].flatMap(({ id }) => [
         store.getState(id),
