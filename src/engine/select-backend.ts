@@ -15,6 +15,7 @@ import {
   ROUNDING,
   type Size,
   SIZE_NAMES,
+  WHOLE_NAMES,
   SIZES,
   sizeOf,
   type SizeName,
@@ -123,28 +124,19 @@ export function selectBackend(taskId: string, needs: TaskNeeds, candidates: read
  */
 export function fitted(needs: Size, capacities: readonly Capacity[]): Size {
   const size = sizeOf(needs);
-  const cut = (to: (name: SizeName, amount: number) => number): Partial<Size> =>
-    Object.fromEntries(CUT_NAMES.map((name) => [name, to(name, size[name] ?? 0)]));
   const roomiest = roomiestOf(capacities);
-  if (
-    roomiest === undefined ||
-    capacities.some((capacity) =>
-      fits(
-        NOTHING,
-        cut((_name, amount) => amount),
-        capacity,
-      ),
-    )
-  )
-    return size;
-  return { ...size, ...cut((name, amount) => Math.min(amount, roomiest[name] ?? amount)) };
+  const isWhole = (capacity: Capacity): boolean => CUT_NAMES.every((name) => (size[name] ?? 0) <= (capacity[name] ?? Infinity) + ROUNDING);
+  if (roomiest === undefined || capacities.some(isWhole)) return size;
+  return { ...size, ...Object.fromEntries(CUT_NAMES.map((name) => [name, Math.min(size[name] ?? 0, roomiest[name] ?? Infinity)])) };
 }
 
 /** Why a backend is too small for a task that may not be given less; `undefined` = it is not. */
 export function lack(needs: Size, capacity: Capacity): string | undefined {
-  return SIZE_NAMES.filter((name) => !SIZES[name].isCut)
-    .map((name) => shortage(name, needs[name], undefined, capacity[name]))
-    .find((reason) => reason !== undefined);
+  for (const name of WHOLE_NAMES) {
+    const reason = shortage(name, needs[name], undefined, capacity[name]);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
 }
 
 function roomiestOf(capacities: readonly Capacity[]): Capacity | undefined {

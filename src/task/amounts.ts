@@ -11,6 +11,7 @@ export const SIZES = {
 export type SizeName = keyof typeof SIZES;
 export const SIZE_NAMES = Object.keys(SIZES) as readonly SizeName[];
 export const CUT_NAMES = SIZE_NAMES.filter((name) => SIZES[name].isCut);
+export const WHOLE_NAMES = SIZE_NAMES.filter((name) => !SIZES[name].isCut);
 /** What is charged of a task. */
 export interface Size {
   readonly cpuCores: number;

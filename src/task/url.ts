@@ -51,8 +51,12 @@ export function maskUserinfo(url: string): string {
 export const SECRET_MEMBER = /[?&](?:[\w-]*(?:signature|token|secret|password)|sig|[\w-]*(?:api|access)[_-]?key)=/i.source;
 const SIGNED = new RegExp(`(${SECRET_MEMBER})[^&#]+`, 'gi');
 
+/** Without one of these there is neither userinfo nor a query. Most URLs have none, and every answer is searched. */
+const MAY_HOLD_SECRETS = /[@?&]/;
+
 /** A URL as its owner is shown it: without userinfo and signatures, the rest byte for byte. */
 export function maskSecrets(url: string): string {
+  if (!MAY_HOLD_SECRETS.test(url)) return url;
   const masked = maskUserinfo(url);
   return schemeOf(url) === 'file' ? masked : masked.replace(SIGNED, '$1***');
 }

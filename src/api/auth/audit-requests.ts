@@ -14,17 +14,21 @@ export function auditRequests(server: FastifyInstance, audit: Audit): void {
 }
 
 function entryOf(request: FastifyRequest, status: number, payload: unknown): AuditEntry | undefined {
-  const told = { status, address: clientAddress(request), ...objectOf(request, payload) };
   const principal = principalOf(request);
   if (principal) {
     const { audited: event } = rulesOf(request.routeOptions);
+    if (event === undefined) return undefined;
     const { owner, name, roles } = principal;
-    return event === undefined ? undefined : { event, owner, name, roles, ...told };
+    return { event, owner, name, roles, ...outcome(request, status, payload) };
   }
   // Who sends no credentials has not tried any.
   if (status !== 401 || request.headers.authorization === undefined) return undefined;
   const owner = failedOwnerOf(request);
-  return { event: 'failed-login', ...(owner !== undefined && { owner }), ...told };
+  return { event: 'failed-login', ...(owner !== undefined && { owner }), ...outcome(request, status, payload) };
+}
+
+function outcome(request: FastifyRequest, status: number, payload: unknown): Omit<AuditEntry, 'event'> {
+  return { status, address: clientAddress(request), ...objectOf(request, payload) };
 }
 
 /** What the path names, or what was made. */

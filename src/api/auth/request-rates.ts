@@ -46,8 +46,10 @@ export class RequestRates {
     const ofUser = who === 'anonymous' ? undefined : this.ofUsers[kind];
     if (ofUser) counted.push({ limit: ofUser, key: owner });
     const ofAddress = this.ofAddresses[kind];
-    const network = networkOf(address);
-    if (ofAddress && !isLoopback(network)) counted.push({ limit: ofAddress, key: network });
+    if (ofAddress) {
+      const network = networkOf(address);
+      if (!isLoopback(network)) counted.push({ limit: ofAddress, key: network });
+    }
     for (const { limit, key } of counted) {
       const waitMs = limit.buckets.waitMs(key);
       if (waitMs > 0) throw new TooManyRequests(limit.words, { retryAfterSeconds: Math.ceil(waitMs / 1000) });
