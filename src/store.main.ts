@@ -8,6 +8,7 @@ import { processEnvironment } from './config/process-environment';
 import { makeDirectory } from './config/make-directory';
 import { loadSettings, type Settings } from './config/settings';
 import { declareBackendGone, declareGone } from './operator/declare-gone';
+import { giveTasks } from './operator/give-tasks';
 import { readLines, writeLines } from './operator/line-file';
 import { exportTasks, importTasks } from './operator/store-transfer';
 import { TaskChanges } from './engine/task-changes';
@@ -27,6 +28,11 @@ interface Options {
 interface GoneOptions extends Options {
   readonly backend?: string;
   readonly force?: boolean;
+}
+
+interface GiveOptions extends Options {
+  readonly from: string;
+  readonly name?: string;
 }
 
 type Say = (line: string) => void;
@@ -91,6 +97,19 @@ function storeCommand(say: Say): Command {
       });
     });
 
+  command('give', 'Give the tasks from before the login, which only admins see, to somebody')
+    .argument('<owner>', 'issuer|subject, as /ext/v1/me shows it to whoever gets them: basic|ann')
+    .option('--name <name>', 'what people call the owner')
+    .option('--from <owner>', 'whose they are now; to put right what was given to the wrong one', 'anonymous')
+    .action(async (owner: string, options: GiveOptions) => {
+      const settings = settingsOf(options);
+      refuseNoStore(settings);
+      const { from, name } = options;
+      const gift = { from, owner, ...(name !== undefined && { ownerName: name }) };
+      const given = await withStore(settings, say, (store) => giveTasks(store, writerOn(store), gift, everySeconds(say)));
+      say(`${given} tasks of ${from} belong to ${owner} now`);
+    });
+
   command('export', 'Write all tasks into FILE, as JSON lines')
     .argument('<file>', 'must not exist yet')
     .option('--finished', 'only tasks that have ended; gateways on a shared store may then go on')
@@ -115,19 +134,22 @@ function storeCommand(say: Say): Command {
     .argument('<file>', 'made by export')
     .addHelpText('after', MOVING)
     .action(async (file: string, options: Options) => {
-      let told = performance.now();
       const settings = settingsOf(options);
       makeDirectory(settings.data_dir);
-      const { imported, present } = await withStore(settings, say, (store) =>
-        importTasks(readLines(file), store, (tasks) => {
-          if (performance.now() - told < 5000) return;
-          told = performance.now();
-          say(`${tasks} tasks so far`);
-        }),
-      );
+      const { imported, present } = await withStore(settings, say, (store) => importTasks(readLines(file), store, everySeconds(say)));
       say(`${file}: ${imported} tasks imported, ${present} were there already`);
     });
   return program;
+}
+
+/** Says every five seconds how many tasks it is. */
+function everySeconds(say: Say): (tasks: number) => void {
+  let told = performance.now();
+  return (tasks) => {
+    if (performance.now() - told < 5000) return;
+    told = performance.now();
+    say(`${tasks} tasks so far`);
+  };
 }
 
 /** The same layers as the gateway reads, so that both mean the same store. */

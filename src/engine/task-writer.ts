@@ -74,7 +74,7 @@ export class TaskWriter {
         task = stored;
         continue;
       }
-      const written = await this.write(reduction.task, before.revision, isBinding(event, reduction.task) ? 'durable' : 'relaxed', options);
+      const written = await this.write(reduction.task, before, isBinding(event, reduction.task) ? 'durable' : 'relaxed', options);
       if (written === 'full') return { kind: 'full', task };
       if (written === 'won') {
         this.changes.emit({ before: task, after: reduction.task, event: event.type });
@@ -90,10 +90,11 @@ export class TaskWriter {
 
   private async write(
     next: TaskRecord,
-    revision: number,
+    { revision, owner }: TaskRecord,
     durability: Durability,
     { capacity }: ApplyOptions,
   ): Promise<'won' | 'lost' | 'full'> {
+    if (next.owner !== owner) return (await this.store.give(next, revision)) ? 'won' : 'lost';
     if (capacity === undefined) return (await this.store.update(next, revision, durability)) ? 'won' : 'lost';
     const result = await this.store.assign(next, revision, capacity, durability);
     return result === 'assigned' ? 'won' : result;

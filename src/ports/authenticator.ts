@@ -1,7 +1,7 @@
 import type { PersonalTokens } from './personal-tokens';
 import type { Principal } from './principal';
 
-export { issuedKey, type Principal, type Role, ROLES, TOKEN_SCOPES, type TokenScope } from './principal';
+export { isOwnerKey, issuedKey, type Principal, type Role, ROLES, TOKEN_SCOPES, type TokenScope } from './principal';
 
 /** What a request says of who sends it. */
 export interface Credentials {

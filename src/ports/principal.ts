@@ -18,6 +18,13 @@ export interface Principal {
   readonly scopes?: readonly TokenScope[];
 }
 
+const LONGEST_OWNER = 1000;
+
+/** Whether this may be the `owner` of somebody who logs in: issuer and subject. */
+export function isOwnerKey(text: string): boolean {
+  return /^[^|]+\|[^]+$/.test(text) && text.length <= LONGEST_OWNER && text.isWellFormed();
+}
+
 /** One text for what one issuer names: two different pairs never have the same. `issuer` must not hold `|`, which no URL does. */
 export function issuedKey(issuer: string, name: string): string {
   return `${issuer}|${name}`;

@@ -14,6 +14,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'abandoned':
     case 'rebound':
     case 'restoreRequested':
+    case 'given':
     case 'expired':
     case 'stagedIn':
     case 'retreated':

@@ -85,6 +85,8 @@ export type TaskEvent =
   | { readonly type: 'abandoned'; readonly instance: string; readonly reason?: string }
   /** An operator: this backend is gone for good, and nothing that the task has there can be reached any more. */
   | { readonly type: 'abandoned'; readonly backend: string }
+  /** An operator: a task of nobody's, from before the login, belongs to somebody from now on. Nothing else of it changes. */
+  | { readonly type: 'given'; readonly from: string; readonly owner: string; readonly ownerName?: string }
   /** The engine: the instance that the job is bound to goes on under another name. */
   | { readonly type: 'rebound'; readonly from: string; readonly to: string }
   /** The Reconciler: nothing of the last attempt is left. */

@@ -38,6 +38,7 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
     if (task.step === 'done') return IGNORED_STATE;
     return changed({ ...task, boundTo: event.to, dueAt: context.storeNow }, { ...context, keepLease: false });
   }
+  if (event.type === 'given') return given(task, event);
   if (event.type === 'leftBehindEnded') return leftBehindEnded(task, event, { ...context, keepLease: true });
   if (event.attempt !== task.attempt) return IGNORED_STALE;
   switch (event.type) {
@@ -226,6 +227,13 @@ function endNextLeft(task: TaskRecord, [next, ...rest]: readonly LeftJob[], cont
     },
     { ...context, keepLease: false },
   );
+}
+
+/** Whoever is at work on it goes on. */
+function given(task: TaskRecord, { from, owner, ownerName }: Extract<TaskEvent, { type: 'given' }>): Reduction {
+  if (task.owner !== from || from === owner) return IGNORED_STATE;
+  const { ownerName: _before, ...kept } = task;
+  return { kind: 'changed', task: { ...kept, owner, ...(ownerName !== undefined && { ownerName }), revision: task.revision + 1 } };
 }
 
 function leftBehindEnded(task: TaskRecord, event: Extract<TaskEvent, { type: 'leftBehindEnded' }>, context: ReduceContext): Reduction {

@@ -94,6 +94,30 @@ describe('the store command', () => {
     await moved.close();
   });
 
+  it('gives the tasks from before the login to somebody, says how many, and does nothing beside a gateway', async () => {
+    const path = join(directory, 'tasks.sqlite');
+    const store = await SqliteTaskStore.open({ path, maxDueMs: 60_000 });
+    const tasks = [queuedTask({ owner: 'anonymous' }), queuedTask({ owner: 'basic|bob' })];
+    for (const task of tasks) await store.insert(requestOf(task), task);
+    const give = (...args: string[]) => storeCommand('give', ...args, '--data-dir', directory);
+    expect(give('basic|ann')).toMatchObject({ status: 1, stderr: expect.stringContaining('is in use: another tes-gateway process') });
+    await store.close();
+    expect(give('ann')).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('nobody is called ann: an owner is issuer|subject'),
+    });
+    const said = '1 tasks of anonymous belong to basic|ann now\n';
+    expect(give('basic|ann', '--name', 'Ann')).toMatchObject({ status: 0, stderr: '', stdout: said });
+    const after = await SqliteTaskStore.open({ path, maxDueMs: 60_000 });
+    const owners = (await after.listOldest('', 10, 1e6)).items.map(({ task: { owner, ownerName } }) => [owner, ownerName]);
+    expect(owners).toEqual([
+      ['basic|ann', 'Ann'],
+      ['basic|bob', undefined],
+    ]);
+    await after.close();
+  });
+
   it('fails with one line for what is no export, is not there, or cannot be asked of an embedded store', () => {
     const file = join(directory, 'file');
     writeFileSync(file, 'hello\n');

@@ -1,4 +1,4 @@
-import { TOKEN_SCOPES } from '../../ports/authenticator';
+import { isOwnerKey, TOKEN_SCOPES } from '../../ports/authenticator';
 import { InvalidRequest, type Problem } from '../../ports/errors';
 import type { TokenWish } from '../../ports/personal-tokens';
 import type { AccessToken } from '../../ports/store/access-tokens';
@@ -10,10 +10,6 @@ import { type NewTokenDto, type NewTokenForSomebodyDto, OTHERS_ROLES, type Token
 const DAY_MS = 86_400_000;
 const NAME = /^[^\p{C}]{1,100}$/u;
 const MOST_PROBLEMS = 100;
-
-/** Issuer and subject. */
-const OWNER = /^[^|]+\|[^]+$/;
-const LONGEST_OWNER = 1000;
 
 export type Wish = TokenWish & Pick<NewTokenForSomebodyDto, 'role'>;
 
@@ -66,7 +62,7 @@ export const NewToken = requestPart<Path, unknown, Wish>((request) => tokenWishO
 export const NewTokenForSomebody = requestPart<Path, unknown, Wish>((request) => tokenWishOf(request.body, 'somebodys'));
 export const TokenId = requestPart<Path, unknown, string>((request) => request.params.token);
 export const TokenOwner = requestPart<Path, unknown, string>(({ params: { owner } }) => {
-  if (OWNER.test(owner) && owner.length <= LONGEST_OWNER) return owner;
+  if (isOwnerKey(owner)) return owner;
   throw new InvalidRequest('owner must be issuer|subject, as /ext/v1/me shows it', {
     details: [{ path: 'owner', message: 'must be issuer|subject' }],
   });

@@ -78,6 +78,8 @@ export interface TaskRecords {
    * The columns `state`, `step`, `dueAt`, `notBefore`, `lease`, `backend`, `boundTo`, `needs` are taken from `next`.
    */
   update(next: TaskRecord, expectedRevision: number, durability?: Durability): Promise<boolean>;
+  /** As a durable `update`, of a task whose owner is another one from now on: lists, filters and counters follow. Its keys stay with the former. */
+  give(next: TaskRecord, expectedRevision: number): Promise<boolean>;
   /** Of all tasks, or of one scope. Cheap at any size: counters, not a scan. Absent states are 0. */
   counts(scope?: Scope): Promise<Partial<Record<TesState, number>>>;
 }

@@ -12,7 +12,8 @@ import type { TesState } from '../../task/tes';
 import type { MongoTaskStoreOptions } from './mongo-connection';
 import { StoreOpener } from './store-opener';
 import type { StoreParts } from './store-parts';
-import { decodeRecord, RECORD_FIELDS, type RecordDocument } from './task-codec';
+import type { TaskDocument } from './schemas';
+import { decodeRecord, ownerFields, RECORD_FIELDS, type RecordDocument } from './task-codec';
 import { boundInstances, liveBackends, onBackend, onBackendOptions } from './task-counts';
 import { type KnownState, stateOf } from './known-states';
 
@@ -89,10 +90,18 @@ export class MongoTaskStore implements TaskStore {
     return this.parts.scan.page(pageToken, limit, maxBytes);
   }
 
-  async update(next: TaskRecord, expectedRevision: number): Promise<boolean> {
+  update(next: TaskRecord, expectedRevision: number): Promise<boolean> {
+    return this.replace(next, expectedRevision);
+  }
+
+  give(next: TaskRecord, expectedRevision: number): Promise<boolean> {
+    return this.replace(next, expectedRevision, ownerFields(next));
+  }
+
+  private async replace(next: TaskRecord, expectedRevision: number, more?: Partial<TaskDocument>): Promise<boolean> {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const before = await this.parts.states.at(next.id, expectedRevision);
-    const updated = await this.parts.updates.update(next, expectedRevision);
+    const updated = await this.parts.updates.update(next, expectedRevision, more);
     if (!updated) return false;
     if (before === undefined) this.parts.doubt();
     this.moved(before, next);

@@ -136,15 +136,19 @@ export function changesOf(fields: ChangingFields): { $set: Partial<TaskDocument>
   return { $set: fields, $unset };
 }
 
+/** The fields that say whose it is. */
+export function ownerFields(task: TaskRecord): Pick<TaskDocument, 'owner' | 'terms'> {
+  return { owner: wellFormed(task.owner), terms: termsOf(task, task.name === undefined ? undefined : nameKey(task.name)) };
+}
+
 /** All of a new task's document that does not depend on when and where it is stored. */
 export function newDocument(task: TaskRecord, text: RecordText, requestJson: string): Omit<TaskDocument, 'place' | 'writes'> {
   const key = task.name === undefined ? undefined : nameKey(task.name);
   const whole = task.name === undefined ? '' : wellFormed(task.name);
   return {
     _id: task.id,
-    owner: wellFormed(task.owner),
+    ...ownerFields(task),
     ...(task.groups && { groups: task.groups.map(wellFormed) }),
-    terms: termsOf(task, key),
     ...(key !== undefined && { name: key }),
     ...(whole.length > NAME_LENGTH && { longName: whole }),
     ...changingFields(task, text),

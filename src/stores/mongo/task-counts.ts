@@ -35,7 +35,7 @@ export class TaskCounts {
 
   /** Absent: it was not there before, or is not any more. */
   moved(from: Counted | undefined, to: Counted | undefined): void {
-    if (from?.state === to?.state && from?.queueClass === to?.queueClass) return;
+    if (from?.state === to?.state && from?.queueClass === to?.queueClass && from?.owner === to?.owner) return;
     for (const [task, by] of [[from, -1] as const, [to, 1] as const]) {
       for (const id of task === undefined ? [] : countersOf(task)) {
         const states = this.pending.get(id) ?? {};

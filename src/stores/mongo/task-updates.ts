@@ -33,9 +33,11 @@ export class TaskUpdates {
     this.batches = new Batches((swaps) => this.send(swaps), { items: 500, bytes: 8 * 2 ** 20, atOnce: 4 });
   }
 
-  update(next: TaskRecord, expectedRevision: number): Promise<boolean> {
+  /** `more`: fields that few updates replace. */
+  update(next: TaskRecord, expectedRevision: number, more: Partial<TaskDocument> = {}): Promise<boolean> {
     const text = fitRecord(next, encodeRecord);
-    const changes = changesOf(changingFields(next, text));
+    const { $set, $unset } = changesOf(changingFields(next, text));
+    const changes = { $set: { ...$set, ...more }, $unset };
     return this.batches.add({ id: next.id, expectedRevision, changes }, text.recordBytes, next.id);
   }
 

@@ -25,7 +25,17 @@ import { row, rows, type Statements } from './statements';
 import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection';
 import { TaskPages } from './task-pages';
 import { TaskQueue } from './task-queue';
-import { assignTask, deleteDone, type DonePlace, FIRST_DONE, insertTask, prepareInsert, replaceTask, usedRoom } from './task-writes';
+import {
+  assignTask,
+  deleteDone,
+  type DonePlace,
+  FIRST_DONE,
+  giveTask,
+  insertTask,
+  prepareInsert,
+  replaceTask,
+  usedRoom,
+} from './task-writes';
 
 export type { SqliteTaskStoreOptions } from './store-connection';
 
@@ -116,6 +126,11 @@ export class SqliteTaskStore implements TaskStore {
     if (next.revision <= expectedRevision) throw new RangeError(`Revision ${next.revision} does not follow ${expectedRevision}`);
     const json = encodeJson(next);
     return this.connection.write(() => replaceTask(this.statements, next, json, expectedRevision), durability);
+  }
+
+  give(next: TaskRecord, expectedRevision: number): Promise<boolean> {
+    const json = encodeJson(next);
+    return this.connection.write(() => giveTask(this.statements, next, json, expectedRevision));
   }
 
   assign(next: TaskRecord, expectedRevision: number, capacity: Capacity, durability: Durability = 'durable'): Promise<AssignResult> {

@@ -48,6 +48,10 @@ export const SQL = {
   dropKey: 'DELETE FROM idempotency WHERE owner = ? AND key = ?',
   updateTask: `UPDATE task SET ${MUTABLE_COLUMNS.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND revision = ? RETURNING seq`,
   updateRecord: 'UPDATE record SET json = ? WHERE seq = ?',
+  leaveOwner: 'UPDATE owner_count SET n = n - 1 WHERE (owner, state) = (SELECT owner, state FROM task WHERE id = ? AND revision = ?)',
+  setOwner: `UPDATE task SET owner = ${OWNER} WHERE id = ?`,
+  joinOwner: `INSERT INTO owner_count (owner, state, n) SELECT owner, state, 1 FROM task WHERE id = ?
+    ON CONFLICT DO UPDATE SET n = n + 1`,
   setMeta: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
 
   // One task

@@ -56,6 +56,15 @@ export function replaceTask(statements: Statements, next: TaskRecord, recordJson
   return true;
 }
 
+/** Inside a transaction; no trigger counts an owner that changes. */
+export function giveTask(statements: Statements, next: TaskRecord, recordJson: string, expectedRevision: number): boolean {
+  if (statements.leaveOwner.run(next.id, expectedRevision).changes === 0) return false;
+  statements.addOwner.run(next.owner);
+  statements.setOwner.run(next.owner, next.id);
+  statements.joinOwner.run(next.id);
+  return replaceTask(statements, next, recordJson, expectedRevision);
+}
+
 /** Inside a transaction; a trigger counts the room. */
 export function assignTask(
   statements: Statements,

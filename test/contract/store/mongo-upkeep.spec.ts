@@ -34,6 +34,20 @@ describeMongo('the store on its own', (url) => {
     expect(await second.deleteFinished(2, 500)).toBe(1);
   });
 
+  it('counts a task for its new owner also at a gateway that knew it as the former’s', async () => {
+    const gateway = await own.open('gateway');
+    const task = assignedTask(gateway.now(), { owner: 'anonymous' });
+    await insertAll(gateway, [task]);
+    await gateway.counts(ownerScope('anonymous'));
+    const command = await own.open('command', { isTool: true });
+    expect(await command.give({ ...task, owner: 'basic|ann', revision: 2 }, 1)).toBe(true);
+    await command.close();
+    expect(await gateway.update({ ...task, revision: 2, state: 'COMPLETE' }, 1)).toBe(false);
+    expect(await gateway.update({ ...task, owner: 'basic|ann', revision: 3, state: 'COMPLETE' }, 2)).toBe(true);
+    expect(await gateway.counts(ownerScope('basic|ann'))).toEqual({ COMPLETE: 1 });
+    expect(await gateway.counts(ownerScope('anonymous'))).toEqual({});
+  });
+
   describe('schema', () => {
     it('is made once by many gateways that start at the same moment', async () => {
       const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => own.open(`gateway-${index}`)));

@@ -1,5 +1,6 @@
 import { accessTokensSuite } from './access-tokens.suite';
 import { dueTasksSuite } from './due-tasks.suite';
+import { giveTasksSuite } from './give-tasks.suite';
 import { storeClockSuite } from './store-clock.suite';
 import { taskListsSuite } from './task-lists.suite';
 import { taskQueueSuite } from './task-queue.suite';
@@ -16,7 +17,16 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
     });
     afterEach(() => harness.remove());
 
-    for (const suite of [taskRecordsSuite, taskListsSuite, dueTasksSuite, taskQueueSuite, upkeepSuite, storeClockSuite, accessTokensSuite])
+    for (const suite of [
+      taskRecordsSuite,
+      taskListsSuite,
+      dueTasksSuite,
+      taskQueueSuite,
+      upkeepSuite,
+      storeClockSuite,
+      accessTokensSuite,
+      giveTasksSuite,
+    ])
       suite(() => harness);
   });
 }

@@ -17,6 +17,7 @@ describe('a change that must survive a power failure', () => {
     ['an end that was observed', { type: 'observed', attempt: 1, observation }, 'COMPLETE'],
     ['an end after the outputs', { type: 'stagedOut', attempt: 1, outputs: [], outputTypes: {}, systemLogs: [] }, 'EXECUTOR_ERROR'],
     ['that nobody waits for a gateway any more', { type: 'abandoned', instance: 'i' }, 'QUEUED'],
+    ['whose it is from now on', { type: 'given', from: 'anonymous', owner: 'basic|ann' }, 'QUEUED'],
     ['an end by the system', { type: 'failed', attempt: 1, reason: 'x' }, 'SYSTEM_ERROR'],
     ['an end by a cancel', { type: 'released', attempt: 1 }, 'CANCELED'],
   ])('is %s', (_, event, state) => expect(isBinding(event, after(state))).toBe(true));

@@ -275,6 +275,7 @@ describe('any sequence of events', () => {
     fc.record({ type: fc.constant('leftBehindEnded' as const), backend: fc.constant('b'), leftAttempt: attempt }),
     fc.record({ type: fc.constant('refused' as const), by: fc.constantFrom('b', 'c@i'), reasons: fc.constant(['r']) }),
     fc.constant<TaskEvent>({ type: 'rebound', from: 'i', to: 'j' }),
+    fc.constant<TaskEvent>({ type: 'given', from: 'test', owner: 'basic|ann' }),
     fc.record({ type: fc.constant('submitted' as const), attempt, handle: fc.constantFrom(PREPARED, SUBMITTED) }),
     fc.record({ type: fc.constant('stagedIn' as const), attempt, inputTypes: fc.constant({}), systemLogs: fc.constant([]) }),
     fc.record({ type: fc.constant('observed' as const), attempt, observation }),
