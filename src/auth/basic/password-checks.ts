@@ -1,7 +1,7 @@
 import { networkOf } from '../../ports/host-name';
 import type { FailedLogins } from '../shared/failed-logins';
 import { SecretMarks } from '../shared/secret-marks';
-import { Turns, type TurnLimits } from './turns';
+import { Turns, type TurnLimits } from '../shared/turns';
 
 export interface PasswordCheckLimits extends TurnLimits {
   /** A password that was right is remembered for so long after its last use, ms, and so many are. */

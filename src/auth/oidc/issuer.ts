@@ -1,7 +1,9 @@
 import { createRemoteJWKSet, customFetch, errors, jwtVerify, type JWTPayload } from 'jose';
 import { allowInsecureRequests, type Configuration, discovery, None, tokenIntrospection } from 'openid-client';
 import type { Principal } from '../../ports/authenticator';
-import { TooManyRequests, Unauthenticated, Unavailable } from '../../ports/errors';
+import { Unauthenticated, Unavailable } from '../../ports/errors';
+import { networkOf } from '../../ports/host-name';
+import { Turns, type TurnLimits } from '../shared/turns';
 import { type Claims, type IssuerEntry, principalOf } from './claims';
 
 export interface IssuerLimits {
@@ -13,11 +15,18 @@ export interface IssuerLimits {
   readonly retryMs: number;
   /** Keys older than this are asked for again, beside the requests, ms: one that is gone is not taken for longer than that. */
   readonly keysMs: number;
-  /** Tokens that the provider is asked about at once. */
-  readonly introspections: number;
+  /** Questions about tokens, of which one address may not have all places. */
+  readonly introspections: TurnLimits;
 }
 
-export const LIMITS: IssuerLimits = { timeoutMs: 5000, cooldownMs: 30_000, retryMs: 5000, keysMs: 600_000, introspections: 16 };
+export const LIMITS: IssuerLimits = {
+  timeoutMs: 5000,
+  // Whoever makes up names of keys delays a new one by no more than this.
+  cooldownMs: 5000,
+  retryMs: 5000,
+  keysMs: 600_000,
+  introspections: { atOnce: 16, atOnceOfOne: 4, waiting: 64 },
+};
 
 /** Signatures by a key pair only: with `HS256` whoever knows the public key could sign. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'];
@@ -42,13 +51,21 @@ interface Provider {
 export class Issuer {
   private provider: Promise<Provider> | undefined;
   private readonly tried = new Map<string, number>();
-  private asking = 0;
+  private readonly questions: Turns;
 
   constructor(
     readonly entry: IssuerEntry,
     private readonly limits = LIMITS,
     private readonly now: () => number = Date.now,
-  ) {}
+  ) {
+    this.questions = new Turns(limits.introspections);
+  }
+
+  /** Throws Unauthenticated when a token cannot be good by what it says of itself: to find that out costs nothing. */
+  checkClaims({ exp, aud }: JWTPayload): void {
+    if (typeof exp === 'number' && (exp + LEEWAY_S) * 1000 <= this.now()) throw new Unauthenticated('the token has expired');
+    if (![aud].flat().includes(this.entry.audience)) throw new Unauthenticated("the token's claim aud is not acceptable");
+  }
 
   /** A JWT whose unverified `iss` is this one. Throws Unauthenticated, and Unavailable while the provider's keys are not to be had. */
   async verify(token: string): Promise<Found> {
@@ -69,10 +86,11 @@ export class Issuer {
   }
 
   /** An opaque token; `undefined` = not of this provider, or no longer good. Throws Unavailable, TooManyRequests. */
-  async introspect(token: string): Promise<Found | undefined> {
-    if (this.asking >= this.limits.introspections)
-      throw new TooManyRequests('too many tokens are being looked up', { retryAfterSeconds: 1 });
-    this.asking += 1;
+  introspect(token: string, address: string): Promise<Found | undefined> {
+    return this.questions.take(networkOf(address), () => this.ask(token));
+  }
+
+  private async ask(token: string): Promise<Found | undefined> {
     try {
       const { configuration } = await this.reach();
       const answer = await tokenIntrospection(configuration, token);
@@ -84,8 +102,6 @@ export class Issuer {
     } catch (error) {
       if (error instanceof Unauthenticated) return undefined;
       throw error instanceof Unavailable ? error : away(error);
-    } finally {
-      this.asking -= 1;
     }
   }
 

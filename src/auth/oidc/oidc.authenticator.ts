@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import { Authenticator, type BrowserLogin, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
 import { FailedLogins } from '../shared/failed-logins';
@@ -61,10 +61,14 @@ export class OidcAuthenticator extends Authenticator {
 
   private async look(token: string, address: string, wasGood: boolean): ReturnType<Issuer['verify']> {
     if (/^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) {
-      const issuer = this.byUrl.get(issuerOf(token));
+      const claims = claimsOf(token);
+      const issuer = this.byUrl.get(claims.iss ?? '');
       // No request leaves for one that is not in the list.
       if (!issuer) throw new Unauthenticated('the token is of an issuer that is not trusted here');
-      return issuer.verify(token);
+      // Clients go on sending one that has expired: it is no guess, and keeps nobody out behind the same address.
+      issuer.checkClaims(claims);
+      // Nor is whoever has been let in kept out by others that guess from its address.
+      return wasGood ? issuer.verify(token) : this.failed.unlessTooMany(address, () => issuer.verify(token));
     }
     if (!/^[\w.~+/-]+=*$/.test(token)) throw new Unauthenticated('the Authorization header holds no token');
     const asked = this.issuers.filter(({ entry }) => entry.introspection === true);
@@ -74,7 +78,7 @@ export class OidcAuthenticator extends Authenticator {
     let hasFailed = false;
     try {
       for (const issuer of asked) {
-        const found = await issuer.introspect(token);
+        const found = await issuer.introspect(token, address);
         if (found) return found;
       }
       hasFailed = true;
@@ -87,10 +91,9 @@ export class OidcAuthenticator extends Authenticator {
 }
 
 /** What a token says of itself: to be verified. */
-function issuerOf(token: string): string {
+function claimsOf(token: string): JWTPayload {
   try {
-    const { iss } = decodeJwt(token);
-    return typeof iss === 'string' ? iss : '';
+    return decodeJwt(token);
   } catch {
     throw new Unauthenticated('the token cannot be read');
   }

@@ -1,4 +1,4 @@
-import { TooManyRequests } from '../../ports/errors';
+import { TooManyRequests, Unauthenticated } from '../../ports/errors';
 import { networkOf } from '../../ports/host-name';
 import { type Rate, TokenBuckets } from '../../ports/token-buckets';
 
@@ -36,6 +36,29 @@ export class FailedLogins {
 
   /** Counts an attempt as failed, before it is looked at; what is returned takes that back. Throws TooManyRequests. */
   begin(address: string, name?: string): () => void {
+    const counted = this.check(address, name);
+    for (const [buckets, key] of counted) buckets.take(key);
+    return () => {
+      for (const [buckets, key] of counted) buckets.giveBack(key);
+    };
+  }
+
+  /**
+   * For what is looked at so quickly that it need not be counted before: any number of good ones may come at once. Resolves and rejects as
+   * `look`, and with TooManyRequests.
+   */
+  async unlessTooMany<T>(address: string, look: () => Promise<T>): Promise<T> {
+    const counted = this.check(address);
+    try {
+      return await look();
+    } catch (error) {
+      // What could not be looked at has not failed.
+      if (error instanceof Unauthenticated) for (const [buckets, key] of counted) buckets.take(key);
+      throw error;
+    }
+  }
+
+  private check(address: string, name?: string): readonly (readonly [TokenBuckets, string])[] {
     const from = networkOf(address);
     const counted = [[this.addresses, from] as const, ...(name === undefined ? [] : [[this.names, `${from} ${name}`] as const])];
     for (const [buckets, key] of counted) {
@@ -43,9 +66,6 @@ export class FailedLogins {
       if (waitMs > 0)
         throw new TooManyRequests('too many logins failed (setting rates.failed_logins)', { retryAfterSeconds: Math.ceil(waitMs / 1000) });
     }
-    for (const [buckets, key] of counted) buckets.take(key);
-    return () => {
-      for (const [buckets, key] of counted) buckets.giveBack(key);
-    };
+    return counted;
   }
 }

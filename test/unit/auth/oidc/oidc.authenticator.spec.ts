@@ -146,17 +146,67 @@ describe('a token of an OpenID provider', () => {
     await expect(bearer(token)).resolves.toMatchObject({ name: 'ann' });
   });
 
+  describe('that fails', () => {
+    const send = (token: string, address = '10.0.0.1'): Promise<Principal | undefined> =>
+      oidc.authenticate({ headers: { authorization: `Bearer ${token}` }, address });
+    let forged: SigningKey;
+    beforeEach(async () => {
+      forged = await signingKey('one');
+      const rate = { most: 2, everyMs: 1_000_000_000 };
+      const clock = () => now;
+      const failed = new FailedLogins({ name: rate, address: rate, counted: 10 }, clock);
+      oidc = new OidcAuthenticator([new Issuer({ url: provider.url, audience: 'tes' }, LIMITS, clock)], failed, clock);
+    });
+    const forgedOf = (sub: string): Promise<string> => provider.token(forged, { sub });
+
+    it('counts as a failed login of its address: then none from there is looked at, good or not', async () => {
+      const [good, known] = [await provider.token(key, { sub: 'bob' }), await provider.token(key)];
+      await send(known);
+      for (const sub of ['1', '2']) await expect(send(await forgedOf(sub))).rejects.toBeInstanceOf(Unauthenticated);
+      const verify = jest.spyOn(crypto.subtle, 'verify');
+      for (const sub of ['3', '4']) await expect(send(await forgedOf(sub))).rejects.toBeInstanceOf(TooManyRequests);
+      expect(verify).not.toHaveBeenCalled();
+      verify.mockRestore();
+      await expect(send(good)).rejects.toBeInstanceOf(TooManyRequests);
+      await expect(send(good, '10.0.0.2')).resolves.toMatchObject({ name: 'bob' });
+      // Who has been let in goes on, also when what is remembered is over.
+      now += 61_000;
+      await expect(send(known)).resolves.toMatchObject({ name: 'ann' });
+    });
+
+    it('because it has expired, or is for another, keeps nobody out and is not verified', async () => {
+      const verify = jest.spyOn(crypto.subtle, 'verify');
+      for (let at = 0; at < 10; at += 1) {
+        await expect(send(await provider.token(key, { exp: 1000 + at }))).rejects.toThrow('the token has expired');
+        await expect(send(await provider.token(key, { aud: `other ${at}` }))).rejects.toThrow('aud');
+      }
+      expect(verify).not.toHaveBeenCalled();
+      verify.mockRestore();
+      await expect(send(await provider.token(key))).resolves.toMatchObject({ name: 'ann' });
+    });
+
+    it('because its provider is away is not counted, and any number of good ones may come at once', async () => {
+      provider.fault = (answer) => answer.destroy();
+      for (let at = 0; at < 5; at += 1) await expect(send(await forgedOf(`${at}`))).rejects.toBeInstanceOf(Unavailable);
+      provider.fault = undefined;
+      now += LIMITS.retryMs;
+      const all = await Promise.all(Array.from({ length: 30 }, async (_, at) => send(await provider.token(key, { sub: `user ${at}` }))));
+      expect(all.map((principal) => principal?.name)).toEqual(Array.from({ length: 30 }, (_, at) => `user ${at}`));
+    });
+  });
+
   describe('that is opaque', () => {
-    const opaque = (limits: { introspections: number; most: number }): OidcAuthenticator => {
+    const opaque = (limits: { introspections: number; most: number; ofOne?: number }): OidcAuthenticator => {
       const entry = { url: provider.url, audience: 'tes', introspection: true, client_id: 'gateway', client_secret: 's' };
       const rate = { most: limits.most, everyMs: 1_000_000_000 };
       const clock = () => now;
       const failed = new FailedLogins({ name: rate, address: rate, counted: 10 }, clock);
       provider.opaque = { active: true, sub: 'ann', aud: 'tes', exp: Math.floor(now / 1000) + 6000 };
-      return new OidcAuthenticator([new Issuer(entry, { ...LIMITS, introspections: limits.introspections }, clock)], failed, clock);
+      const introspections = { atOnce: limits.introspections, atOnceOfOne: limits.ofOne ?? limits.introspections, waiting: 10 };
+      return new OidcAuthenticator([new Issuer(entry, { ...LIMITS, introspections }, clock)], failed, clock);
     };
-    const send = (token: string): Promise<Principal | undefined> =>
-      oidc.authenticate({ headers: { authorization: `Bearer ${token}` }, address: '10.0.0.1' });
+    const send = (token: string, address = '10.0.0.1'): Promise<Principal | undefined> =>
+      oidc.authenticate({ headers: { authorization: `Bearer ${token}` }, address });
     const questions = (): number => provider.asked.filter((path) => path === '/introspection').length;
 
     it('is asked about once for all connections on which it comes at once', async () => {
@@ -164,6 +214,22 @@ describe('a token of an OpenID provider', () => {
       const all = await Promise.all(Array.from({ length: 40 }, () => send('one')));
       expect(all.map((principal) => principal?.name)).toEqual(Array(40).fill('ann'));
       expect(questions()).toBe(1);
+    });
+
+    it('is asked about while all that one address may have at once are on their way', async () => {
+      oidc = opaque({ introspections: 3, ofOne: 2, most: 9 });
+      await send('first');
+      const held: (() => void)[] = [];
+      provider.fault = (answer) => void held.push(() => answer.end('{"active": false}'));
+      const madeUp = Array.from({ length: 5 }, (_, at) => send(`made-up-${at}`));
+      while (held.length < 2) await new Promise(setImmediate);
+      provider.fault = undefined;
+      await expect(send('another', '10.0.0.2')).resolves.toMatchObject({ name: 'ann' });
+      expect([questions(), held.length]).toEqual([1 + 2 + 1, 2]);
+      provider.opaque = { active: false };
+      for (const release of held) release();
+      expect((await Promise.allSettled(madeUp)).map(({ status }) => status)).toEqual(Array(5).fill('rejected'));
+      expect(questions()).toBe(1 + 1 + 5);
     });
 
     it('and was good is asked about again, however many its address has made up', async () => {

@@ -3,6 +3,8 @@ import { TooManyRequests } from '../../ports/errors';
 export interface TurnLimits {
   /** What is done at once. */
   readonly atOnce: number;
+  /** Of those, for one key; absent = all of them. */
+  readonly atOnceOfOne?: number;
   /** What may wait for that. */
   readonly waiting: number;
 }
@@ -21,21 +23,37 @@ export class Turns {
   private readonly lines = new Map<string, Waiter[]>();
   private waiting = 0;
   private busy = 0;
+  /** By key; none is 0. */
+  private readonly busyOf = new Map<string, number>();
 
   constructor(private readonly limits: TurnLimits) {}
 
   /** Rejects as `work` does, and with TooManyRequests. */
   async take<T>(key: string, work: () => Promise<T>): Promise<T> {
-    if (this.busy < this.limits.atOnce) this.busy += 1;
-    // Whoever ends hands its place on.
+    if (this.busy < this.limits.atOnce && this.hasShare(key)) this.count(key, 1);
     else await this.turnOf(key);
     try {
       return await work();
     } finally {
-      const next = this.next();
-      if (next) next.begin();
-      else this.busy -= 1;
+      this.count(key, -1);
+      while (this.busy < this.limits.atOnce) {
+        const next = this.next();
+        if (!next) break;
+        next.begin();
+      }
     }
+  }
+
+  private hasShare(key: string): boolean {
+    const { atOnce, atOnceOfOne = atOnce } = this.limits;
+    return (this.busyOf.get(key) ?? 0) < atOnceOfOne;
+  }
+
+  private count(key: string, by: 1 | -1): void {
+    this.busy += by;
+    const busy = (this.busyOf.get(key) ?? 0) + by;
+    if (busy === 0) this.busyOf.delete(key);
+    else this.busyOf.set(key, busy);
   }
 
   private turnOf(key: string): Promise<void> {
@@ -57,11 +75,13 @@ export class Turns {
     this.waiting -= 1;
   }
 
+  /** Who has the place that is free now. */
   private next(): Waiter | undefined {
-    const [first] = this.lines;
+    const first = [...this.lines].find(([key]) => this.hasShare(key));
     if (!first) return undefined;
     const [key, line] = first;
     const next = line.shift();
+    this.count(key, 1);
     this.lines.delete(key);
     if (line.length > 0) this.lines.set(key, line);
     this.waiting -= 1;
