@@ -53,9 +53,10 @@ export const oidcAuthentication: AuthenticatorAdapter<ValuesOf<typeof settings>>
     const { OidcAuthenticator } = await import('./oidc.authenticator.js');
     const { Issuer } = await import('./issuer.js');
     const { failedLoginLimits, FailedLogins } = await import('../shared/failed-logins.js');
+    const limits = failedLoginLimits(failedLoginsPerMinute);
     return new OidcAuthenticator(
       issuers.map((entry) => new Issuer(entry)),
-      new FailedLogins(failedLoginLimits(failedLoginsPerMinute)),
+      { jwts: new FailedLogins(limits), opaque: new FailedLogins(limits) },
     );
   },
 };

@@ -20,7 +20,8 @@ export class OidcAuthenticator extends Authenticator {
 
   constructor(
     private readonly issuers: readonly Issuer[],
-    private readonly failed = new FailedLogins(),
+    /** Counted apart: whoever makes up opaque tokens keeps out nobody with a JWT, which costs no question. */
+    private readonly failed = { jwts: new FailedLogins(), opaque: new FailedLogins() },
     private readonly now: () => number = Date.now,
   ) {
     super();
@@ -68,13 +69,13 @@ export class OidcAuthenticator extends Authenticator {
       // Clients go on sending one that has expired: it is no guess, and keeps nobody out behind the same address.
       issuer.checkClaims(claims);
       // Nor is whoever has been let in kept out by others that guess from its address.
-      return wasGood ? issuer.verify(token) : this.failed.unlessTooMany(address, () => issuer.verify(token));
+      return wasGood ? issuer.verify(token) : this.failed.jwts.unlessTooMany(address, () => issuer.verify(token));
     }
     if (!/^[\w.~+/-]+=*$/.test(token)) throw new Unauthenticated('the Authorization header holds no token');
     const asked = this.issuers.filter(({ entry }) => entry.introspection === true);
     // Each is a question to a provider: no address has it asked about any number of tokens that it made up.
     // Who has been let in is never held up by others that guess from its address.
-    const takeBack = asked.length > 0 && !wasGood ? this.failed.begin(address) : undefined;
+    const takeBack = asked.length > 0 && !wasGood ? this.failed.opaque.begin(address) : undefined;
     let hasFailed = false;
     try {
       for (const issuer of asked) {

@@ -155,7 +155,11 @@ describe('a token of an OpenID provider', () => {
       const rate = { most: 2, everyMs: 1_000_000_000 };
       const clock = () => now;
       const failed = new FailedLogins({ name: rate, address: rate, counted: 10 }, clock);
-      oidc = new OidcAuthenticator([new Issuer({ url: provider.url, audience: 'tes' }, LIMITS, clock)], failed, clock);
+      oidc = new OidcAuthenticator(
+        [new Issuer({ url: provider.url, audience: 'tes' }, LIMITS, clock)],
+        { jwts: failed, opaque: new FailedLogins() },
+        clock,
+      );
     });
     const forgedOf = (sub: string): Promise<string> => provider.token(forged, { sub });
 
@@ -203,7 +207,7 @@ describe('a token of an OpenID provider', () => {
       const failed = new FailedLogins({ name: rate, address: rate, counted: 10 }, clock);
       provider.opaque = { active: true, sub: 'ann', aud: 'tes', exp: Math.floor(now / 1000) + 6000 };
       const introspections = { atOnce: limits.introspections, atOnceOfOne: limits.ofOne ?? limits.introspections, waiting: 10 };
-      return new OidcAuthenticator([new Issuer(entry, { ...LIMITS, introspections }, clock)], failed, clock);
+      return new OidcAuthenticator([new Issuer(entry, { ...LIMITS, introspections }, clock)], { jwts: failed, opaque: failed }, clock);
     };
     const send = (token: string, address = '10.0.0.1'): Promise<Principal | undefined> =>
       oidc.authenticate({ headers: { authorization: `Bearer ${token}` }, address });
