@@ -1,7 +1,7 @@
 import type { PersonalTokens } from './personal-tokens';
 import type { Principal } from './principal';
 
-export { isOwnerKey, issuedKey, type Principal, type Role, ROLES, TOKEN_SCOPES, type TokenScope } from './principal';
+export { isOwnerKey, issuedKey, type Principal, type Role, ROLES, TOKEN_SCOPES, type TokenScope, withoutAdmin } from './principal';
 
 /** What a request says of who sends it. */
 export interface Credentials {
@@ -14,6 +14,8 @@ export interface Credentials {
 export interface BrowserLogin {
   readonly issuer: string;
   readonly clientId: string;
+  /** What it asks the provider for. */
+  readonly scopes: readonly string[];
 }
 
 /** One way to prove who one is. */

@@ -65,6 +65,16 @@ export class Unauthenticated extends RequestError {
 export class Forbidden extends RequestError {
   readonly code = 'FORBIDDEN';
 }
+/** The token that was sent covers less than this. */
+export class InsufficientScope extends Forbidden {
+  /** `scope`: what would cover it, in the words of whoever issued the token (RFC 6750, 3). */
+  constructor(
+    publicMessage: string,
+    readonly scope: string,
+  ) {
+    super(publicMessage);
+  }
+}
 /** Also for someone else's task. */
 export class TaskNotFound extends RequestError {
   readonly code = 'TASK_NOT_FOUND';

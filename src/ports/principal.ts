@@ -2,7 +2,7 @@
 export const ROLES = ['user', 'admin', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** What a personal API token may be used for: each route needs one of them (`src/api/auth/route-rules.ts`). */
+/** What a token may be used for: each route needs one of them (`src/api/auth/route-rules.ts`). */
 export const TOKEN_SCOPES = ['read', 'create', 'cancel', 'admin'] as const;
 export type TokenScope = (typeof TOKEN_SCOPES)[number];
 
@@ -14,8 +14,15 @@ export interface Principal {
   readonly groups: readonly string[];
   /** Empty = may do nothing but ask who it is. */
   readonly roles: readonly Role[];
-  /** What the personal API token that was sent covers; absent = it was another login, which covers everything. */
+  /** What the token that was sent covers; absent = everything, as a password does. */
   readonly scopes?: readonly TokenScope[];
+  /** What its issuer calls those that it lacks; absent = a personal API token, of which they are called as they are here. */
+  readonly lacking?: Readonly<Partial<Record<TokenScope, string>>>;
+}
+
+/** Those of an admin whose token does not cover what admins do. */
+export function withoutAdmin(roles: readonly Role[]): readonly Role[] {
+  return [...new Set(roles.map((role) => (role === 'admin' ? 'user' : role)))];
 }
 
 const LONGEST_OWNER = 1000;

@@ -1,34 +1,38 @@
 import { exchange } from '../unit/api/raw-http';
+import { ScriptedProvider, signingKey } from '../unit/auth/oidc/scripted-provider';
 import { as, basic, GuardedGateway } from './guarded-gateway';
 
 /**
  * Every route of the server, and what each kind of caller is answered. `owner` created the task, `mate` and `watcher` (a viewer) share a group
  * with it, `stranger` and `outsider` (a viewer) do not; `removed` had a login. `token` and what stands after it are personal API tokens:
  * `token` and `reader` are the owner's, with all that a user has and with `read` alone; `root` is the admin's with every scope, `plain` one
- * of the admin's without `admin`; two are no longer good.
+ * of the admin's without `admin`; two are no longer good. The last are JWTs of a provider of which operations need scopes: `jwt` and
+ * `jwtReader` are of a user with all of them and with that for `read` alone, `jwtRoot` and `jwtPlain` of an admin with all, and without that of admins.
  */
 const CALLERS = [
   ...(['none', 'bad', 'removed', 'twice', 'expired', 'revoked'] as const),
   ...(['owner', 'stranger', 'mate', 'watcher', 'outsider', 'admin'] as const),
   ...(['token', 'reader', 'root', 'plain'] as const),
+  ...(['jwt', 'jwtReader', 'jwtRoot', 'jwtPlain'] as const),
 ];
 type Caller = (typeof CALLERS)[number];
 const REFUSED = [401, 401, 401, 401, 401, 401];
 
 const OPEN = CALLERS.map(() => 200);
-const LOGIN = [...REFUSED, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200];
-const CREATE = [...REFUSED, 200, 200, 200, 403, 403, 200, 200, 403, 200, 200];
-const READ = [...REFUSED, 200, 404, 200, 200, 404, 200, 200, 200, 200, 404];
-const CANCEL = [...REFUSED, 200, 404, 200, 403, 404, 200, 200, 403, 200, 404];
-const RESTORE = [...REFUSED, 403, 404, 403, 403, 404, 409, 403, 403, 409, 403];
-const FIGURES = [...REFUSED, 403, 403, 403, 200, 200, 200, 403, 403, 200, 403];
+const LOGIN = [...REFUSED, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200];
+const CREATE = [...REFUSED, 200, 200, 200, 403, 403, 200, 200, 403, 200, 200, 200, 403, 200, 200];
+const READ = [...REFUSED, 200, 404, 200, 200, 404, 200, 200, 200, 200, 404, 404, 404, 200, 404];
+const CANCEL = [...REFUSED, 200, 404, 200, 403, 404, 200, 200, 403, 200, 404, 404, 403, 200, 404];
+const RESTORE = [...REFUSED, 403, 404, 403, 403, 404, 409, 403, 403, 409, 403, 404, 403, 409, 403];
+const FIGURES = [...REFUSED, 403, 403, 403, 200, 200, 200, 403, 403, 200, 403, 403, 403, 200, 403];
 const LEADS_ON = CALLERS.map(() => 302);
-const MAKE_TOKEN = [...REFUSED, 201, 201, 201, 201, 201, 201, 403, 403, 403, 403];
-const REVOKE_OWN = [...REFUSED, 404, 404, 404, 404, 404, 404, 403, 403, 403, 403];
+const MAKE_TOKEN = [...REFUSED, 201, 201, 201, 201, 201, 201, 403, 403, 403, 403, 201, 403, 201, 403];
+const REVOKE_OWN = [...REFUSED, 404, 404, 404, 404, 404, 404, 403, 403, 403, 403, 404, 403, 404, 403];
 const forAdmins = (asAdmin: number, asToken: number): readonly number[] => [
   ...REFUSED,
   ...[403, 403, 403, 403, 403, asAdmin],
   ...[403, 403, asToken, 403],
+  ...[403, 403, asAdmin, 403],
 ];
 
 const tes = (base: string): Record<string, readonly number[]> => ({
@@ -79,9 +83,20 @@ describe('who may call which route', () => {
   const users = `[{name: owner, groups: [lab]}, {name: mate, groups: [lab, other]}, {name: watcher, roles: [viewer], groups: [lab]},
     {name: outsider, roles: [viewer]}, {name: admin, roles: [admin]}]`;
   let gateway: GuardedGateway;
+  let provider: ScriptedProvider;
   let id: string;
   beforeAll(async () => {
-    const settings = ['--auth.schemes=[basic, token]', '--auth.access=group', `--auth.basic.users=${users}`];
+    provider = await ScriptedProvider.start();
+    const key = await signingKey('one');
+    provider.keys = [key];
+    const issuers = `[{url: "${provider.url}", audience: tes, roles_claim: roles, admin_values: [root],
+      scopes: {read: "tes:read", create: "tes:write", cancel: "tes:write", admin: "tes:admin"}}]`;
+    const settings = [
+      '--auth.schemes=[basic, token, oidc]',
+      `--auth.oidc.issuers=${issuers}`,
+      '--auth.access=group',
+      `--auth.basic.users=${users}`,
+    ];
     gateway = await GuardedGateway.start([...everybody, 'removed'], ...settings);
     const isLetIn = async (): Promise<boolean> => (await gateway.send('GET', '/v1/tasks', { headers: as('removed') })).status === 200;
     expect(await isLetIn()).toBe(true);
@@ -98,10 +113,21 @@ describe('who may call which route', () => {
       expired: await gateway.token('owner', { expires_in_days: 1e-9 }),
     };
     for (const [caller, { authorization }] of Object.entries(tokens)) headersOf[caller as Caller] = { authorization };
+    const jwts = {
+      jwt: { sub: 'user', scope: 'tes:read tes:write' },
+      jwtReader: { sub: 'user', scope: 'tes:read' },
+      jwtRoot: { sub: 'root', roles: ['root'], scope: 'tes:read tes:write tes:admin' },
+      jwtPlain: { sub: 'root', roles: ['root'], scope: 'tes:read tes:write' },
+    };
+    for (const [caller, claims] of Object.entries(jwts))
+      headersOf[caller as Caller] = { authorization: `Bearer ${await provider.token(key, claims)}` };
     const revoked = await gateway.send('DELETE', `/ext/v1/me/tokens/${tokens.revoked.id}`, { headers: as('owner') });
     expect(revoked.status).toBe(200);
   });
-  afterAll(() => gateway.stop());
+  afterAll(async () => {
+    await gateway.stop();
+    await provider.stop();
+  });
 
   const headersOf: Partial<Record<Caller, Record<string, string | string[]>>> = {
     none: {},
@@ -156,10 +182,17 @@ describe('who may call which route', () => {
     for (const { status, json, headers } of answers) {
       if (status < 400) continue;
       if (method !== 'HEAD') expect(Object.keys(json as object)).toEqual(['code', 'message']);
-      expect([status, headers['www-authenticate']]).toEqual([
-        status,
-        status === 401 ? 'Basic realm="tes-gateway", charset="UTF-8", Bearer realm="tes-gateway"' : undefined,
-      ]);
+      // A token that covers less is told what would (RFC 6750, 3).
+      const lacked =
+        status === 403 ? /lacks the scope (.*)$/.exec((json as { message: string } | undefined)?.message ?? '')?.[1] : undefined;
+      const asked = {
+        401: 'Basic realm="tes-gateway", charset="UTF-8", Bearer realm="tes-gateway"',
+        403:
+          method === 'HEAD'
+            ? headers['www-authenticate']
+            : lacked && `Bearer realm="tes-gateway", error="insufficient_scope", scope="${lacked}"`,
+      }[status];
+      expect([status, headers['www-authenticate']]).toEqual([status, asked]);
     }
   });
 

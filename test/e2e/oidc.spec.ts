@@ -73,12 +73,44 @@ describe('a login by an OpenID provider, beside one by name and password', () =>
   });
 });
 
+describe('operations that need scopes of a provider', () => {
+  it.each(['', '/opaque'])('are refused to a token that lacks them, with what it lacks%s', async (kind) => {
+    const provider = await startProvider();
+    const audience = AUDIENCE + kind;
+    const issuers = `[{url: "${provider.url}", audience: "${audience}", client_id: gateway, client_secret: "${SECRET}", introspection: true,
+      scopes: {read: "tes:read", create: "tes:write", cancel: "tes:write"}}]`;
+    const gateway = await GuardedGateway.start([], '--auth.schemes=[oidc, token]', `--auth.oidc.issuers=${issuers}`);
+    try {
+      const body = JSON.stringify({ executors: [{ image: 'x', command: ['true'] }] });
+      const send = async (method: string, path: string, scope: string, sent = body) => {
+        const headers = { authorization: `Bearer ${await provider.tokenOf('robot', audience, scope)}` };
+        return gateway.send(method, path, { headers, ...(method === 'POST' && { body: sent }) });
+      };
+      expect((await send('GET', '/ext/v1/me', 'tes:read')).json).toMatchObject({ roles: ['user'], scopes: ['read'] });
+      const refused = await send('POST', '/v1/tasks', 'tes:read');
+      expect([refused.status, refused.json, refused.headers['www-authenticate']]).toEqual([
+        403,
+        { code: 'FORBIDDEN', message: 'the token does not cover this: it lacks the scope tes:write' },
+        'Bearer realm="tes-gateway", error="insufficient_scope", scope="tes:write"',
+      ]);
+      expect((await send('POST', '/v1/tasks', 'tes:read tes:write')).status).toBe(200);
+      // No token that covers less makes one that covers more.
+      expect((await send('POST', '/ext/v1/me/tokens', 'tes:read', '{"name": "x"}')).status).toBe(403);
+      expect((await send('POST', '/ext/v1/me/tokens', 'tes:read tes:write', '{"name": "x"}')).status).toBe(201);
+      expect((await send('GET', '/ext/v1/me', 'tes')).json).toMatchObject({ code: 'FORBIDDEN' });
+    } finally {
+      await gateway.stop();
+      await provider.stop();
+    }
+  });
+});
+
 describe('Swagger UI', () => {
   let provider: OpenIdProvider;
   let gateway: GuardedGateway;
   beforeAll(async () => {
     provider = await startProvider();
-    const issuers = `[{url: "${provider.url}", audience: "${AUDIENCE}", docs_client_id: docs}]`;
+    const issuers = `[{url: "${provider.url}", audience: "${AUDIENCE}", docs_client_id: docs, scopes: {read: tes}}]`;
     gateway = await GuardedGateway.start([], '--auth.schemes=[oidc, token, basic]', `--auth.oidc.issuers=${issuers}`);
   });
   afterAll(async () => {
@@ -100,7 +132,7 @@ describe('Swagger UI', () => {
     const { text } = await gateway.send('GET', '/docs/swagger-ui-init.js');
     const [, options = ''] = /let options = (\{.*?\n\});?\n/s.exec(text) ?? [];
     expect((JSON.parse(options) as { customOptions: unknown }).customOptions).toMatchObject({
-      initOAuth: { clientId: 'docs', scopes: ['openid'], usePkceWithAuthorizationCodeGrant: true },
+      initOAuth: { clientId: 'docs', scopes: ['openid', 'tes'], usePkceWithAuthorizationCodeGrant: true },
     });
   });
 
@@ -120,7 +152,7 @@ describe('Swagger UI', () => {
     const asked = new URLSearchParams({
       client_id: 'docs',
       response_type: 'code',
-      scope: 'openid',
+      scope: 'openid tes',
       state: 'sent',
       redirect_uri: `http://127.0.0.1:${gateway.port}/oauth2-redirect.html`,
       code_challenge: createHash('sha256').update(verifier).digest('base64url'),

@@ -31,7 +31,7 @@ function providerAt(url: string): Provider {
       },
     ],
     pkce: { required: () => true },
-    scopes: ['tes'],
+    scopes: ['tes', 'tes:read', 'tes:write'],
     // A client that acts for itself is what it is called.
     extraTokenClaims: (_context, token) => ({ roles: token.clientId === 'operator' ? ['tes-admin'] : ['tes-user'], groups: ['lab'] }),
     features: {
@@ -43,7 +43,7 @@ function providerAt(url: string): Provider {
         defaultResource: (_context, client) => (client?.clientId === 'docs' ? AUDIENCE : []),
         useGrantedResource: () => true,
         getResourceServerInfo: (_context, resource) => ({
-          scope: 'tes',
+          scope: 'tes tes:read tes:write',
           audience: resource,
           accessTokenFormat: resource.endsWith('/opaque') ? 'opaque' : 'jwt',
           accessTokenTTL: 300,
@@ -59,7 +59,8 @@ export interface OpenIdProvider {
   readonly url: string;
   /** Questions about tokens. */
   asked(): number;
-  tokenOf(client: string, resource?: string): Promise<string>;
+  /** With `tes` unless `scope` says otherwise. */
+  tokenOf(client: string, resource?: string, scope?: string): Promise<string>;
   stop(): Promise<unknown>;
 }
 
@@ -78,9 +79,9 @@ export async function startProvider(): Promise<OpenIdProvider> {
   return {
     url,
     asked: () => asked,
-    async tokenOf(client, resource) {
+    async tokenOf(client, resource, scope = 'tes') {
       const found = await discovery(new URL(url), client, SECRET, undefined, { execute: [allowInsecureRequests] });
-      return (await clientCredentialsGrant(found, { scope: 'tes', ...(resource !== undefined && { resource }) })).access_token;
+      return (await clientCredentialsGrant(found, { scope, ...(resource !== undefined && { resource }) })).access_token;
     },
     stop() {
       server.closeAllConnections();

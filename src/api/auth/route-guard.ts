@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Authenticator, type Principal, ROLES } from '../../ports/authenticator';
 import type { Audit } from '../../ports/audit';
-import { Forbidden, Unauthenticated } from '../../ports/errors';
+import { Forbidden, InsufficientScope, Unauthenticated } from '../../ports/errors';
 import { clientAddress } from './client-address';
 import { setFailedOwner, setPrincipal } from './current-principal.decorator';
 import type { RequestRates } from './request-rates';
@@ -48,8 +48,9 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
     try {
       const principal = await whoAsks(request);
       setPrincipal(request, principal);
-      checkRoles(principal, rules);
+      // First: an admin whose token covers less has not the role, either.
       checkScope(principal, rules, request.method);
+      checkRoles(principal, rules);
       if (rules.counted !== undefined) rates.count(rules.counted, principal, clientAddress(request));
     } catch (error) {
       if (error instanceof Unauthenticated) {
@@ -57,6 +58,8 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
         // RFC 9110 11.6.1: what the client may try.
         reply.header('www-authenticate', [...new Set(authenticators.flatMap(({ challenge }) => challenge ?? []))]);
       }
+      if (error instanceof InsufficientScope)
+        reply.header('www-authenticate', `Bearer realm="tes-gateway", error="insufficient_scope", scope="${error.scope}"`);
       throw error;
     }
   });
@@ -67,11 +70,15 @@ function checkRoles(principal: Principal, { roles = ROLES }: RouteRules): void {
   throw new Forbidden(`only who has the role ${roles.join(' or ')} may do this`);
 }
 
-function checkScope({ scopes }: Principal, rules: RouteRules, method: string): void {
+function checkScope({ scopes, lacking }: Principal, rules: RouteRules, method: string): void {
   if (scopes === undefined) return;
   const { scope = method === 'GET' || method === 'HEAD' ? 'read' : undefined } = rules;
-  if (scope === undefined) throw new Forbidden('no token may do this: log in by other means');
-  if (!scopes.includes(scope)) throw new Forbidden(`the token does not cover this: it lacks the scope ${scope}`);
+  if (scope !== undefined && scopes.includes(scope)) return;
+  if (scope === undefined && lacking === undefined) throw new Forbidden('no token may do this: log in by other means');
+  // What names no scope is for whoever may do everything.
+  const words = scope === undefined ? Object.values(lacking ?? {}) : [lacking?.[scope] ?? scope];
+  const needed = [...new Set(words)].join(' ');
+  throw new InsufficientScope(`the token does not cover this: it lacks the scope ${needed}`, needed);
 }
 
 /** Node gives the first of them alone, and a proxy in front may have checked the other. `rawHeaders`: name, value, name, value. */

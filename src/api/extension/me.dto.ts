@@ -40,7 +40,7 @@ export class MeDto implements Principal {
   @ApiPropertyOptional({
     enum: TOKEN_SCOPES,
     isArray: true,
-    description: 'What the token that you sent covers; absent = you logged in otherwise.',
+    description: 'What the token that you sent covers; absent = everything.',
   })
   scopes?: readonly TokenScope[];
 

@@ -33,7 +33,7 @@ export function serveDocumentation(
 /** The page comes back from the provider to `oauth2-redirect.html` beside it (`RootController`). */
 function loginOf(authenticators: readonly Authenticator[]): object {
   const login = browserLoginOf(authenticators);
-  return login ? { initOAuth: { clientId: login.clientId, scopes: ['openid'], usePkceWithAuthorizationCodeGrant: true } } : {};
+  return login ? { initOAuth: { clientId: login.clientId, scopes: login.scopes, usePkceWithAuthorizationCodeGrant: true } } : {};
 }
 
 function browserLoginOf(authenticators: readonly Authenticator[]): BrowserLogin | undefined {

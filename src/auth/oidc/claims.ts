@@ -1,4 +1,4 @@
-import { issuedKey, type Principal, type Role } from '../../ports/authenticator';
+import { issuedKey, type Principal, type Role, TOKEN_SCOPES, type TokenScope, withoutAdmin } from '../../ports/authenticator';
 
 /** An entry of `auth.oidc.issuers`. */
 export interface IssuerEntry {
@@ -13,6 +13,9 @@ export interface IssuerEntry {
   readonly admin_values?: readonly string[];
   readonly viewer_values?: readonly string[];
   readonly user_values?: readonly string[];
+  /** The claim of scopes (`scope`), and what must be among them for each kind of operation; one that is not named here needs nothing. */
+  readonly scopes_claim?: string;
+  readonly scopes?: Readonly<Partial<Record<TokenScope, string>>>;
   /** Who the gateway is to the provider, when it asks it about opaque tokens. */
   readonly client_id?: string;
   readonly client_secret?: string;
@@ -38,14 +41,28 @@ export function principalOf(entry: IssuerEntry, claims: Claims): Principal {
   if (entry.user_values === undefined ? !has(entry.viewer_values) : has(entry.user_values)) roles.push('user');
   if (has(entry.viewer_values)) roles.push('viewer');
   const called = [claims['preferred_username'], claims['name'], claims['email']].find((one) => typeof one === 'string' && one !== '');
+  const lacking = lackingOf(entry, claims).filter(([scope]) => scope !== 'admin' || roles.includes('admin'));
+  const covers = (scope: TokenScope): boolean => lacking.every(([one]) => one !== scope);
   return {
     // A client that asked for itself (client credentials) has no user behind it.
     kind: azp === sub ? 'service' : 'user',
     owner: issuedKey(url, sub),
     name: (called === undefined ? sub : (called as string)).slice(0, LONGEST_NAME),
     groups: texts(claimAt(claims, groupsClaim)).map((group) => issuedKey(url, group)),
-    roles,
+    roles: covers('admin') ? roles : withoutAdmin(roles),
+    ...(lacking.length > 0 && {
+      scopes: TOKEN_SCOPES.filter((scope) => covers(scope) && (scope !== 'admin' || roles.includes('admin'))),
+      lacking: Object.fromEntries(lacking),
+    }),
   };
+}
+
+function lackingOf({ scopes = {}, scopes_claim: claim = 'scope' }: IssuerEntry, claims: Claims): readonly [TokenScope, string][] {
+  const given = texts(claimAt(claims, claim));
+  return TOKEN_SCOPES.flatMap((scope): [TokenScope, string][] => {
+    const needed = scopes[scope];
+    return needed === undefined || given.includes(needed) ? [] : [[scope, needed]];
+  });
 }
 
 /** A claim of this very name (`https://example.org/groups`), else one inside of others (`realm_access.roles`). */

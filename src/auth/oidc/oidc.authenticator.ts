@@ -49,9 +49,10 @@ export class OidcAuthenticator extends Authenticator {
 
   /** Of the first provider that has a client for it: Swagger UI knows one. */
   override browserLogin(): BrowserLogin | undefined {
-    for (const { entry } of this.issuers)
-      if (entry.docs_client_id !== undefined) return { issuer: entry.url, clientId: entry.docs_client_id };
-    return undefined;
+    const entry = this.issuers.find((issuer) => issuer.entry.docs_client_id !== undefined)?.entry;
+    if (entry?.docs_client_id === undefined) return undefined;
+    const scopes = [...new Set(['openid', ...Object.values(entry.scopes ?? {})])];
+    return { issuer: entry.url, clientId: entry.docs_client_id, scopes };
   }
 
   private async ask(token: string, address: string, wasGood: boolean): Promise<Principal> {

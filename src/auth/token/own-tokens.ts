@@ -1,4 +1,4 @@
-import type { Principal, Role, TokenScope } from '../../ports/authenticator';
+import { type Principal, type Role, type TokenScope, withoutAdmin } from '../../ports/authenticator';
 import { Conflict, Forbidden, InvalidRequest } from '../../ports/errors';
 import { type MadeToken, PersonalTokens, type TokenWish } from '../../ports/personal-tokens';
 import type { AccessToken, AccessTokens } from '../../ports/store/access-tokens';
@@ -37,7 +37,7 @@ export class OwnTokens extends PersonalTokens {
     const isAdmin = caller.roles.includes('admin');
     if (scopes.includes('admin') && !isAdmin) throw new Forbidden('only an admin can have a token with the scope admin');
     // Without that scope a token of an admin is one of a user.
-    const roles = isAdmin && !scopes.includes('admin') ? usersRoles(caller.roles) : caller.roles;
+    const roles = isAdmin && !scopes.includes('admin') ? withoutAdmin(caller.roles) : caller.roles;
     const { kind, owner, name, groups } = caller;
     return this.add({ kind, owner, name, groups, roles }, wish, scopes);
   }
@@ -80,10 +80,6 @@ export class OwnTokens extends PersonalTokens {
     if (await this.store.accessTokens.add(token, most)) return { token, text };
     throw new Conflict(`${principal.owner} has ${most} tokens, as many as one may have (auth.token.max_per_user): revoke some first`);
   }
-}
-
-function usersRoles(roles: readonly Role[]): readonly Role[] {
-  return [...new Set(roles.map((role) => (role === 'admin' ? 'user' : role)))];
 }
 
 /** `issuer|subject`: people know the subject. */

@@ -51,6 +51,20 @@ describe('settings of who is let in', () => {
       ['--auth.schemes=[oidc]', '--auth.oidc.issuers=[{url: https://id.example, audience: a, introspection: true}]'],
       'auth.oidc.issuers[0].introspection: needs client_id and client_secret',
     ],
+    ...(
+      [
+        ['scopes: {write: x}', 'auth.oidc.issuers: must be a list of'],
+        ['scopes: [read]', 'auth.oidc.issuers: must be a list of'],
+        ['scopes: {read: "a b"}', 'auth.oidc.issuers[0].scopes.read: must be one word'],
+        [`scopes: {read: 'a"b'}`, 'auth.oidc.issuers[0].scopes.read: must be one word'],
+        ['scopes: {read: ""}', 'auth.oidc.issuers[0].scopes.read: must be one word'],
+        ['scopes_claim: scp', 'auth.oidc.issuers[0].scopes_claim: needs scopes'],
+        ['scopes: {admin: x}', 'auth.oidc.issuers[0].scopes.admin: nobody is an admin without admin_values'],
+      ] as const
+    ).map(([text, words]): [string[], string] => [
+      ['--auth.schemes=[oidc]', `--auth.oidc.issuers=[{url: https://id.example, audience: a, ${text}}]`],
+      words,
+    ]),
     [['--server.tls.certificate_file=/cert'], 'server.tls: certificate_file and key_file belong together'],
     [['--server.tls.key_file=/key'], 'server.tls: certificate_file and key_file belong together'],
     [['--auth.open=[tasks]'], 'auth.open: must be a list of service-info, docs, health, metrics, each once'],

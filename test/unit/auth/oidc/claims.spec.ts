@@ -27,6 +27,40 @@ describe('the claims of a token', () => {
     expect(principalOf(mapped, { sub: '1', roles: ['tes'] }).roles).toEqual(['user']);
   });
 
+  describe('of scopes, where operations need some', () => {
+    const scoped = {
+      ...entry,
+      scopes: { read: 'tes:read', create: 'tes:write', cancel: 'tes:write', admin: 'tes:admin' },
+      roles_claim: 'roles',
+      admin_values: ['root'],
+    };
+    const of = (claims: object) => {
+      const { roles, scopes, lacking } = principalOf(scoped, { sub: '1', ...claims });
+      return { roles, scopes, lacking };
+    };
+
+    it('restrict a token to what it has of them, in the words of the provider', () => {
+      const lacking = { create: 'tes:write', cancel: 'tes:write' };
+      expect(of({ scope: 'openid tes:read' })).toEqual({ roles: ['user'], scopes: ['read'], lacking });
+      expect(of({ scope: 'tes:read tes:write' })).toEqual({ roles: ['user'], scopes: undefined, lacking: undefined });
+      expect(of({}).scopes).toEqual([]);
+      expect(of({ scope: ['tes:read'] }).scopes).toEqual(['read']);
+    });
+
+    it('make an admin without that scope a user, who may not do everything', () => {
+      const scope = 'tes:read tes:write';
+      const scopes = ['read', 'create', 'cancel'];
+      expect(of({ roles: ['root'], scope })).toEqual({ roles: ['user'], scopes, lacking: { admin: 'tes:admin' } });
+      expect(of({ roles: ['root'], scope: `${scope} tes:admin` })).toMatchObject({ roles: ['admin', 'user'], scopes: undefined });
+      expect(of({ roles: ['root'], scope: 'tes:read tes:admin' })).toMatchObject({ roles: ['admin', 'user'], scopes: ['read', 'admin'] });
+    });
+
+    it('are found under another name where the settings say so', () => {
+      const { scopes } = principalOf({ ...entry, scopes: { read: 'r', create: 'c' }, scopes_claim: 'scp' }, { sub: '1', scp: ['c'] });
+      expect(scopes).toEqual(['create', 'cancel']);
+    });
+  });
+
   it('are found by name, or by a path into others, and never in JavaScript’s own members', () => {
     const rolesOf = (roles_claim: string, claims: object): readonly string[] =>
       principalOf({ ...entry, roles_claim, admin_values: ['a'], user_values: [] }, { sub: '1', ...claims }).roles;
