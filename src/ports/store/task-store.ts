@@ -1,4 +1,5 @@
 import type { AccessTokens } from './access-tokens';
+import type { SealedCredentials } from './sealed-credentials';
 import type { StoreClock } from './store-clock';
 import type { TaskRecords } from './task-records';
 import type { DueTasks } from './due-tasks';
@@ -16,4 +17,8 @@ import type { Upkeep } from './upkeep';
  * j:true). Leases are `relaxed`: after a power failure nobody holds them. A store may make everything durable.
  * A write that cannot be made throws `StoreError`.
  */
-export type TaskStore = StoreClock & TaskRecords & DueTasks & TaskQueue & Upkeep & { readonly accessTokens: AccessTokens };
+export type TaskStore = StoreClock &
+  TaskRecords &
+  DueTasks &
+  TaskQueue &
+  Upkeep & { readonly accessTokens: AccessTokens; readonly credentials: SealedCredentials };

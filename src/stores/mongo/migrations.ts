@@ -28,6 +28,7 @@ const MIGRATIONS: readonly Migration[] = [
     },
   },
   { about: 'personal API tokens', apply: createIndexes },
+  { about: 'credentials of users', apply: createIndexes },
 ];
 
 const FORMER_INDEXES = ['class_1_readyAt_1_place_1_queuedAt_1_cpu_1_ram_1', 'room_1_cpu_1_ram_1'];

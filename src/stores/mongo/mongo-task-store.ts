@@ -1,4 +1,5 @@
 import type { AccessTokens } from '../../ports/store/access-tokens';
+import type { SealedCredentials } from '../../ports/store/sealed-credentials';
 import type { ClaimQuery, DueQuery, Postponement } from '../../ports/store/due-tasks';
 import type { AssignResult, QueueClass, QueuedTask, QueueQuery } from '../../ports/store/task-queue';
 import type { IdempotencyKey, InsertResult, KnownKey, ListQuery, MinimalRow, Page, StoredTask } from '../../ports/store/task-records';
@@ -275,6 +276,10 @@ export class MongoTaskStore implements TaskStore {
 
   get accessTokens(): AccessTokens {
     return this.parts.accessTokens;
+  }
+
+  get credentials(): SealedCredentials {
+    return this.parts.credentials;
   }
 
   private get parts(): StoreParts {

@@ -112,6 +112,13 @@ export interface TokensDocument {
   tokens: { id: string; expiresAt: number; json: string }[];
 }
 
+/** The credentials of one owner, which is `_id`, escaped: one document, as with tokens. */
+export interface CredentialsDocument {
+  _id: string;
+  /** `id` is kind and target; `json` is all of it. */
+  credentials: { id: string; keyId: string; json: string }[];
+}
+
 /** The store's own notes, each under its own `_id`. */
 export interface MetaDocument {
   _id: string;
@@ -182,6 +189,8 @@ gatewaySchema.index({ seen: 1 });
 gatewaySchema.index({ instance: 1 });
 const tokensSchema = new Schema({ _id: String, tokens: [Schema.Types.Mixed] }, { ...plain, collection: 'tokens' });
 tokensSchema.index({ 'tokens.id': 1 });
+const credentialsSchema = new Schema({ _id: String, credentials: [Schema.Types.Mixed] }, { ...plain, collection: 'credentials' });
+credentialsSchema.index({ 'credentials.keyId': 1 });
 const metaSchema = new Schema({ _id: String }, { ...plain, strict: false, collection: 'meta' });
 
 /** Every collection, as the driver's own: documents are plain objects, nothing is cast or hydrated on the hot paths. */
@@ -194,6 +203,7 @@ export interface Collections {
   readonly counts: mongo.Collection<CountDocument>;
   readonly gateways: mongo.Collection<GatewayDocument>;
   readonly tokens: mongo.Collection<TokensDocument>;
+  readonly credentials: mongo.Collection<CredentialsDocument>;
   readonly meta: mongo.Collection<MetaDocument>;
 }
 
@@ -206,6 +216,7 @@ export function modelsOf(connection: Connection): readonly Model<unknown>[] {
     connection.model('Count', countSchema),
     connection.model('Gateway', gatewaySchema),
     connection.model('Tokens', tokensSchema),
+    connection.model('Credentials', credentialsSchema),
     connection.model('Meta', metaSchema),
   ] as unknown as readonly Model<unknown>[];
 }
@@ -219,6 +230,7 @@ export function collectionsOf(db: mongo.Db): Collections {
     counts: db.collection('counts'),
     gateways: db.collection('gateways'),
     tokens: db.collection('tokens'),
+    credentials: db.collection('credentials'),
     meta: db.collection('meta'),
   };
 }

@@ -10,6 +10,7 @@ import type { GatewayHeartbeats } from './gateway-heartbeats';
 import { Recount } from './recount';
 import { Rooms } from './rooms';
 import type { StoreClock } from './store-clock';
+import { MongoSealedCredentials } from './sealed-credentials';
 import { TaskCounts } from './task-counts';
 import { TaskDeletions } from './task-deletions';
 import { TaskInserts } from './task-inserts';
@@ -38,6 +39,7 @@ export class StoreParts {
   readonly rooms: Rooms;
   readonly deletions: TaskDeletions;
   readonly accessTokens: MongoAccessTokens;
+  readonly credentials: MongoSealedCredentials;
   private readonly recount: Recount;
   /** A write may have happened or not: counters and sums are compared with the tasks. */
   readonly doubt: () => void;
@@ -67,6 +69,7 @@ export class StoreParts {
     this.rooms = new Rooms(connection, doubt);
     this.deletions = new TaskDeletions(connection, this.taskCounts, now, doubt);
     this.accessTokens = new MongoAccessTokens(connection, now);
+    this.credentials = new MongoSealedCredentials(connection);
     heartbeats.start(doubt);
     this.rounds = [
       // The next look may find the server; until then the monotonic clock goes on.

@@ -3,6 +3,7 @@ import { CLASSES_AND_SUMS } from './schema-2';
 import { ROOM_BY_STEP } from './schema-4';
 import { GROUPS, MORE_AMOUNTS } from './schema-5';
 import { ACCESS_TOKENS } from './schema-6';
+import { SEALED_CREDENTIALS } from './schema-7';
 
 /** "TESG": marks the file as ours (`PRAGMA application_id`). */
 export const APPLICATION_ID = 0x54455347;
@@ -135,4 +136,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { about: 'no room for tasks that wait for a storage', sql: ROOM_BY_STEP },
   { about: 'groups of tasks, disk and GPUs', sql: GROUPS + MORE_AMOUNTS },
   { about: 'personal API tokens', sql: ACCESS_TOKENS },
+  { about: 'credentials of users', sql: SEALED_CREDENTIALS },
 ];

@@ -21,6 +21,7 @@ import { stateOf } from './codes';
 import { DueTasks } from './due-tasks';
 import { PageTokens } from './page-token';
 import { decodeRecord, encodeJson, type RecordRow, type StoredRow } from './record-codec';
+import { SqliteSealedCredentials } from './sealed-credentials';
 import { row, rows, type Statements } from './statements';
 import { type SqliteTaskStoreOptions, StoreConnection } from './store-connection';
 import { TaskPages } from './task-pages';
@@ -51,6 +52,7 @@ const VACUUM_PAGES = 256;
 export class SqliteTaskStore implements TaskStore {
   readonly isShared = false;
   readonly accessTokens: SqliteAccessTokens;
+  readonly credentials: SqliteSealedCredentials;
   private readonly statements: Statements;
   private readonly pages: TaskPages;
   private readonly queue: TaskQueue;
@@ -64,6 +66,7 @@ export class SqliteTaskStore implements TaskStore {
   private constructor(private readonly connection: StoreConnection) {
     this.statements = connection.statements;
     this.accessTokens = new SqliteAccessTokens(connection);
+    this.credentials = new SqliteSealedCredentials(connection);
     this.pages = new TaskPages(this.statements, new PageTokens(connection.storeId));
     this.queue = new TaskQueue(this.statements);
     this.dueTasks = new DueTasks(this.statements);

@@ -137,6 +137,16 @@ export const SQL = {
   dropToken: 'DELETE FROM access_token WHERE owner = ? AND id = ? RETURNING id',
   dropTokensOf: 'DELETE FROM access_token WHERE owner = ? RETURNING id',
 
+  // Credentials of users
+  addCredential: 'INSERT INTO credential (owner, id, kind, key_id, json) VALUES (?, ?, ?, ?, ?)',
+  replaceCredential: 'UPDATE credential SET key_id = ?, json = ? WHERE owner = ? AND id = ?',
+  credential: 'SELECT json FROM credential WHERE owner = ? AND id = ?',
+  credentialsOf: 'SELECT json FROM credential WHERE owner = ? AND kind = ?',
+  credentialCount: 'SELECT count(*) FROM credential WHERE owner = ?',
+  dropCredential: 'DELETE FROM credential WHERE owner = ? AND id = ?',
+  nextCredentialKey: 'SELECT key_id FROM credential INDEXED BY credential_key WHERE key_id > ? ORDER BY key_id LIMIT 1',
+  credentialsUnder: 'SELECT json FROM credential WHERE key_id = ? LIMIT ?',
+
   // At start
   meta: 'SELECT value FROM meta WHERE key = ?',
   dueTooFar: 'SELECT seq FROM task INDEXED BY task_due WHERE due_at IS NOT NULL AND wake_at > ?',

@@ -1,4 +1,5 @@
 import { accessTokensSuite } from './access-tokens.suite';
+import { sealedCredentialsSuite } from './sealed-credentials.suite';
 import { dueTasksSuite } from './due-tasks.suite';
 import { giveTasksSuite } from './give-tasks.suite';
 import { storeClockSuite } from './store-clock.suite';
@@ -26,6 +27,7 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
       storeClockSuite,
       accessTokensSuite,
       giveTasksSuite,
+      sealedCredentialsSuite,
     ])
       suite(() => harness);
   });

@@ -77,9 +77,9 @@ describe('the file of SqliteTaskStore', () => {
   it('is refused when a newer program wrote it', async () => {
     await filled(1);
     const db = new DatabaseSync(path);
-    db.exec("INSERT INTO schema_version (version, about) VALUES (7, 'from the future')");
+    db.exec("INSERT INTO schema_version (version, about) VALUES (8, 'from the future')");
     db.close();
-    await refused(/newer tes-gateway \(schema 7; this one knows 6\)/);
+    await refused(/newer tes-gateway \(schema 8; this one knows 7\)/);
   });
 
   it('is refused when it is not ours', async () => {
