@@ -2,9 +2,13 @@ import type { Logger } from 'pino';
 import { directoryId } from './config/instance-name';
 import type { Settings } from './config/settings';
 import { adapterOf, type Adapters, type StoreInReach } from './ports/adapter';
+import { KeyFile } from './credentials/key-file';
+import { UserCredentials } from './credentials/user-credentials';
 import type { Authenticator } from './ports/authenticator';
 import type { ExecutionBackend } from './ports/execution-backend';
 import { isLoopback } from './ports/host-name';
+import type { CredentialsOfOwners } from './ports/credentials';
+import type { Owner } from './task/owner';
 import type { StorageClient } from './ports/storage-client';
 import type { TaskStore } from './ports/store/task-store';
 import * as slices from './settings-slices';
@@ -54,8 +58,27 @@ export function createBackends(composition: Composition): Promise<readonly Execu
   );
 }
 
-export function createStorages({ adapters, settings, instance }: Composition): Promise<readonly StorageClient[]> {
-  return Promise.all(adapters.storages.map((adapter) => adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, instance))));
+/** `undefined` = users save none. Throws CredentialError when the keys are not to be had. */
+export async function createCredentials(
+  { adapters, settings }: Composition,
+  { store }: StoreInReach,
+): Promise<UserCredentials | undefined> {
+  const { key_file: path, max_per_user: most } = settings.credentials;
+  if (path === '') return undefined;
+  const keys = new KeyFile(path);
+  await keys.read();
+  const schemes = adapters.storages.flatMap((storage) => (storage.takesCredentials ? storage.schemes : []));
+  return new UserCredentials(store, keys, { most, schemes });
+}
+
+export function createStorages(
+  { adapters, settings, instance }: Composition,
+  credentials: CredentialsOfOwners | undefined,
+): Promise<readonly StorageClient[]> {
+  const secrets = credentials && ((owner: Owner) => credentials.storage(owner));
+  return Promise.all(
+    adapters.storages.map((adapter) => adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, instance), secrets)),
+  );
 }
 
 export function createAuthenticators(

@@ -8,7 +8,15 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { adapters as everyAdapter } from './adapters';
 import { AppModule } from './app.module';
-import { type Composition, createAuthenticators, createBackends, createStorages, type GatewayContext, openStore } from './chosen-adapters';
+import {
+  type Composition,
+  createAuthenticators,
+  createBackends,
+  createCredentials,
+  createStorages,
+  type GatewayContext,
+  openStore,
+} from './chosen-adapters';
 import { RequestRates } from './api/auth/request-rates';
 import { configureHttp, fastifyAdapterOptions } from './api/http/http-server';
 import { TlsFiles } from './api/http/tls-files';
@@ -19,6 +27,7 @@ import { type Core, createCore } from './engine/core';
 import { taskId } from './engine/task-id';
 import type { StoreInReach } from './ports/adapter';
 import type { Audit } from './ports/audit';
+import type { OwnCredentials } from './ports/credentials';
 import type { Authenticator } from './ports/authenticator';
 import { ProcessLock } from './ports/process-lock';
 import { BackendRegistry, StorageRegistry } from './ports/registries';
@@ -83,11 +92,12 @@ export class Gateway {
     const context: Composition = { adapters: everyAdapter, ...given, instance };
     const stored = await openStore(context);
     const { store } = stored;
+    const credentials = await createCredentials(context, stored);
     const backends = new BackendRegistry(
       await createBackends(context),
       new Map(settings.backends.map((backend) => [backend.name, slices.placement(backend)])),
     );
-    const storage = new StorageRegistry(await createStorages(context));
+    const storage = new StorageRegistry(await createStorages(context, credentials));
     const disk = new FreeDisk(slices.freeDiskSettings(settings), (line, fields) => log.warn(fields, line));
     const core = createCore({
       store,
@@ -109,7 +119,7 @@ export class Gateway {
     const tls = tlsFiles(context);
     const authenticators = await createAuthenticators(context, store);
     const telemetry = TelemetryModule.register(readiness, metrics);
-    const app = await createApp(context, core, { storage, authenticators, metrics, audit, tls, telemetry });
+    const app = await createApp(context, core, { storage, authenticators, credentials, metrics, audit, tls, telemetry });
     const certificate = new Rounds(CERTIFICATE_MS, async () => tls?.look(app.getHttpServer() as unknown as HttpsServer));
     return new Gateway({ context, app, stored, core, readiness, watches: { disk, loop, certificate }, audit, lock });
   }
@@ -203,6 +213,7 @@ function auditOf(file: AppendedFile): Audit {
 interface AppParts {
   readonly storage: StorageRegistry;
   readonly authenticators: readonly Authenticator[];
+  readonly credentials: OwnCredentials | undefined;
   readonly metrics: GatewayMetrics;
   readonly audit: AppendedFile | undefined;
   readonly tls: TlsFiles | undefined;
@@ -212,7 +223,7 @@ interface AppParts {
 async function createApp(
   context: Composition,
   core: Core,
-  { storage, authenticators, metrics, audit, tls, telemetry }: AppParts,
+  { storage, authenticators, credentials, metrics, audit, tls, telemetry }: AppParts,
 ): Promise<NestFastifyApplication> {
   const { settings, version, log } = context;
   const api = slices.apiSettings(settings);
@@ -220,7 +231,12 @@ async function createApp(
   const https = tls && { https: await tls.read().catch(certificateFault) };
   const rates = new RequestRates(slices.rateLimits(settings));
   const personalTokens = authenticators.find((one) => one.personalTokens)?.personalTokens;
-  const module = AppModule.register({ core, storage, api: { settings: api, serviceInfo, rates, personalTokens }, others: [telemetry] });
+  const module = AppModule.register({
+    core,
+    storage,
+    api: { settings: api, serviceInfo, rates, personalTokens, credentials },
+    others: [telemetry],
+  });
   const app = await NestFactory.create<NestFastifyApplication>(module, new FastifyAdapter({ ...fastifyAdapterOptions(api), ...https }), {
     logger: new NestLogger(log),
     abortOnError: false,

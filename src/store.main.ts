@@ -7,6 +7,8 @@ import { instanceName } from './config/instance-name';
 import { processEnvironment } from './config/process-environment';
 import { makeDirectory } from './config/make-directory';
 import { loadSettings, type Settings } from './config/settings';
+import { KeyFile } from './credentials/key-file';
+import { sealAnew } from './credentials/rotation';
 import { declareBackendGone, declareGone } from './operator/declare-gone';
 import { giveTasks } from './operator/give-tasks';
 import { readLines, writeLines } from './operator/line-file';
@@ -42,6 +44,10 @@ Moving to another store: stop every gateway, export, set store.type (and store.u
 A task that waits goes on waiting. A task under way goes on only when the gateway that began it starts on the new store with the same
 instance name, work_dir and backends: its handle is of no use to another one. No gateway may be started on the old store again:
 it would run the same tasks again. Live output and Idempotency-Key headers are not moved. Tasks keep ids, owners, times and logs.`;
+
+const KEYS = `
+An embedded store must not be in use meanwhile. Of several gateways each needs the file: --only-add on one, copy the file to the others, then
+--only-encrypt, and copy it again. A backup of the store is of use only with the keys of its time: keep those apart from it.`;
 
 /** What an operator does with the store beside a gateway that may be running. */
 function storeCommand(say: Say): Command {
@@ -110,6 +116,25 @@ function storeCommand(say: Say): Command {
       say(`${given} tasks of ${from} belong to ${owner} now`);
     });
 
+  command('credentials-key', 'Put a new key into the file of credentials.key_file, and encrypt what users have saved with it')
+    .addHelpText('after', KEYS)
+    .option('--only-add', 'only the first step; the file is made where there is none')
+    .option('--only-encrypt', 'only the second: the first key of the file encrypts what others do, and these are taken out')
+    .action(async (options: Options & { readonly onlyAdd?: true; readonly onlyEncrypt?: true }) => {
+      const settings = settingsOf(options);
+      const { key_file: path } = settings.credentials;
+      if (path === '') throw refused('credentials.key_file says nowhere where the keys are');
+      if (options.onlyAdd && options.onlyEncrypt) throw refused('--only-add and --only-encrypt are one step each: give neither for both');
+      const keys = new KeyFile(path);
+      if (!options.onlyEncrypt) say(`${path}: key ${(await keys.add()).id} encrypts from now on`);
+      if (options.onlyAdd) return;
+      const needed = await withStoreIfAny(settings, say, async ({ credentials }) => {
+        say(`${await sealAnew(credentials, keys)} credentials encrypted anew`);
+        return credentials.keyIds();
+      });
+      say(`${await keys.drop((id) => needed?.includes(id) ?? false)} keys taken out`);
+    });
+
   command('export', 'Write all tasks into FILE, as JSON lines')
     .argument('<file>', 'must not exist yet')
     .option('--finished', 'only tasks that have ended; gateways on a shared store may then go on')
@@ -150,6 +175,16 @@ function everySeconds(say: Say): (tasks: number) => void {
     told = performance.now();
     say(`${tasks} tasks so far`);
   };
+}
+
+/** A new gateway has its first key before it has a store. */
+async function withStoreIfAny<Result>(
+  settings: Settings,
+  say: Say,
+  work: (store: TaskStore) => Promise<Result>,
+): Promise<Result | undefined> {
+  const file = storeOf(settings).file?.({ dataDir: settings.data_dir });
+  return file !== undefined && !existsSync(file) ? undefined : withStore(settings, say, work);
 }
 
 /** The same layers as the gateway reads, so that both mean the same store. */

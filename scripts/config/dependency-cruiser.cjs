@@ -11,6 +11,7 @@ const layers = {
   telemetry: ['task', 'ports', 'engine', 'telemetry'],
   operator: ['task', 'shape', 'ports', 'engine', 'operator'],
   config: ['task', 'shape', 'ports', 'config'],
+  credentials: ['task', 'ports', 'credentials'],
 };
 const adapters = {
   backends: ['task', 'ports', 'backends/shared'],

@@ -4,6 +4,8 @@ import { API_SETTINGS, type ApiSettings, SERVICE_INFO_SETTINGS, type ServiceInfo
 import { RequestRates } from './auth/request-rates';
 import { ErrorFilter } from './http/error.filter';
 import { PersonalTokens } from '../ports/personal-tokens';
+import { OwnCredentials } from '../ports/credentials';
+import { CredentialsController } from './extension/credentials.controller';
 import { MeController } from './extension/me.controller';
 import { TokensController } from './extension/tokens.controller';
 import { ExtensionController } from './extension/extension.controller';
@@ -31,6 +33,8 @@ export interface ApiModuleOptions {
   /** Modules that export `TaskService`, `LogReader`, `BackendRegistry` and `StorageRegistry`, unless those are global. */
   /** Their routes are there only with it. */
   readonly personalTokens?: PersonalTokens | undefined;
+  /** Likewise. */
+  readonly credentials?: OwnCredentials | undefined;
   readonly imports?: NonNullable<ModuleMetadata['imports']>;
 }
 
@@ -46,6 +50,7 @@ export class ApiModule {
         ExtensionController,
         MeController,
         ...(options.personalTokens ? [TokensController] : []),
+        ...(options.credentials ? [CredentialsController] : []),
         RootController,
       ],
       providers: [
@@ -53,6 +58,7 @@ export class ApiModule {
         { provide: SERVICE_INFO_SETTINGS, useValue: options.serviceInfo },
         { provide: RequestRates, useValue: options.rates },
         { provide: PersonalTokens, useValue: options.personalTokens },
+        { provide: OwnCredentials, useValue: options.credentials },
         { provide: APP_FILTER, useClass: ErrorFilter },
       ],
     };

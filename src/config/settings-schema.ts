@@ -78,9 +78,17 @@ export const settingsSchema = {
       default: ['service-info', 'docs', 'health'],
     },
   },
+  credentials: {
+    key_file: {
+      doc: 'Keys with which credentials that users save for storages and registries are encrypted; `tes-gateway store credentials-key` makes it and puts a new key into it. Empty: users save none. Gateways on one store need the same keys',
+      format: 'path',
+      default: '',
+    },
+    max_per_user: { doc: 'Credentials that one user may have at once, at most 200', format: 'positive count', default: 50 },
+  },
   audit: {
     file: {
-      doc: 'Who did what: a line of JSON for each create, cancel, token that is made or revoked, act of an administrator and failed login, at the end of this file; none when empty. SIGHUP begins a new file under the name. Of what is refused 100 lines at once and one a second of each address are written, and 1000 at once and 50 a second in all; the next line counts what is left out (`left_out`)',
+      doc: 'Who did what: a line of JSON for each create, cancel, token that is made or revoked, credential that is saved or removed, act of an administrator and failed login, at the end of this file; none when empty. SIGHUP begins a new file under the name. Of what is refused 100 lines at once and one a second of each address are written, and 1000 at once and 50 a second in all; the next line counts what is left out (`left_out`)',
       format: 'path',
       default: '',
     },
@@ -316,7 +324,7 @@ export function settingDefinitions(page: SettingsTree, prefix = ''): Map<string,
 
 /** Every setting there is, those of the adapters in their places. Two stores must not give one name two meanings. */
 export function settingsPage({ backends, stores, storages, authenticators }: Adapters): SettingsTree {
-  const { server, instance, data_dir, work_dir, auth, audit, transfers, ...others } = settingsSchema;
+  const { server, instance, data_dir, work_dir, auth, credentials, audit, transfers, ...others } = settingsSchema;
   const groups = (adapters: readonly { readonly type: string; readonly settings: SettingsPage }[]): SettingsTree =>
     Object.fromEntries(adapters.flatMap(({ type, settings }) => (Object.keys(settings).length > 0 ? [[type, settings]] : [])));
   const types = stores.map(({ type }) => type);
@@ -346,6 +354,7 @@ export function settingsPage({ backends, stores, storages, authenticators }: Ada
       ...auth,
       ...groups(authenticators),
     },
+    credentials,
     audit,
     transfers,
     backends: {

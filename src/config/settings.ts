@@ -112,8 +112,11 @@ function convictSchema(page: SettingsTree, prefix = ''): convict.Schema<Record<s
   return Object.fromEntries(nodes) as convict.Schema<Record<string, unknown>>;
 }
 
+/** Those of one user are one document of a store. */
+const MOST_CREDENTIALS = 200;
+
 /** What is wrong although each value is right for itself. */
-function faultsBetween({ data_dir, work_dir, limits, retry, server }: Settings): string[] {
+function faultsBetween({ data_dir, work_dir, credentials, limits, retry, server }: Settings): string[] {
   const faults = server.trust_proxy.flatMap((network, index) => {
     const fault = faultOfNetwork(network);
     return fault === undefined ? [] : [`settings: server.trust_proxy[${index}]: ${network} ${fault}`];
@@ -122,6 +125,7 @@ function faultsBetween({ data_dir, work_dir, limits, retry, server }: Settings):
     faults.push('settings: server.tls: certificate_file and key_file belong together, but one of them is not set');
   if (`${work_dir}/`.startsWith(`${data_dir}/`) || `${data_dir}/`.startsWith(`${work_dir}/`))
     faults.push(`settings: work_dir: must be apart from data_dir, but they are ${work_dir} and ${data_dir}`);
+  if (credentials.max_per_user > MOST_CREDENTIALS) faults.push(`settings: credentials.max_per_user: must be at most ${MOST_CREDENTIALS}`);
   if (limits.default_runtime_seconds > limits.max_runtime_seconds)
     faults.push('settings: limits.default_runtime_seconds: must not be above limits.max_runtime_seconds');
   if (retry.first_delay_seconds > retry.longest_delay_seconds)

@@ -1,4 +1,6 @@
 import type { RetryPolicy } from '../task/failure-policy';
+import type { Owner } from '../task/owner';
+import type { StorageSecrets } from './credentials';
 import type { Authenticator } from './authenticator';
 import { GatewayError } from './errors';
 import type { ExecutionBackend } from './execution-backend';
@@ -175,7 +177,10 @@ export interface StorageAdapter<Values = object, Slice = object> extends Adapter
   here(values: Values, instance: string): Slice;
   /** The same for a stager on another machine, where it may reach `directories`; absent = it works on this machine only. May hold secrets. */
   elsewhere?(values: Values, directories: readonly string[]): Slice;
-  create(slice: Slice): Promise<StorageClient>;
+  /** It uses credentials that users save for its URLs. */
+  readonly takesCredentials?: true;
+  /** `secrets`: of the owner of a task; absent = nobody has any. */
+  create(slice: Slice, secrets?: (owner: Owner) => StorageSecrets): Promise<StorageClient>;
 }
 
 export interface AuthenticatorContext {

@@ -15,6 +15,8 @@ export interface AuditEntry {
   /** The id of a personal API token, likewise; and whose it is, where the path says so. */
   readonly token?: string;
   readonly tokenOf?: string;
+  /** What a credential that was saved or removed is for: a prefix of URLs, or a host. */
+  readonly credential?: string;
 }
 
 /** Never throws, and nothing waits for it. */

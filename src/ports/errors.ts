@@ -174,3 +174,15 @@ interface TransferErrorOptions {
 export class StoreError extends RunError {
   readonly code = 'STORE_ERROR';
 }
+
+/**
+ * A credential that a user saved cannot be opened, or none can be saved, because the key is not to be had: what needs it waits until somebody
+ * has put it back. Or it is damaged, and no waiting helps.
+ */
+export class CredentialError extends RunError {
+  readonly code = 'CREDENTIAL_ERROR';
+  constructor(publicMessage: string, options?: { readonly isDamaged?: true; readonly internal?: string; readonly cause?: unknown }) {
+    const waits = options?.isDamaged !== true;
+    super(publicMessage, { retryable: waits, unavailable: waits, ...options });
+  }
+}

@@ -37,7 +37,7 @@ export class AuditLog {
     return true;
   }
 
-  private lineOf({ event, task, token, tokenOf, owner, name, roles, address, status }: AuditEntry): string {
+  private lineOf({ event, task, token, tokenOf, credential, owner, name, roles, address, status }: AuditEntry): string {
     // An issuer has no `|`; who did not log in is of none.
     const [, issuer, subject] = /^([^|]*)\|(.*)$/s.exec(owner ?? '') ?? [];
     const who = issuer === undefined ? { subject: owner } : { issuer, subject };
@@ -48,6 +48,7 @@ export class AuditLog {
       task,
       token,
       token_of: tokenOf,
+      credential,
       ...who,
       name,
       roles,

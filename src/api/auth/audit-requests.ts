@@ -32,15 +32,23 @@ function outcome(request: FastifyRequest, status: number, payload: unknown): Omi
 }
 
 /** What the path names, or what was made. */
-function objectOf({ params }: FastifyRequest, payload: unknown): Pick<AuditEntry, 'task' | 'token' | 'tokenOf'> {
+function objectOf({ params }: FastifyRequest, payload: unknown): Pick<AuditEntry, 'task' | 'token' | 'tokenOf' | 'credential'> {
   const { owner: tokenOf, token = madeIn(payload, MADE_TOKEN), ...ids } = (params ?? {}) as Readonly<Record<string, string>>;
   const [named] = Object.values(ids);
   const task = named?.replace(/:[a-z-]+$/, '') ?? madeIn(payload, MADE_TASK);
-  return { ...(task !== undefined && { task }), ...(token !== undefined && { token }), ...(tokenOf !== undefined && { tokenOf }) };
+  const credential = madeIn(payload, CREDENTIAL);
+  return {
+    ...(task !== undefined && { task }),
+    ...(token !== undefined && { token }),
+    ...(tokenOf !== undefined && { tokenOf }),
+    ...(credential !== undefined && { credential }),
+  };
 }
 
 const MADE_TASK = /^\{"id":"([0-9A-Za-z]+)"\}$/;
 const MADE_TOKEN = /^\{"id":"([0-9a-f]+)",.*"token":"/s;
+/** Prefixes and hosts hold no quotes. */
+const CREDENTIAL = /^\{"(?:prefix|host)":"([^"\\]+)"/;
 
 function madeIn(payload: unknown, made: RegExp): string | undefined {
   return typeof payload === 'string' ? made.exec(payload)?.[1] : undefined;

@@ -1,5 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request as requestPlain, type RequestOptions } from 'node:http';
 import { request as requestTls } from 'node:https';
+import type { Secret, StorageSecrets } from '../../ports/credentials';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/url';
 import { agentsFor, type ConnectionSettings } from './http-agents';
@@ -37,8 +38,15 @@ const DISCARD_MS = 5000;
 /** One request and its answer, whatever its status; redirects are followed, each target checked as the first was. */
 export class HttpExchange {
   private readonly agents: ReturnType<typeof agentsFor>;
-  constructor(private readonly settings: HttpSettings) {
-    this.agents = agentsFor(settings);
+  /** Where one is made for an owner's credentials: connections that have carried these serve nobody else. */
+  private ownAgents: ReturnType<typeof agentsFor> | undefined;
+
+  /** `lent`: connections of the exchange whose owner's credentials these are. */
+  constructor(
+    private readonly settings: HttpSettings,
+    private readonly owners?: { readonly secrets: StorageSecrets; readonly lent: HttpExchange },
+  ) {
+    this.agents = owners?.lent.agents ?? agentsFor(settings);
   }
 
   /** Why a URL is not asked at all. */
@@ -82,8 +90,9 @@ export class HttpExchange {
     ask: (at: string, credentials: Credentials) => Promise<Answer>,
   ): Promise<Answer> {
     let at = url;
+    let isAtHome = true;
     for (let redirects = 0; ; redirects += 1) {
-      const answer = await ask(at, authorizationOf(at));
+      const answer = await ask(at, await this.credentialsFor(at, isAtHome));
       const location = answer.headers.location;
       if (!statuses.has(answer.status) || location === undefined) return answer;
       discard(answer);
@@ -94,12 +103,31 @@ export class HttpExchange {
         throw new TransferError(`${subject}: it redirects to what is not a URL`, { retryable: false });
       }
       at = redirected(new URL(location, at), new URL(at)).href;
+      // What another server names is not what the owner named: its credentials do not go there, nor on the way back.
+      isAtHome &&= new URL(at).origin === new URL(url).origin;
     }
   }
 
+  /** Those in the URL count, as whoever wrote it meant it. */
+  private async credentialsFor(at: string, isAtHome: boolean): Promise<Credentials> {
+    const inUrl = authorizationOf(at);
+    if (inUrl.Authorization !== undefined || !isAtHome) return inUrl;
+    const secret = await this.owners?.secrets.forUrl(at);
+    return secret ? { Authorization: headerOf(secret) } : {};
+  }
+
+  /** Of a request with an owner's credentials, connections that no other owner uses. */
+  private agentsOf({ headers, url }: OneRequest): ReturnType<typeof agentsFor> {
+    if (!this.owners || headers['Authorization'] === undefined || hasUserinfo(new URL(url))) return this.agents;
+    return (this.ownAgents ??= agentsFor(this.settings));
+  }
+
+  /** Connections that are lent to it stay. */
   close(): void {
-    this.agents.http.destroy();
-    this.agents.https.destroy();
+    for (const agents of [this.ownAgents, this.owners ? undefined : this.agents]) {
+      agents?.http.destroy();
+      agents?.https.destroy();
+    }
   }
 
   private async once(request: OneRequest, signal: AbortSignal): Promise<Answer> {
@@ -110,6 +138,7 @@ export class HttpExchange {
     target.username = '';
     target.password = '';
     const { upload } = request;
+    const agents = this.agentsOf(request);
     const idle = upload?.idle ?? new IdleWatch(this.settings.idleTimeoutMs);
     const content = await upload?.body();
     if (!upload) idle.arm();
@@ -122,8 +151,8 @@ export class HttpExchange {
         headers: { 'User-Agent': 'tes-gateway', Accept: '*/*', 'Accept-Encoding': 'identity', ...request.headers },
         ...(upload && { data: content, transport: transportOf(upload, target) }),
         responseType: 'stream',
-        httpAgent: this.agents.http,
-        httpsAgent: this.agents.https,
+        httpAgent: agents.http,
+        httpsAgent: agents.https,
         // Followed above, where each target is checked. The environment's proxy is not a setting of ours.
         maxRedirects: 0,
         proxy: false,
@@ -189,13 +218,35 @@ function redirected(to: URL, from: URL): URL {
   return to;
 }
 
-type Credentials = ReturnType<typeof authorizationOf>;
+interface Credentials {
+  readonly Authorization?: string;
+}
+
+function headerOf(secret: Secret): string {
+  switch (secret.type) {
+    case 'basic':
+      return basic(secret.username, secret.password);
+    case 'bearer':
+      return `Bearer ${secret.token}`;
+    default: {
+      const never: never = secret;
+      return never;
+    }
+  }
+}
+
+function basic(username: string, password: string): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+function hasUserinfo({ username, password }: URL): boolean {
+  return username !== '' || password !== '';
+}
 
 /** Userinfo becomes basic authentication (RFC 7617) and leaves the URL. */
-function authorizationOf(url: string): { readonly Authorization?: string } {
-  const { username, password } = new URL(url);
-  if (username === '' && password === '') return {};
-  return { Authorization: `Basic ${Buffer.from(`${unescaped(username)}:${unescaped(password)}`).toString('base64')}` };
+function authorizationOf(url: string): Credentials {
+  const parsed = new URL(url);
+  return hasUserinfo(parsed) ? { Authorization: basic(unescaped(parsed.username), unescaped(parsed.password)) } : {};
 }
 
 function unescaped(text: string): string {

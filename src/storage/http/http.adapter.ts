@@ -36,7 +36,12 @@ export const httpStorage: StorageAdapter<ValuesOf<typeof settings>, HttpStorageS
   settings,
   here: slice,
   elsewhere: slice,
-  async create(client) {
+  takesCredentials: true,
+  async create(client, secrets) {
+    if (secrets) {
+      const { OwnersHttpStorage } = await import('./owners-http.storage.js');
+      return new OwnersHttpStorage(client, secrets);
+    }
     const { HttpStorage } = await import('./http.storage.js');
     return new HttpStorage(client);
   },

@@ -24,11 +24,11 @@ const HEAD_UNKNOWN: ReadonlySet<number> = new Set([400, 403, 404, 405]);
  */
 export class HttpStorage extends StorageClient {
   readonly schemes = ['http', 'https'] as const;
-  private readonly exchange: HttpExchange;
-
-  constructor(private readonly settings: HttpStorageSettings) {
+  constructor(
+    protected readonly settings: HttpStorageSettings,
+    protected readonly exchange = new HttpExchange(settings),
+  ) {
     super();
-    this.exchange = new HttpExchange(settings);
   }
 
   get locations(): readonly string[] {
