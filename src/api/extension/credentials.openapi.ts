@@ -2,7 +2,7 @@ import { applyDecorators, type Type } from '@nestjs/common';
 import { ApiBody, ApiOkResponse, ApiOperation, ApiQuery } from '@nestjs/swagger';
 import { ApiErrors } from '../http/error.dto';
 
-const described = (operationId: string, summary: string, answer: Type, ...statuses: Parameters<typeof ApiErrors>): MethodDecorator =>
+const described = (operationId: string, summary: string, answer: Type, ...statuses: readonly (404 | 409 | 413 | 415)[]): MethodDecorator =>
   applyDecorators(ApiOperation({ operationId, summary }), ApiOkResponse({ type: answer, description: '' }), ApiErrors(...statuses));
 
 export const ApiListCredentials = (operationId: string, summary: string, answer: Type): MethodDecorator =>

@@ -63,11 +63,18 @@ export class HttpExchange {
     return undefined;
   }
 
-  async fetch(method: 'GET' | 'HEAD', url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer> {
+  /** `asked`: where that is another one, the URL that led to this one. */
+  async fetch(
+    method: 'GET' | 'HEAD',
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    asked = url,
+  ): Promise<Answer> {
     const subject = `${shownUrl(url)} cannot be read`;
-    return this.followed(url, subject, REDIRECTS, (at, credentials) =>
-      this.once({ method, url: at, subject, headers: { ...headers, ...credentials } }, signal),
-    );
+    const ask = (at: string, credentials: Credentials): Promise<Answer> =>
+      this.once({ method, url: at, subject, headers: { ...headers, ...credentials } }, signal);
+    return this.followed(url, subject, REDIRECTS, ask, isSameOrigin(url, asked));
   }
 
   /** An upload goes where a redirect sends it, except by 303: there is something else to be read. */
@@ -88,9 +95,10 @@ export class HttpExchange {
     subject: string,
     statuses: ReadonlySet<number>,
     ask: (at: string, credentials: Credentials) => Promise<Answer>,
+    beginsAtHome = true,
   ): Promise<Answer> {
     let at = url;
-    let isAtHome = true;
+    let isAtHome = beginsAtHome;
     for (let redirects = 0; ; redirects += 1) {
       const answer = await ask(at, await this.credentialsFor(at, isAtHome));
       const location = answer.headers.location;
@@ -104,7 +112,7 @@ export class HttpExchange {
       }
       at = redirected(new URL(location, at), new URL(at)).href;
       // What another server names is not what the owner named: its credentials do not go there, nor on the way back.
-      isAtHome &&= new URL(at).origin === new URL(url).origin;
+      isAtHome &&= isSameOrigin(at, url);
     }
   }
 
@@ -237,6 +245,10 @@ function headerOf(secret: Secret): string {
 
 function basic(username: string, password: string): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+}
+
+function isSameOrigin(one: string, other: string): boolean {
+  return URL.parse(one)?.origin === URL.parse(other)?.origin;
 }
 
 function hasUserinfo({ username, password }: URL): boolean {

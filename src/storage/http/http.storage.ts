@@ -53,9 +53,14 @@ export class HttpStorage extends StorageClient {
   }
 
   /** HEAD is only a probe; `undefined` where the connection was cut instead of an answer. */
-  private async head(url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Answer | undefined> {
+  private async head(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    asked = url,
+  ): Promise<Answer | undefined> {
     try {
-      const answer = await this.exchange.fetch('HEAD', url, headers, signal);
+      const answer = await this.exchange.fetch('HEAD', url, headers, signal, asked);
       discard(answer);
       return answer;
     } catch (error) {
@@ -123,7 +128,7 @@ export class HttpStorage extends StorageClient {
   private async checkStored([url = '', ...others]: readonly string[], sent: Sent, signal: AbortSignal): Promise<Written> {
     const subject = `${shownUrl(url)} cannot be written`;
     for (const place of new Set([url, ...others])) {
-      const stored = await this.stored(place, sent, signal).catch((error: unknown) => {
+      const stored = await this.stored(place, sent, signal, url).catch((error: unknown) => {
         if (!(error instanceof TransferError)) throw error;
         if (error.retryable) throw error.reworded(`${subject}: what was stored cannot be checked: ${error.publicMessage}`);
         return sent;
@@ -141,15 +146,15 @@ export class HttpStorage extends StorageClient {
   }
 
   /** What a server says that it stored; as it was sent where it does not say, `undefined` where nothing is. */
-  private async stored(url: string, sent: Sent, signal: AbortSignal): Promise<Sent | undefined> {
+  private async stored(url: string, sent: Sent, signal: AbortSignal, asked: string): Promise<Sent | undefined> {
     const headers = { 'Cache-Control': 'no-cache' };
-    const head = await this.head(url, { ...headers, 'Want-Repr-Digest': 'sha-256=1' }, signal);
+    const head = await this.head(url, { ...headers, 'Want-Repr-Digest': 'sha-256=1' }, signal, asked);
     if (head?.status === 200) {
       const said = { ...sent, ...fileOf(head, contentLength(head.headers)) };
       if (said.sha256 !== sent.sha256 || contentLength(head.headers) === sent.sizeBytes) return said;
     }
     // Some servers know no HEAD, or answer it with a length of their own, or with none.
-    const first = await this.exchange.fetch('GET', url, { ...headers, Range: 'bytes=0-0' }, signal);
+    const first = await this.exchange.fetch('GET', url, { ...headers, Range: 'bytes=0-0' }, signal, asked);
     try {
       const failure = first.status < 400 ? undefined : statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
       if (failure?.notFound) return undefined;
