@@ -9,6 +9,7 @@ import type { Answer } from './client';
 import { as, GuardedGateway } from './guarded-gateway';
 
 const SECRET = 'open-sesame';
+const LONG = SECRET.repeat(1000);
 const ENDED = ['COMPLETE', 'EXECUTOR_ERROR', 'SYSTEM_ERROR', 'CANCELED'];
 
 describe('credentials of users', () => {
@@ -75,7 +76,7 @@ describe('credentials of users', () => {
     ['credentials', { prefix: 'https://h', username: `an:n${SECRET}`, password: SECRET }],
     ['credentials', { prefix: 'https://h', username: 'ann', password: `${SECRET}\r\nX: y` }],
     ['credentials', { prefix: 'https://h', token: `${SECRET}\n` }],
-    ['credentials', { prefix: 'https://h', token: SECRET.repeat(1000) }],
+    ['credentials', { prefix: 'https://h', token: LONG }],
     ['credentials', { prefix: 'https://h', token: 7 }],
     ['credentials', { prefix: `https://u:${SECRET}@h`, token: SECRET }],
     ['credentials', { prefix: 'ftp://h', token: SECRET }],
@@ -84,7 +85,7 @@ describe('credentials of users', () => {
     ['registries', { host: 'h', token: SECRET }],
     ['registries', { host: `u:${SECRET}@h`, username: 'ann', password: SECRET }],
     ['registries', { host: 'https://h', username: 'ann', password: SECRET }],
-  ])('that are none are refused without a word of them: %s %.60j', async (path, body) => {
+  ])('that are none are refused without a word of them: %s %j', async (path, body) => {
     const answer = await ask('PUT', path, 'ann', body);
     expect(answer.status).toBe(400);
     expect(answer.text).not.toContain('sesame');

@@ -5,7 +5,7 @@ import type { Secret } from '../../../../src/ports/credentials';
 import { CredentialError } from '../../../../src/ports/errors';
 import type { StorageClient } from '../../../../src/ports/storage-client';
 import { OwnersHttpStorage } from '../../../../src/storage/http/owners-http.storage';
-import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
+import type { FileServer } from '../../../contract/storage/http-file-server';
 import { endServed, serveTen, SETTINGS } from './served';
 
 const signal = new AbortController().signal;
@@ -14,6 +14,7 @@ const AS_ANN = `Basic ${Buffer.from('ann:pä:ss').toString('base64')}`;
 
 type Served = Awaited<ReturnType<typeof serveTen>>;
 let served: Served;
+let away: Served;
 let other: FileServer;
 let storage: OwnersHttpStorage;
 let ann: StorageClient;
@@ -31,7 +32,8 @@ const note =
 
 beforeEach(async () => {
   served = await serveTen();
-  other = await startFileServer(served.directory);
+  away = await serveTen();
+  other = away.server;
   secrets = new Map();
   seen = [];
   storage = new OwnersHttpStorage(SETTINGS, ({ key }) => ({
@@ -44,13 +46,14 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const one of [ann, bob, storage]) await one.close?.();
-  await other.close();
+  await endServed(away);
   await endServed(served);
 });
 
 const get = async (url: string, from = ann): Promise<string> => (await buffer(await from.read(url, {}, signal))).toString();
+const content = (): Readable => Readable.from([Buffer.from('0123456789')], { objectMode: false });
 const put = (url: string, from = ann): Promise<unknown> =>
-  from.write(url, Readable.from([Buffer.from('text')], { objectMode: false }), { sizeBytes: 4 }, signal);
+  from.write(url, content(), { sizeBytes: 10, reopen: () => Promise.resolve(content()) }, signal);
 const authorizations = (): unknown[] => seen.map(({ authorization }) => authorization);
 
 describe("an owner's credentials", () => {
