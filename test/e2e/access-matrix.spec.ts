@@ -1,3 +1,7 @@
+import { promises as fs } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { KeyFile } from '../../src/credentials/key-file';
 import { exchange } from '../unit/api/raw-http';
 import { ScriptedProvider, signingKey } from '../unit/auth/oidc/scripted-provider';
 import { as, basic, GuardedGateway } from './guarded-gateway';
@@ -27,6 +31,7 @@ const RESTORE = [...REFUSED, 403, 404, 403, 403, 404, 409, 403, 403, 409, 403, 4
 const FIGURES = [...REFUSED, 403, 403, 403, 200, 200, 200, 403, 403, 200, 403, 403, 403, 200, 403];
 const LEADS_ON = CALLERS.map(() => 302);
 const MAKE_TOKEN = [...REFUSED, 201, 201, 201, 201, 201, 201, 403, 403, 403, 403, 201, 403, 201, 403];
+const SAVE_CREDENTIAL = [...REFUSED, 200, 200, 200, 200, 200, 200, 403, 403, 403, 403, 200, 403, 200, 403];
 const REVOKE_OWN = [...REFUSED, 404, 404, 404, 404, 404, 404, 403, 403, 403, 403, 404, 403, 404, 403];
 const forAdmins = (asAdmin: number, asToken: number): readonly number[] => [
   ...REFUSED,
@@ -55,6 +60,12 @@ const ROWS: Record<string, readonly number[]> = {
   'GET /ext/v1/tasks/:id/logs/:executor/:stream': READ,
   'GET /ext/v1/backends': LOGIN,
   'GET /ext/v1/me': LOGIN,
+  'GET /ext/v1/me/credentials': LOGIN,
+  'PUT /ext/v1/me/credentials': SAVE_CREDENTIAL,
+  'DELETE /ext/v1/me/credentials': REVOKE_OWN,
+  'GET /ext/v1/me/registries': LOGIN,
+  'PUT /ext/v1/me/registries': SAVE_CREDENTIAL,
+  'DELETE /ext/v1/me/registries': REVOKE_OWN,
   'GET /ext/v1/me/tokens': LOGIN,
   'POST /ext/v1/me/tokens': MAKE_TOKEN,
   'DELETE /ext/v1/me/tokens/:token': REVOKE_OWN,
@@ -85,13 +96,17 @@ describe('who may call which route', () => {
   let gateway: GuardedGateway;
   let provider: ScriptedProvider;
   let id: string;
+  let directory: string;
   beforeAll(async () => {
+    directory = await fs.mkdtemp(join(tmpdir(), 'matrix-'));
+    await new KeyFile(join(directory, 'keys')).add();
     provider = await ScriptedProvider.start();
     const key = await signingKey('one');
     provider.keys = [key];
     const issuers = `[{url: "${provider.url}", audience: tes, roles_claim: roles, admin_values: [root],
       scopes: {read: "tes:read", create: "tes:write", cancel: "tes:write", admin: "tes:admin"}}]`;
     const settings = [
+      `--credentials.key_file=${join(directory, 'keys')}`,
       '--auth.schemes=[basic, token, oidc]',
       `--auth.oidc.issuers=${issuers}`,
       '--auth.access=group',
@@ -127,6 +142,7 @@ describe('who may call which route', () => {
   afterAll(async () => {
     await gateway.stop();
     await provider.stop();
+    await fs.rm(directory, { recursive: true });
   });
 
   const headersOf: Partial<Record<Caller, Record<string, string | string[]>>> = {
@@ -152,8 +168,15 @@ describe('who may call which route', () => {
       .replace(':stream', 'stdout')
       .replace(':owner', 'basic%7Cnobody')
       .replace(':token', '0'.repeat(24))
+      .replace(/me\/credentials$/, '$&?prefix=https://nowhere')
+      .replace(/me\/registries$/, '$&?host=nowhere')
       .replace('*', 'swagger-ui.css');
-  const bodies: Record<string, object> = { tasks: { executors: [{ image: 'x', command: ['true'] }] }, tokens: { name: 'made' } };
+  const bodies: Record<string, object> = {
+    tasks: { executors: [{ image: 'x', command: ['true'] }] },
+    tokens: { name: 'made' },
+    credentials: { prefix: 'https://saved', token: 'x' },
+    registries: { host: 'saved', username: 'x', password: 'y' },
+  };
 
   it('is said below for every route that there is, HEAD being as GET', () => {
     const asked = gateway.routes.map((route) => route.replace(/^HEAD /, 'GET '));
@@ -171,7 +194,7 @@ describe('who may call which route', () => {
     const from = `127.0.1.${index + 1}`;
     const answers = await Promise.all(
       CALLERS.map(async (caller) => {
-        const body = method === 'POST' ? bodies[template.split('/').at(-1) ?? ''] : undefined;
+        const body = ['POST', 'PUT'].includes(method) ? bodies[template.split('/').at(-1) ?? ''] : undefined;
         const headers = headersOf[caller] ?? {};
         return gateway.send(method, target(template), { headers, from, ...(body && { body: JSON.stringify(body) }) });
       }),

@@ -1,5 +1,6 @@
 import { type Connection, createConnection, type mongo } from 'mongoose';
 import type { AccessToken } from '../../../src/ports/store/access-tokens';
+import type { SealedCredential } from '../../../src/ports/store/sealed-credentials';
 import type { TaskStore } from '../../../src/ports/store/task-store';
 import { deleteOrphanRequests } from '../../../src/stores/mongo/orphan-requests';
 import { groupScope, ownerScope } from '../../../src/task/scopes';
@@ -14,8 +15,8 @@ const PAGE = 20;
 /** Range ends, and entries that are passed over once: the same for ten tasks as for ten million. */
 const SLACK = 32;
 /** Those grow with tasks and users; the others have one document for each process, backend or owner, or a handful in all. */
-const GROWING = ['tasks', 'requests', 'tokens'];
-/** Who has a token. */
+const GROWING = ['tasks', 'requests', 'tokens', 'credentials'];
+/** Who has a token, and a credential. */
 const OWNERS = 200;
 
 /** What the server's profiler notes of an operation. */
@@ -30,6 +31,11 @@ interface Noted {
   readonly nreturned?: number;
   readonly nMatched?: number;
   readonly ndeleted?: number;
+}
+
+/** `keyIds` is not asked below: it reads all keys of the index, for a command of an operator's. */
+function credentialOf(owner: string, target = 'https://h/data'): SealedCredential {
+  return { owner, kind: 'storage', target, keyId: 'k1', sealed: 'c2VhbGVk', savedAt: 1 };
 }
 
 describeMongo('everything that the store asks of the server', (url) => {
@@ -60,7 +66,10 @@ describeMongo('everything that the store asks of the server', (url) => {
       return kinds[number % kinds.length] ?? queuedTask();
     });
     await Promise.all(made.map((task) => dead.insert(requestOf(task), task)));
-    for (let owner = 0; owner < OWNERS; owner += 1) await dead.accessTokens.add(tokenOf(`owner-${owner}`), 3);
+    for (let owner = 0; owner < OWNERS; owner += 1) {
+      await dead.accessTokens.add(tokenOf(`owner-${owner}`), 3);
+      await dead.credentials.put(credentialOf(`owner-${owner}`), 3);
+    }
     await dead.counts(ownerScope('owner-0'));
     connection = await createConnection(url(), { dbName: database }).asPromise();
     if (connection.db === undefined) throw new Error('there is no connection');
@@ -135,6 +144,12 @@ describeMongo('everything that the store asks of the server', (url) => {
     await store.accessTokens.of('owner-0');
     await store.accessTokens.remove('owner-0', 'token of owner-0');
     await store.accessTokens.remove('owner-1');
+    await store.credentials.put(credentialOf('owner-0', 'https://h/new'), 3);
+    await store.credentials.put(credentialOf('owner-0'), 3);
+    await store.credentials.of('owner-0', 'storage');
+    await store.credentials.reseal({ ...credentialOf('owner-0'), keyId: 'k2' }, credentialOf('owner-0'));
+    await store.credentials.under('k1', PAGE);
+    await store.credentials.remove(credentialOf('owner-1'));
     await store.ping();
     const done = { ...first, state: 'COMPLETE', step: 'done', endedAt: now, revision: first.revision + 1 } as const;
     await store.update(done, first.revision);
