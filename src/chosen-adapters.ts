@@ -44,13 +44,17 @@ function endAtOnce(log: Logger, why: string): void {
   process.exit(1);
 }
 
-export function createBackends(composition: Composition): Promise<readonly ExecutionBackend[]> {
+export function createBackends(
+  composition: Composition,
+  credentials: CredentialsOfOwners | undefined,
+): Promise<readonly ExecutionBackend[]> {
   const { adapters, settings, environment, instance, log } = composition;
   return Promise.all(
     settings.backends.map((entry) => {
       const surroundings: Parameters<typeof slices.backendContext>[2] = {
         instance,
         environment,
+        ...(credentials && { logins: (owner: Owner, hosts: readonly string[]) => credentials.logins(owner, hosts) }),
         log: (level, message, fields) => log[level]({ backend: entry.name, ...fields }, message),
       };
       return adapterOf(adapters.backends, entry.type).create(entry, slices.backendContext(settings, entry.name, surroundings, adapters));

@@ -94,7 +94,7 @@ export class Gateway {
     const { store } = stored;
     const credentials = await createCredentials(context, stored);
     const backends = new BackendRegistry(
-      await createBackends(context),
+      await createBackends(context, credentials),
       new Map(settings.backends.map((backend) => [backend.name, slices.placement(backend)])),
     );
     const storage = new StorageRegistry(await createStorages(context, credentials));

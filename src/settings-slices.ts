@@ -176,7 +176,7 @@ function whenAway({ when_away: kind, move_after_seconds: seconds = 0 }: BackendE
 export function backendContext(
   settings: Settings,
   name: string,
-  surroundings: Pick<BackendContext, 'instance' | 'environment' | 'log'>,
+  surroundings: Pick<BackendContext, 'instance' | 'environment' | 'logins' | 'log'>,
   { storages }: Adapters,
 ): BackendContext {
   const { images, local, retention, transfers } = settings;

@@ -1,6 +1,6 @@
 import type { RetryPolicy } from '../task/failure-policy';
 import type { Owner } from '../task/owner';
-import type { StorageSecrets } from './credentials';
+import type { CredentialsOfOwners, StorageSecrets } from './credentials';
 import type { Authenticator } from './authenticator';
 import { GatewayError } from './errors';
 import type { ExecutionBackend } from './execution-backend';
@@ -89,6 +89,8 @@ export interface BackendContext {
   readonly environment: Readonly<Record<string, string>>;
   readonly jobs: JobSettings;
   readonly images: ImageSettings;
+  /** Logins of the owners of tasks, where users save any. A backend that cannot use them pulls without. */
+  readonly logins?: CredentialsOfOwners['logins'];
   /** For transfers that the backend makes itself, beside its jobs. */
   readonly transfers: { readonly parallel: number; readonly tries: number };
   readonly retry: RetryPolicy;

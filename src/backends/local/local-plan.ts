@@ -16,6 +16,7 @@ import { imageHere, UNNAME_IMAGE } from './image-files';
 import type { JobDirectories } from './job-directories';
 import type { LocalHost } from './local-host';
 import type { LocalBackendSettings } from './local.settings';
+import { LOGINS_FILE, withLogins } from './registry-logins';
 import type { Runtimes } from './runtimes';
 
 export interface PlanParts {
@@ -31,8 +32,10 @@ export async function writePlan(job: Job, layout: Layout, runtime: RuntimeName, 
   const facts = await runtimes.factsOf(runtime, signal);
   const ofMachine = machineContext(settings, runtime, facts);
   const groups = limitGroups(RUNTIMES[runtime], facts, parentGroup(settings.instance), job.name, limitsOf(job, ofMachine));
-  const [images, hostView] = await Promise.all([
-    Promise.all(job.request.executors.map(({ image }) => imageHere(runtime, image, settings.images))),
+  const [{ images, logins }, hostView] = await Promise.all([
+    Promise.all(job.request.executors.map(({ image }) => imageHere(runtime, image, settings.images))).then((found) =>
+      withLogins(job.owner, found, settings.logins, settings.images),
+    ),
     RUNTIMES[runtime].showsHost ? host.view() : undefined,
     makeGroups(groups),
   ]);
@@ -60,5 +63,6 @@ export async function writePlan(job: Job, layout: Layout, runtime: RuntimeName, 
     const text = name === 'plan.sh' ? `${content}${countLines(groups.counts).join('\n')}\n` : content;
     writeFileSync(join(layout.newPlan, name), text, { mode: 0o600 });
   }
+  if (logins !== undefined) writeFileSync(join(layout.newPlan, LOGINS_FILE), logins, { mode: 0o600 });
   renameSync(layout.newPlan, layout.plan);
 }

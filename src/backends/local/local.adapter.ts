@@ -27,7 +27,7 @@ export const localBackend: BackendAdapter<Values> = {
 
 export function localSettings(entry: BackendEntry & Values, context: BackendContext): LocalBackendSettings {
   const { name, runtime, network, cpus, ram_gb: ramGb, disk_gb: diskGb, gpus, drain } = entry;
-  const { workDir, instance, images, jobs, log } = context;
+  const { workDir, instance, images, jobs, logins, log } = context;
   return {
     name,
     runtime,
@@ -41,6 +41,7 @@ export function localSettings(entry: BackendEntry & Values, context: BackendCont
     instance,
     ...jobs,
     images,
+    ...(logins && { logins }),
     environment: Object.fromEntries(
       COMMAND_ENVIRONMENT.flatMap((variable) => {
         const value = context.environment[variable];

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { BackendHealth, Job, LogChunk, Workspace } from '../../ports/execution-backend';
@@ -24,6 +24,7 @@ import { LocalHost } from './local-host';
 import { type PlanParts, writePlan } from './local-plan';
 import type { LocalBackendSettings } from './local.settings';
 import { ProcessTable } from './process-table';
+import { LOGINS_FILE } from './registry-logins';
 import { Runtimes } from './runtimes';
 
 const GIB = 2 ** 30;
@@ -152,6 +153,8 @@ export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
     else await this.runtimes.removeContainers(name, handle, signal);
     const { groups, needsMemoryGroup } = this.runtimes;
     if (groups !== 'none') await removeGroups(groups, this.settings.instance, name, needsMemoryGroup);
+    // A script that was ended has left them.
+    rmSync(join(layout.plan, LOGINS_FILE), { force: true });
     if (keepWorkspace === 'always' || (keepWorkspace === 'on_error' && options.failed)) await this.kept.keep(name);
     else await this.remove(layout.directory);
     await this.directories.removeMark(name);

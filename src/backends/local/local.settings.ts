@@ -1,4 +1,5 @@
 import type { JobSettings } from '../../ports/adapter';
+import type { CredentialsOfOwners } from '../../ports/credentials';
 import type { RuntimeName } from '../shared/runtimes/runtime';
 import type { MachineSettings } from '../shared/script/script.settings';
 
@@ -8,6 +9,8 @@ export interface LocalBackendSettings extends MachineSettings, JobSettings {
   readonly runtime: 'auto' | RuntimeName;
   /** Absolute; workspaces lie below it. Not shared with another gateway. */
   readonly workDir: string;
+  /** Where users save logins for registries. */
+  readonly logins?: CredentialsOfOwners['logins'];
   /**
    * Environment of the container command itself (never of an executor): `PATH`, `HOME`, `DOCKER_HOST`, `CONTAINERS_CONF`,
    * `XDG_RUNTIME_DIR`; the names worth passing on are `COMMAND_ENVIRONMENT`.

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Job } from '../../ports/execution-backend';
 import { FACTS_FILE, type JobFacts } from './job-facts';
 import { jobPlan } from './job-plan';
@@ -26,10 +27,12 @@ export function limitsOf(job: Job, context: Pick<ManifestContext, 'pidsLimit' | 
 /** Every file of the job's plan. Pure: the same job and context give the same bytes. */
 export function manifest(job: Job, plan: MountPlan, context: ManifestContext): ReadonlyMap<string, string> {
   const limits = limitsOf(job, context);
+  const owner = createHash('sha256').update(job.owner.key).digest('hex').slice(0, 32);
   const contexts = job.request.executors.map((executor, index): ExecutorContext => {
     const gpus = gpusOf(job.request);
     return {
       jobName: job.name,
+      owner,
       index,
       executor,
       plan,

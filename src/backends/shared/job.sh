@@ -48,6 +48,8 @@ blame() { # WORD TEXT
 
 finish() { # WORD
   end_watch
+  # Logins of the owner's. What it cannot remove, the gateway does.
+  [ ! -e plan/config.json ] || rm -f plan/config.json || :
   true >reserve
   close_job "$1"
   now

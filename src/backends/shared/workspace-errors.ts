@@ -1,4 +1,4 @@
-import { BackendError, TransferError } from '../../ports/errors';
+import { BackendError, RunError, TransferError } from '../../ports/errors';
 
 export function errorCode(error: unknown): string | undefined {
   return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
@@ -41,8 +41,8 @@ export function transferError(path: string, doing: 'read' | 'write' | 'list', er
 }
 
 /** A failure of the machine under the backend itself. A shortage is worth waiting for. */
-export function machineError(doing: string, error: unknown): BackendError {
-  if (error instanceof BackendError) return error;
+export function machineError(doing: string, error: unknown): RunError {
+  if (error instanceof RunError) return error;
   const code = errorCode(error) ?? 'unknown error';
   const shortage = SHORTAGES[code];
   return new BackendError(`cannot ${doing}: ${shortage ?? code}`, { retryable: true, unavailable: shortage !== undefined, cause: error });

@@ -129,12 +129,17 @@ make_image() { # INDEX FILE SOURCE PULL
   [ -n "$watch" ] || watch_fetch
   mkdir -p "$IMAGES" || { blame files "$1"; return 1; }
   made=$image.$JOB
-  if ! { apptainer -q build --force "$made" "$3" >/dev/null 2>"streams/$1.engine" && is_unchanged "$1" && mv "$made" "$image"; }; then
+  if ! { build_image "$made" "$3" 2>"streams/$1.engine" && is_unchanged "$1" && mv "$made" "$image"; }; then
     blame pull "$1"
     # Only to make room.
     rm -f "$made"
     return 1
   fi
+}
+
+# A login comes by a file that only the gateway's user can read, and only to this command.
+build_image() { # FILE SOURCE
+  if [ -e plan/config.json ]; then APPTAINER_AUTHFILE=$PWD/plan/config.json apptainer -q build --force "$@" >/dev/null; else apptainer -q build --force "$@" >/dev/null; fi
 }
 
 # Trees move into a fresh layer before an executor and back after it: renames on one disk.

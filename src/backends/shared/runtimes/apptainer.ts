@@ -56,8 +56,8 @@ export function apptainerLines(contexts: readonly ExecutorContext[], plan: Mount
     assignment('OVERLAY', settings.overlay ? 1 : 0),
     assignment('ROOT', settings.asRoot ? 1 : 0),
     `each_tree() { ${laid.length === 0 ? ':' : laid.join(' && ')}; }`,
-    ...contexts.flatMap(({ index, image }) => [
-      `image_${index}() { ${imageCommand(index, image)}; }`,
+    ...contexts.flatMap(({ index, image, owner }) => [
+      `image_${index}() { ${imageCommand(index, image, owner)}; }`,
       `open_${index}() { ${image.kind === 'file' ? `open_image ${quoteWords([image.path, ...image.within])}` : 'false'}; }`,
     ]),
   ];
@@ -67,10 +67,12 @@ function mountedRoots(plan: MountPlan, overlay: boolean): MountPlan['roots'] {
   return overlay ? plan.roots.filter((root) => root.fresh) : plan.roots;
 }
 
-function imageCommand(index: number, image: ImageSource): string {
+/** What the login of one user brought is a file of that user's own: others make theirs, by what they may have. */
+function imageCommand(index: number, image: ImageSource, owner: string): string {
   switch (image.kind) {
     case 'registry': {
-      const file = `${createHash('sha256').update(image.reference).digest('hex').slice(0, 32)}.sif`;
+      const name = createHash('sha256').update(image.reference).digest('hex').slice(0, 32);
+      const file = image.login ? `${name}-${owner}.sif` : `${name}.sif`;
       return `make_image ${index} ${quoteWords([file, `docker://${image.reference}`, image.pull])}`;
     }
     case 'file':

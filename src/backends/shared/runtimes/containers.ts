@@ -135,6 +135,7 @@ export function containerLines(
   return [
     assignment('ENGINE', dialect.engine),
     assignment('IMAGES', settings.imagesDirectory),
+    assignment('OWNER', contexts[0]?.owner ?? ''),
     assignment('ROOT', settings.asRoot ? 1 : 0),
     assignment('COPIED', copiedTrees(dialect, plan, settings).join(' ')),
     assignment('MINE', `--label=${INSTANCE_LABEL}=${settings.instance}`),
@@ -155,7 +156,7 @@ function imageFunction({ index, image }: ExecutorContext, settings: ContainerSet
 function imageCommand(index: number, image: ImageSource, settings: ContainerSettings): string {
   switch (image.kind) {
     case 'registry':
-      return `resolve_image ${index} ${quoteWords([image.reference, image.pull, knownId(image, settings), wholeImageName(image.reference)])}`;
+      return `resolve_image ${index} ${quoteWords([image.reference, image.pull, knownId(image, settings), ...wholeNameOf(image.reference), image.login ? '1' : '0'])}`;
     case 'file':
       return `load_image ${index} ${quoteWords([image.path, ...image.within])}`;
     case 'none':
@@ -165,6 +166,12 @@ function imageCommand(index: number, image: ImageSource, settings: ContainerSett
       return never;
     }
   }
+}
+
+/** And what stands for it in the names of files. */
+function wholeNameOf(reference: string): readonly [name: string, digest: string] {
+  const name = wholeImageName(reference);
+  return [name, createHash('sha256').update(name).digest('hex')];
 }
 
 function knownId({ reference, pull }: Extract<ImageSource, { kind: 'registry' }>, { knownImages }: ContainerSettings): string {

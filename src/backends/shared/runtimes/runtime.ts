@@ -11,7 +11,13 @@ export type NetworkName = (typeof NETWORK_NAMES)[number];
 /** Where the bytes of an image come from. */
 export type ImageSource =
   /** By name, from the engine's own store or a registry. */
-  | { readonly kind: 'registry'; readonly reference: string; readonly pull: 'always' | 'missing' | 'never' }
+  | {
+      readonly kind: 'registry';
+      readonly reference: string;
+      readonly pull: 'always' | 'missing' | 'never';
+      /** The owner of the task has a login of its own there, which lies in `plan/`: what it brings is not for everybody. */
+      readonly login?: true;
+    }
   /** A file or directory of the machine that the job runs on; when the job opens it, its real place must lie below one of `within`. */
   | { readonly kind: 'file'; readonly path: string; readonly within: readonly string[] }
   /** Recorded, not used (bubblewrap). */
@@ -26,6 +32,8 @@ export interface Limits {
 /** Everything about one executor that a runtime turns into an argv. Paths are the host's. */
 export interface ExecutorContext {
   readonly jobName: string;
+  /** Whose task it is, as a name of files. */
+  readonly owner: string;
   readonly index: number;
   readonly executor: TesExecutor;
   readonly plan: MountPlan;

@@ -27,6 +27,10 @@ export interface FakeJob {
   readonly entrypoint?: string;
   /** The image is this file; what takes its names out is `tool-unname`. */
   readonly imageFile?: string;
+  /** Key of the owner of the task, and whether the plan has a login of its own for the image. */
+  readonly owner?: string;
+  readonly login?: true;
+  readonly pull?: 'always' | 'missing' | 'never';
   readonly trees?: Readonly<Record<string, string>>;
   readonly links?: Readonly<Record<string, string>>;
   readonly seconds?: number;
@@ -71,7 +75,7 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
       taskId: 'a',
       attempt: 1,
       name: 'tes-a-1',
-      owner: OWNER,
+      owner: job.owner === undefined ? OWNER : { key: job.owner },
       tailBytes: 1000,
       request,
       needs: {
@@ -105,7 +109,7 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
       unnameImage: ['unname'],
       images: request.executors.map(({ image }) =>
         job.imageFile === undefined
-          ? { kind: 'registry', reference: image, pull: 'missing' }
+          ? { kind: 'registry', reference: image, pull: job.pull ?? 'missing', ...(job.login && { login: true }) }
           : { kind: 'file', path: job.imageFile, within: ['/'] },
       ),
       readHost: () => [],
@@ -113,6 +117,7 @@ export async function runFake(directory: string, job: FakeJob): Promise<FakeEnde
     },
   );
   for (const [name, text] of files) writeFileSync(join(layout.plan, name), name === 'plan.sh' ? `${text}${job.plan ?? ''}\n` : text);
+  if (job.login) writeFileSync(join(layout.plan, 'config.json'), `logins of ${job.owner}`);
   writeFileSync(join(directory, 'script'), scriptFor(runtime));
   await run(join(directory, 'script'), layout.directory, fake);
   return ended(fake, layout.directory, JSON.parse(files.get('facts.json') ?? '') as JobFacts);

@@ -11,6 +11,9 @@ import type { TesExecutor, TesTaskRequest } from '../../../../../src/task/tes';
 
 const REGISTRY: ImageSource = { kind: 'registry', reference: 'alpine:3', pull: 'missing' };
 
+/** SHA-256 of its whole name. */
+const ALPINE = '9e42819a0aa0fab4ff50a739dc72cfc6ffb3c2f4bcb1159cfa6ec88298f426fa';
+
 function contextOf(
   executor: Partial<TesExecutor> = {},
   rest: Partial<TesTaskRequest> = {},
@@ -19,6 +22,7 @@ function contextOf(
   const whole: TesExecutor = { image: 'alpine:3', command: ['prog', '-x'], ...executor };
   return {
     jobName: 'tes-a-1',
+    owner: 'ab12',
     index: 0,
     executor: whole,
     plan: mountPlan({ executors: [whole], ...rest }),
@@ -127,9 +131,11 @@ describe('docker and podman', () => {
       const context = contextOf({}, {}, { image });
       return containerLines(DOCKER, [context], context.plan, known).find((text) => text.startsWith('image_0'));
     };
-    expect(line(REGISTRY)).toBe("image_0() { resolve_image 0 'alpine:3' 'missing' 'sha256:aa' 'docker.io/library/alpine:3'; }");
+    expect(line(REGISTRY)).toBe(
+      `image_0() { resolve_image 0 'alpine:3' 'missing' 'sha256:aa' 'docker.io/library/alpine:3' '${ALPINE}' '0'; }`,
+    );
     expect(line({ ...REGISTRY, pull: 'always' })).toBe(
-      "image_0() { resolve_image 0 'alpine:3' 'always' '' 'docker.io/library/alpine:3'; }",
+      `image_0() { resolve_image 0 'alpine:3' 'always' '' 'docker.io/library/alpine:3' '${ALPINE}' '0'; }`,
     );
   });
 
