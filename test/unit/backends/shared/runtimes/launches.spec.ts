@@ -156,6 +156,17 @@ describe('apptainer', () => {
     for (const option of ['--containall', '--no-home', '--no-eval', '--pwd=/']) expect(launch.commands.at(-1)).toContain(`'${option}'`);
   });
 
+  it('makes a file of its own for each owner whose login fetches the image', () => {
+    const made = (image: ImageSource, owner: string): string | undefined => {
+      const context = { ...contextOf({}, {}, { image }), owner };
+      return apptainerLines([context], context.plan, settings).find((line) => line.startsWith('image_0'));
+    };
+    const withLogin = { ...REGISTRY, login: true } as const;
+    expect(made(REGISTRY, 'ann')).toBe(made(REGISTRY, 'bob'));
+    expect(new Set([made(REGISTRY, 'ann'), made(withLogin, 'ann'), made(withLogin, 'bob')]).size).toBe(3);
+    expect(made(withLogin, 'ann')).toContain("-ann.sif'");
+  });
+
   it('takes the kernel settings away from root', () => {
     expect(apptainerLaunch(contextOf(), settings).commands.at(-1)).toContain('source=/proc/sys,destination=/proc/sys,ro');
     expect(apptainerLaunch(contextOf(), { ...settings, asRoot: false }).commands.at(-1)).not.toContain('/proc/sys');
