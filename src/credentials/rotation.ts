@@ -23,9 +23,3 @@ export async function sealAnew(credentials: SealedCredentials, keys: KeyFile): P
   }
   return sealed;
 }
-
-/** The ids of keys that some credential needs and the file does not hold. */
-export async function missingKeys(credentials: Pick<SealedCredentials, 'keyIds'>, keys: KeyFile): Promise<readonly string[]> {
-  const held = new Set((await keys.read()).map(({ id }) => id));
-  return (await credentials.keyIds()).filter((id) => !held.has(id));
-}

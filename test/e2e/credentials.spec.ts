@@ -126,10 +126,11 @@ describe('credentials of users', () => {
     await ask('PUT', 'credentials', 'ann', { prefix: 'https://audited/x', username: 'ann-user', password: SECRET });
     await ask('PUT', 'registries', 'ann', { host: 'audited', username: 'ann-user', password: SECRET });
     await ask('DELETE', 'registries?host=audited', 'ann');
-    let lines: string[] = [];
-    while ((lines = (await fs.readFile(audit, 'utf8')).split('\n').filter((line) => line.includes('audited'))).length < 3);
+    const audited = async (): Promise<readonly string[]> =>
+      (await fs.readFile(audit, 'utf8')).split('\n').filter((line) => line.includes('audited'));
+    while ((await audited()).length < 3);
     const ann = { subject: 'ann', status: 200 };
-    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+    expect((await audited()).map((line) => JSON.parse(line) as object)).toMatchObject([
       { event: 'save-credential', credential: 'https://audited/x', ...ann },
       { event: 'save-registry', credential: 'audited', ...ann },
       { event: 'remove-registry', credential: 'audited', ...ann },
