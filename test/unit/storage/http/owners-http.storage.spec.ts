@@ -106,6 +106,19 @@ describe("an owner's credentials", () => {
     },
   );
 
+  it('are not sent where an upload was led to, when what is stored there is looked at', async () => {
+    secrets.set('http://', BASIC);
+    served.server.fault = (request, response) => {
+      note('home')(request);
+      response.writeHead(request.method === 'PUT' ? 307 : 404, { Location: `${other.url}/new` }).end();
+      return true;
+    };
+    await put(`${served.server.url}/moved`);
+    const elsewhere = seen.filter(({ at }) => at.startsWith('other'));
+    expect(elsewhere.map(({ at }) => at)).toEqual(['other PUT /new', 'other HEAD /new']);
+    expect(elsewhere.map(({ authorization }) => authorization)).toEqual([undefined, undefined]);
+  });
+
   it('are looked up again after a redirect on their own server', async () => {
     const { url } = served.server;
     secrets.set(`${url}/moved`, BASIC);
