@@ -123,16 +123,19 @@ function storeCommand(say: Say): Command {
     .action(async (options: Options & { readonly onlyAdd?: true; readonly onlyEncrypt?: true }) => {
       const settings = settingsOf(options);
       const { key_file: path } = settings.credentials;
-      if (path === '') throw refused('credentials.key_file says nowhere where the keys are');
-      if (options.onlyAdd && options.onlyEncrypt) throw refused('--only-add and --only-encrypt are one step each: give neither for both');
+      if (path === '') throw refused('credentials.key_file does not say where the keys are');
+      if (options.onlyAdd === true && options.onlyEncrypt === true)
+        throw refused('--only-add and --only-encrypt are one step each: give neither for both');
       const keys = new KeyFile(path);
-      if (!options.onlyEncrypt) say(`${path}: key ${(await keys.add()).id} encrypts from now on`);
-      if (options.onlyAdd) return;
-      const needed = await withStoreIfAny(settings, say, async ({ credentials }) => {
+      const add = async (): Promise<void> => say(`${path}: key ${(await keys.add()).id} encrypts from now on`);
+      // A new gateway has its first key before it has a store.
+      if (options.onlyAdd === true || !hasStore(settings)) return add();
+      await withStore(settings, say, async ({ credentials }) => {
+        if (options.onlyEncrypt !== true) await add();
         say(`${await sealAnew(credentials, keys)} credentials encrypted anew`);
-        return credentials.keyIds();
+        const needed = await credentials.keyIds();
+        say(`${await keys.drop((id) => needed.includes(id))} keys taken out`);
       });
-      say(`${await keys.drop((id) => needed?.includes(id) ?? false)} keys taken out`);
     });
 
   command('export', 'Write all tasks into FILE, as JSON lines')
@@ -177,16 +180,6 @@ function everySeconds(say: Say): (tasks: number) => void {
   };
 }
 
-/** A new gateway has its first key before it has a store. */
-async function withStoreIfAny<Result>(
-  settings: Settings,
-  say: Say,
-  work: (store: TaskStore) => Promise<Result>,
-): Promise<Result | undefined> {
-  const file = storeOf(settings).file?.({ dataDir: settings.data_dir });
-  return file !== undefined && !existsSync(file) ? undefined : withStore(settings, say, work);
-}
-
 /** The same layers as the gateway reads, so that both mean the same store. */
 function settingsOf({ config, dataDir }: Options): Settings {
   const layers = {
@@ -203,9 +196,18 @@ function storeOf({ store }: Settings): StoreAdapter {
 
 /** Other settings mean another store: a new, empty one would answer as if all were well. */
 function refuseNoStore(settings: Settings): void {
-  const file = storeOf(settings).file?.({ dataDir: settings.data_dir });
-  if (file !== undefined && !existsSync(file))
-    throw refused(`there is no task store at ${file}: give the gateway's settings (--config, --data-dir)`);
+  if (!hasStore(settings))
+    throw refused(`there is no task store at ${fileOf(settings)}: give the gateway's settings (--config, --data-dir)`);
+}
+
+/** One that is not a file may be there. */
+function hasStore(settings: Settings): boolean {
+  const file = fileOf(settings);
+  return file === undefined || existsSync(file);
+}
+
+function fileOf(settings: Settings): string | undefined {
+  return storeOf(settings).file?.({ dataDir: settings.data_dir });
 }
 
 /** These settings say what will come back. */

@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KeyFile } from '../../src/credentials/key-file';
+import { UserCredentials } from '../../src/credentials/user-credentials';
 import { SqliteTaskStore } from '../../src/stores/sqlite/sqlite-task-store';
 import { queuedTask, requestOf } from '../contract/store/task-store.fixture';
 
@@ -74,6 +76,44 @@ describe('the store command', () => {
     const after = await SqliteTaskStore.open({ path, maxDueMs: 60_000 });
     expect(await after.getTask(kept.id)).toMatchObject({ state: 'SYSTEM_ERROR', step: 'restore' });
     await after.close();
+  });
+
+  it('makes the key of credentials before there is a store, and changes it', async () => {
+    const path = join(directory, 'keys');
+    const settings = join(directory, 'settings.yaml');
+    writeFileSync(settings, `credentials: {key_file: ${path}}\n`);
+    const change = (...options: string[]): ReturnType<typeof storeCommand> =>
+      storeCommand('credentials-key', ...options, '--data-dir', directory, '--config', settings);
+    expect(change()).toMatchObject({
+      status: 0,
+      stderr: '',
+      stdout: expect.stringMatching(/^.*keys: key [0-9a-f]{16} encrypts from now on\n$/),
+    });
+    const keys = new KeyFile(path);
+    const store = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 60_000 });
+    const credentials = new UserCredentials(store, keys, { most: 9, schemes: ['https'] });
+    await credentials.save('basic|ann', 'storage', 'https://h', { type: 'bearer', token: 'tok.en' });
+    const former = await keys.read();
+    expect(change()).toMatchObject({ status: 1, stderr: expect.stringContaining('is in use') });
+    expect(await keys.read()).toEqual(former);
+    await store.close();
+    const changed = change();
+    expect(changed).toMatchObject({ status: 0, stderr: '' });
+    expect(changed.stdout).toMatch(/encrypts from now on\n1 credentials encrypted anew\n1 keys taken out\n$/);
+    expect(await keys.read()).toHaveLength(1);
+    expect(change('--only-add')).toMatchObject({ status: 0 });
+    expect(await keys.read()).toHaveLength(2);
+    expect(change('--only-encrypt').stdout).toBe('1 credentials encrypted anew\n1 keys taken out\n');
+    expect(change('--only-add', '--only-encrypt').status).toBe(1);
+    const after = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 60_000 });
+    const opened = new UserCredentials(after, keys, { most: 9, schemes: ['https'] }).storage({ key: 'basic|ann' });
+    expect(await opened.forUrl('https://h/x')).toEqual({ type: 'bearer', token: 'tok.en' });
+    await after.close();
+  });
+
+  it('makes no key where no setting says where', () => {
+    const { status, stderr } = storeCommand('credentials-key', '--data-dir', directory);
+    expect([status, stderr]).toEqual([1, 'credentials.key_file does not say where the keys are\n']);
   });
 
   it('moves tasks from one data directory to another, in their order, and says how many', async () => {

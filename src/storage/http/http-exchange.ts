@@ -1,9 +1,10 @@
 import { type ClientRequest, type IncomingMessage, request as requestPlain, type RequestOptions } from 'node:http';
 import { request as requestTls } from 'node:https';
-import type { Secret, StorageSecrets } from '../../ports/credentials';
+import type { StorageSecrets } from '../../ports/credentials';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/url';
 import { agentsFor, type ConnectionSettings } from './http-agents';
+import { authorizationOf, type Credentials, hasUserinfo, headerOf, isSameOrigin, redirected } from './http-credentials';
 import { networkError, PRIVATE_SETTING } from './http-errors';
 import type { Upload } from './http-upload';
 import { IdleWatch } from './idle-watch';
@@ -215,56 +216,4 @@ export function discard({ body }: Answer): void {
     bytes += chunk.length;
     if (bytes > DISCARDED_BYTES) body.destroy();
   });
-}
-
-/** Credentials are for the host they were given for. */
-function redirected(to: URL, from: URL): URL {
-  if (to.origin === from.origin && to.username === '' && to.password === '') {
-    to.username = from.username;
-    to.password = from.password;
-  }
-  return to;
-}
-
-interface Credentials {
-  readonly Authorization?: string;
-}
-
-function headerOf(secret: Secret): string {
-  switch (secret.type) {
-    case 'basic':
-      return basic(secret.username, secret.password);
-    case 'bearer':
-      return `Bearer ${secret.token}`;
-    default: {
-      const never: never = secret;
-      return never;
-    }
-  }
-}
-
-function basic(username: string, password: string): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
-}
-
-function isSameOrigin(one: string, other: string): boolean {
-  return URL.parse(one)?.origin === URL.parse(other)?.origin;
-}
-
-function hasUserinfo({ username, password }: URL): boolean {
-  return username !== '' || password !== '';
-}
-
-/** Userinfo becomes basic authentication (RFC 7617) and leaves the URL. */
-function authorizationOf(url: string): Credentials {
-  const parsed = new URL(url);
-  return hasUserinfo(parsed) ? { Authorization: basic(unescaped(parsed.username), unescaped(parsed.password)) } : {};
-}
-
-function unescaped(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -33,6 +33,7 @@ describe('settings of who is let in', () => {
     [['--auth.schemes=[none, token]'], 'auth.schemes: none lets everybody in, so it stands alone'],
     [['--auth.schemes=[basic, token]', '--auth.token.max_per_user=201'], 'auth.token.max_per_user: must be at most 200'],
     [['--auth.schemes=[basic, token]', '--auth.token.max_days=1e9'], 'auth.token.max_days: must be at most 36500'],
+    [['--credentials.max_per_user=201'], 'credentials.max_per_user: must be at most 200'],
     [['--auth.schemes=[basic, basic]'], 'auth.schemes: must be a list of'],
     [['--auth.schemes=[kerberos]'], 'auth.schemes: must be a list of'],
     [['--auth.basic.users=[{name: "a:b"}]'], 'auth.basic.users[0].name: must hold no colon'],
