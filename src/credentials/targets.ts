@@ -41,10 +41,15 @@ function hostOf(text: string): Target {
   return { target: DOCKER_HUB.has(host) ? 'docker.io' : host };
 }
 
-/** Whether a URL begins with a prefix, as `targetOf` has it: by whole segments of the path, `..` resolved. */
-export function isBelow(url: string, prefix: string): boolean {
+/** What prefixes are held against: `..` resolved, without what is secret in it and without the query; `undefined` for what is no URL. */
+export function bareUrl(url: string): string | undefined {
   const parsed = URL.parse(url);
-  if (!parsed) return false;
+  if (!parsed) return undefined;
   parsed.username = parsed.password = parsed.search = parsed.hash = '';
-  return parsed.href === prefix || parsed.href.startsWith(`${prefix}/`);
+  return parsed.href;
+}
+
+/** Whether a bare URL begins with a prefix, as `targetOf` has it: by whole segments of the path. */
+export function isBelow(bare: string, prefix: string): boolean {
+  return bare === prefix || bare.startsWith(`${prefix}/`);
 }

@@ -11,7 +11,7 @@ import type { CredentialKind, SealedCredential, SealedCredentials } from '../por
 import type { Owner } from '../task/owner';
 import type { KeyFile } from './key-file';
 import { seal, unseal } from './sealing';
-import { isBelow, targetOf } from './targets';
+import { bareUrl, isBelow, targetOf } from './targets';
 
 export interface CredentialStore {
   readonly credentials: SealedCredentials;
@@ -95,7 +95,8 @@ class SecretsOfTask implements StorageSecrets {
   ) {}
 
   async forUrl(url: string): Promise<Secret | undefined> {
-    const [longest] = (await this.known()).filter(({ target }) => isBelow(url, target));
+    const bare = bareUrl(url);
+    const longest = bare === undefined ? undefined : (await this.known()).find(({ target }) => isBelow(bare, target));
     if (!longest) return undefined;
     const secret = this.opened.get(longest) ?? unseal(longest, await this.keys.key(longest.keyId));
     this.opened.set(longest, secret);

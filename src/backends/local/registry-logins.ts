@@ -50,17 +50,19 @@ interface LoginFile {
   readonly credHelpers: Readonly<Record<string, unknown>>;
 }
 
-/** A helper for a host would count before the login of the owner, and one for all hosts before all logins of the file. */
+/**
+ * The operator's for a part of the host would count before the login of the owner, as would a helper for it; and a helper for all hosts before all
+ * logins of the file.
+ */
 function merged({ auths, credHelpers }: LoginFile, logins: ReadonlyMap<string, Login>): LoginFile {
   const own = [...logins].flatMap(([host, { username, password }]) => {
     const entry = { auth: Buffer.from(`${username}:${password}`).toString('base64') };
     return host === 'docker.io' ? [[host, entry] as const, [DOCKER_HUB, entry] as const] : [[host, entry] as const];
   });
-  const names = new Set(own.map(([name]) => name));
-  return {
-    auths: { ...auths, ...Object.fromEntries(own) },
-    credHelpers: Object.fromEntries(Object.entries(credHelpers).filter(([host]) => !names.has(host))),
-  };
+  const names = own.map(([name]) => name);
+  const without = (all: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+    Object.fromEntries(Object.entries(all).filter(([key]) => !names.some((name) => key === name || key.startsWith(`${name}/`))));
+  return { auths: { ...without(auths), ...Object.fromEntries(own) }, credHelpers: without(credHelpers) };
 }
 
 async function operatorsOwn(path: string | undefined): Promise<LoginFile> {

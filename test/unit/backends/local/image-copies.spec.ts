@@ -53,6 +53,16 @@ describe('copies of images that nobody uses any more', () => {
     expect([asked(), readdirSync(inImages('docker'))]).toEqual([['localhost/tes-gateway-file:1.2.old'], ['1.3.new.used']]);
   });
 
+  it('go without the mark of an image that one login brought: who may have it is asked again', async () => {
+    put(8 * DAY_MS, 'docker', 'abcdef', 'may.ann');
+    put(DAY_MS, 'docker', 'abcdef', 'may.bob');
+    mkdirSync(inImages('docker', 'abcdef', 'private'));
+    const at = new Date(Date.now() - 90 * DAY_MS);
+    utimesSync(inImages('docker', 'abcdef', 'private'), at, at);
+    await copiesHere().sweep(never);
+    expect(readdirSync(inImages('docker', 'abcdef')).sort()).toEqual(['may.bob', 'private']);
+  });
+
   it('are asked for again while a container needs them, and after an engine that did not answer', async () => {
     put(8 * DAY_MS, 'docker', '1.2.used');
     answer('echo 0123');

@@ -44,7 +44,7 @@ describe("logins of a job's owner", () => {
   it('stand beside those of the operator, and before them', async () => {
     const authFile = join(directory(), 'logins.json');
     const own = {
-      auths: { 'r.example': { auth: 'x' }, 'op.example': { auth: 'y' } },
+      auths: { 'r.example': { auth: 'x' }, 'r.example/team': { auth: 'z' }, 'op.example': { auth: 'y' } },
       credHelpers: { 'r.example': 'pass', 'helped.example': 'pass' },
       credsStore: 'secretservice',
     };
