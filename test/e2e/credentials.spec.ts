@@ -27,6 +27,7 @@ describe('credentials of users', () => {
       '--credentials.max_per_user=3',
       `--audit.file=${audit}`,
       '--retry.attempts=1',
+      '--retry.first_delay_seconds=0.1',
     );
   });
   afterAll(async () => {
@@ -165,16 +166,17 @@ describe('credentials of users', () => {
     });
     afterAll(() => new Promise((done) => server.close(done)));
 
-    const ended = async (user: string): Promise<{ state: string; text: string }> => {
-      const task = {
-        executors: [{ image: 'x', command: ['true'] }],
-        inputs: [{ url: `${base}/in`, path: '/in' }],
-      };
-      const id = await gateway.create(user, task);
+    const created = (user: string): Promise<string> =>
+      gateway.create(user, { executors: [{ image: 'x', command: ['true'] }], inputs: [{ url: `${base}/in`, path: '/in' }] });
+    const look = async (user: string, id: string): Promise<{ state: string; text: string }> => {
+      const { json, text: shown } = await gateway.send('GET', `/v1/tasks/${id}?view=FULL`, { headers: as(user) });
+      return { state: (json as { state: string }).state, text: shown };
+    };
+    const ended = async (user: string, id?: string): Promise<{ state: string; text: string }> => {
+      const task = id ?? (await created(user));
       for (;;) {
-        const { json, text: shown } = await gateway.send('GET', `/v1/tasks/${id}?view=FULL`, { headers: as(user) });
-        const { state } = json as { state: string };
-        if (ENDED.includes(state)) return { state, text: shown };
+        const looked = await look(user, task);
+        if (ENDED.includes(looked.state)) return looked;
       }
     };
 
@@ -186,6 +188,20 @@ describe('credentials of users', () => {
       expect(hers.text + his.text).not.toContain('sesame');
       await ask('DELETE', `credentials?prefix=${encodeURIComponent(base)}`, 'ann');
       expect((await ended('ann')).state).toBe('SYSTEM_ERROR');
+    });
+
+    it('and whose key is gone are waited for, and nothing else waits', async () => {
+      await ask('PUT', 'credentials', 'ann', { prefix: base, token: SECRET });
+      const keys = join(directory, 'keys');
+      await fs.rename(keys, `${keys}.away`);
+      const id = await created('ann');
+      try {
+        expect((await ended('bob')).state).toBe('SYSTEM_ERROR');
+        while (!(await look('ann', id)).text.includes('(setting credentials.key_file)'));
+      } finally {
+        await fs.rename(`${keys}.away`, keys);
+      }
+      expect((await ended('ann', id)).state).toBe('COMPLETE');
     });
 
     it('and whose key is gone cannot be saved; nothing else is concerned', async () => {
