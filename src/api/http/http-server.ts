@@ -75,7 +75,7 @@ export function configureHttp(app: NestFastifyApplication, settings: ApiSettings
   if (settings.corsOrigins.length > 0) {
     app.enableCors({
       origin: anyOrigin ? '*' : [...settings.corsOrigins],
-      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+      methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
       exposedHeaders: ['Retry-After'],
       maxAge: 600,
       strictPreflight: false,
