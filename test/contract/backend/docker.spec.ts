@@ -5,6 +5,7 @@ import { describeHostile } from './hostile.suite';
 import { describeImages } from './images.suite';
 import { describeLife, describeLifeHere } from './life.suite';
 import { describeLimits } from './limits.suite';
+import { describePrivateImages } from './private-images.suite';
 import { describeRights } from './rights.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
@@ -21,4 +22,5 @@ describeEngine('docker', 'ExecutionBackend', (engine) => {
   describeHostile('docker', underTest);
   describeImages('docker', engine);
   describeRights('docker', engine);
+  describePrivateImages('docker', engine);
 });

@@ -5,6 +5,7 @@ import { describeHostile } from './hostile.suite';
 import { describeImages } from './images.suite';
 import { describeLife, describeLifeHere } from './life.suite';
 import { describeLimits } from './limits.suite';
+import { describePrivateImages } from './private-images.suite';
 import { describeRights, describeShortNames } from './rights.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
@@ -21,5 +22,6 @@ describeEngine('podman', 'ExecutionBackend', (engine) => {
   describeHostile('podman', underTest);
   describeImages('podman', engine);
   describeRights('podman', engine);
+  describePrivateImages('podman', engine);
   describeShortNames('podman', engine);
 });

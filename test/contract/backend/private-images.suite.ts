@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { existsSync, promises as fs } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Login } from '../../../src/ports/credentials';
+import type { Engine } from '../../system/engines';
+import { type Ended, type JobDriver, stdoutOf } from './execution-backend.fixture';
+import { SAY_WHO } from './image-archives';
+import { localDrivers, localSettings } from './local-backend.fixture';
+import { startRegistry } from './registry';
+
+/** docker and podman: whose login fetches an image, and who has it then. */
+export function describePrivateImages(name: string, engine: () => Engine): void {
+  describe(`${name}: images that a login of a user brings`, () => {
+    const { driverWith, ...drivers } = localDrivers(name, engine);
+    let registry: Awaited<ReturnType<typeof startRegistry>>;
+    let driver: JobDriver;
+    const ask = async (...args: string[]): Promise<string> =>
+      (await promisify(execFile)(engine().name, args, { env: engine().environment })).stdout.trim();
+
+    beforeAll(async () => {
+      registry = await startRegistry(await fs.mkdtemp(join(drivers.workDir(), 'registry-')), 'private');
+      const conf = join(drivers.workDir(), 'registries.conf');
+      await fs.writeFile(conf, `[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n`);
+      const { environment } = localSettings(engine(), drivers.workDir());
+      driver = await driverWith({
+        environment: { ...environment, CONTAINERS_REGISTRIES_CONF: conf },
+        logins: async ({ key }, hosts) => {
+          const login: Login = { type: 'basic', username: key, password: `pw:${key}` };
+          return new Map(key !== 'nobody' && hosts.includes(registry.host) ? [[registry.host, login]] : []);
+        },
+      });
+    });
+    afterAll(async () => {
+      registry.close();
+      await ask('rmi', '-f', registry.image);
+    });
+    const run = async (owner: string, image = registry.image): Promise<Ended> =>
+      driver.carryOut({ ...driver.job({ executors: [{ image, command: SAY_WHO }] }), owner: { key: owner } });
+
+    it('are there for who brought them, and for others whom the registry lets have them', async () => {
+      registry.letIn.add('ann');
+      const hers = await run('ann');
+      expect([hers.observation.systemError, stdoutOf(hers)]).toEqual([undefined, 'private\n']);
+      const fetched = registry.asked.filter((who) => who === 'ann').length;
+      expect(fetched).toBeGreaterThan(0);
+      for (const workspace of await fs.readdir(join(drivers.workDir(), 'jobs')))
+        expect(existsSync(join(drivers.workDir(), 'jobs', workspace, 'plan/config.json'))).toBe(false);
+      expect(stdoutOf(await run('ann'))).toBe('private\n');
+      expect(registry.asked.filter((who) => who === 'ann')).toHaveLength(fetched);
+
+      const id = await ask('image', 'inspect', '--format', '{{.Id}}', registry.image);
+      for (const owner of ['bob', 'nobody'])
+        for (const image of [registry.image, id.replace('sha256:', '')]) {
+          const his = await run(owner, image);
+          expect(his.observation.systemError?.message).toMatch(/^fetching the image/);
+        }
+
+      registry.letIn.add('bob');
+      expect(stdoutOf(await run('bob'))).toBe('private\n');
+      expect((await run('nobody')).observation.systemError).toBeDefined();
+    });
+  });
+}
