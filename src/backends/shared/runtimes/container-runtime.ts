@@ -33,7 +33,7 @@ export function containerRuntime(
     showsHost: false,
     engine: { ...engine, options: dialect.options },
     versionCommand: [name, 'version', '--format', engine.versionFormat],
-    scriptParts: ['image-files.sh', 'containers.sh', 'container-ends.sh'],
+    scriptParts: ['image-files.sh', 'containers.sh', 'private-images.sh', 'container-ends.sh'],
     refusals: (request, directories) => engineRefusals(name, request, directories),
     launches: (contexts, plan, context) => ({
       launches: contexts.map((executor) => containerLaunch(dialect, executor, context)),
