@@ -5,6 +5,7 @@ import { describeHostile } from './hostile.suite';
 import { describeImages } from './images.suite';
 import { describeLife, describeLifeHere, describeStart } from './life.suite';
 import { describeLimits } from './limits.suite';
+import { describePrivateImages } from './private-images.suite';
 import { describeExecutors } from './execution-backend.suite';
 import { localUnderTest } from './local-backend.fixture';
 
@@ -20,4 +21,5 @@ describeEngine('apptainer', 'ExecutionBackend', (engine) => {
   describeLimits('apptainer', underTest);
   describeHostile('apptainer', underTest);
   describeImages('apptainer', engine);
+  describePrivateImages('apptainer', engine);
 });

@@ -9,36 +9,43 @@ import { SAY_WHO } from './image-archives';
 import { localDrivers, localSettings } from './local-backend.fixture';
 import { startRegistry } from './registry';
 
-/** docker and podman: whose login fetches an image, and who has it then. */
+/** Whose login fetches an image, and who has it then. */
 export function describePrivateImages(name: string, engine: () => Engine): void {
-  describe(`${name}: images that a login of a user brings`, () => {
+  describe(`${name}: images that a login brings`, () => {
     const { driverWith, ...drivers } = localDrivers(name, engine);
+    /** By their ids, too; apptainer has files. */
+    const keepsImages = name !== 'apptainer';
     let registry: Awaited<ReturnType<typeof startRegistry>>;
     let driver: JobDriver;
     const ask = async (...args: string[]): Promise<string> =>
-      (await promisify(execFile)(engine().name, args, { env: engine().environment })).stdout.trim();
+      (await promisify(execFile)(name, args, { env: engine().environment })).stdout.trim();
+    const idOf = async (image: string): Promise<string> =>
+      (await ask('image', 'inspect', '--format', '{{.Id}}', image)).replace('sha256:', '');
 
-    beforeAll(async () => {
+    beforeEach(async () => {
       registry = await startRegistry(await fs.mkdtemp(join(drivers.workDir(), 'registry-')), 'private');
       const conf = join(drivers.workDir(), 'registries.conf');
       await fs.writeFile(conf, `[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n`);
-      const { environment } = localSettings(engine(), drivers.workDir());
+      const authFile = join(drivers.workDir(), 'logins.json');
+      await fs.writeFile(authFile, JSON.stringify({ auths: { [registry.host]: { auth: Buffer.from('lab:pw:lab').toString('base64') } } }));
+      const { environment, images } = localSettings(engine(), drivers.workDir());
       driver = await driverWith({
         environment: { ...environment, CONTAINERS_REGISTRIES_CONF: conf },
+        images: { ...images, authFile },
         logins: async ({ key }, hosts) => {
           const login: Login = { type: 'basic', username: key, password: `pw:${key}` };
           return new Map(key !== 'nobody' && hosts.includes(registry.host) ? [[registry.host, login]] : []);
         },
       });
     });
-    afterAll(async () => {
+    afterEach(async () => {
       registry.close();
-      await ask('rmi', '-f', registry.image);
+      if (keepsImages) await ask('rmi', '-f', registry.image);
     });
     const run = async (owner: string, image = registry.image): Promise<Ended> =>
       driver.carryOut({ ...driver.job({ executors: [{ image, command: SAY_WHO }] }), owner: { key: owner } });
 
-    it('are there for who brought them, and for others whom the registry lets have them', async () => {
+    it('of a user are there for who brought them, and for others whom the registry lets have them', async () => {
       registry.letIn.add('ann');
       const hers = await run('ann');
       expect([hers.observation.systemError, stdoutOf(hers)]).toEqual([undefined, 'private\n']);
@@ -49,9 +56,8 @@ export function describePrivateImages(name: string, engine: () => Engine): void 
       expect(stdoutOf(await run('ann'))).toBe('private\n');
       expect(registry.asked.filter((who) => who === 'ann')).toHaveLength(fetched);
 
-      const id = await ask('image', 'inspect', '--format', '{{.Id}}', registry.image);
       for (const owner of ['bob', 'nobody'])
-        for (const image of [registry.image, id.replace('sha256:', '')]) {
+        for (const image of [registry.image, ...(keepsImages ? [await idOf(registry.image)] : [])]) {
           const his = await run(owner, image);
           expect(his.observation.systemError?.message).toMatch(/^fetching the image/);
         }
@@ -59,6 +65,14 @@ export function describePrivateImages(name: string, engine: () => Engine): void 
       registry.letIn.add('bob');
       expect(stdoutOf(await run('bob'))).toBe('private\n');
       expect((await run('nobody')).observation.systemError).toBeDefined();
+    });
+
+    it('of the operator are there for everybody', async () => {
+      registry.letIn.add('lab');
+      for (const owner of ['nobody', 'ann']) {
+        const theirs = await run(owner);
+        expect([theirs.observation.systemError, stdoutOf(theirs)]).toEqual([undefined, 'private\n']);
+      }
     });
   });
 }

@@ -122,9 +122,12 @@ enter() { # INDEX WORD...
 }
 
 # Made aside and renamed: two jobs may make the same one at once. `identity` is empty where it comes from a registry.
-make_image() { # INDEX FILE SOURCE PULL
-  image=$IMAGES/$2
-  if [ -e "$image" ] && [ "$4" != always ]; then return 0; fi
+# OWN_FILE is that of an owner whose login would bring it: what is here for all is for that owner, too.
+make_image() { # INDEX FILE SOURCE PULL [OWN_FILE]
+  for file in "$2" "${5:-$2}"; do
+    image=$IMAGES/$file
+    if [ -e "$image" ] && [ "$4" != always ]; then return 0; fi
+  done
   if [ "$4" = never ]; then note noimage "$1"; return 1; fi
   [ -n "$watch" ] || watch_fetch
   mkdir -p "$IMAGES" || { blame files "$1"; return 1; }
@@ -137,9 +140,11 @@ make_image() { # INDEX FILE SOURCE PULL
   fi
 }
 
-# A login comes by a file that only the gateway's user can read, and only to this command.
+# Its build reads no variable for the file of logins. That of the owner only the gateway's user can read.
 build_image() { # FILE SOURCE
-  if [ -e plan/config.json ]; then APPTAINER_AUTHFILE=$PWD/plan/config.json apptainer -q build --force "$@" >/dev/null; else apptainer -q build --force "$@" >/dev/null; fi
+  logins=${APPTAINER_AUTHFILE:-}
+  [ ! -e plan/config.json ] || logins=plan/config.json
+  apptainer -q build --force ${logins:+"--authfile=$logins"} "$@" >/dev/null
 }
 
 # Trees move into a fresh layer before an executor and back after it: renames on one disk.

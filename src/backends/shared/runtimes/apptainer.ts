@@ -72,8 +72,8 @@ function imageCommand(index: number, image: ImageSource, owner: string): string 
   switch (image.kind) {
     case 'registry': {
       const name = createHash('sha256').update(image.reference).digest('hex').slice(0, 32);
-      const file = image.login ? `${name}-${owner}.sif` : `${name}.sif`;
-      return `make_image ${index} ${quoteWords([file, `docker://${image.reference}`, image.pull])}`;
+      const own = image.login ? [`${name}-${owner}.sif`] : [];
+      return `make_image ${index} ${quoteWords([`${name}.sif`, `docker://${image.reference}`, image.pull, ...own])}`;
     }
     case 'file':
       return `use_image ${index} ${image.within.includes('/') ? 1 : 0}`;
