@@ -25,7 +25,8 @@ export function describePrivateImages(name: string, engine: () => Engine): void 
     beforeEach(async () => {
       registry = await startRegistry(await fs.mkdtemp(join(drivers.workDir(), 'registry-')), 'private');
       const conf = join(drivers.workDir(), 'registries.conf');
-      await fs.writeFile(conf, `[[registry]]\nlocation = "${registry.host}"\ninsecure = true\n`);
+      const hosts = [registry.host, registry.openHost];
+      await fs.writeFile(conf, hosts.map((host) => `[[registry]]\nlocation = "${host}"\ninsecure = true\n`).join(''));
       const authFile = join(drivers.workDir(), 'logins.json');
       await fs.writeFile(authFile, JSON.stringify({ auths: { [registry.host]: { auth: Buffer.from('lab:pw:lab').toString('base64') } } }));
       const { environment, images } = localSettings(engine(), drivers.workDir());
@@ -42,6 +43,7 @@ export function describePrivateImages(name: string, engine: () => Engine): void 
       registry.close();
       if (keepsImages) await ask('rmi', '-f', registry.image);
     });
+    const atOpenHost = (): string => registry.image.replace(registry.host, registry.openHost);
     const run = async (owner: string, image = registry.image): Promise<Ended> =>
       driver.carryOut({ ...driver.job({ executors: [{ image, command: SAY_WHO }] }), owner: { key: owner } });
 
@@ -65,6 +67,16 @@ export function describePrivateImages(name: string, engine: () => Engine): void 
       registry.letIn.add('bob');
       expect(stdoutOf(await run('bob'))).toBe('private\n');
       expect((await run('nobody')).observation.systemError).toBeDefined();
+    });
+
+    it('of a user are not there for others at a registry of anybody, which has no more than their digests', async () => {
+      registry.letIn.add('ann');
+      await run('ann');
+      const his = await run('bob', atOpenHost());
+      // Under apptainer each file holds what its own registry gave.
+      if (keepsImages) expect(his.observation.systemError?.message).toContain('it is here from another registry');
+      else expect(stdoutOf(his)).toBe('private\n');
+      if (keepsImages) await ask('rmi', '-f', atOpenHost());
     });
 
     it('of the operator are there for everybody', async () => {

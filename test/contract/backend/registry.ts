@@ -12,6 +12,8 @@ interface Registry {
   readonly image: string;
   /** Who may have the image; the password of everybody is `pw:NAME`. */
   readonly letIn: Set<string>;
+  /** Another host that has the same image, for everybody. */
+  readonly openHost: string;
   /** Who asked for a manifest; '' = nobody who said so. */
   readonly asked: string[];
   close(): void;
@@ -29,16 +31,16 @@ export async function startRegistry(directory: string, who: string): Promise<Reg
   const letIn = new Set<string>();
   const asked: string[] = [];
 
-  const answer = async ({ method, url = '', headers }: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (isOpen: boolean, { method, url = '', headers }: IncomingMessage, response: ServerResponse): Promise<void> => {
     const [, name = '', password] =
       /^(.*):(pw:.*)$/.exec(Buffer.from(headers.authorization?.slice('Basic '.length) ?? '', 'base64').toString()) ?? [];
     const isKnown = name !== '' && password === `pw:${name}`;
     const [, kind, reference = ''] = /^\/v2\/private\/who\/(manifests|blobs)\/(.+)$/.exec(url) ?? [];
     if (kind === 'manifests') asked.push(name);
-    if (!isKnown) return end(response, 401, 'UNAUTHORIZED', { 'www-authenticate': 'Basic realm="registry"' });
+    if (!isKnown && !isOpen) return end(response, 401, 'UNAUTHORIZED', { 'www-authenticate': 'Basic realm="registry"' });
     if (url === '/v2/') return void response.writeHead(200).end('{}');
     if (kind === undefined) return end(response, 404, 'NAME_UNKNOWN');
-    if (!letIn.has(name)) return end(response, 403, 'DENIED');
+    if (!letIn.has(name) && !isOpen) return end(response, 403, 'DENIED');
     const digest = reference.startsWith('sha256:') ? reference : manifest;
     const bytes = await fs.readFile(join(layout, 'blobs/sha256', digest.slice('sha256:'.length)));
     response.writeHead(200, {
@@ -48,17 +50,27 @@ export async function startRegistry(directory: string, who: string): Promise<Reg
     });
     response.end(method === 'HEAD' ? undefined : bytes);
   };
-  const server = createServer((request, response) => void answer(request, response).catch(() => end(response, 404, 'BLOB_UNKNOWN')));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const servers = await Promise.all(
+    [false, true].map(async (isOpen) => {
+      const server = createServer(
+        (request, response) => void answer(isOpen, request, response).catch(() => end(response, 404, 'BLOB_UNKNOWN')),
+      );
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const [host = '', openHost = ''] = servers.map((server) => `127.0.0.1:${(server.address() as AddressInfo).port}`);
   return {
     host,
     image: `${host}/private/who:1`,
+    openHost,
     letIn,
     asked,
     close: () => {
-      server.closeAllConnections();
-      server.close();
+      for (const server of servers) {
+        server.closeAllConnections();
+        server.close();
+      }
     },
   };
 }

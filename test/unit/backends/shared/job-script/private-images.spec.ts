@@ -13,6 +13,7 @@ case $* in *Entrypoint*) ;; *)
   case $name in sha256:*) [ -e "$FAKE/here.id" ] || exit 1 ;; *) [ -e "$FAKE/here.\${name##*/}" ] || exit 1 ;; esac
   echo sha256:abc; exit 0 ;;
 esac`,
+  'image-ls': '[ ! -e "$FAKE/here.id" ] || echo sha256:abc',
   pull: `who=nobody
 [ "\${DOCKER_CONFIG:-}" = "\${DOCKER_CONFIG#*/plan}" ] || read -r who <"$DOCKER_CONFIG/config.json"
 [ "\${REGISTRY_AUTH_FILE:-}" = "\${REGISTRY_AUTH_FILE#*/plan}" ] || read -r who <"$REGISTRY_AUTH_FILE"
@@ -127,5 +128,30 @@ describe.each(['docker', 'podman'] as const)('an image that a login of one user 
     letIn('nobody but one');
     expect((await ask('ann', BY_ANN)).ending).toBe('prepare');
     expect(existsSync(join(directory(), 'images', 'abc'))).toBe(false);
+    writeFileSync(fake('here.private:1'), '');
+    const his = await ask('bob');
+    expect([his.ending, pulls(his)]).toEqual(['succeeded', 0]);
+  });
+
+  it('is not there by the name that another registry gives it', async () => {
+    await brought();
+    letIn('all');
+    for (const more of [{}, BY_ANN]) {
+      const ended = await ask('bob', more, 'evil.example/copy:1');
+      expect([ended.ending, ended.error]).toEqual(['prepare', expect.stringContaining('from another registry')]);
+    }
+    expect((await ask('ann', BY_ANN, 'evil.example/copy:1')).ending).toBe('succeeded');
+    expect((await ask('bob')).ending).toBe('succeeded');
+    expect((await ask('bob', {}, 'evil.example/copy:1')).ending).toBe('succeeded');
+  });
+
+  it('under a name of its own, of an image that was here for all, leaves that to all', async () => {
+    await ask('ann');
+    letIn('logins of ann');
+    for (const here of ['here.id', 'here.tool:1']) writeFileSync(fake(here), '');
+    const hers = await ask('ann', BY_ANN);
+    expect([hers.ending, pulls(hers)]).toEqual(['succeeded', 1]);
+    const his = await ask('bob', {}, 'tool:1');
+    expect([his.ending, pulls(his)]).toEqual(['succeeded', 0]);
   });
 });
