@@ -4,6 +4,7 @@ import type { Core } from './engine/core';
 import { KnownBackends } from './engine/known-backends';
 import { LogReader } from './engine/log-reader';
 import { TaskService } from './engine/task.service';
+import { UserList } from './engine/user-list';
 import { StorageRegistry } from './ports/registries';
 
 export interface AppModuleOptions {
@@ -17,17 +18,18 @@ export interface AppModuleOptions {
 /** What controllers ask for. The engine itself knows no Nest: it is made, started and stopped by hand. */
 @Module({})
 class EngineModule {
-  static register({ tasks, logs, engine }: Core, storage: StorageRegistry): DynamicModule {
+  static register({ tasks, logs, users, engine }: Core, storage: StorageRegistry): DynamicModule {
     return {
       module: EngineModule,
       global: true,
       providers: [
         { provide: TaskService, useValue: tasks },
         { provide: LogReader, useValue: logs },
+        { provide: UserList, useValue: users },
         { provide: KnownBackends, useValue: engine.known },
         { provide: StorageRegistry, useValue: storage },
       ],
-      exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
+      exports: [TaskService, LogReader, UserList, KnownBackends, StorageRegistry],
     };
   }
 }

@@ -7,6 +7,7 @@ import { PersonalTokens } from '../ports/personal-tokens';
 import { OwnCredentials } from '../ports/credentials';
 import { CredentialsController } from './extension/credentials.controller';
 import { MeController } from './extension/me.controller';
+import { UsersController } from './extension/users.controller';
 import { TokensController } from './extension/tokens.controller';
 import { ExtensionController } from './extension/extension.controller';
 import { RootController } from './http/root.controller';
@@ -49,6 +50,7 @@ export class ApiModule {
         ServiceInfoController,
         ExtensionController,
         MeController,
+        UsersController,
         ...(options.personalTokens ? [TokensController] : []),
         ...(options.credentials ? [CredentialsController] : []),
         RootController,

@@ -6,6 +6,7 @@ import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
 import { LogReader, type LogReaderSettings } from './log-reader';
 import { type AdmissionSettings, TaskAdmission } from './task-admission';
+import { UserList } from './user-list';
 import { TaskService, type TaskServiceSettings } from './task.service';
 
 export interface CoreSettings {
@@ -37,6 +38,7 @@ export interface Core {
   readonly engine: Engine;
   readonly tasks: TaskService;
   readonly logs: LogReader;
+  readonly users: UserList;
 }
 
 /** Puts the core together; nothing runs until `engine.start`. */
@@ -56,5 +58,6 @@ export function createCore({ settings, newId, shortage, ...parts }: CoreParts): 
       ...(settings.endWaits && { ends: new EndWaits(engine.changes, store, settings.endWaits) }),
     },
   );
-  return { engine, tasks, logs: new LogReader(tasks, store, backends, engine.changes, settings.logs) };
+  const logs = new LogReader(tasks, store, backends, engine.changes, settings.logs);
+  return { engine, tasks, logs, users: new UserList(store) };
 }

@@ -69,6 +69,7 @@ const ROWS: Record<string, readonly number[]> = {
   'GET /ext/v1/me/tokens': LOGIN,
   'POST /ext/v1/me/tokens': MAKE_TOKEN,
   'DELETE /ext/v1/me/tokens/:token': REVOKE_OWN,
+  'GET /ext/v1/users': forAdmins(200, 200),
   'GET /ext/v1/users/:owner/tokens': forAdmins(200, 200),
   'POST /ext/v1/users/:owner/tokens': forAdmins(201, 403),
   'DELETE /ext/v1/users/:owner/tokens': forAdmins(200, 200),

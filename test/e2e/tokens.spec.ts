@@ -28,6 +28,30 @@ describe('personal API tokens', () => {
     for (const owner of ['ann', 'bob', 'root']) await ask('DELETE', `users/basic%7C${owner}/tokens`, as('root'));
   });
 
+  it('are counted in the list of users, which admins see page by page', async () => {
+    await gateway.create('ann');
+    for (const who of ['ann', 'bob']) await gateway.token(who);
+    const users: unknown[] = [];
+    for (let token = '', pages = 0; pages === 0 || token !== ''; pages += 1) {
+      const { json } = await ask('GET', `users?page_size=1&page_token=${token}`, as('root'));
+      const page = json as { users: unknown[]; next_page_token: string };
+      users.push(...page.users);
+      token = page.next_page_token;
+    }
+    expect(users).toEqual([
+      {
+        owner: 'basic|ann',
+        name: 'ann',
+        tasks: expect.any(Object) as object,
+        last_task_at: expect.stringMatching(/^20.*Z$/) as string,
+        tokens: 1,
+      },
+      { owner: 'basic|bob', name: 'bob', tasks: {}, tokens: 1 },
+    ]);
+    expect((await ask('GET', 'users?page_token=x', as('root'))).status).toBe(400);
+    expect((await ask('GET', 'users', as('ann'))).status).toBe(403);
+  });
+
   it('are made, shown once, used and revoked by their owner', async () => {
     const made = await ask('POST', 'me/tokens', as('ann'), {
       name: 'nächtlich 🌙',

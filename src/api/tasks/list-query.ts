@@ -8,8 +8,15 @@ export type Query = Readonly<Record<string, string | readonly string[] | undefin
 const DEFAULT_PAGE_SIZE = 256;
 /** TES: less than 2048. More is served as this much (clients ask for 2048 as "many"). */
 const LARGEST_PAGE_SIZE = 2047;
+/** Of a list whose entries cost some look-ups each. */
+const LARGEST_COSTLY_PAGE_SIZE = 100;
 /** Each pair is a lookup of its own in the store. */
 const MOST_TAG_PAIRS = 32;
+
+export interface PageRequest {
+  readonly size: number;
+  readonly token: string | undefined;
+}
 
 /** `view` of GetTask (TES default MINIMAL). Throws InvalidRequest. */
 export function viewOf(query: Query): TesView {
@@ -70,6 +77,15 @@ function tagPairs(query: Query, problems: Problem[]): { key: string; value: stri
   const pairs = keys.map((key, index) => ({ key, value: values[index] ?? '' })).filter(({ key, value }) => key !== '' || value !== '');
   if (pairs.length > MOST_TAG_PAIRS) problems.push({ path: 'tag_key', message: `must not be given more than ${MOST_TAG_PAIRS} times` });
   return pairs;
+}
+
+/** Which page of another list is asked for. Throws InvalidRequest. */
+export function pageOf(query: Query): PageRequest {
+  const problems: Problem[] = [];
+  const size = Math.min(pageSizeOf(query, problems), LARGEST_COSTLY_PAGE_SIZE);
+  const token = single(query, 'page_token', problems);
+  refuse(problems);
+  return { size, token: token === '' ? undefined : token };
 }
 
 function pageSizeOf(query: Query, problems: Problem[]): number {

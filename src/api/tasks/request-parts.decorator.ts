@@ -2,7 +2,7 @@ import type { CreateOptions, ListRequest } from '../../engine/task.service';
 import type { TesTaskRequest, TesView } from '../../task/tes';
 import { requestPart } from '../http/request-part';
 import { createOptionsOf } from './create-options';
-import { listRequestOf, type Query, viewOf } from './list-query';
+import { listRequestOf, pageOf, type PageRequest, type Query, viewOf } from './list-query';
 import { readTask } from './task-document';
 import { cancelledTaskId, restoredTaskId, taskId } from './task-path';
 
@@ -19,3 +19,4 @@ export const CancelledTaskId = requestPart<Path, Query, string>((request) => can
 export const RestoredTaskId = requestPart<Path, Query, string>((request) => restoredTaskId(request.params.idRestore));
 export const ViewQuery = requestPart<Path, Query, TesView>((request) => viewOf(request.query));
 export const ListTasksQuery = requestPart<Path, Query, ListRequest>((request) => listRequestOf(request.query));
+export const PageQuery = requestPart<unknown, Query, PageRequest>((request) => pageOf(request.query));

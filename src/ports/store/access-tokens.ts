@@ -28,6 +28,8 @@ export interface AccessTokens {
   get(id: string): Promise<AccessToken | undefined>;
   /** The oldest first, as `get`. */
   of(owner: string): Promise<readonly AccessToken[]>;
+  /** Whoever has, or had, tokens; as `TaskRecords.owners`. */
+  owners(after: string, limit: number): Promise<readonly string[]>;
   /** Deletes one of an owner's, or all of them; durable before it resolves. The ids of those that there were. */
   remove(owner: string, id?: string): Promise<readonly string[]>;
 }

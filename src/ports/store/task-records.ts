@@ -80,6 +80,8 @@ export interface TaskRecords {
   update(next: TaskRecord, expectedRevision: number, durability?: Durability): Promise<boolean>;
   /** As a durable `update`, of a task whose owner is another one from now on: lists, filters and counters follow. Its keys stay with the former. */
   give(next: TaskRecord, expectedRevision: number): Promise<boolean>;
+  /** Whoever has, or had, tasks: at most `limit` that come after one of them ("" = the first), in an order that stays. */
+  owners(after: string, limit: number): Promise<readonly string[]>;
   /** Of all tasks, or of one scope. Cheap at any size: counters, not a scan. Absent states are 0. */
   counts(scope?: Scope): Promise<Partial<Record<TesState, number>>>;
 }

@@ -2,7 +2,7 @@ import type { AccessToken, AccessTokens } from '../../ports/store/access-tokens'
 import type { MongoConnection } from './mongo-connection';
 import { isDuplicate, toStoreError } from './mongo-errors';
 import type { TokensDocument } from './schemas';
-import { wellFormed } from './well-formed';
+import { asItWas, wellFormed } from './well-formed';
 
 /** Personal API tokens, those of one owner in one document. */
 export class MongoAccessTokens implements AccessTokens {
@@ -46,6 +46,13 @@ export class MongoAccessTokens implements AccessTokens {
   async of(owner: string): Promise<readonly AccessToken[]> {
     const { tokens } = this.connection.collections;
     return tokensIn(await this.connection.call(() => tokens.findOne({ _id: wellFormed(owner) }, this.connection.limit)));
+  }
+
+  async owners(after: string, limit: number): Promise<readonly string[]> {
+    const { tokens } = this.connection.collections;
+    const options = { projection: { _id: 1 }, sort: { _id: 1 }, limit, batchSize: limit + 1, ...this.connection.limit } as const;
+    const found = await this.connection.call(() => tokens.find({ _id: { $gt: wellFormed(after) } }, options).toArray());
+    return found.map(({ _id }) => asItWas(_id));
   }
 
   async remove(owner: string, id?: string): Promise<readonly string[]> {

@@ -204,6 +204,10 @@ export class MongoTaskStore implements TaskStore {
     return this.parts.taskCounts.counts(scope);
   }
 
+  owners(after: string, limit: number): Promise<readonly string[]> {
+    return this.parts.taskCounts.owners(after, limit);
+  }
+
   async liveBackends(): Promise<ReadonlyMap<string, number>> {
     return liveBackends(this.parts.connection);
   }

@@ -1,12 +1,13 @@
-import { type Scope, scopesOf } from '../../task/scopes';
+import { ownerScope, type Scope, scopesOf } from '../../task/scopes';
 import type { TesState } from '../../task/tes';
 import type { MongoConnection } from './mongo-connection';
 import { isUncertain, toStoreError } from './mongo-errors';
 import { RECORD_FIELDS } from './task-codec';
-import { wellFormed } from './well-formed';
+import { asItWas, wellFormed } from './well-formed';
 
 export const ALL = 'all';
 export const CLASS_PREFIX = 'class ';
+const OWNER_PREFIX = ownerScope('');
 /** Changes are written together, ms. */
 export const FLUSH_MS = 200;
 /** The sum over all tasks is asked for with every create: it is read anew after this long, ms. */
@@ -52,6 +53,16 @@ export class TaskCounts {
     if (scope !== undefined) return this.read(wellFormed(scope));
     await this.freshTotal();
     return positive(this.known(ALL));
+  }
+
+  /** Who has counters, in the order of their keys. */
+  async owners(after: string, limit: number): Promise<readonly string[]> {
+    await this.flush();
+    const { counts } = this.connection.collections;
+    const [first, last] = [wellFormed(ownerScope(after)), `${OWNER_PREFIX}\uffff`];
+    const options = { projection: { _id: 1 }, sort: { _id: 1 }, limit, batchSize: limit + 1, ...this.connection.limit } as const;
+    const found = await this.connection.call(() => counts.find({ _id: { $gt: first, $lt: last } }, options).toArray());
+    return found.map(({ _id }) => asItWas(_id.slice(OWNER_PREFIX.length)));
   }
 
   /** How many wait in each class, by its key. */

@@ -5,3 +5,8 @@
 export function wellFormed(text: string): string {
   return JSON.stringify(text).slice(1, -1);
 }
+
+/** The text again. */
+export function asItWas(text: string): string {
+  return JSON.parse(`"${text}"`) as string;
+}

@@ -35,6 +35,13 @@ export class SqliteAccessTokens implements AccessTokens {
     );
   }
 
+  owners(after: string, limit: number): Promise<readonly string[]> {
+    const { tokenOwners } = this.connection.statements;
+    return this.connection.read(() =>
+      rows<[string]>(tokenOwners, after === '' ? '' : keyOf(after), limit).map(([key]) => JSON.parse(key) as string),
+    );
+  }
+
   remove(owner: string, id?: string): Promise<readonly string[]> {
     const { dropToken, dropTokensOf } = this.connection.statements;
     return this.connection.write(() =>

@@ -214,6 +214,10 @@ export class SqliteTaskStore implements TaskStore {
     });
   }
 
+  owners(after: string, limit: number): Promise<readonly string[]> {
+    return this.connection.read(() => rows<[string]>(this.statements.owners, after, limit).map(([owner]) => owner));
+  }
+
   liveBackends(): Promise<ReadonlyMap<string, number>> {
     return this.connection.read(() => new Map(rows<[string, number]>(this.statements.backendCounts)));
   }

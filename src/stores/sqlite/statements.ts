@@ -112,6 +112,7 @@ export const SQL = {
   // Counters and the rest
   counts: 'SELECT state, n FROM state_count',
   countsOwned: `SELECT state, n FROM owner_count WHERE owner = ${OWNER}`,
+  owners: 'SELECT name FROM owner WHERE name > ? ORDER BY name LIMIT ?',
   countsOfGroup: 'SELECT state, n FROM group_count WHERE name = ?',
   backendCounts: 'SELECT backend, n FROM backend_count',
   stateCount: 'SELECT n FROM state_count WHERE state = ?',
@@ -132,6 +133,7 @@ export const SQL = {
   addToken: 'INSERT INTO access_token (id, owner, expires_at, json) VALUES (?, ?, ?, ?)',
   token: 'SELECT json FROM access_token WHERE id = ?',
   tokensOf: 'SELECT json FROM access_token WHERE owner = ?',
+  tokenOwners: 'SELECT DISTINCT owner FROM access_token INDEXED BY access_token_owner WHERE owner > ? ORDER BY owner LIMIT ?',
   tokenCount: 'SELECT count(*) FROM access_token WHERE owner = ?',
   dropExpiredTokens: 'DELETE FROM access_token WHERE owner = ? AND expires_at <= ?',
   dropToken: 'DELETE FROM access_token WHERE owner = ? AND id = ? RETURNING id',

@@ -8,6 +8,7 @@ import { taskQueueSuite } from './task-queue.suite';
 import { taskRecordsSuite } from './task-records.suite';
 import type { TaskStoreFactory, TaskStoreHarness } from './task-store.fixture';
 import { upkeepSuite } from './upkeep.suite';
+import { userListSuite } from './user-list.suite';
 
 /** What every `TaskStore` does, role by role. Run it on each adapter, with a factory of empty stores. */
 export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
@@ -28,6 +29,7 @@ export function taskStoreSuite(name: string, factory: TaskStoreFactory): void {
       accessTokensSuite,
       giveTasksSuite,
       sealedCredentialsSuite,
+      userListSuite,
     ])
       suite(() => harness);
   });

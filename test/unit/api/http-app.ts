@@ -11,6 +11,7 @@ import type { Authenticator } from '../../../src/ports/authenticator';
 import { KnownBackends } from '../../../src/engine/known-backends';
 import { LogReader } from '../../../src/engine/log-reader';
 import { TaskService } from '../../../src/engine/task.service';
+import { UserList } from '../../../src/engine/user-list';
 import { Networks } from '../../../src/ports/networks';
 import { StorageRegistry } from '../../../src/ports/registries';
 
@@ -48,10 +49,11 @@ export async function startApi(behind: Behind, settings: Partial<ApiSettings> = 
     providers: [
       { provide: TaskService, useValue: behind.tasks ?? {} },
       { provide: LogReader, useValue: behind.logs ?? {} },
+      { provide: UserList, useValue: {} },
       { provide: KnownBackends, useValue: { all: () => [] } },
       { provide: StorageRegistry, useValue: new StorageRegistry([]) },
     ],
-    exports: [TaskService, LogReader, KnownBackends, StorageRegistry],
+    exports: [TaskService, LogReader, UserList, KnownBackends, StorageRegistry],
   })
   class BehindModule {}
   const rates = behind.rates ?? new RequestRates({});
