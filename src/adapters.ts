@@ -7,6 +7,7 @@ import { pulsarBackend } from './backends/pulsar/pulsar.adapter';
 import type { Adapters } from './ports/adapter';
 import { fileStorage } from './storage/file/file.adapter';
 import { httpStorage } from './storage/http/http.adapter';
+import { s3Storage } from './storage/s3/s3.adapter';
 import { mongoStore } from './stores/mongo/mongo.adapter';
 import { sqliteStore } from './stores/sqlite/sqlite.adapter';
 
@@ -14,6 +15,6 @@ import { sqliteStore } from './stores/sqlite/sqlite.adapter';
 export const adapters: Adapters = {
   backends: [localBackend, pulsarBackend],
   stores: [sqliteStore, mongoStore],
-  storages: [fileStorage, httpStorage],
+  storages: [fileStorage, httpStorage, s3Storage],
   authenticators: [noAuthentication, basicAuthentication, oidcAuthentication, tokenAuthentication],
 };

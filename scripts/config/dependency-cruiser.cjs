@@ -16,7 +16,7 @@ const layers = {
 const adapters = {
   backends: ['task', 'ports', 'backends/shared'],
   stores: ['task', 'ports'],
-  storage: ['task', 'ports'],
+  storage: ['task', 'ports', 'storage/shared'],
   auth: ['task', 'ports', 'auth/shared'],
 };
 const any = (folders) => `^src/(${folders.join('|')})/`;

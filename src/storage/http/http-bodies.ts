@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import { type Answer, idleError } from './http-exchange';
-import { networkError } from './http-errors';
+import { idleError } from '../shared/idle-watch';
+import { type Answer, PRIVATE_SETTING } from './http-exchange';
+import { networkError } from '../shared/http-errors';
 
 export interface ExpectedBody {
   readonly subject: string;
@@ -42,7 +43,7 @@ async function* received({ body, idle }: Answer, expected: ExpectedBody, signal:
       signal.throwIfAborted();
       throw idle.expired
         ? idleError(expected.subject, expected.idleTimeoutMs)
-        : networkError(error, { subject: expected.subject, during: 'answer' });
+        : networkError(error, { subject: expected.subject, during: 'answer', privateSetting: PRIVATE_SETTING });
     } finally {
       idle.rest();
     }

@@ -3,12 +3,15 @@ import { request as requestTls } from 'node:https';
 import type { StorageSecrets } from '../../ports/credentials';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/url';
-import { agentsFor, type ConnectionSettings } from './http-agents';
+import { agentsFor, type ConnectionSettings } from '../shared/http-agents';
 import { authorizationOf, type Credentials, hasUserinfo, headerOf, isSameOrigin, redirected } from './http-credentials';
-import { networkError, PRIVATE_SETTING } from './http-errors';
+import { networkError } from '../shared/http-errors';
 import type { Upload } from './http-upload';
-import { IdleWatch } from './idle-watch';
-import { isPrivateAddress } from './private-addresses';
+import { idleError, IdleWatch } from '../shared/idle-watch';
+import { isPrivateAddress } from '../shared/private-addresses';
+
+/** The setting that a refused address names. */
+export const PRIVATE_SETTING = 'storage.http.allow_private_addresses';
 
 export interface HttpSettings extends ConnectionSettings {
   /** Whether `http:` and `https:` URLs may be used at all. */
@@ -175,7 +178,8 @@ export class HttpExchange {
     } catch (error) {
       signal.throwIfAborted();
       if (idle.expired) throw idleError(request.subject, this.settings.idleTimeoutMs);
-      throw networkError(error, { subject: request.subject, during: request.method === 'PUT' ? 'write' : 'read' });
+      const during = request.method === 'PUT' ? 'write' : 'read';
+      throw networkError(error, { subject: request.subject, during, privateSetting: PRIVATE_SETTING });
     } finally {
       idle.rest();
     }
@@ -196,10 +200,6 @@ type Send = (options: RequestOptions, answered: (response: IncomingMessage) => v
 function transportOf(upload: Upload, { protocol }: URL): { readonly request: Send } {
   const send = protocol === 'https:' ? requestTls : requestPlain;
   return { request: (options, answered) => send(options, answered).once('continue', () => upload.mayBegin()) };
-}
-
-export function idleError(subject: string, limitMs: number): TransferError {
-  return new TransferError(`${subject}: nothing moved for ${limitMs / 1000} s`, { retryable: true, away: {} });
 }
 
 /** Lets go of an answer whose body is not wanted, keeping the connection where that is cheap and quick. */

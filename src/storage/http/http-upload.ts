@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import type { IdleWatch } from './idle-watch';
+import type { IdleWatch } from '../shared/idle-watch';
 
 /** A server is asked before so many bytes are sent whether it wants them here (RFC 9110, section 10.1.1); asking costs less than a small body. */
 const ASKED_FROM_BYTES = 1024 * 1024;

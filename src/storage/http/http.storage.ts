@@ -3,10 +3,10 @@ import { TransferError } from '../../ports/errors';
 import { type ReadOptions, StorageClient, type StorageStat, type WriteOptions, type Written } from '../../ports/storage-client';
 import { shownUrl } from '../../task/url';
 import { receivedBody } from './http-bodies';
-import { isCut, statusError } from './http-errors';
-import { type Answer, discard, HttpExchange, type HttpSettings, idleError } from './http-exchange';
+import { isCut, statusError } from '../shared/http-errors';
+import { type Answer, discard, HttpExchange, type HttpSettings } from './http-exchange';
 import { Upload } from './http-upload';
-import { IdleWatch } from './idle-watch';
+import { idleError, IdleWatch } from '../shared/idle-watch';
 import { changedSince, contentLength, contentRange, givenSha256, ifRange, lastModified, versionOf } from './http-versions';
 
 export type HttpStorageSettings = HttpSettings;

@@ -4,11 +4,10 @@ import { TransferError } from '../../../src/ports/errors';
 import type { PartSource, StorageClient, StoreOptions, Written } from '../../../src/ports/storage-client';
 import type { StorageUnderTest } from './storage-client.suite';
 
-/** Of several parts, whatever a storage takes for one: each byte says where it stands. */
-const CONTENT = Buffer.from(Array.from({ length: 3000 }, (_value, at) => at % 251));
-
-/** What a `StorageClient` promises that takes objects in parts. */
-export function partsSuite(name: string, open: () => Promise<StorageUnderTest>): void {
+/** What a `StorageClient` promises that takes objects in parts; `severalBytes` are several of them. */
+export function partsSuite(name: string, open: () => Promise<StorageUnderTest>, severalBytes = 3000): void {
+  /** Each byte says where it stands. */
+  const CONTENT = Buffer.from(Uint8Array.from({ length: severalBytes }, (_value, at) => at % 251));
   describe(`StorageClient that takes parts: ${name}`, () => {
     let storage: StorageUnderTest;
     const signal = new AbortController().signal;

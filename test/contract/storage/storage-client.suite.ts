@@ -24,8 +24,14 @@ export interface StorageUnderTest {
   storeHalf?(): void;
 }
 
-/** What every `StorageClient` promises. `directories`: whether this storage knows them, with modes and links. */
-export function storageClientSuite(name: string, open: () => Promise<StorageUnderTest>, knows: { readonly directories: boolean }): void {
+export interface StorageKnows {
+  readonly directories: boolean;
+  /** Of its directories: `prefixes` are made of the names of objects, without modes and links; absent = as a file system has them. */
+  readonly as?: 'prefixes';
+}
+
+/** What every `StorageClient` promises. */
+export function storageClientSuite(name: string, open: () => Promise<StorageUnderTest>, knows: StorageKnows): void {
   describe(`StorageClient: ${name}`, () => {
     let storage: StorageUnderTest;
     const signal = new AbortController().signal;
@@ -312,7 +318,37 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       return;
     }
 
-    it('lists a tree with modes, empty directories and inside links, a directory before what it holds', async () => {
+    it('lists a tree, a directory before what it holds, and keeps empty ones', async () => {
+      const { client } = storage;
+      await put('t/run.sh', '#!/bin/sh');
+      await put('t/sub/deep/data', '12345');
+      await client.mkdir?.(url('t/empty'), undefined, signal);
+      const entries = await listed(client, url('t'), signal);
+      const order = entries.map((entry) => entry.path);
+      expect([...order].sort()).toEqual(['empty', 'run.sh', 'sub', 'sub/deep', 'sub/deep/data']);
+      expect(entries.find(({ path }) => path === 'empty')).toMatchObject({ kind: 'directory' });
+      expect(entries.find(({ path }) => path === 'sub/deep/data')).toMatchObject({ kind: 'file', sizeBytes: 5 });
+      expect(order.indexOf('sub')).toBeLessThan(order.indexOf('sub/deep'));
+      expect(order.indexOf('sub/deep')).toBeLessThan(order.indexOf('sub/deep/data'));
+      expect(await client.stat(url('t'), signal)).toMatchObject({ kind: 'directory' });
+      expect(await client.stat(url('t/empty'), signal)).toMatchObject({ kind: 'directory' });
+    });
+
+    it('lists nothing below an empty directory, and fails below a missing one', async () => {
+      await storage.client.mkdir?.(url('e'), undefined, signal);
+      expect(await listed(storage.client, url('e'), signal)).toEqual([]);
+      expect(await failureOf(listed(storage.client, url('missing'), signal))).toMatchObject({ notFound: true, retryable: false });
+    });
+
+    it('keeps what a directory holds that is made again', async () => {
+      await put('d/e/f', 'kept');
+      await storage.client.mkdir?.(url('d/e'), undefined, signal);
+      expect(await get('d/e/f')).toBe('kept');
+    });
+
+    if (knows.as === 'prefixes') return;
+
+    it('lists a tree with modes and inside links', async () => {
       const { client } = storage;
       await put('t/run.sh', '#!/bin/sh', 0o755);
       await put('t/sub/deep/data', '12345', 0o640);
@@ -325,16 +361,6 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       expect(byPath.get('sub/deep/data')).toMatchObject({ kind: 'file', sizeBytes: 5, mode: 0o640 });
       expect(byPath.get('empty')).toMatchObject({ kind: 'directory', mode: 0o750 });
       expect(byPath.get('sub/link')).toMatchObject({ kind: 'link', linkTarget: '../run.sh' });
-      const order = entries.map((entry) => entry.path);
-      expect(order.indexOf('sub')).toBeLessThan(order.indexOf('sub/deep'));
-      expect(order.indexOf('sub/deep')).toBeLessThan(order.indexOf('sub/deep/data'));
-      expect(await client.stat(url('t'), signal)).toMatchObject({ kind: 'directory' });
-    });
-
-    it('lists nothing below an empty directory, and fails below a missing one', async () => {
-      await storage.client.mkdir?.(url('e'), undefined, signal);
-      expect(await listed(storage.client, url('e'), signal)).toEqual([]);
-      expect(await failureOf(listed(storage.client, url('missing'), signal))).toMatchObject({ notFound: true, retryable: false });
     });
 
     it('leaves a directory that is there already as it is', async () => {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { networkError } from '../../../../src/storage/http/http-errors';
+import { networkError } from '../../../../src/storage/shared/http-errors';
 import type { HttpStorage } from '../../../../src/storage/http/http.storage';
 import type { FileServer } from '../../../contract/storage/http-file-server';
 import { failureOf } from '../../../support/transfer-failure';
@@ -62,10 +62,10 @@ describe('a storage that is away', () => {
   it('waits with outputs for a host whose name is not known, and not with inputs', async () => {
     const url = 'http://no-such-host.invalid/x';
     const failures = [
-      networkError(dns('ENOTFOUND'), { subject: url, during: 'read' }),
-      networkError(dns('ENOTFOUND'), { subject: url, during: 'write' }),
+      networkError(dns('ENOTFOUND'), { subject: url, during: 'read', privateSetting: 's' }),
+      networkError(dns('ENOTFOUND'), { subject: url, during: 'write', privateSetting: 's' }),
     ];
     expect(failures).toMatchObject([{ retryable: false }, { retryable: true, away: { brief: true } }]);
-    expect(networkError(dns('EAI_AGAIN'), { subject: url, during: 'read' })).toMatchObject({ away: {} });
+    expect(networkError(dns('EAI_AGAIN'), { subject: url, during: 'read', privateSetting: 's' })).toMatchObject({ away: {} });
   });
 });

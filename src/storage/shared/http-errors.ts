@@ -3,13 +3,10 @@ import { type StorageAway, TransferError } from '../../ports/errors';
 import { ConnectTimeout } from './http-agents';
 import { PRIVATE_ADDRESS } from './private-addresses';
 
-/** The setting that a refused address names. */
-export const PRIVATE_SETTING = 'storage.http.allow_private_addresses';
-
 /** What a failure means: `away` is waited for, `retry` is tried a few times, `final` stays as it is. */
-type Meaning = 'away' | 'away briefly' | 'retry' | 'final';
+export type Meaning = 'away' | 'away briefly' | 'retry' | 'final';
 
-interface Told {
+export interface Told {
   readonly words?: string;
   readonly means: Meaning;
 }
@@ -32,13 +29,17 @@ const STATUSES: Readonly<Record<number, Told>> = {
   507: { words: 'its disk is full', means: 'away' },
 };
 
-export function statusError(status: number, subject: string, headers: IncomingHttpHeaders = {}): TransferError {
-  const { words, means } = STATUSES[status] ?? { words: undefined, means: status >= 500 ? 'away briefly' : 'final' };
+export function statusError(status: number, subject: string, headers: IncomingHttpHeaders = {}, told = meaningOf(status)): TransferError {
+  const { words, means } = told;
   const retryAfterMs = retryAfter(headers['retry-after']);
   return new TransferError(`${subject}: the server answered ${status}${words === undefined ? '' : ` (${words})`}`, {
     ...members(means, { answered: true, ...(retryAfterMs !== undefined && { retryAfterMs }) }),
     notFound: status === 404 || status === 410,
   });
+}
+
+export function meaningOf(status: number): Told {
+  return STATUSES[status] ?? { means: status >= 500 ? 'away briefly' : 'final' };
 }
 
 /** RFC 9110, section 10.2.3: seconds, or a date. */
@@ -67,7 +68,6 @@ function members(means: Meaning, detail: StorageAway = {}): { readonly retryable
 
 /** Codes of Node's network and TLS layers. */
 const CODES: Readonly<Record<string, Told & { readonly words: string }>> = {
-  [PRIVATE_ADDRESS]: { words: `the host has a private address, which the setting ${PRIVATE_SETTING} forbids`, means: 'final' },
   CERT_HAS_EXPIRED: { words: "the server's certificate has expired", means: 'final' },
   DEPTH_ZERO_SELF_SIGNED_CERT: { words: "the server's certificate is self-signed", means: 'final' },
   SELF_SIGNED_CERT_IN_CHAIN: { words: "the server's certificate is signed by an unknown authority", means: 'final' },
@@ -101,14 +101,22 @@ export interface NetworkContext {
    * a container network does not know a container that is being restarted, so an unknown host is waited for; as an input it is a mistake.
    */
   readonly during: 'read' | 'write' | 'answer';
+  /** The setting that refuses private addresses. */
+  readonly privateSetting: string;
 }
 
 /** Translates by code what the HTTP client threw. What is none of its failures passes through. */
-export function networkError(error: unknown, { subject, during }: NetworkContext): unknown {
+export function networkError(error: unknown, { subject, during, privateSetting }: NetworkContext): unknown {
   for (let cause = error; typeof cause === 'object' && cause !== null; cause = 'cause' in cause ? cause.cause : undefined) {
     if (cause instanceof TransferError) return cause;
     const code = cause instanceof ConnectTimeout ? 'ETIMEDOUT' : codeOf(cause);
     if (code === undefined) continue;
+    if (code === PRIVATE_ADDRESS) {
+      return new TransferError(`${subject}: the host has a private address, which the setting ${privateSetting} forbids`, {
+        retryable: false,
+        cause: error,
+      });
+    }
     const told = CODES[code] ?? (code.startsWith('ERR_') ? undefined : { words: code, means: 'retry' as const });
     if (!told) continue;
     const means = code === 'ENOTFOUND' && during === 'write' ? 'away briefly' : told.means;

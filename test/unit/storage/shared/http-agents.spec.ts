@@ -1,6 +1,6 @@
 import { createServer, request, type Server } from 'node:http';
-import { agentsFor } from '../../../../src/storage/http/http-agents';
-import { isPrivateAddress } from '../../../../src/storage/http/private-addresses';
+import { agentsFor } from '../../../../src/storage/shared/http-agents';
+import { isPrivateAddress } from '../../../../src/storage/shared/private-addresses';
 
 describe('isPrivateAddress', () => {
   it.each([

@@ -1,3 +1,5 @@
+import { TransferError } from '../../ports/errors';
+
 /** Aborts its signal when something awaited does not come within `limitMs`. Armed only while the other side is awaited. */
 export class IdleWatch {
   private readonly controller = new AbortController();
@@ -27,4 +29,8 @@ export class IdleWatch {
     this.over = true;
     this.rest();
   }
+}
+
+export function idleError(subject: string, limitMs: number): TransferError {
+  return new TransferError(`${subject}: nothing moved for ${limitMs / 1000} s`, { retryable: true, away: {} });
 }
