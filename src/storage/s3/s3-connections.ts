@@ -33,6 +33,7 @@ interface Client {
 const ANONYMOUS_MS = 60_000;
 const MOST_REGIONS = 1000;
 const REGION = 'us-east-1';
+const SILENT = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** The SDK's clients, one for each endpoint and region, made when they are first needed; the SDK is loaded with the first of them. */
 export class S3Connections {
@@ -109,6 +110,8 @@ export class S3Connections {
       requestHandler: { httpAgent: this.agents.http, httpsAgent: this.agents.https },
       expectContinueHeader: false,
       customUserAgent: 'tes-gateway',
+      // It would print what it thinks of how it is used.
+      logger: SILENT,
     };
     const made = new Client({
       ...config,
