@@ -1,4 +1,4 @@
-import { identityOf, type S3Address } from './s3-address';
+import { addressOf, identityOf, type S3Address } from './s3-address';
 
 /** Who serves the URLs below a prefix, and who one is there: an entry of the setting `storage.s3.endpoints`. */
 export interface S3Endpoint {
@@ -86,7 +86,7 @@ export function faultsOf(endpoints: readonly S3Endpoint[]): readonly string[] {
     const { prefix, url } = endpoint;
     const fault = (member: string, words: string): string => `endpoints[${index}].${member}: ${words}`;
     const faults: string[] = [];
-    if (!/^s3:\/\/(?:[A-Za-z0-9][A-Za-z0-9._-]+(?:\/[^]*)?)?$/.test(prefix))
+    if (prefix !== 's3://' && (!prefix.startsWith('s3://') || 'problem' in addressOf(prefix)))
       faults.push(fault('prefix', 'must be s3:// or s3://BUCKET/...'));
     if (endpoints.findIndex((other) => folderOf(other.prefix) === folderOf(prefix)) < index) faults.push(fault('prefix', 'is there twice'));
     if (url !== undefined && !isWebAddress(url))
