@@ -36,6 +36,8 @@ interface OpenRange {
   readonly etag?: string;
   /** In the body, before the range: a server without ranges sends everything. */
   readonly skipBytes: number;
+  /** Of the whole body. */
+  readonly bodyBytes: number;
   /** In the body, of the range. */
   bytes: number;
 }
@@ -95,7 +97,7 @@ async function* pieces(reading: Reading, first: OpenRange, course: Course, signa
         try {
           const content = await part.content;
           lookAhead();
-          yield content;
+          yield* content;
         } finally {
           part.giveBack();
         }
@@ -111,22 +113,18 @@ async function* pieces(reading: Reading, first: OpenRange, course: Course, signa
 }
 
 interface Ahead {
-  readonly content: Promise<Buffer>;
+  readonly content: Promise<readonly Uint8Array[]>;
   readonly giveBack: () => void;
 }
 
 /** A whole range, again from its start where it breaks. */
-function fetched(reading: Reading, range: Range, version: string | undefined, signal: AbortSignal): Promise<Buffer> {
+function fetched(reading: Reading, range: Range, version: string | undefined, signal: AbortSignal): Promise<readonly Uint8Array[]> {
   const content = repeated(async () => {
     const open = await openRange(reading, range, version, signal);
     if (open?.bytes !== range.bytes) throw changedObject(reading.subject);
-    const whole = Buffer.allocUnsafeSlow(range.bytes);
-    let bytes = 0;
-    for await (const chunk of bodyOf(reading, open, signal)) {
-      whole.set(chunk, bytes);
-      bytes += chunk.length;
-    }
-    return whole;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of bodyOf(reading, open, signal)) chunks.push(chunk);
+    return chunks;
   }, signal);
   // Whoever reads finds the error when it is the turn of this range; nobody does after a stop.
   content.catch(() => undefined);
@@ -158,7 +156,16 @@ async function openRange(reading: Reading, range: Range, version: string | undef
     const fault = faultOf(subject, range, { etag: answer.ETag, firstByte, lastByte, totalBytes }, version);
     if (totalBytes !== undefined && !fault) {
       const bytes = Math.max(0, Math.min(said ? range.bytes : Infinity, totalBytes - range.first));
-      return { body, idle, bytes, totalBytes, skipBytes: said ? 0 : range.first, ...(answer.ETag !== undefined && { etag: answer.ETag }) };
+      const bodyBytes = said ? bytes : totalBytes;
+      return {
+        body,
+        idle,
+        bytes,
+        bodyBytes,
+        totalBytes,
+        skipBytes: said ? 0 : range.first,
+        ...(answer.ETag !== undefined && { etag: answer.ETag }),
+      };
     }
     body.destroy();
     throw fault ?? new TransferError(`${subject}: the server does not say how long it is`, { retryable: true });
@@ -202,7 +209,8 @@ async function* bodyOf(reading: Reading, open: OpenRange, signal: AbortSignal): 
   let seen = 0;
   const end = open.skipBytes + open.bytes;
   try {
-    while (seen < end) {
+    // Whoever reads up to the end of a body can use its connection again.
+    while (seen < end || open.bodyBytes === end) {
       signal.throwIfAborted();
       idle.arm();
       let next: IteratorResult<Buffer>;
@@ -217,9 +225,10 @@ async function* bodyOf(reading: Reading, open: OpenRange, signal: AbortSignal): 
         idle.rest();
       }
       if (next.done === true) break;
-      const wanted = next.value.subarray(Math.max(0, open.skipBytes - seen), end - seen);
+      const wanted = next.value.subarray(Math.max(0, open.skipBytes - seen), Math.max(0, end - seen));
       seen += next.value.length;
       if (wanted.length > 0) yield wanted;
+      if (seen > end) break;
     }
     signal.throwIfAborted();
     if (idle.expired) throw idleError(subject, idleTimeoutMs);

@@ -158,11 +158,25 @@ describeS3('faults on the way', (s3) => {
     const stream = await tight.read(url('large'), {}, signal);
     await put('large', randomBytes(LARGE.length));
     const error = await failureOf(buffer(stream));
+    // The server is not asked for bytes that nobody wants.
+    expect(bucket.proxy.requests.at(-1)?.headers['if-match']).toBeDefined();
     expect(error).toMatchObject({
       changed: true,
       retryable: true,
       publicMessage: `${url('large')} cannot be read: it has changed while it was being read`,
     });
+  });
+
+  it('reads one object after the other on the connection that it has', async () => {
+    await put('one', 'text');
+    const ports: (number | undefined)[] = [];
+    bucket.proxy.fault = ({ socket }) => {
+      ports.push(socket.remotePort);
+      return false;
+    };
+    for (let count = 0; count < 5; count += 1) await get('one');
+    expect(ports).toHaveLength(5);
+    expect(new Set(ports).size).toBe(1);
   });
 
   it('asks again for one part of a download or an upload that breaks, and for no other', async () => {
