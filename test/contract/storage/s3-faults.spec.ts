@@ -168,7 +168,7 @@ describeS3('faults on the way', (s3) => {
   });
 
   it('reads one object after the other on the connection that it has', async () => {
-    await put('one', 'text');
+    await put('one', LARGE.subarray(0, 3 * MIB));
     const ports: (number | undefined)[] = [];
     bucket.proxy.fault = ({ socket }) => {
       ports.push(socket.remotePort);
