@@ -90,14 +90,9 @@ export class SqliteTaskStore implements TaskStore {
 
   getState(id: string, scopes?: Scopes): Promise<TesState | undefined> {
     return this.connection.read(() => {
-      if (scopes === undefined) {
-        const found = row<[number]>(this.statements.state, id);
-        return found && stateOf(found[0]);
-      }
-      const found = row<[number, string, string | null]>(this.statements.stateOwned, id);
-      if (found === undefined) return undefined;
-      const [state, owner, groups] = found;
-      return isWithin({ owner, ...(groups !== null && { groups: JSON.parse(groups) as string[] }) }, scopes) ? stateOf(state) : undefined;
+      if (scopes !== undefined) return this.stateWithin(id, scopes);
+      const found = row<[number]>(this.statements.state, id);
+      return found && stateOf(found[0]);
     });
   }
 
@@ -107,9 +102,9 @@ export class SqliteTaskStore implements TaskStore {
 
   getStored(id: string, scopes?: Scopes): Promise<StoredTask | undefined> {
     return this.connection.read(() => {
+      if (!this.isVisible(id, scopes)) return undefined;
       const found = row<StoredRow>(this.statements.stored, id);
-      const task = found && decodeRecord(found);
-      return task && isWithin(task, scopes) ? { task, requestJson: found[12] } : undefined;
+      return found && { task: decodeRecord(found), requestJson: found[12] };
     });
   }
 
@@ -279,8 +274,19 @@ export class SqliteTaskStore implements TaskStore {
   }
 
   private record(id: string, scopes: Scopes): TaskRecord | undefined {
-    const found = row<RecordRow>(this.statements.record, id);
-    const task = found && decodeRecord(found);
-    return task && isWithin(task, scopes) ? task : undefined;
+    const found = this.isVisible(id, scopes) ? row<RecordRow>(this.statements.record, id) : undefined;
+    return found && decodeRecord(found);
+  }
+
+  /** Looked at first: the time that a large task takes to read would tell those who may not see it that it is there. */
+  private isVisible(id: string, scopes: Scopes): boolean {
+    return scopes === undefined || this.stateWithin(id, scopes) !== undefined;
+  }
+
+  private stateWithin(id: string, scopes: readonly Scope[]): TesState | undefined {
+    const found = row<[number, string, string | null]>(this.statements.stateOwned, id);
+    if (found === undefined) return undefined;
+    const [state, owner, groups] = found;
+    return isWithin({ owner, ...(groups !== null && { groups: JSON.parse(groups) as string[] }) }, scopes) ? stateOf(state) : undefined;
   }
 }

@@ -48,6 +48,31 @@ describeMongo('the store on its own', (url) => {
     expect(await gateway.counts(ownerScope('anonymous'))).toEqual({});
   });
 
+  it('reads for a task that the asker may not see what it reads for none: nothing comes over from the server', async () => {
+    const store = await own.open();
+    const [hidden, shared] = [queuedTask({ owner: 'a', tags: { long: 'x'.repeat(1e6) } }), queuedTask({ owner: 'a', groups: ['g'] })];
+    await insertAll(store, [hidden, shared]);
+    const scopes = [ownerScope('b'), groupScope('g')];
+    await own.connection.db?.command({ profile: 2, filter: { op: 'query', ns: `${own.name}.tasks` } });
+    const asked = async (id: string): Promise<unknown[]> => {
+      const answers = [await store.getState(id, scopes), await store.getTask(id, scopes), await store.getStored(id, scopes)];
+      const seen = await own.connection.collection('system.profile').find().sort({ ts: 1 }).toArray();
+      await own.connection.db?.command({ profile: 0 });
+      await own.connection.collection('system.profile').drop();
+      await own.connection.db?.command({ profile: 2, filter: { op: 'query', ns: `${own.name}.tasks` } });
+      const replies = seen.map(({ nreturned, planSummary, responseLength }) => [nreturned, planSummary, responseLength]);
+      return [
+        answers.map((answer) => answer !== undefined),
+        replies.map(([nreturned, planSummary]) => [nreturned, planSummary]),
+        replies.map((reply) => reply[2]),
+      ];
+    };
+    const none = await asked('nothing');
+    expect(none.slice(0, 2)).toEqual([Array(3).fill(false), Array(3).fill([0, 'IXSCAN { _id: 1 }'])]);
+    expect(await asked(hidden.id)).toEqual(none);
+    expect((await asked(shared.id)).slice(0, 2)).toEqual([Array(3).fill(true), Array(3).fill([1, 'IXSCAN { _id: 1 }'])]);
+  });
+
   describe('schema', () => {
     it('is made once by many gateways that start at the same moment', async () => {
       const stores = await Promise.all(Array.from({ length: 6 }, (_, index) => own.open(`gateway-${index}`)));
