@@ -33,6 +33,8 @@ export function processFigures(pid) {
     const number = (key) => Number(new RegExp(`^${key}:\\s+(\\d+)`, 'm').exec(lines)?.[1] ?? NaN);
     return {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
+      /** Of its children that have ended, with theirs. */
+      endedCpuSeconds: (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND,
       rssMb: round(number('VmRSS') / 1024, 1),
       anonMb: round(number('RssAnon') / 1024, 1),
       peakMb: round(number('VmHWM') / 1024, 1),

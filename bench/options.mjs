@@ -4,7 +4,7 @@ const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
                       start, many-stored, largest, one-bubblewrap, many-bubblewrap, one-podman, many-podman,
-                      cancel-bubblewrap, crowd-bubblewrap (so of apptainer, docker, podman), idle, queue, files,
+                      cancel-bubblewrap, crowd-bubblewrap, cancel-beside-bubblewrap (so of apptainer, docker, podman), idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
   --store mongodb     the rows of MongoDB as the store instead, beside the bare driver: create, create-http, get-minimal, get-full, claim,
                       page-none, page-owner, page-state, page-tag, ..., idle, looks, quiet, memory,
@@ -28,6 +28,7 @@ const sizes = {
     atOnce: 1000,
     atOncePodman: 200,
     crowd: 4000,
+    neighbours: 2000,
     waiting: 10_000,
     running: 2000,
     idleSeconds: 30,
@@ -48,6 +49,7 @@ const sizes = {
     atOnce: 40,
     atOncePodman: 8,
     crowd: 200,
+    neighbours: 300,
     waiting: 500,
     running: 200,
     idleSeconds: 5,

@@ -1,14 +1,19 @@
 // How soon a running task has ended when it is to end: one program, and thousands of processes.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startEngine } from './engines.mjs';
-import { median, round } from './figures.mjs';
+import { median, processFigures, round } from './figures.mjs';
 import { prepareGateway } from './gateway.mjs';
 import { TERMINAL } from './tasks.mjs';
 
 const RUNTIMES = ['bubblewrap', 'apptainer', 'docker', 'podman'];
 /** What a program that takes no notice of TERM has to end, s. */
 const GRACE = 1;
+/** Cancels whose CPU is added up: the kernel counts in hundredths of a second. */
+const CANCELS = 15;
 
 /** Processes that do nothing and take no notice of TERM: each waits for somebody to open a pipe. */
 const crowd = (count) =>
@@ -16,7 +21,7 @@ const crowd = (count) =>
 
 export async function ends(bench) {
   for (const runtime of RUNTIMES) {
-    if (!bench.wants(`cancel-${runtime}`, `crowd-${runtime}`)) continue;
+    if (!bench.wants(`cancel-${runtime}`, `crowd-${runtime}`, `cancel-beside-${runtime}`)) continue;
     const { env, settings, image } = await startEngine(runtime, bench.cache);
     const gateway = await prepareGateway({
       main: bench.main,
@@ -28,6 +33,7 @@ export async function ends(bench) {
     await gateway.start(bench.nodeOptions);
     try {
       if (bench.wants(`cancel-${runtime}`)) await cancelOfSleep(bench, gateway, runtime, image);
+      if (bench.wants(`cancel-beside-${runtime}`)) await cancelBesideOthers(bench, gateway, runtime, image);
       if (bench.wants(`crowd-${runtime}`)) await cancelOfCrowd(bench, gateway, runtime, image);
     } finally {
       await gateway.remove();
@@ -74,6 +80,41 @@ async function cancelOfSleep(bench, gateway, runtime, image) {
     pass: longest <= 1500 && confirmed === all.length,
     figures: { times, confirmed },
   });
+}
+
+/** What ends a job is a child of the gateway: its CPU alone, and while many processes that have nothing to do with it are on the machine. */
+async function cancelBesideOthers(bench, gateway, runtime, image) {
+  const cpuMs = async () => {
+    let ms = 0;
+    for (let number = 0; number < CANCELS; number += 1) {
+      const id = await started(gateway, { image, command: ['/bin/sh', '-c', 'echo ready; exec sleep 600'] }, 'ready');
+      const before = processFigures(gateway.pid).endedCpuSeconds;
+      await cancelled(gateway, id);
+      ms += (processFigures(gateway.pid).endedCpuSeconds - before) * 1000;
+    }
+    return ms / CANCELS;
+  };
+  const alone = await cpuMs();
+  const neighbours = spawn('/bin/sh', ['-c', `n=0; while [ $n -lt ${bench.neighbours} ]; do sleep 3600 & n=$((n + 1)); done; echo; wait`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    detached: true,
+  });
+  try {
+    await once(neighbours.stdout, 'data');
+    const beside = await cpuMs();
+    const all = readdirSync('/proc').filter((name) => /^\d/.test(name)).length;
+    const each = ((beside - alone) * 1000) / bench.neighbours;
+    bench.row({
+      row: `cancel-beside-${runtime}`,
+      what: `CPU of a cancel beside ${all} processes, ${runtime} (${round(alone, 0)} ms without ${bench.neighbours} of them)`,
+      target: '<= 50 us for each other process',
+      shown: `${round(beside, 0)} ms, ${round(each, 0)} us for each`,
+      pass: each <= 50,
+      figures: { alone, beside, all },
+    });
+  } finally {
+    process.kill(-neighbours.pid, 'SIGKILL');
+  }
 }
 
 async function cancelOfCrowd(bench, gateway, runtime, image) {
