@@ -24,7 +24,10 @@ export class JobEnding {
     private readonly processes: ProcessTable,
   ) {}
 
-  /** Resolves only when two listings in a row, of processes and of containers, were empty. With a grace, the job is asked first. */
+  /**
+   * Resolves only when two listings in a row, of processes and of containers, were empty; the last is of all processes of the machine. With a
+   * grace, the job is asked first.
+   */
   async end(
     jobName: string,
     layout: Layout,

@@ -1,5 +1,5 @@
 # How an executor is ended before its time, by its limit or a cancel: asked, given the grace, forced. Stands before the other parts of the job
-# script. However many processes there are, it costs a few passes over /proc; and it starts as few programs as it can: a cancel has to be
+# script. It looks at what is below the script alone, where the kernel lets it; and it starts as few programs as it can: a cancel has to be
 # quick on a busy machine, where each costs a second. Needs processes.sh.
 
 # Whose executors these are: the job script itself, unless somebody beside it says another.
@@ -7,25 +7,35 @@ script=$$
 
 now() { read -r up rest </proc/uptime; }
 
-# TERM to the programs of an executor; false when none has begun, for which nobody needs to wait: the runtimes' own processes lose it then, or end
-# with a code of their own.
-ask() { # "SKIP..."
-  programs=$(offspring programs "$script" "$1")
-  [ -n "$programs" ] || return 1
-  signal TERM "$programs"
+# Leaves in `executor` what can be asked to end, as PID:PARENT, and in `waited` the script's own children, who are waited for.
+look_at_executor() { # "SKIP..."
+  executor=$(offspring executor "$script" "$1") waited=
+  for each in $executor; do
+    case $each in *:*) ;; *) waited="$waited $each" ;; esac
+  done
 }
 
-# By the clock, not by turns: on a busy machine a turn takes long.
-await_end() { # "SKIP..." TENTHS
+# False when it takes longer. By the clock, not by turns: on a busy machine a turn takes long.
+await_end() { # TENTHS
   now
-  until=$((${up%.*}${up#*.} + $2 * 10))
-  for child in $(offspring children "$script" "$1"); do
-    while [ -e "/proc/${child%:*}" ]; do
+  until=$((${up%.*}${up#*.} + $1 * 10)) nap=0.02
+  for child in $waited; do
+    while [ -e "/proc/$child" ]; do
       now
-      [ "${up%.*}${up#*.}" -lt "$until" ] || return 0
-      sleep 0.1
+      [ "${up%.*}${up#*.}" -lt "$until" ] || return 1
+      sleep "$nap"
+      nap=0.1
     done
   done
+}
+
+# The runtime's own process is a child of the script until it was waited for. By builtins alone. Leaves it in `launched`.
+launched_lives() {
+  launched=
+  { read -r launched <launched && read -r line <"/proc/$launched/stat"; } 2>/dev/null || return 1
+  # shellcheck disable=SC2086
+  set -- ${line##*) }
+  [ "${2-}" = "$script" ] && [ "$1" != Z ]
 }
 
 # The first process of a process namespace is among them, with which the kernel ends what was forked meanwhile.
@@ -70,21 +80,31 @@ end_executor() { # OWN_PID
   { read -r watching <watching; } 2>/dev/null
   { read -r readers <readers; } 2>/dev/null
   set -- "$1 ${watcher-} $watching $readers"
+  # It takes long to find that there are very many.
+  descend "$script" || crowded=/
   container=
   [ -z "${ENGINE-}" ] || container=$(container_now)
   if [ -n "$container" ] && leader=$(first_process "$container"); then
+    look_at_executor "$1"
     # Rootless, with another user inside: only the engine may signal it.
     if hears_term "$leader"; then
       kill -TERM "$leader" 2>/dev/null || engine kill --signal TERM "$container" >/dev/null 2>&1
-      await_end "$1" $((GRACE * 10))
+      await_end $((GRACE * 10)) || :
     fi
-    [ -z "$(offspring children "$script" "$1")" ] || kill -KILL "$leader" 2>/dev/null || engine kill "$container" >/dev/null 2>&1
+    await_end 0 || kill -KILL "$leader" 2>/dev/null || engine kill "$container" >/dev/null 2>&1
     # The engine's command sees the end of it by itself.
-    await_end "$1" 50
+    await_end 50 || :
   else
     # One that has not begun yet, or has just ended, cannot be stopped: its command is asked.
     [ -z "$container" ] || engine stop -t "$GRACE" "$container" >/dev/null 2>&1
-    if ask "$1"; then await_end "$1" $((GRACE * 10)); fi
+    look_at_executor "$1"
+    # While none has begun nobody needs to wait: the runtimes' own processes lose TERM then, or end with a code of their own.
+    case $executor in *:*)
+      signal TERM "$executor"
+      await_end $((GRACE * 10)) || :
+      ;;
+    esac
   fi
-  force "$1"
+  # What the script does once they have ended must not be ended, too. The kernel's lists may leave one out while others end.
+  if ! await_end 0 || launched_lives; then force "$1"; fi
 }

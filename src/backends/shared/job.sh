@@ -83,15 +83,9 @@ watch_time() { # SECONDS FILE_THAT_SAYS_SO [MORE_SECONDS_ONCE_BEGUN]
   echo "$watch" >watching
 }
 
-# Where a program has left the machine no process to be started, a shell ends with the first that it tries: then by builtins alone. The
-# runtime's own process is a child of this script until it was waited for; what runs in its container ends with it, or when its engine is asked.
-kill_launched() {
-  launched=
-  { read -r launched <launched && read -r line <"/proc/$launched/stat"; } 2>/dev/null || return 0
-  # shellcheck disable=SC2086
-  set -- ${line##*) }
-  [ "${2-}" != $$ ] || kill -KILL "$launched"
-}
+# Where a program has left the machine no process to be started, a shell ends with the first that it tries: then by builtins alone. What runs in
+# the container of the runtime's own process ends with it, or when its engine is asked.
+kill_launched() { ! launched_lives || kill -KILL "$launched"; }
 
 # A watch whose time is over is waited for: it would end whatever comes next.
 end_watch() {
@@ -208,11 +202,16 @@ make_workdir() { # INDEX TREE SEGMENT...
   esac
 }
 
-# Whatever still runs of an executor would write into what counts as whole, or put a link in the way of what is done here next. The runtime's
-# part says who that may be, or fails where it cannot; they have been killed, but where much runs the kernel takes seconds.
+# Whatever still runs of an executor would write into what counts as whole, or put a link in the way of what is done here next. Its groups say
+# who that is; else the runtime's part says who it may be, or fails where it cannot. They have been killed, but where much runs the kernel takes seconds.
+who_stays() {
+  grouped "$JOB" || return 1
+  if [ -z "$lists" ]; then left_behind
+  elif [ -n "$members" ]; then offspring members "$members" ''; fi
+}
 await_left() {
   turns=0
-  until staying=$(left_behind) && [ -z "$staying" ]; do
+  until staying=$(who_stays) && [ -z "$staying" ]; do
     # One that is on its way out cannot be killed again, and need not be.
     signal KILL "$staying"
     turns=$((turns + 1))

@@ -72,15 +72,11 @@ may_leave() { # INDEX CODE
   case $line in *'"child-pid": '[0-9]*) ;; *) return 1 ;; esac
   first_pid=${line#*'"child-pid": '}
   first_pid=${first_pid%%[!0-9]*}
+  # With its first process the whole namespace has gone.
+  [ -e "/proc/$first_pid" ] || return 1
   # Not in every kernel. A program that got hold of the first process could give it threads.
   [ -e "/proc/$first_pid/task/$first_pid/children" ] || return 0
-  set +f
-  for file in /proc/"$first_pid"/task/*/children; do
-    # It has no line end, with which `read` would succeed.
-    { read -r children <"$file"; } 2>/dev/null
-    [ -z "$children" ] || break
-  done
-  set -f
+  children_of "$first_pid"
   [ -n "$children" ]
 }
 # In the script's own process namespace the number is another's by now.

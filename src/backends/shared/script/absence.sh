@@ -33,36 +33,39 @@ ask_job() { # JOB WORKSPACE
 
 # The job's name in the environment, its watchers (conmon carries no variable of ours), its groups, and everything below those;
 # without the shell that asks and what lies below that: by then these are only its own short-lived commands. Fails where not all were looked at.
-members_of() { # JOB
+# Where there is none of them there is nothing below them either. With anything for SOON it is those of the groups alone, where it has groups.
+members_of() { # JOB [SOON]
+  grouped "$1" || return 1
+  if [ -n "${2-}" ] && [ -n "$lists" ]; then
+    [ -z "$members" ] || offspring members "$members" $$
+    return
+  fi
   holding environ -lsxzF "TES_GATEWAY_JOB=$1" || return 1
-  marked=$found watchers=
+  read -r own rest </proc/self/stat
+  marked=
+  for file in $found; do
+    case $file in /proc/self/* | /proc/$$/* | /proc/$own/*) ;; *) marked="$marked $file" ;; esac
+  done
   if [ -n "${WATCHER-}" ]; then
     holding cmdline -lsazF "$1-" || return 1
     for file in $found; do
       program=
       { read -r program <"${file%cmdline}comm"; } 2>/dev/null
-      [ "$program" != "$WATCHER" ] || watchers="$watchers $file"
+      [ "$program" != "$WATCHER" ] || marked="$marked $file"
     done
   fi
-  files= grouped=
-  set +f
-  for file in /sys/fs/cgroup/*/tes-gateway*/"$1"/cgroup.procs /sys/fs/cgroup/tes-gateway*/"$1"/cgroup.procs; do
-    [ ! -e "$file" ] || files="$files $file"
-  done
-  set -f
-  # shellcheck disable=SC2086
-  [ -z "$files" ] || grouped=$(cat $files) || return 1
-  offspring members "$marked $watchers $grouped" $$
+  [ -z "$marked$members" ] || offspring members "$marked $members" $$
 }
 
 # Ends everything of a job; fails when that cannot be confirmed by so many empty listings in a row: processes first, then containers.
-# Two are needed where somebody else may just be starting something.
+# Two are needed where somebody else may just be starting something; of what can leave no group only the last is one of all processes.
 end_job() { # JOB LISTINGS
   empty=0 tries=0 mute=0
   while [ "$empty" -lt "$2" ]; do
     [ "$tries" -lt 150 ] || return 1
-    tries=$((tries + 1)) known=1 containers=
-    members=$(members_of "$1") || known=
+    tries=$((tries + 1)) known=1 containers= soon=
+    [ $((empty + 1)) -ge "$2" ] || soon=1
+    members=$(members_of "$1" "$soon") || known=
     signal KILL "$members"
     if [ -n "${ENGINE-}" ]; then
       containers=$(engine ps -a -q --filter "label=tes-gateway.job=$1" 2>/dev/null) || known=

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { JobEnding } from '../../../../src/backends/local/job-ending';
 import { LocalClient } from '../../../../src/backends/local/local.client';
 import { ProcessTable } from '../../../../src/backends/local/process-table';
+import { part } from '../../../../src/backends/shared/job-script';
 import { layoutOf } from '../../../../src/backends/shared/layout';
 import { membersOf } from '../../../support/members';
 import { temporaryDirectory } from '../temporary-directory';
@@ -95,8 +96,57 @@ describe('the end of a job on this machine', () => {
     expect(isSaid).toMatchObject({ retryable: true, unavailable: true });
   });
 
+  it('leaves to the script what it does once its executor has ended', async () => {
+    const layout = layoutOf(directory());
+    const told = join(directory(), 'told');
+    const script = start('/bin/sh', ['-c', `sleep 600 & wait; sh -c 'sleep 0.5; echo >${told}'; true`], { TES_GATEWAY_JOB: `${task}-9` });
+    const identity = await processes.entry(script.child.pid ?? 0);
+    await untilMembers(`${task}-9`, 2);
+    writeFileSync(layout.started, `${identity?.pid} ${identity?.startTicks} ${await processes.bootId()}\n`);
+    await ending.end(`${task}-9`, layout, 'bubblewrap', 5, signal);
+    await script.ended;
+    expect(existsSync(told)).toBe(true);
+  });
+
+  it('is that of all in its group, and of what is in none', async () => {
+    const root = ['/sys/fs/cgroup/pids', '/sys/fs/cgroup'].find((name) => existsSync(join(name, 'cgroup.procs')));
+    const job = `${task}-7`;
+    const group = `${root}/tes-gateway-test-${process.pid}/${job}`;
+    // Without groups, or the right to make one, it is that of what bears the name.
+    const hasGroup = root !== undefined && process.getuid?.() === 0;
+    const inside = start('sleep', ['600'], hasGroup ? {} : { TES_GATEWAY_JOB: job });
+    const outside = start('sleep', ['600'], { TES_GATEWAY_JOB: job });
+    if (hasGroup) {
+      mkdirSync(group, { recursive: true });
+      writeFileSync(`${group}/cgroup.procs`, String(inside.child.pid));
+    }
+    await untilMembers(job, 2);
+    await ending.end(job, layoutOf(directory()), 'bubblewrap', undefined, signal);
+    expect(await Promise.all([inside.ended, outside.ended])).toEqual(['SIGKILL', 'SIGKILL']);
+    if (hasGroup) for (const name of [group, dirname(group)]) rmdirSync(name);
+  });
+
+  it('is said after two looks at all processes, and looks for no parents where nobody is left', async () => {
+    const bin = join(directory(), 'bin');
+    mkdirSync(bin, { recursive: true });
+    writeFileSync(join(bin, 'awk'), '#!/bin/sh\nexit 2\n', { mode: 0o755 });
+    writeFileSync(join(bin, 'grep'), `#!/bin/sh\necho >>${bin}/looks\nPATH='${process.env['PATH']}' exec grep "$@"\n`, { mode: 0o755 });
+    const client = new LocalClient({ PATH: `${bin}:${process.env['PATH']}` });
+    await new JobEnding(client, processes).end(`${task}-8`, layoutOf(directory()), 'bubblewrap', undefined, signal);
+    expect(readFileSync(join(bin, 'looks'), 'utf8')).toBe('\n\n');
+    // A worker's script ends its own job: it is not one of those who are left.
+    const text = `set -uf\nENGINE=\n${['processes.sh', 'ending.sh', 'script/absence.sh'].map(part).join('\n')}\nend_job "$1" 1`;
+    const own = spawn('/bin/sh', ['-c', text, 'sh', `${task}-8`], {
+      stdio: 'ignore',
+      env: { PATH: `${bin}:${process.env['PATH']}`, TES_GATEWAY_JOB: `${task}-8` },
+    });
+    expect((await once(own, 'exit'))[0]).toBe(0);
+  });
+
   it('is not that of another process that has the number of one by now', async () => {
     const other = start('sleep', ['600']);
+    const { ended } = start('sleep', ['600'], { TES_GATEWAY_JOB: `${task}-6` });
+    await untilMembers(`${task}-6`, 1);
     const bin = join(directory(), 'bin');
     mkdirSync(bin, { recursive: true });
     // The first listing names what has another parent since.
@@ -106,7 +156,7 @@ describe('the end of a job on this machine', () => {
     await new JobEnding(client, processes).end(`${task}-6`, layoutOf(directory()), 'bubblewrap', undefined, signal);
     expect(await processes.entry(other.child.pid ?? 0)).toBeDefined();
     other.child.kill('SIGTERM');
-    expect(await other.ended).toBe('SIGTERM');
+    expect(await Promise.all([other.ended, ended])).toEqual(['SIGTERM', 'SIGKILL']);
   });
 
   it('is not said where it is not certain; with no process left to start, the runtime goes by its number, if it is its still', async () => {

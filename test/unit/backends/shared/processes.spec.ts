@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -22,6 +22,25 @@ def work():
 threading.Thread(target=work).start()
 while not started: time.sleep(0.01)
 ctypes.CDLL(None).pthread_exit(None)`;
+
+/** What `offspring` lists below a process, as numbers; and of how many processes the kernel was asked for it. */
+async function below(pid: number, directory: string): Promise<{ readonly found: readonly number[]; readonly asked: number }> {
+  writeFileSync(join(directory, 'cat'), `#!/bin/sh\necho $# >>${directory}/asked\nPATH='${process.env['PATH']}' exec cat "$@"\n`, {
+    mode: 0o755,
+  });
+  const { stdout } = await promisify(execFile)('/bin/sh', ['-c', `${part('processes.sh')}\noffspring all "$1" ''`, 'sh', String(pid)], {
+    env: { PATH: `${directory}:${process.env['PATH']}` },
+  });
+  const asked = readFileSync(join(directory, 'asked'), 'utf8').trim().split('\n').map(Number);
+  return {
+    found: stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => parseInt(line)),
+    asked: asked.at(-1) ?? 0,
+  };
+}
+const kernelTells = existsSync(`/proc/self/task/${process.pid}/children`);
 
 describe('the processes of a job', () => {
   const directory = temporaryDirectory('processes');
@@ -59,6 +78,36 @@ describe('the processes of a job', () => {
     for (const { pid, name } of found) if (name === 'sleep') process.kill(pid, 'SIGKILL');
     await ended;
     expect(found.map(({ name }) => name).sort()).toEqual(['python3', 'sh', 'sleep']);
+  });
+
+  it('are found below one without a look at others, where the kernel tells, also below a second thread', async () => {
+    const inner = `setsid env -i /bin/sh -c '/bin/sleep 600 & echo $$; wait' | { read -r session; python3 -c "$0" & echo $session $!; wait; }`;
+    const child = spawn('/bin/sh', ['-c', inner, HEADLESS], { stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+    const ended = once(child, 'exit');
+    const [said] = (await once(child.stdout, 'data')) as [Buffer];
+    const [session = 0, headless = 0] = said.toString().split(' ').map(Number);
+    while (!/^State:\sZ/m.test(readFileSync(`/proc/${headless}/status`, 'utf8'))) await pause(10);
+    const seen = await below(child.pid ?? 0, directory());
+    const names = seen.found.map((pid) => readFileSync(`/proc/${pid}/comm`, 'utf8').trim()).sort();
+    for (const group of [session, child.pid ?? 0]) process.kill(-group, 'SIGKILL');
+    await ended;
+    expect(names).toEqual(['python3', 'sh', 'sh', 'sleep', 'sleep']);
+    // These, their root and the shell that looks.
+    if (kernelTells) expect(seen.asked).toBe(7);
+  });
+
+  it('are found below one also where there are so many that everybody is looked at', async () => {
+    const count = 350;
+    const child = spawn('/bin/sh', ['-c', `i=0; while [ $i -lt ${count} ]; do sleep 600 & i=$((i + 1)); done; echo; wait`], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    });
+    const ended = once(child, 'exit');
+    await once(child.stdout, 'data');
+    const seen = await below(child.pid ?? 0, directory());
+    process.kill(-(child.pid ?? 0), 'SIGKILL');
+    await ended;
+    expect(seen.found.length).toBe(count);
   });
 
   it('are not those of another, in a container, that bear its name', async () => {
