@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { makeCertificates } from '../support/certificates';
 import { SECRET, startProvider, type OpenIdProvider } from '../support/openid-provider';
@@ -117,6 +119,7 @@ class Reader {
       TES_GATEWAY__BACKENDS: '[{name: local, type: local, runtime: bubblewrap}]',
       CLIENT_ID: 'robot',
       CLIENT_SECRET: SECRET,
+      FILES_PASSWORD: 'only-of-ann',
     };
     return { cwd: this.directory, env, detached: true };
   }
@@ -167,6 +170,30 @@ describeEngine('bubblewrap', 'the set-ups of docs/login.md', () => {
       '421',
     );
     expect(readFileSync(join(reader.directory, 'audit.jsonl'), 'utf8')).toContain('"subject":"bob"');
+  });
+
+  it('credentials of the users', async () => {
+    const files = createServer(({ headers }, response) => {
+      const isAnn = headers.authorization === `Basic ${Buffer.from('ann:only-of-ann').toString('base64')}`;
+      response.writeHead(isAnn ? 200 : 401).end(isAnn ? 'ACGT' : undefined);
+    });
+    await new Promise<void>((resolve) => files.listen(0, '127.0.0.1', resolve));
+    const storage = `http://127.0.0.1:${(files.address() as AddressInfo).port}`;
+    try {
+      reader.setCurl(`connect-to = "127.0.0.1:8080:127.0.0.1:${reader.port}"`);
+      const printed = await reader.follow('Credentials of the users', { 'https://files.example': storage });
+      const [listed, created] = printed.slice(-2).map(json);
+      expect(listed).toEqual({ credentials: [{ prefix: `${storage}/lab`, saved_at: expect.any(String) as string }] });
+      const task = `curl --user ann http://127.0.0.1:8080/v1/tasks/${(created as { id: string }).id}?view=FULL`;
+      const ended = await eventually('the task to end', async () => {
+        const shown = await reader.type(task);
+        return /"state":"(?:COMPLETE|[A-Z]+_ERROR)"/.test(shown) ? shown : undefined;
+      });
+      expect(json(ended)).toMatchObject({ state: 'COMPLETE', logs: [{ logs: [{ stdout: 'ACGT' }] }] });
+      expect(printed.join() + ended).not.toContain('only-of-ann');
+    } finally {
+      files.close();
+    }
   });
 
   describe('a campus with OIDC behind a proxy', () => {
