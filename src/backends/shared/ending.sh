@@ -106,5 +106,5 @@ end_executor() { # OWN_PID
     esac
   fi
   # What the script does once they have ended must not be ended, too. The kernel's lists may leave one out while others end.
-  if ! await_end 0 || launched_lives; then force "$1"; fi
+  if [ -z "$waited" ] || ! await_end 0 || launched_lives; then force "$1"; fi
 }
