@@ -8,6 +8,8 @@ import * as slices from '../../src/settings-slices';
 const READ_DIRECTLY = [
   'auth.allow_anonymous',
   'audit.file',
+  'credentials.key_file',
+  'credentials.max_per_user',
   'auth.open',
   'rates.failed_logins',
   'server.tls.certificate_file',
