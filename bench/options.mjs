@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 const HELP = `npm run bench -- [options]
 
   --rows create,get   only the rows whose names begin so: create, get-minimal, get-full, list, filter-tag, filter-state, filter-name, walk,
+                      login-jwt, login-token, login-basic, login-memory,
                       start, many-stored, largest, one-bubblewrap, many-bubblewrap, one-podman, many-podman,
                       cancel-bubblewrap, crowd-bubblewrap, cancel-beside-bubblewrap (so of apptainer, docker, podman), idle, queue, files,
                       pulsar-overhead, pulsar-overhead-amqp, pulsar-file, stager-file, pulsar-neighbours, pulsar-running, memory
@@ -23,6 +24,7 @@ const sizes = {
     load: { reps: 3, duration: 4, yardSeconds: 2, warmup: 2 },
     many: 1_000_000,
     stored: 100_000,
+    principals: 100_000,
     live: 10_000,
     alone: 20,
     atOnce: 1000,
@@ -44,6 +46,7 @@ const sizes = {
     load: { reps: 1, duration: 1, yardSeconds: 1, warmup: 1 },
     many: 20_000,
     stored: 2000,
+    principals: 2000,
     live: 1000,
     alone: 5,
     atOnce: 40,

@@ -6,6 +6,7 @@ import { build } from '../scripts/build.mjs';
 import { cacheDir, root } from '../scripts/steps.mjs';
 import { median } from './figures.mjs';
 import { readOptions } from './options.mjs';
+import { logins } from './rows-login.mjs';
 import { memoryOf, memoryRow, millionStore, smallStore } from './rows-api.mjs';
 import { ends } from './rows-ends.mjs';
 import { idleTasks } from './rows-idle.mjs';
@@ -61,6 +62,7 @@ const stages = isMongo
     ? [soak]
     : [
         smallStore,
+        logins,
         millionStore,
         largestTasks,
         bubblewrapTasks,
