@@ -29,6 +29,11 @@ export abstract class Authenticator {
   browserLogin?(): BrowserLogin | undefined;
   /** The tokens that it takes are made by users of this server. */
   readonly personalTokens?: PersonalTokens;
+  /**
+   * Whether a principal as `authenticate` returned it would be let in by the same credentials now, as far as this process knows. Cheap: it is
+   * asked for each request of a connection that sends them again. Absent = they are looked at each time.
+   */
+  stillHolds?(principal: Principal): boolean;
   /** `undefined` = "not my scheme"; throws `Unauthenticated` = "mine, and bad", `TooManyRequests` = "not now, whether good or bad". */
   abstract authenticate(credentials: Credentials, signal: AbortSignal): Promise<Principal | undefined>;
 }

@@ -4,6 +4,7 @@ import type { Audit } from '../../ports/audit';
 import { Forbidden, InsufficientScope, Unauthenticated } from '../../ports/errors';
 import { clientAddress } from './client-address';
 import { setFailedOwner, setPrincipal } from './current-principal.decorator';
+import { LastLogins } from './last-logins';
 import type { RequestRates } from './request-rates';
 import { type RouteRules, rulesOf } from './route-rules';
 
@@ -30,13 +31,18 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
     done();
   });
 
+  const lastLogins = new LastLogins();
+  const isAlone = authenticators.every(({ challenge }) => challenge === undefined);
   const whoAsks = async (request: FastifyRequest): Promise<Principal> => {
-    const isAlone = authenticators.every(({ challenge }) => challenge === undefined);
     if (!isAlone && hasTwo(request.raw.rawHeaders, 'authorization')) throw new Unauthenticated('more than one Authorization header');
+    const known = lastLogins.of(request);
+    if (known) return known;
     const credentials = { headers: request.headers, address: clientAddress(request) };
     for (const authenticator of authenticators) {
       const principal = await authenticator.authenticate(credentials, stopping.signal);
-      if (principal) return principal;
+      if (!principal) continue;
+      lastLogins.letIn(request, principal, authenticator);
+      return principal;
     }
     throw new Unauthenticated('authentication is required');
   };
@@ -84,6 +90,9 @@ function checkScope({ scopes, lacking }: Principal, rules: RouteRules, method: s
 /** Node gives the first of them alone, and a proxy in front may have checked the other. `rawHeaders`: name, value, name, value. */
 function hasTwo(rawHeaders: readonly string[], name: string): boolean {
   let count = 0;
-  for (let at = 0; at < rawHeaders.length; at += 2) if (rawHeaders[at]?.toLowerCase() === name) count += 1;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const header = rawHeaders[at] ?? '';
+    if (header.length === name.length && header.toLowerCase() === name) count += 1;
+  }
   return count > 1;
 }

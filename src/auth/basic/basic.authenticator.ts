@@ -23,7 +23,7 @@ export class BasicAuthenticator extends Authenticator {
   constructor(
     private readonly entries: readonly UserEntry[],
     /** `undefined` = all of them are in `entries`. */
-    private readonly file: Pick<HtpasswdFile, 'hashes'> | undefined,
+    private readonly file: Pick<HtpasswdFile, 'hashes' | 'isFresh'> | undefined,
     private readonly checks: PasswordChecks,
   ) {
     super();
@@ -40,6 +40,11 @@ export class BasicAuthenticator extends Authenticator {
     const isRight = await this.checks.isRight({ ...given, address, hash, isDecoy: user === undefined });
     if (!user || !isRight) throw new Unauthenticated(WRONG, { owner: user?.principal.owner });
     return user.principal;
+  }
+
+  /** A password that was right is so until the list of users is another one. */
+  override stillHolds(principal: Principal): boolean {
+    return this.file?.isFresh !== false && this.known?.users.get(principal.name)?.principal === principal;
   }
 
   private async everybody(): Promise<NonNullable<typeof this.known>> {

@@ -22,9 +22,14 @@ export class HtpasswdFile {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
+  /** `hashes` would look at no file. */
+  get isFresh(): boolean {
+    return this.read !== undefined && this.now() - this.looked < LOOK_MS;
+  }
+
   /** Rejects with the file system's error when it could never be read. The same map as long as the file is the same. */
   async hashes(): Promise<ReadonlyMap<string, string>> {
-    if (!this.read || this.now() - this.looked >= LOOK_MS) {
+    if (!this.isFresh) {
       this.looking ??= this.look().finally(() => (this.looking = undefined));
       await this.looking;
     }

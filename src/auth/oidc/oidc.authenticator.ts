@@ -16,6 +16,8 @@ export class OidcAuthenticator extends Authenticator {
   override readonly httpScheme = 'bearer';
   private readonly tokens: Remembered<Principal | 'bad'>;
   private readonly underWay = new Map<string, Promise<Principal>>();
+  /** Until when they are not looked at again. */
+  private readonly letIn = new WeakMap<Principal, number>();
   private readonly byUrl: ReadonlyMap<string, Issuer>;
 
   constructor(
@@ -47,6 +49,10 @@ export class OidcAuthenticator extends Authenticator {
     return asked;
   }
 
+  override stillHolds(principal: Principal): boolean {
+    return this.now() < (this.letIn.get(principal) ?? -Infinity);
+  }
+
   /** Of the first provider that has a client for it: Swagger UI knows one. */
   override browserLogin(): BrowserLogin | undefined {
     const entry = this.issuers.find((issuer) => issuer.entry.docs_client_id !== undefined)?.entry;
@@ -57,7 +63,9 @@ export class OidcAuthenticator extends Authenticator {
 
   private async ask(token: string, address: string, wasGood: boolean): Promise<Principal> {
     const { principal, expiresAt } = await this.look(token, address, wasGood);
-    this.tokens.put(token, principal, Math.min(expiresAt, this.now() + REMEMBERED_MS.good));
+    const until = Math.min(expiresAt, this.now() + REMEMBERED_MS.good);
+    this.tokens.put(token, principal, until);
+    this.letIn.set(principal, until);
     return principal;
   }
 

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 
 /**
  * A personal API token: a beginning that tools which search for leaked secrets can look for, what it is called, 256 random bits. No token of a
@@ -22,5 +22,5 @@ export function newToken(): { readonly id: string; readonly text: string } {
 }
 
 export function hashOfToken(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
+  return hash('sha256', text, 'buffer');
 }

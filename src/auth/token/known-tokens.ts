@@ -41,6 +41,12 @@ export class KnownTokens {
     return asked;
   }
 
+  /** Whether `get` would say the same without a look into the store. */
+  isKnown(token: AccessToken): boolean {
+    const known = this.known.get(token.id);
+    return known?.token === token && this.now() < known.until;
+  }
+
   /** It is no more, as this process knows. */
   forget(id: string): void {
     this.forgotten += 1;

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import { Authenticator, type Credentials, type Principal } from '../../ports/authenticator';
 import { Unauthenticated } from '../../ports/errors';
+import type { AccessToken } from '../../ports/store/access-tokens';
 import { bearerToken, hashOfToken, idOfToken } from '../shared/token-text';
 import type { KnownTokens } from './known-tokens';
 import type { OwnTokens } from './own-tokens';
@@ -10,6 +11,7 @@ export class TokenAuthenticator extends Authenticator {
   readonly scheme = 'token';
   override readonly challenge = 'Bearer realm="tes-gateway"';
   override readonly httpScheme = 'bearer';
+  private readonly letIn = new WeakMap<Principal, AccessToken>();
 
   constructor(
     override readonly personalTokens: OwnTokens,
@@ -28,6 +30,13 @@ export class TokenAuthenticator extends Authenticator {
     if (!token || !timingSafeEqual(hashOfToken(text), Buffer.from(token.sha256, 'hex')))
       throw new Unauthenticated('the token is not valid', { owner: token?.principal.owner });
     if (token.expiresAt <= this.now()) throw new Unauthenticated('the token has expired', { owner: token.principal.owner });
-    return { ...token.principal, scopes: token.scopes };
+    const principal = { ...token.principal, scopes: token.scopes };
+    this.letIn.set(principal, token);
+    return principal;
+  }
+
+  override stillHolds(principal: Principal): boolean {
+    const token = this.letIn.get(principal);
+    return token !== undefined && this.known.isKnown(token) && this.now() < token.expiresAt;
   }
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Agent, get as httpGet, type IncomingMessage } from 'node:http';
 import { Authenticator, type Credentials, type Principal } from '../../../../src/ports/authenticator';
 import { Unauthenticated } from '../../../../src/ports/errors';
 import { RequestRates } from '../../../../src/api/auth/request-rates';
@@ -55,6 +57,41 @@ describe('the guard of the routes', () => {
     const answer = await get(secured, 'Digest x');
     expect([answer.status, answer.body]).toEqual([401, '{"code":"UNAUTHENTICATED","message":"authentication is required"}']);
     expect(answer.headers['www-authenticate']).toMatch(/^(basic|bearer) realm="tes"/);
+  });
+
+  describe('on a connection that was let in', () => {
+    const asked: unknown[] = [];
+    class Lasting extends OneWord {
+      override authenticate(credentials: Credentials) {
+        asked.push(credentials.headers['authorization']);
+        return super.authenticate(credentials);
+      }
+      override stillHolds = () => true;
+    }
+    const lasting = sharedApi({ tasks, authenticators: [new Lasting('basic', 'anna')] });
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    afterAll(() => agent.destroy());
+    const again = async (authorization: string | string[]) => {
+      const request = httpGet({
+        port: lasting.port(),
+        path: `/v1/tasks/${ID}`,
+        agent,
+        headers: { authorization } as Record<string, string | string[]>,
+      });
+      const [answer] = (await once(request, 'response')) as [IncomingMessage];
+      answer.resume();
+      await once(answer, 'end');
+      return [answer.statusCode, request.reusedSocket];
+    };
+
+    it('looks at the same credentials once, at others anew, and refuses two', async () => {
+      expect(await again('Basic anna')).toEqual([200, false]);
+      expect(await again('Basic anna')).toEqual([200, true]);
+      expect(asked).toEqual(['Basic anna']);
+      expect(await again('Basic bert')).toEqual([401, true]);
+      expect(await again(['Basic anna', 'Basic bert'])).toEqual([401, true]);
+      expect(asked).toEqual(['Basic anna', 'Basic bert']);
+    });
   });
 
   it('stops at the scheme that recognises its headers and finds them bad', async () => {

@@ -18,6 +18,7 @@ const file = {
     ['cy', 'fast:c'],
   ]),
   hashes: () => Promise.resolve(file.of),
+  isFresh: true,
 };
 const who = (authenticator: BasicAuthenticator, text: string): Promise<Principal | undefined> =>
   authenticator.authenticate({ headers: { authorization: `Basic ${Buffer.from(text).toString('base64')}` }, address: '10.0.0.1' });
@@ -69,7 +70,7 @@ describe('Basic', () => {
     }
     hashed.length = 0;
     await expect(
-      who(new BasicAuthenticator([], { hashes: () => Promise.resolve(new Map<string, string>()) }, checks()), 'a:b'),
+      who(new BasicAuthenticator([], { hashes: () => Promise.resolve(new Map<string, string>()), isFresh: true }, checks()), 'a:b'),
     ).rejects.toThrow();
     expect(hashed).toEqual([expect.stringContaining('$scrypt$')]);
   });
@@ -82,5 +83,21 @@ describe('Basic', () => {
     await expect(who(changing, 'bob:new')).resolves.toMatchObject({ name: 'bob' });
     file.of = new Map();
     await expect(who(changing, 'bob:new')).rejects.toThrow(Unauthenticated);
+  });
+
+  it('holds for who was let in until the list of users is another one, or has to be looked at', async () => {
+    file.of = new Map([['bob', 'fast:b']]);
+    const changing = new BasicAuthenticator([], file, checks());
+    const bob = (await who(changing, 'bob:b'))!;
+    expect(changing.stillHolds(bob)).toBe(true);
+    file.isFresh = false;
+    expect(changing.stillHolds(bob)).toBe(false);
+    file.isFresh = true;
+    file.of = new Map([['bob', 'fast:new']]);
+    await who(changing, 'bob:new');
+    expect(changing.stillHolds(bob)).toBe(false);
+    const fixed = new BasicAuthenticator([{ name: 'ann', password_hash: 'slow:a' }], undefined, checks());
+    expect(fixed.stillHolds(bob)).toBe(false);
+    expect(fixed.stillHolds((await who(fixed, 'ann:a'))!)).toBe(true);
   });
 });

@@ -68,10 +68,12 @@ describe('a token of an OpenID provider', () => {
 
   it('is refused when it has expired while it was remembered', async () => {
     const token = await provider.token(key, { exp: Math.floor(now / 1000) + 5 });
-    await bearer(token);
+    const principal = await bearer(token);
     now += 34_000;
     await bearer(token);
+    expect(oidc.stillHolds(principal!)).toBe(true);
     now += 2000;
+    expect(oidc.stillHolds(principal!)).toBe(false);
     await refused(token, 'expired');
   });
 

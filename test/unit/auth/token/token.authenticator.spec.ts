@@ -63,6 +63,26 @@ describe('a personal API token', () => {
     expect(await enter(other)).toMatchObject({ owner: ANN.owner, scopes: ['read'] });
   });
 
+  it('holds for who was let in until it is revoked here, expires, or has to be read again', async () => {
+    const { own, enter, login } = gateway();
+    const made = async (lifetimeMs: number) => {
+      const { text, token } = await own.make(ANN, { name: 'nightly', lifetimeMs });
+      return { id: token.id, principal: (await enter(text))! };
+    };
+    const short = await made(1000);
+    expect(login.stillHolds(short.principal)).toBe(true);
+    now = 1000;
+    expect(login.stillHolds(short.principal)).toBe(false);
+    const long = await made(DAY_MS);
+    expect(login.stillHolds(long.principal)).toBe(true);
+    expect(login.stillHolds(ANN)).toBe(false);
+    now += FRESH_MS;
+    expect(login.stillHolds(long.principal)).toBe(false);
+    const revoked = await made(DAY_MS);
+    await own.revoke(ANN.owner, revoked.id);
+    expect(login.stillHolds(revoked.principal)).toBe(false);
+  });
+
   it.each<[string, readonly Role[], readonly Role[]]>([
     ['of an admin is one of a user without the scope admin', ['admin'], ['user']],
     ['of an admin who is a viewer, too, likewise', ['viewer', 'admin', 'user'], ['viewer', 'user']],
