@@ -72,6 +72,8 @@ class Reader {
   /** One line; who asks for a password is given it. */
   async type(line: string): Promise<string> {
     const child = spawn('sh', ['-c', line], { ...this.place, stdio: ['pipe', 'pipe', 'pipe'] });
+    // Most lines ask for none, and may have ended before it comes: what they print and their code are looked at.
+    child.stdin.on('error', () => undefined);
     child.stdin.end(`${PASSWORD}\n`.repeat(line.startsWith('htpasswd') ? 2 : 1));
     let output = '';
     let trouble = '';

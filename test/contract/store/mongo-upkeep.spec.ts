@@ -99,7 +99,7 @@ describeMongo('the store on its own', (url) => {
       await own.open();
       expect(await own.connection.collection('tasks').indexes()).toHaveLength(17);
       expect(await own.connection.collection<{ _id: string; version: number }>('meta').findOne({ _id: 'schema' })).toMatchObject({
-        version: 4,
+        version: 5,
       });
     });
 
