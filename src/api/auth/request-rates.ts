@@ -24,6 +24,7 @@ interface Limit {
 export class RequestRates {
   private readonly ofUsers: Partial<Record<Counted, Limit>> = {};
   private readonly ofAddresses: Partial<Record<Counted, Limit>> = {};
+  private last: { readonly address: string; readonly network: string | undefined } | undefined;
 
   constructor(limits: RateLimits, now?: () => number) {
     for (const kind of COUNTED) {
@@ -46,15 +47,22 @@ export class RequestRates {
     const ofUser = who === 'anonymous' ? undefined : this.ofUsers[kind];
     if (ofUser) counted.push({ limit: ofUser, key: owner });
     const ofAddress = this.ofAddresses[kind];
-    if (ofAddress) {
-      const network = networkOf(address);
-      if (!isLoopback(network)) counted.push({ limit: ofAddress, key: network });
-    }
+    const network = ofAddress && this.countedNetwork(address);
+    if (ofAddress && network !== undefined) counted.push({ limit: ofAddress, key: network });
     for (const { limit, key } of counted) {
       const waitMs = limit.buckets.waitMs(key);
       if (waitMs > 0) throw new TooManyRequests(limit.words, { retryAfterSeconds: Math.ceil(waitMs / 1000) });
     }
     for (const { limit, key } of counted) limit.buckets.take(key);
+  }
+
+  /** `undefined` = it is this machine's. Most requests come from the address that the last one came from. */
+  private countedNetwork(address: string): string | undefined {
+    if (this.last?.address !== address) {
+      const network = networkOf(address);
+      this.last = { address, network: isLoopback(network) ? undefined : network };
+    }
+    return this.last.network;
   }
 
   /** How many of each kind a user may send within a minute, and how many of them are used; a kind without a limit is absent. */

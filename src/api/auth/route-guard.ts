@@ -34,9 +34,6 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
   const lastLogins = new LastLogins();
   const isAlone = authenticators.every(({ challenge }) => challenge === undefined);
   const whoAsks = async (request: FastifyRequest): Promise<Principal> => {
-    if (!isAlone && hasTwo(request.raw.rawHeaders, 'authorization')) throw new Unauthenticated('more than one Authorization header');
-    const known = lastLogins.of(request);
-    if (known) return known;
     const credentials = { headers: request.headers, address: clientAddress(request) };
     for (const authenticator of authenticators) {
       const principal = await authenticator.authenticate(credentials, stopping.signal);
@@ -52,7 +49,8 @@ export function guardRoutes(server: FastifyInstance, { authenticators, open, rat
     const rules = rulesOf(request.routeOptions);
     if (rules.open !== undefined && open.includes(rules.open)) return;
     try {
-      const principal = await whoAsks(request);
+      if (!isAlone && hasTwo(request.raw.rawHeaders, 'authorization')) throw new Unauthenticated('more than one Authorization header');
+      const principal = lastLogins.of(request) ?? (await whoAsks(request));
       setPrincipal(request, principal);
       // First: an admin whose token covers less has not the role, either.
       checkScope(principal, rules, request.method);
