@@ -98,8 +98,8 @@ export function taskServiceSettings({ api, auth, limits }: Settings): TaskServic
   return {
     views: { ...(showCancelingAs && { showCancelingAs }), ...(showQueuedAs && { showQueuedAs }) },
     access: auth.access,
-    maxQueued: limits.max_queued,
     quota: {
+      queued: limits.max_queued,
       ...(limits.max_tasks_of_user > 0 && { ofUser: limits.max_tasks_of_user }),
       ...(limits.max_tasks_of_group > 0 && { ofGroup: limits.max_tasks_of_group }),
     },

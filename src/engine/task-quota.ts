@@ -1,4 +1,4 @@
-import { TooManyRequests } from '../ports/errors';
+import { TooManyRequests, Unavailable } from '../ports/errors';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { TaskRecords } from '../ports/store/task-records';
 import { groupScope, ownerScope, type Scope } from '../task/scopes';
@@ -6,10 +6,13 @@ import { isTerminal } from '../task/task-state';
 import type { TaskRecord } from '../task/task-record';
 import type { TesState } from '../task/tes';
 
-/** Most tasks that have not ended; absent = any number. */
+/** Most tasks; absent = any number. */
 export interface QuotaSettings {
+  /** Of one user, and of one group, that have not ended. */
   readonly ofUser?: number;
   readonly ofGroup?: number;
+  /** Of everybody, that wait in the queue. */
+  readonly queued?: number;
 }
 
 /** One limit that holds for somebody, and what is used of it. */
@@ -21,21 +24,21 @@ export interface QuotaUse {
   readonly used: number;
 }
 
-interface Limit extends Omit<QuotaUse, 'used'> {
-  readonly scope: Scope;
+interface Limit {
+  readonly most: number;
+  readonly count: KnownCount;
+  /** What is thrown when it is reached. */
+  readonly refusal: () => Error;
 }
 
-/** The tasks of one scope that have not ended, as far as this gateway knows. */
-interface Count {
-  stored: number;
-  readAt: number;
-  /** Made by this gateway since that was read, and being made. What is in both is counted twice until it is read again. */
-  made: number;
-  making: number;
-  reading?: Promise<void>;
+interface LimitOfSomebody extends Limit {
+  readonly of: string;
+  readonly kind: QuotaUse['kind'];
 }
 
-/** What other gateways made, and what ended, is known after this long, ms. */
+type CountingStore = StoreClock & Pick<TaskRecords, 'counts'>;
+
+/** What other gateways made, and what is counted no more, is known after this long, ms. */
 const FRESH_MS = 1000;
 /** Scopes that are remembered; of more the first is forgotten. */
 const MOST_KNOWN = 10_000;
@@ -45,96 +48,135 @@ const RETRY_AFTER_SECONDS = 30;
 type Creator = Pick<TaskRecord, 'owner' | 'groups'> | undefined;
 
 /**
- * How many tasks one user, and one group, may have that have not ended. Counted by the store's counters, which all gateways share, at most
- * once a second for each; what this gateway makes itself counts at once. One gateway never lets the limit be passed; several, by what they
- * make within a second.
+ * How many tasks there may be: of one user and of one group that have not ended, and of everybody in the queue. Counted by the store's
+ * counters, which all gateways share, at most once a second for each; what this gateway makes itself counts at once. One gateway never lets
+ * a limit be passed; several, by what they make within a second.
  */
 export class TaskQuota {
-  private readonly counts = new Map<Scope, Count>();
+  private readonly counts = new Map<Scope, KnownCount>();
+  private readonly ofEverybody: readonly Limit[];
 
   constructor(
-    private readonly store: StoreClock & Pick<TaskRecords, 'counts'>,
+    private readonly store: CountingStore,
     private readonly settings: QuotaSettings,
-  ) {}
+  ) {
+    const { queued } = settings;
+    this.ofEverybody = queued === undefined ? [] : [{ most: queued, count: queueOf(store), refusal: () => queueFull(queued) }];
+  }
 
-  /** Makes a task, if there is a place for it. Rejects as `make` does, and with TooManyRequests. */
+  /** Makes a task, if there is a place for it. Rejects as `make` does, with Unavailable (the queue), and with TooManyRequests. */
   async within<T>(creator: Creator, make: () => Promise<T>): Promise<T> {
-    const limits = this.limitsOf(creator).map((limit) => ({ ...limit, count: this.countOf(limit.scope) }));
-    await Promise.all(limits.map(({ count, scope, most }) => this.refresh(count, scope, most)));
+    const limits = [...this.ofEverybody, ...this.limitsOf(creator)];
+    const stale = limits.flatMap(({ count, most }) => count.refreshed(most) ?? []);
+    if (stale.length > 0) await Promise.all(stale);
     // Nothing is waited for between the look at all of them and the last place taken.
-    const full = limits.find(({ count, most }) => used(count) >= most);
-    if (full) throw new TooManyRequests(refusal(full), { retryAfterSeconds: RETRY_AFTER_SECONDS });
-    for (const { count } of limits) count.making += 1;
-    let made = 0;
+    const full = limits.find(({ count, most }) => count.used >= most);
+    if (full) throw full.refusal();
+    for (const { count } of limits) count.begin();
+    let isMade = false;
     try {
       const result = await make();
-      made = 1;
+      isMade = true;
       return result;
     } finally {
-      for (const { count } of limits) {
-        count.making -= 1;
-        count.made += made;
-      }
+      for (const { count } of limits) count.end(isMade);
     }
   }
 
   /** The limits that hold for somebody, and what is used of each. */
   async of(creator: Creator): Promise<readonly QuotaUse[]> {
     return Promise.all(
-      this.limitsOf(creator).map(async ({ scope, ...limit }) => {
-        const count = this.countOf(scope);
-        await this.refresh(count, scope, Infinity);
-        return { ...limit, used: used(count) };
+      this.limitsOf(creator).map(async ({ of, kind, most, count }) => {
+        await count.refreshed(Infinity);
+        return { of, kind, most, used: count.used };
       }),
     );
   }
 
-  private limitsOf(creator: Creator): readonly Limit[] {
+  private limitsOf(creator: Creator): readonly LimitOfSomebody[] {
     if (creator === undefined) return [];
     const { owner, groups = [] } = creator;
     const { ofUser, ofGroup } = this.settings;
+    const limit = (kind: 'user' | 'group', of: string, scope: Scope, most: number): LimitOfSomebody => {
+      return { kind, of, most, count: this.countOf(scope), refusal: () => tooMany(kind, of, most) };
+    };
     return [
-      ...(ofUser === undefined ? [] : [{ of: owner, kind: 'user' as const, scope: ownerScope(owner), most: ofUser }]),
-      ...(ofGroup === undefined ? [] : groups.map((key) => ({ of: key, kind: 'group' as const, scope: groupScope(key), most: ofGroup }))),
+      ...(ofUser === undefined ? [] : [limit('user', owner, ownerScope(owner), ofUser)]),
+      ...(ofGroup === undefined ? [] : groups.map((key) => limit('group', key, groupScope(key), ofGroup))),
     ];
   }
 
-  private countOf(scope: Scope): Count {
+  private countOf(scope: Scope): KnownCount {
     const known = this.counts.get(scope);
     if (known) return known;
     const [oldest] = this.counts.size >= MOST_KNOWN ? this.counts.keys() : [];
     if (oldest !== undefined) this.counts.delete(oldest);
-    const count: Count = { stored: 0, readAt: -Infinity, made: 0, making: 0 };
+    const count = new KnownCount(this.store, async () => unfinished(await this.store.counts(scope)));
     this.counts.set(scope, count);
     return count;
   }
+}
 
-  /** Reads it when it is old, and before anybody is refused. */
-  private async refresh(count: Count, scope: Scope, most: number): Promise<void> {
-    if (this.store.now() - count.readAt < FRESH_MS && used(count) < most) return;
-    count.reading ??= this.read(count, scope).finally(() => delete count.reading);
-    await count.reading;
+/** How many tasks of some kind there are, as far as this gateway knows. */
+class KnownCount {
+  private stored = 0;
+  private readAt = -Infinity;
+  /** Made by this gateway since that was read, and being made. What is in both is counted twice until it is read again. */
+  private made = 0;
+  private making = 0;
+  private reading?: Promise<void>;
+
+  constructor(
+    private readonly clock: StoreClock,
+    private readonly count: () => Promise<number>,
+  ) {}
+
+  get used(): number {
+    return this.stored + this.made + this.making;
   }
 
-  private async read(count: Count, scope: Scope): Promise<void> {
-    const readAt = this.store.now();
-    const madeBefore = count.made;
-    count.stored = unfinished(await this.store.counts(scope));
-    count.made -= madeBefore;
-    count.readAt = readAt;
+  /** Reads it when it is old, and before anybody is refused; `undefined` = it is as it should be. */
+  refreshed(most: number): Promise<void> | undefined {
+    if (this.clock.now() - this.readAt < FRESH_MS && this.used < most) return undefined;
+    this.reading ??= this.read().finally(() => delete this.reading);
+    return this.reading;
+  }
+
+  begin(): void {
+    this.making += 1;
+  }
+
+  end(isMade: boolean): void {
+    this.making -= 1;
+    if (isMade) this.made += 1;
+  }
+
+  private async read(): Promise<void> {
+    const readAt = this.clock.now();
+    const madeBefore = this.made;
+    this.stored = await this.count();
+    this.made -= madeBefore;
+    this.readAt = readAt;
   }
 }
 
-function used({ stored, made, making }: Count): number {
-  return stored + made + making;
+function queueOf(store: CountingStore): KnownCount {
+  return new KnownCount(store, async () => (await store.counts()).QUEUED ?? 0);
 }
 
 function unfinished(counts: Partial<Record<TesState, number>>): number {
   return Object.entries(counts).reduce((sum, [state, count]) => (isTerminal(state as TesState) ? sum : sum + count), 0);
 }
 
-function refusal({ kind, of, most }: Omit<Limit, 'scope'>): string {
+function queueFull(most: number): Unavailable {
+  return new Unavailable(`${most} tasks are queued already (setting limits.max_queued)`, { retryAfterSeconds: RETRY_AFTER_SECONDS });
+}
+
+function tooMany(kind: QuotaUse['kind'], of: string, most: number): TooManyRequests {
   const who = kind === 'user' ? 'you have' : `the group ${of} has`;
   const cure = 'wait until some have ended, or cancel some';
-  return `${who} ${most} tasks that have not ended, as many as there may be (setting limits.max_tasks_of_${kind}): ${cure}`;
+  return new TooManyRequests(
+    `${who} ${most} tasks that have not ended, as many as there may be (setting limits.max_tasks_of_${kind}): ${cure}`,
+    { retryAfterSeconds: RETRY_AFTER_SECONDS },
+  );
 }

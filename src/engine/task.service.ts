@@ -55,9 +55,6 @@ export interface TaskServiceSettings {
   readonly views: ViewOptions;
   /** Absent = `owner`. */
   readonly access?: Access;
-  /** More QUEUED tasks than this are not taken; absent = no limit. */
-  readonly maxQueued?: number;
-  /** Of tasks that have not ended. */
   readonly quota?: QuotaSettings;
   /** How long an `Idempotency-Key` is remembered, ms. */
   readonly keyTtlMs: number;
@@ -135,10 +132,6 @@ export class TaskService {
     if (noRoom !== undefined) throw new InsufficientStorage(noRoom);
     const { owner, name, groups } = principal;
     const admitted = this.admission.admit(request, { key: owner, name, groups });
-    const { maxQueued } = this.context.settings;
-    if (maxQueued !== undefined && ((await this.store.counts()).QUEUED ?? 0) >= maxQueued) {
-      throw new Unavailable(`${maxQueued} tasks are queued already (setting limits.max_queued)`, { retryAfterSeconds: 30 });
-    }
     const requestJson = JSON.stringify(admitted.request);
     const arrivalKey = `${principal.owner}\n${requestJson}`;
     const same = this.arriving.get(arrivalKey);

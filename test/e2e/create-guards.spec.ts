@@ -75,7 +75,7 @@ describe('creates that must wait', () => {
   }
 
   it('answers 503 with Retry-After when the queue is full, and takes tasks again when it is not', async () => {
-    await during({ service: { maxQueued: 2 } }, async (_gateway, client) => {
+    await during({ service: { quota: { queued: 2 } } }, async (_gateway, client) => {
       const big = { resources: { cpu_cores: 64 }, tags: { life: 'run' } };
       const running = await client.create(big);
       await client.until(running, 'RUNNING');

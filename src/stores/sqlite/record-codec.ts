@@ -117,15 +117,28 @@ export function prefixEnd(prefix: string): string | undefined {
 }
 
 const TERM_BYTES = 16;
+/** Terms that are kept, and the longest text of one. A workflow sends the same tags with each of its tasks, and a hash costs more than the rest of a term. */
+const MOST_KEPT = 2000;
+const LONGEST_KEPT = 256;
+const kept = new Map<string, Uint8Array>();
 
 /** The term for "has this tag", with any value when `value` is absent. */
 export function tagTerm(key: string, value?: string): Uint8Array {
-  return hash('sha256', JSON.stringify(value === undefined ? [key] : [key, value]), 'buffer').subarray(0, TERM_BYTES);
+  return term(JSON.stringify(value === undefined ? [key] : [key, value]));
 }
 
 /** The term for "was created by a member of this group". */
 export function groupTerm(group: string): Uint8Array {
-  return hash('sha256', JSON.stringify({ group }), 'buffer').subarray(0, TERM_BYTES);
+  return term(JSON.stringify({ group }));
+}
+
+function term(text: string): Uint8Array {
+  const known = kept.get(text);
+  if (known) return known;
+  const made = hash('sha256', text, 'buffer').subarray(0, TERM_BYTES);
+  if (kept.size >= MOST_KEPT) kept.clear();
+  if (text.length <= LONGEST_KEPT) kept.set(text, made);
+  return made;
 }
 
 /** Every term of a task. */

@@ -81,7 +81,7 @@ describe('the queue', () => {
   });
 
   it('takes no more than limits.max_queued', async () => {
-    await start({ capacity: { cpuCores: 1, ramGb: 1 } }, {}, { maxQueued: 1 });
+    await start({ capacity: { cpuCores: 1, ramGb: 1 } }, {}, { quota: { queued: 1 } });
     const first = await bench.create();
     await bench.state(first, 'RUNNING');
     await bench.create();
