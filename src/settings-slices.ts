@@ -52,6 +52,10 @@ export function engineSettings(settings: Settings, instance: string): EngineSett
     callTimeoutMs: (30 + settings.local.kill_grace_seconds) * SECOND,
     bigTaskWaitMs: limits.big_task_wait_seconds * SECOND,
     ...(limits.max_queued_seconds > 0 && { maxQueuedMs: limits.max_queued_seconds * SECOND }),
+    active: {
+      ...(limits.max_active_of_user > 0 && { ofUser: limits.max_active_of_user }),
+      ...(limits.max_active_of_group > 0 && { ofGroup: limits.max_active_of_group }),
+    },
     tailBytes: settings.logs.tail_bytes,
     healthMs: 10 * SECOND,
     sweepMs: 5 * MINUTE,

@@ -155,6 +155,16 @@ export const settingsSchema = {
       format: 'count',
       default: 0,
     },
+    max_active_of_user: {
+      doc: 'Tasks of one user that backends have at once; more of them wait in the queue, and tasks of others go past them. 0: no limit. Without a login everybody is one user. With several gateways it may be passed by what each gives away within a second',
+      format: 'count',
+      default: 0,
+    },
+    max_active_of_group: {
+      doc: 'The same of one group: all that its members created while they were in it; 0: no limit',
+      format: 'count',
+      default: 0,
+    },
     max_inputs_and_outputs: {
       doc: 'Inputs and outputs of one task together; more are answered 400',
       format: 'positive count',

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '../task/failure-policy';
+import type { ActiveSettings } from './active-limits';
 import type { TransferOptions } from './transfers/transfers';
 
 /** The engine's slice of the settings, in its own units. */
@@ -27,6 +28,8 @@ export interface EngineSettings {
   readonly bigTaskWaitMs: number;
   /** A task that waits longer than this in the queue ends as SYSTEM_ERROR, ms; absent = it waits as long as it takes. */
   readonly maxQueuedMs?: number;
+  /** Absent = there is no limit of active tasks. */
+  readonly active?: ActiveSettings;
   readonly tailBytes: number;
   /** Pause between two looks at a backend's health, ms. */
   readonly healthMs: number;

@@ -4,6 +4,7 @@ import { ANYWHERE } from '../task/placement';
 import { queueClass } from '../task/queue-class';
 import { added, amountsOf, type Size } from '../task/amounts';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
+import type { ActiveLimits } from './active-limits';
 import { nextClass } from './queue-order';
 import { isUnjudged, judged } from './reach';
 import { type Candidate, homesOf, isOpen, roomsFor, selectBackend } from './select-backend';
@@ -31,6 +32,11 @@ export interface Choice {
   readonly size: Size;
 }
 
+export interface Choices {
+  readonly chosen: readonly Choice[];
+  readonly limited: readonly TaskRecord[];
+}
+
 /** One class in one round: where its next task stands, and what was read of it. */
 interface Line {
   readonly one: JudgedClass;
@@ -46,16 +52,20 @@ export class QueueView {
   /** What the tasks of a class need, by its key: the same for all of them and for ever, but for their exact size. */
   private readonly known = new Map<string, TaskNeeds>();
 
+  /** Whether any class waited for a limit of active tasks at the last look. */
+  hasLimited = false;
+
   constructor(
     private readonly store: StoreClock & TaskQueue,
     private readonly bigTaskWaitMs: number,
+    private readonly limits: ActiveLimits,
   ) {}
 
   keyOf(needs: TaskNeeds): string {
     return queueClass(needs);
   }
 
-  /** Every class that waits, oldest first. */
+  /** Every class that waits for a backend, oldest first: none that waits because its owner or a group has reached a limit. */
   async classes(): Promise<readonly JudgedClass[]> {
     const waiting = await this.store.queueClasses();
     const found = await Promise.all(
@@ -65,19 +75,29 @@ export class QueueView {
         return needs === undefined ? undefined : { ...one, needs };
       }),
     );
-    return found.filter((one) => one !== undefined).sort((one, other) => (one.place < other.place ? -1 : 1));
+    const turn = this.limits.turn();
+    const open = await Promise.all(
+      found.map(async (one) => (one !== undefined && (await turn.reached(one.needs.limitedBy ?? [])) === undefined ? one : undefined)),
+    );
+    this.hasLimited = open.some((one, at) => one === undefined && found[at] !== undefined);
+    return open.filter((one) => one !== undefined).sort((one, other) => (one.place < other.place ? -1 : 1));
   }
 
-  /** What can go on now, oldest first, at most `limit`: as if each had been assigned before the next was looked at. */
-  async choose(classes: readonly JudgedClass[], candidates: readonly Candidate[], limit: number): Promise<readonly Choice[]> {
+  /**
+   * What can go on now, oldest first, at most `limit`: as if each had been assigned before the next was looked at; and what could, but for
+   * the limit of its owner or of a group.
+   */
+  async choose(classes: readonly JudgedClass[], candidates: readonly Candidate[], limit: number): Promise<Choices> {
     const chosen: Choice[] = [];
+    const limited: TaskRecord[] = [];
+    const turn = this.limits.turn();
     let current = candidates;
     const lines = new Set<Line>(
       classes
         .filter(({ needs }) => roomsFor(needs, current).length > 0)
         .map((one) => ({ one, place: one.place, tasks: [], heads: 0, isRead: false })),
     );
-    for (let line = nextClass([...lines]); line !== undefined && chosen.length < limit; line = nextClass([...lines])) {
+    for (let line = nextClass([...lines]); line !== undefined && chosen.length + limited.length < limit; line = nextClass([...lines])) {
       const { needs, key } = line.one;
       const first = line.tasks.shift();
       if (first === undefined) {
@@ -101,11 +121,19 @@ export class QueueView {
         if (roomsFor(needs, current).length === 0) lines.delete(line);
         continue;
       }
+      const scopes = this.limits.scopesOf(first.task);
+      const reached = scopes.length > 0 ? await turn.reached(scopes) : undefined;
+      if (reached !== undefined) {
+        if (needs.limitedBy?.includes(reached)) lines.delete(line);
+        else limited.push(first.task);
+        continue;
+      }
+      turn.take(scopes);
       const { backend, size } = selection;
       chosen.push({ task: first.task, backend, size });
       current = current.map((one) => (one.name === backend ? { ...one, used: added(one.used, amountsOf(size)) } : one));
     }
-    return chosen;
+    return { chosen, limited };
   }
 
   /**
@@ -114,6 +142,7 @@ export class QueueView {
    */
   async withHolds(classes: readonly JudgedClass[], candidates: readonly Candidate[]): Promise<readonly Candidate[]> {
     const before = this.store.now() - this.bigTaskWaitMs;
+    const turn = this.limits.turn();
     let current = candidates;
     let looks = 0;
     for (const { key, needs, since } of classes) {
@@ -123,6 +152,7 @@ export class QueueView {
       if ((looks += 1) > MOST_HOLDS) break;
       const [oldest] = await this.store.queueHead({ queueClass: key, limit: 1, fits });
       if (oldest === undefined || (oldest.task.queuedAt ?? oldest.task.createdAt) >= before) continue;
+      if ((await turn.reached(this.limits.scopesOf(oldest.task))) !== undefined) continue;
       const { id } = oldest.task;
       if (selectBackend(id, oldest.task.needs, current).kind === 'chosen') continue;
       const [home] = homesOf(oldest.task.needs, current).sort(byPreference);

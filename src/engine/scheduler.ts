@@ -12,6 +12,7 @@ import { roomKey, roomOf } from '../task/room';
 import type { TaskEvent } from '../task/task-events';
 import type { TaskNeeds, TaskRecord } from '../task/task-record';
 import { isTerminal } from '../task/task-state';
+import { ActiveLimits } from './active-limits';
 import type { BackendMonitor } from './backend-monitor';
 import type { EngineLog } from './engine-log';
 import type { EngineSettings } from './engine-settings';
@@ -51,26 +52,29 @@ export class Scheduler {
   /** On a shared store other gateways make tasks due, or bring new ones, and nobody says so here: a small question finds it. */
   private readonly peeks: Rounds | undefined;
   private readonly queue: QueueView;
+  /** Of active tasks. */
+  readonly limits: ActiveLimits;
   /** The queue when others' changes were last looked for. */
   private seen = '';
   private readonly why: WhyWaiting;
 
   constructor(
     private readonly parts: SchedulerParts,
-    private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs'>,
+    private readonly settings: Pick<EngineSettings, 'instance' | 'bigTaskWaitMs' | 'maxQueuedMs' | 'tickMs' | 'peekMs' | 'active'>,
     private readonly around: Surroundings & {
       /** What a task is to wait by, in place of being given to the backend, because the storage of its inputs is away. */
       readonly stillAwaits: (task: TaskRecord, backend: ExecutionBackend) => Promise<TaskEvent | undefined>;
     },
   ) {
     const { store, log } = parts;
-    this.queue = new QueueView(store, settings.bigTaskWaitMs);
+    this.limits = new ActiveLimits(store, settings.active ?? {});
+    this.queue = new QueueView(store, settings.bigTaskWaitMs, this.limits);
     this.pacer = new Pacer(
       () => this.pass(),
       settings.tickMs,
       (error) => log.error('a scheduling pass failed', { err: error }),
     );
-    this.why = new WhyWaiting(store, this.queue, () => this.candidates(), settings.instance, around);
+    this.why = new WhyWaiting(store, this.queue, this.limits, () => this.candidates(), settings.instance, around);
     if (store.isShared) this.peeks = new Rounds(settings.peekMs, () => this.peek());
   }
 
@@ -86,7 +90,9 @@ export class Scheduler {
   }
 
   /** A reader of committed changes: arrivals and freed room. */
-  heard({ before, after, event }: TaskChange): void {
+  heard(change: TaskChange): void {
+    this.limits.heard(change);
+    const { before, after, event } = change;
     // It has no news for the pass that said so.
     if (event === 'awaitsStorage' && before?.state === 'QUEUED') return;
     const isOver = before !== undefined && !isTerminal(before.state) && isTerminal(after.state);
@@ -130,19 +136,25 @@ export class Scheduler {
       hasLooked = true;
       if (await this.judgeSome(classes, candidates)) this.nudge();
       const held = await this.queue.withHolds(classes, candidates);
-      const chosen = await this.queue.choose(classes, held, ROUND);
-      const done = await Promise.all(chosen.map(({ task, backend, size }) => this.assign(task, backend, size)));
+      const { chosen, limited } = await this.queue.choose(classes, held, ROUND);
+      const done = await Promise.all([
+        ...chosen.map(({ task, backend, size }) => this.assign(task, backend, size)),
+        ...limited.map((task) => this.limit(task)),
+      ]);
       lost = done.every((one) => one === 'lost') ? lost + 1 : 0;
       // What was put aside has left its room to the tasks behind it.
-      if (done.every((one) => one === 'assigned') && chosen.length < ROUND) break;
+      if (done.every((one) => one === 'assigned') && done.length < ROUND) break;
     }
     const more = await this.endOverdue();
-    const { since, nextNotBefore } = await this.parts.store.queueOutlook();
+    const { store } = this.parts;
+    const { since, nextNotBefore } = await store.queueOutlook();
     const { maxQueuedMs } = this.settings;
     const overdueAt = since === undefined || maxQueuedMs === undefined ? Infinity : since + maxQueuedMs;
+    // What ends at another gateway is no news here, and who has reached a limit waits for just that.
+    const limitOver = hasLooked && this.queue.hasLimited && store.isShared ? store.now() + this.settings.peekMs : Infinity;
     // Who has no room ends no pauses: he is woken when he has.
     const pauseOver = hasLooked && nextNotBefore !== undefined ? nextNotBefore : Infinity;
-    return more ? 0 : Math.max(1, Math.min(pauseOver, overdueAt) - this.parts.store.now());
+    return more ? 0 : Math.max(1, Math.min(pauseOver, limitOver, overdueAt) - store.now());
   }
 
   /** Prefixes of the settings that waiting tasks were not held against yet: a batch of them, and whether there was any. */
@@ -167,6 +179,13 @@ export class Scheduler {
       await this.parts.writer.apply(task.id, { type: 'failed', attempt: task.attempt, reason }, { known: task });
     }
     return over.length === BATCH;
+  }
+
+  /** It goes out of the way of those behind it. */
+  private async limit(task: TaskRecord): Promise<'aside' | 'lost'> {
+    const by = this.limits.scopesOf(task);
+    const applied = await this.parts.writer.apply(task.id, { type: 'limited', attempt: task.attempt, by }, { known: task });
+    return applied.kind === 'changed' ? 'aside' : 'lost';
   }
 
   private async assign(task: TaskRecord, backendName: string, size: Size): Promise<'assigned' | 'aside' | 'lost'> {

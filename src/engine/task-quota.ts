@@ -17,6 +17,7 @@ export interface QuotaSettings {
 
 /** One limit that holds for somebody, and what is used of it. */
 export interface QuotaUse {
+  readonly setting: string;
   /** Key of the user or group. */
   readonly of: string;
   readonly kind: 'user' | 'group';
@@ -88,7 +89,7 @@ export class TaskQuota {
     return Promise.all(
       this.limitsOf(creator).map(async ({ of, kind, most, count }) => {
         await count.refreshed(Infinity);
-        return { of, kind, most, used: count.used };
+        return { setting: settingOf(kind), of, kind, most, used: count.used };
       }),
     );
   }
@@ -175,8 +176,11 @@ function queueFull(most: number): Unavailable {
 function tooMany(kind: QuotaUse['kind'], of: string, most: number): TooManyRequests {
   const who = kind === 'user' ? 'you have' : `the group ${of} has`;
   const cure = 'wait until some have ended, or cancel some';
-  return new TooManyRequests(
-    `${who} ${most} tasks that have not ended, as many as there may be (setting limits.max_tasks_of_${kind}): ${cure}`,
-    { retryAfterSeconds: RETRY_AFTER_SECONDS },
-  );
+  return new TooManyRequests(`${who} ${most} tasks that have not ended, as many as there may be (setting ${settingOf(kind)}): ${cure}`, {
+    retryAfterSeconds: RETRY_AFTER_SECONDS,
+  });
+}
+
+function settingOf(kind: QuotaUse['kind']): string {
+  return `limits.max_tasks_of_${kind}`;
 }

@@ -245,9 +245,10 @@ export class TaskService {
     return Object.fromEntries(Object.entries(await this.store.counts(ownerScope(owner))).filter(([, count]) => count > 0));
   }
 
-  /** The limits of tasks that have not ended which hold for the principal. */
-  quotaOf(principal: Principal): Promise<readonly QuotaUse[]> {
-    return this.quota.of(this.access.counted(principal));
+  /** The limits of tasks that have not ended, and of active ones, which hold for the principal. */
+  async quotaOf(principal: Principal): Promise<readonly QuotaUse[]> {
+    const all = [this.quota.of(this.access.counted(principal)), this.scheduler.limits.of(this.access.created(principal))];
+    return (await Promise.all(all)).flat();
   }
 
   /** The record of a task that the principal may see. Throws TaskNotFound. */
@@ -289,9 +290,11 @@ export class TaskService {
     const now = this.context.now();
     const id = this.context.newId(now);
     const { name, tags } = admitted.request;
+    const created = this.access.created(principal);
+    const limitedBy = await this.scheduler.limits.metBy(created);
     const task: TaskRecord = {
       id,
-      ...this.access.created(principal),
+      ...created,
       ...(name !== undefined && { name }),
       tags: tags ?? {},
       createdAt: now,
@@ -301,7 +304,7 @@ export class TaskService {
       revision: 1,
       attempt: 0,
       jobEnded: false,
-      needs: admitted.needs,
+      needs: { ...admitted.needs, ...(limitedBy && { limitedBy }) },
       attempts: [],
       systemLogs: admitted.warnings,
       overlay: {},

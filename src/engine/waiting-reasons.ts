@@ -2,6 +2,7 @@ import type { StoreClock } from '../ports/store/store-clock';
 import type { Upkeep } from '../ports/store/upkeep';
 import { attemptOfJob } from '../task/left-behind';
 import type { TaskRecord } from '../task/task-record';
+import type { ActiveLimits } from './active-limits';
 import { awayInstance } from './away-instance';
 import type { KnownBackends } from './known-backends';
 import type { QueueView } from './queue-view';
@@ -56,6 +57,7 @@ export class WhyWaiting {
   constructor(
     private readonly store: StoreClock & Upkeep,
     private readonly queue: QueueView,
+    private readonly limits: ActiveLimits,
     private readonly candidates: () => Promise<readonly Candidate[]>,
     private readonly instance: string,
     private readonly around: Surroundings,
@@ -74,6 +76,8 @@ export class WhyWaiting {
       if (storage !== undefined) return [storage];
       return [`waiting ${Math.ceil((task.notBefore - this.store.now()) / 1000)} s before the next attempt`];
     }
+    const reached = await this.limits.turn().reached(this.limits.scopesOf(task));
+    if (reached !== undefined) return [`waiting: ${this.limits.reason(reached)}`];
     const recent = await this.recently();
     let selection = selectBackend(task.id, task.needs, recent.candidates);
     // Room that is kept free is the last of all reasons: whoever waits for another one need not know of it.

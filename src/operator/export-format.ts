@@ -96,6 +96,7 @@ const ATTEMPT = object<AttemptRecord>({
   metadata: map(TEXT),
 });
 const HANDLE = object<Handle>({ backend: TEXT, version: COUNT, step: TEXT, data: map(TEXT) });
+const SCOPE = must('a scope', (value) => typeof value === 'string' && /^(owner|group) /.test(value));
 const NEEDS = object<TaskNeeds & Former>({
   cpuCores: NUMBER,
   ramGb: NUMBER,
@@ -107,6 +108,7 @@ const NEEDS = object<TaskNeeds & Former>({
   labels: optional(map(TEXT)),
   refusedBy: optional(list(TEXT)),
   admittedBy: optional(TEXT),
+  limitedBy: optional(list(SCOPE)),
   parameterKeys: list(TEXT),
   strict: FLAG,
   maxRuntimeSeconds: NUMBER,

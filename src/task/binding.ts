@@ -27,6 +27,7 @@ export function isBinding(event: TaskEvent, after: TaskRecord): boolean {
     case 'assigned':
     case 'refused':
     case 'judged':
+    case 'limited':
     case 'deferred':
     case 'yielded':
     case 'postponed':

@@ -8,7 +8,8 @@ const MOST_POWER = 12;
 /**
  * The class of a waiting task: all of a class may go to the same backends, whatever their settings come to be, and need about as much.
  * The Scheduler judges a class, not its tasks. What a client may invent is not in it (names and values of labels and parameters are
- * those that some backend knows, folders are told by `reaches`), so the settings bound how many classes there are. The text is the key in
+ * those that some backend knows, folders are told by `reaches`), so the settings, and the users who have met a limit, bound how many classes
+ * there are. The text is the key in
  * the store's index; members that say nothing are left out of it.
  */
 export function queueClass({
@@ -23,6 +24,7 @@ export function queueClass({
   refusedBy,
   folders,
   reaches,
+  limitedBy,
 }: TaskNeeds): string {
   return JSON.stringify({
     cpu: powerOf(cpuCores),
@@ -37,6 +39,7 @@ export function queueClass({
     ...(reaches !== undefined && { reaches: sorted(reaches) }),
     // Not judged yet, unlike what has no folders and needs no judging.
     ...(reaches === undefined && folders !== undefined && { folders: true }),
+    ...(limitedBy !== undefined && { limitedBy }),
   });
 }
 

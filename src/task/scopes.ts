@@ -1,5 +1,3 @@
-import type { TaskRecord } from './task-record';
-
 /**
  * Whose tasks: all of one principal, or all that were created by members of one group. A task has one of its owner and one of each of its
  * groups; what a query may find is said as a set of them.
@@ -8,7 +6,11 @@ export type Scope = `owner ${string}` | `group ${string}`;
 /** Absent = everybody's; empty = nobody's. */
 export type Scopes = readonly Scope[] | undefined;
 
-type Belonging = Pick<TaskRecord, 'owner' | 'groups'>;
+/** Whose a task is (`TaskRecord`). */
+interface Belonging {
+  readonly owner: string;
+  readonly groups?: readonly string[];
+}
 
 export function ownerScope(key: string): Scope {
   return `owner ${key}`;

@@ -1,5 +1,6 @@
 import type { Observation } from './observation';
 import type { Size } from './amounts';
+import type { Scope } from './scopes';
 import type { Handle, OutputFile, TaskStep } from './task-record';
 import type { FoundTypes } from './tes';
 
@@ -19,6 +20,8 @@ export type TaskEvent =
     }
   /** The Scheduler: whether a list of prefixes covers its folders, which was not known when it came into the queue. */
   | { readonly type: 'judged'; readonly attempt: number; readonly reaches: Readonly<Record<string, boolean>> }
+  /** The Scheduler: it could have gone on, but for the limit of active tasks of one of these scopes (`TaskNeeds.limitedBy`). */
+  | { readonly type: 'limited'; readonly attempt: number; readonly by: readonly Scope[] }
   /** The Scheduler: the backend that was to take it says that it cannot carry it out; `by` as in `TaskNeeds.refusedBy`. */
   | { readonly type: 'refused'; readonly by: string; readonly reasons: readonly string[] }
   /** The engine: a step of `submit` is done; the next one is not before `againMs` have passed (absent = at once). */

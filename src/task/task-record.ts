@@ -1,4 +1,5 @@
 import type { Size } from './amounts';
+import type { Scope } from './scopes';
 import type { FoundTypes, TesState } from './tes';
 
 /**
@@ -86,6 +87,8 @@ export interface TaskNeeds extends Size {
   readonly refusedBy?: readonly string[];
   /** The gateway whose backends were asked at create; absent = there was no other. Those of others are asked before they get it. */
   readonly admittedBy?: string;
+  /** Its owner and groups that have a limit of active tasks, once one of them was reached when it could have gone on. Absent = none was. */
+  readonly limitedBy?: readonly Scope[];
   /** Lower-cased backend parameter keys. With `strict`, only a backend that knows all of them will do. */
   readonly parameterKeys: readonly string[];
   readonly strict: boolean;

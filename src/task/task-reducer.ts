@@ -122,6 +122,9 @@ export function reduce(task: TaskRecord, event: TaskEvent, context: ReduceContex
     case 'judged':
       if (task.step !== 'queued') return IGNORED_STATE;
       return changed({ ...task, needs: { ...task.needs, reaches: event.reaches } }, context);
+    case 'limited':
+      if (task.step !== 'queued') return IGNORED_STATE;
+      return changed({ ...task, needs: { ...task.needs, limitedBy: event.by } }, context);
     case 'released':
       if (task.state !== 'CANCELING') return IGNORED_STATE;
       return released(task.jobAttempt === undefined ? merge(task, event.observation) : task, context);
@@ -233,7 +236,9 @@ function endNextLeft(task: TaskRecord, [next, ...rest]: readonly LeftJob[], cont
 function given(task: TaskRecord, { from, owner, ownerName }: Extract<TaskEvent, { type: 'given' }>): Reduction {
   if (task.owner !== from || from === owner) return IGNORED_STATE;
   const { ownerName: _before, ...kept } = task;
-  return { kind: 'changed', task: { ...kept, owner, ...(ownerName !== undefined && { ownerName }), revision: task.revision + 1 } };
+  // It meets its new owner's limit anew.
+  const { limitedBy: _limits, ...needs } = task.needs;
+  return { kind: 'changed', task: { ...kept, needs, owner, ...(ownerName !== undefined && { ownerName }), revision: task.revision + 1 } };
 }
 
 function leftBehindEnded(task: TaskRecord, event: Extract<TaskEvent, { type: 'leftBehindEnded' }>, context: ReduceContext): Reduction {

@@ -52,6 +52,36 @@ describe('the limits of users and groups', () => {
     await create('ann').expect(429);
   });
 
+  it('hold for active tasks apart from waiting ones, and tell who waits for them', async () => {
+    const other = await GuardedGateway.start(
+      ['ann', 'bob'],
+      '--limits.max_active_of_user=1',
+      '--auth.basic.users=[{name: ann}, {name: bob}]',
+    );
+    try {
+      const there = supertest(`http://127.0.0.1:${other.port}`);
+      const createThere = async (who: string): Promise<string> =>
+        ((await there.post('/v1/tasks').set(as(who)).send(RUNNING).expect(200)).body as { id: string }).id;
+      const stateOf = async (who: string, id: string): Promise<string> =>
+        ((await there.get(`/v1/tasks/${id}`).set(as(who)).expect(200)).body as { state: string }).state;
+      const running = async (who: string, id: string): Promise<void> => {
+        while ((await stateOf(who, id)) !== 'RUNNING');
+      };
+      const [first, second] = [await createThere('ann'), await createThere('ann')];
+      await running('ann', first);
+      await running('bob', await createThere('bob'));
+      expect(await stateOf('ann', second)).toBe('QUEUED');
+      const { waiting } = (await there.get(`/ext/v1/tasks/${second}`).set(as('ann')).expect(200)).body as { waiting: string[] };
+      expect(waiting.join()).toContain('(setting limits.max_active_of_user)');
+      const { limits } = (await there.get('/ext/v1/me').set(as('ann')).expect(200)).body as { limits: Limit[] };
+      expect(limits).toContainEqual({ setting: 'limits.max_active_of_user', most: 1, used: 1 });
+      await there.post(`/v1/tasks/${first}:cancel`).set(as('ann')).expect(200);
+      await running('ann', second);
+    } finally {
+      await other.stop();
+    }
+  });
+
   it('let what was taken with its Idempotency-Key before be sent again when there is no place left', async () => {
     const keyed = (task: object) => create('eve', task).set('Idempotency-Key', 'once');
     const { id } = (await keyed(RUNNING).expect(200)).body as { id: string };

@@ -38,8 +38,8 @@ export class MeController {
 
 function limitsOf(quota: readonly QuotaUse[], rates: ReturnType<RequestRates['of']>): readonly LimitDto[] {
   return [
-    ...quota.map(({ kind, of, most, used }) => ({
-      setting: `limits.max_tasks_of_${kind}`,
+    ...quota.map(({ setting, kind, of, most, used }) => ({
+      setting,
       ...(kind === 'group' && { group: of }),
       most,
       used,

@@ -1,3 +1,4 @@
+import { ActiveLimits } from '../../../src/engine/active-limits';
 import { QueueView } from '../../../src/engine/queue-view';
 import type { Candidate } from '../../../src/engine/select-backend';
 import type { TaskStore } from '../../../src/ports/store/task-store';
@@ -26,20 +27,20 @@ describe('the view of the queue', () => {
     await add('big', { cpuCores: 3 });
     await add('other', { cpuCores: 1 });
     await add('last', { cpuCores: 1 });
-    const view = new QueueView(store, 1e12);
-    const choices = await view.choose(await view.classes(), [candidate('a', 4), candidate('b', 1)], 64);
+    const view = new QueueView(store, 1e12, new ActiveLimits(store, {}));
+    const { chosen: choices } = await view.choose(await view.classes(), [candidate('a', 4), candidate('b', 1)], 64);
     expect(choices.map(({ task, backend }) => [task.id, backend])).toEqual([
       ['one', 'a'],
       ['big', 'a'],
       ['other', 'b'],
     ]);
-    expect(await view.choose(await view.classes(), [candidate('a', 4)], 1)).toHaveLength(1);
+    expect((await view.choose(await view.classes(), [candidate('a', 4)], 1)).chosen).toHaveLength(1);
   });
 
   it('keeps the same shared backend free for a big task, in whatever order a gateway has them, before one of its own', async () => {
     await add('big', { cpuCores: 4 });
     await add('young', { cpuCores: 4, backend: 'b' }, store.now() + 1000);
-    const view = new QueueView(store, 0);
+    const view = new QueueView(store, 0, new ActiveLimits(store, {}));
     const classes = await view.classes();
     const [own, a, b] = [candidate('0', 1, true), candidate('a', 1), candidate('b', 1)];
     for (const order of [
@@ -54,7 +55,7 @@ describe('the view of the queue', () => {
 
   it('keeps a backend free for the oldest of each class, as long as there is one', async () => {
     for (const backend of ['a', 'b', 'c']) await add(backend, { cpuCores: 4, backend });
-    const view = new QueueView(store, 0);
+    const view = new QueueView(store, 0, new ActiveLimits(store, {}));
     const held = await view.withHolds(await view.classes(), [candidate('a', 1), candidate('b', 1), candidate('c', 4)]);
     expect(held.map(({ heldFor }) => heldFor)).toEqual(['a', 'b', undefined]);
   });

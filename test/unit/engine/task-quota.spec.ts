@@ -147,8 +147,8 @@ describe('the quota of tasks', () => {
     store.add(OF_ANN, 'RUNNING', 2);
     store.add(OF_LAB, 'RUNNING', 7);
     expect(await new TaskQuota(store, { ofUser: 5, ofGroup: 6 }).of({ owner: 'ann', groups: ['lab'] })).toEqual([
-      { kind: 'user', of: 'ann', most: 5, used: 2 },
-      { kind: 'group', of: 'lab', most: 6, used: 7 },
+      { setting: 'limits.max_tasks_of_user', kind: 'user', of: 'ann', most: 5, used: 2 },
+      { setting: 'limits.max_tasks_of_group', kind: 'group', of: 'lab', most: 6, used: 7 },
     ]);
   });
 });

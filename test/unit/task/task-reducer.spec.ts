@@ -95,6 +95,14 @@ describe('the life of a task', () => {
     expect(reduce(through(queuedTask(), [assigned]), { ...judged, attempt: 1 }, CONTEXT)).toMatchObject({ kind: 'ignored', why: 'state' });
   });
 
+  it("remembers of a waiting task whose limit it has met, until it is another owner's", () => {
+    const limited = { type: 'limited', attempt: 0, by: ['owner test'] } as const;
+    const met = through(queuedTask(), [limited]);
+    expect(met).toMatchObject({ revision: 2, state: 'QUEUED', needs: { limitedBy: ['owner test'] } });
+    expect(reduce(through(queuedTask(), [assigned]), { ...limited, attempt: 1 }, CONTEXT)).toMatchObject({ kind: 'ignored', why: 'state' });
+    expect(through(met, [{ type: 'given', from: 'test', owner: 'other' }]).needs).toEqual(queuedTask().needs);
+  });
+
   it('keeps a cancelled task CANCELING until the backend has released it, whatever is observed meanwhile', () => {
     const canceling = through(queuedTask(), [...RUNNING, { type: 'cancelRequested' }]);
     expect(canceling).toMatchObject({ state: 'CANCELING', step: 'cancel', dueAt: 9_000 });
@@ -276,6 +284,7 @@ describe('any sequence of events', () => {
     fc.record({ type: fc.constant('refused' as const), by: fc.constantFrom('b', 'c@i'), reasons: fc.constant(['r']) }),
     fc.constant<TaskEvent>({ type: 'rebound', from: 'i', to: 'j' }),
     fc.constant<TaskEvent>({ type: 'given', from: 'test', owner: 'basic|ann' }),
+    fc.record({ type: fc.constant('limited' as const), attempt, by: fc.constant(['owner test' as const]) }),
     fc.record({ type: fc.constant('submitted' as const), attempt, handle: fc.constantFrom(PREPARED, SUBMITTED) }),
     fc.record({ type: fc.constant('stagedIn' as const), attempt, inputTypes: fc.constant({}), systemLogs: fc.constant([]) }),
     fc.record({ type: fc.constant('observed' as const), attempt, observation }),

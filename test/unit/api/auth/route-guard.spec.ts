@@ -129,7 +129,7 @@ describe('the rates of requests', () => {
     get: () => Promise.resolve('{}'),
     explain: ({ owner }: Principal) => Promise.reject(new Error(owner)),
     countsOf: () => Promise.resolve({}),
-    quotaOf: () => Promise.resolve([{ kind: 'user' as const, of: 'basic:anna', most: 9, used: 2 }]),
+    quotaOf: () => Promise.resolve([{ setting: 'limits.max_tasks_of_user', kind: 'user' as const, of: 'basic:anna', most: 9, used: 2 }]),
   };
   let app: Awaited<ReturnType<typeof startApi>>;
   beforeAll(async () => {
