@@ -71,7 +71,9 @@ export async function createCredentials(
   if (path === '') return undefined;
   const keys = new KeyFile(path);
   await keys.read();
-  const schemes = adapters.storages.flatMap((storage) => (storage.takesCredentials ? storage.schemes : []));
+  const schemes = new Map(
+    adapters.storages.flatMap(({ schemes, takesCredentials: types }) => schemes.flatMap((one) => (types ? [[one, types]] : []))),
+  );
   return new UserCredentials(store, keys, { most, schemes });
 }
 

@@ -21,10 +21,12 @@ export interface CredentialStore {
 export interface CredentialSettings {
   /** Of one owner, of both kinds together. */
   readonly most: number;
-  /** Of the storages that use any. */
-  readonly schemes: readonly string[];
+  /** Of the storages that use any, with the types that each uses. */
+  readonly schemes: ReadonlyMap<string, readonly Secret['type'][]>;
 }
 
+const MEMBERS: Readonly<Record<Secret['type'], string>> = { basic: 'username', bearer: 'token' };
+const TYPE_WORDS: Readonly<Record<Secret['type'], string>> = { basic: 'username and password', bearer: 'a token' };
 const NAMES: Readonly<Record<CredentialKind, string>> = { storage: 'prefix', registry: 'host' };
 
 /** The credentials of users, in the store, encrypted; opened only for what acts for a task of their owner. */
@@ -44,6 +46,7 @@ export class UserCredentials extends OwnCredentials implements CredentialsOfOwne
 
   async save(owner: string, kind: CredentialKind, text: string, secret: Secret): Promise<SavedCredential> {
     const target = this.target(kind, text);
+    if (kind === 'storage') this.checkType(target, secret.type);
     const name = { owner, kind, target };
     const [key] = await this.keys.read();
     const credential = { ...name, ...seal(secret, name, key), savedAt: this.store.now() };
@@ -75,9 +78,19 @@ export class UserCredentials extends OwnCredentials implements CredentialsOfOwne
     return this.store.credentials.of(owner, kind);
   }
 
+  /** Throws InvalidRequest. */
+  private checkType(target: string, type: Secret['type']): void {
+    const scheme = target.slice(0, target.indexOf(':'));
+    const types = this.settings.schemes.get(scheme) ?? [];
+    if (types.includes(type)) return;
+    const message = `is not for ${scheme} URLs, which take ${types.map((one) => TYPE_WORDS[one]).join(' or ')}`;
+    const path = `$.${MEMBERS[type]}`;
+    throw new InvalidRequest(`${path} ${message}`, { details: [{ path, message }] });
+  }
+
   /** Throws InvalidRequest. What was sent may be a secret in the wrong place: it is not repeated. */
   private target(kind: CredentialKind, text: string): string {
-    const found = targetOf(kind, text, this.settings.schemes);
+    const found = targetOf(kind, text, [...this.settings.schemes.keys()]);
     if ('target' in found) return found.target;
     const path = `$.${NAMES[kind]}`;
     throw new InvalidRequest(`${path} ${found.fault}`, { details: [{ path, message: found.fault }] });

@@ -1,6 +1,6 @@
 import type { RetryPolicy } from '../task/failure-policy';
 import type { Owner } from '../task/owner';
-import type { CredentialsOfOwners, StorageSecrets } from './credentials';
+import type { CredentialsOfOwners, Secret, StorageSecrets } from './credentials';
 import type { Authenticator } from './authenticator';
 import { GatewayError } from './errors';
 import type { ExecutionBackend } from './execution-backend';
@@ -179,8 +179,8 @@ export interface StorageAdapter<Values = object, Slice = object> extends Adapter
   here(values: Values, instance: string): Slice;
   /** The same for a stager on another machine, where it may reach `directories`; absent = it works on this machine only. May hold secrets. */
   elsewhere?(values: Values, directories: readonly string[]): Slice;
-  /** It uses credentials that users save for its URLs. */
-  readonly takesCredentials?: true;
+  /** It uses credentials of these types that users save for its URLs. */
+  readonly takesCredentials?: readonly Secret['type'][];
   /** `secrets`: of the owner of a task; absent = nobody has any. */
   create(slice: Slice, secrets?: (owner: Owner) => StorageSecrets): Promise<StorageClient>;
 }

@@ -91,7 +91,7 @@ describe('the store command', () => {
     });
     const keys = new KeyFile(path);
     const store = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 60_000 });
-    const credentials = new UserCredentials(store, keys, { most: 9, schemes: ['https'] });
+    const credentials = new UserCredentials(store, keys, { most: 9, schemes: new Map([['https', ['basic', 'bearer']]]) });
     await credentials.save('basic|ann', 'storage', 'https://h', { type: 'bearer', token: 'tok.en' });
     const former = await keys.read();
     expect(change()).toMatchObject({ status: 1, stderr: expect.stringContaining('is in use') });
@@ -106,7 +106,9 @@ describe('the store command', () => {
     expect(change('--only-encrypt').stdout).toBe('1 credentials encrypted anew\n1 keys taken out\n');
     expect(change('--only-add', '--only-encrypt').status).toBe(1);
     const after = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 60_000 });
-    const opened = new UserCredentials(after, keys, { most: 9, schemes: ['https'] }).storage({ key: 'basic|ann' });
+    const opened = new UserCredentials(after, keys, { most: 9, schemes: new Map([['https', ['basic', 'bearer']]]) }).storage({
+      key: 'basic|ann',
+    });
     expect(await opened.forUrl('https://h/x')).toEqual({ type: 'bearer', token: 'tok.en' });
     await after.close();
   });

@@ -36,7 +36,7 @@ export const httpStorage: StorageAdapter<ValuesOf<typeof settings>, HttpStorageS
   settings,
   here: slice,
   elsewhere: slice,
-  takesCredentials: true,
+  takesCredentials: ['basic', 'bearer'],
   async create(client, secrets) {
     if (secrets) {
       const { OwnersHttpStorage } = await import('./owners-http.storage.js');

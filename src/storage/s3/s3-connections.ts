@@ -1,10 +1,11 @@
 import type { S3, S3ClientConfig } from '@aws-sdk/client-s3';
+import type { Login } from '../../ports/credentials';
 import { TransferError } from '../../ports/errors';
 import { agentsFor, type ConnectionSettings } from '../shared/http-agents';
 import { idleError, IdleWatch } from '../shared/idle-watch';
 import { signSums } from './content-sums';
 import type { S3Address } from './s3-address';
-import { endpointFor, type S3Endpoint } from './s3-endpoints';
+import { endpointFor, type S3Endpoint, withLogin } from './s3-endpoints';
 import { regionSaid, type S3Context, s3Error } from './s3-errors';
 
 export interface S3Settings extends ConnectionSettings {
@@ -46,14 +47,16 @@ export class S3Connections {
     this.agents = agentsFor(settings);
   }
 
-  /** One request, once. Throws a `TransferError`, or the signal's reason. Asks again where the server names the region of the bucket. */
+  /** One request, once; by `login` in the place of what the settings say. Throws a `TransferError`, or the signal's reason. Asks again where the server names the region of the bucket. */
   async ask<T>(
     at: S3Address,
     options: AskOptions,
     request: (s3: S3, abort: { readonly abortSignal: AbortSignal }) => Promise<T>,
+    login?: Login,
   ): Promise<T> {
     const { signal, subject, idle = new IdleWatch(this.settings.idleTimeoutMs) } = options;
-    const endpoint = endpointFor(at, this.settings.endpoints);
+    const found = endpointFor(at, this.settings.endpoints);
+    const endpoint = login ? withLogin(found, login) : found;
     const place = `${endpoint.prefix} ${at.bucket}`;
     for (let isLast = false; ; isLast = true) {
       signal.throwIfAborted();
@@ -83,7 +86,7 @@ export class S3Connections {
   }
 
   private client(endpoint: S3Endpoint, region: string | undefined): Promise<S3> {
-    const key = `${endpoint.prefix} ${region ?? ''}`;
+    const key = JSON.stringify([endpoint.prefix, region, endpoint.access_key_id, endpoint.secret_access_key]);
     const there = this.clients.get(key);
     if (there && (there.untilMs === undefined || performance.now() < there.untilMs)) return there.s3;
     const s3 = this.make(endpoint, region, () => this.clients.set(key, { s3, untilMs: performance.now() + ANONYMOUS_MS }));

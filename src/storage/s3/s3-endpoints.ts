@@ -1,3 +1,4 @@
+import type { Login } from '../../ports/credentials';
 import { addressOf, identityOf, type S3Address } from './s3-address';
 
 /** Who serves the URLs below a prefix, and who one is there: an entry of the setting `storage.s3.endpoints`. */
@@ -31,6 +32,12 @@ export function endpointFor(at: S3Address, endpoints: readonly S3Endpoint[]): S3
     if (url.startsWith(folderOf(endpoint.prefix)) && endpoint.prefix.length >= found.prefix.length) found = endpoint;
   }
   return found;
+}
+
+/** The same server for somebody else. */
+export function withLogin(endpoint: S3Endpoint, { username, password }: Login): S3Endpoint {
+  const { session_token: _token, profile: _profile, anonymous: _anonymous, ...server } = endpoint;
+  return { ...server, access_key_id: username, secret_access_key: password };
 }
 
 function folderOf(prefix: string): string {

@@ -55,7 +55,12 @@ export const s3Storage: StorageAdapter<ValuesOf<typeof settings>, S3Settings> = 
     idleTimeoutMs: values.timeout_seconds * 1000,
     memoryBytes: values.memory_mb * 1024 * 1024,
   }),
-  async create(slice) {
+  takesCredentials: ['basic'],
+  async create(slice, secrets) {
+    if (secrets) {
+      const { OwnersS3Storage } = await import('./owners-s3.storage.js');
+      return new OwnersS3Storage(slice, secrets);
+    }
     const { S3Storage } = await import('./s3.storage.js');
     return new S3Storage(slice);
   },

@@ -32,13 +32,17 @@ const PARALLEL = 4;
  */
 export class S3Storage extends StorageClient {
   readonly schemes = ['s3'] as const;
-  private readonly connections: S3Connections;
-  private readonly budget: MemoryBudget;
+  protected readonly connections: S3Connections;
+  protected readonly budget: MemoryBudget;
 
-  constructor(private readonly settings: S3Settings) {
+  /** `parts`: of one that shares some with others. */
+  constructor(
+    protected readonly settings: S3Settings,
+    parts?: { readonly connections: S3Connections; readonly budget: MemoryBudget },
+  ) {
     super();
-    this.connections = new S3Connections(settings);
-    this.budget = new MemoryBudget(settings.memoryBytes);
+    this.connections = parts?.connections ?? new S3Connections(settings);
+    this.budget = parts?.budget ?? new MemoryBudget(settings.memoryBytes);
   }
 
   get locations(): readonly string[] {

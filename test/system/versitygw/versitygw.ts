@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { S3Endpoint } from '../../../src/storage/s3/s3-endpoints';
@@ -36,6 +36,14 @@ export class OwnS3 {
   /** Where its objects are files. */
   bucketDirectory(bucket: string): string {
     return join(this.directory, 'data', bucket);
+  }
+
+  /** Somebody who may make buckets, and reaches these alone. */
+  async addUser(accessKeyId: string, secretAccessKey: string): Promise<void> {
+    const program = (await runScript('versitygw/install.sh', [])).trim();
+    const root = ['--access', S3_KEYS.access_key_id, '--secret', S3_KEYS.secret_access_key, '--endpoint-url', this.url];
+    const user = ['--access', accessKeyId, '--secret', secretAccessKey, '--role', 'userplus'];
+    execFileSync(program, ['admin', ...root, 'create-user', ...user], { stdio: 'pipe' });
   }
 
   endpoint(url = this.url): S3Endpoint {

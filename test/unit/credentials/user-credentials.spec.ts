@@ -17,6 +17,11 @@ const TOKEN: Secret = { type: 'bearer', token: 'tok.en' };
 let directory: string;
 let path: string;
 let keys: KeyFile;
+const SCHEMES = new Map<string, readonly Secret['type'][]>([
+  ['http', ['basic', 'bearer']],
+  ['https', ['basic', 'bearer']],
+  ['s3', ['basic']],
+]);
 let store: SqliteTaskStore;
 let credentials: UserCredentials;
 
@@ -26,7 +31,7 @@ beforeEach(async () => {
   keys = new KeyFile(path);
   await keys.add();
   store = await SqliteTaskStore.open({ path: join(directory, 'tasks.sqlite'), maxDueMs: 1000 });
-  credentials = new UserCredentials(store, keys, { most: 3, schemes: ['http', 'https'] });
+  credentials = new UserCredentials(store, keys, { most: 3, schemes: SCHEMES });
 });
 afterEach(async () => {
   await store.close();
@@ -70,6 +75,14 @@ describe('credentials of users', () => {
   ])('for a prefix count for %s: %s', async (url, isBelow) => {
     await credentials.save(ANN, 'storage', 'https://h/lab', TOKEN);
     expect(await secretFor(ANN, url)).toEqual(isBelow ? TOKEN : undefined);
+  });
+
+  it('are saved for a storage that takes their kind', async () => {
+    await credentials.save(ANN, 'storage', 's3://lab/My_reads', PASSWORD);
+    expect(await secretFor(ANN, 's3://lab/My_reads/a b%20+é')).toEqual(PASSWORD);
+    expect(await secretFor(ANN, 's3://Lab/My_reads/x')).toBeUndefined();
+    const error = await failureOf(credentials.save(ANN, 'storage', 's3://lab', TOKEN));
+    expect(error.publicMessage).toBe('$.token is not for s3 URLs, which take username and password');
   });
 
   it('of the longest prefix count', async () => {
