@@ -10,7 +10,7 @@ import { root } from './steps.mjs';
 
 const source = join(root, 'src');
 /** Loaded from node_modules, and only when the settings ask for it. */
-const WHEN_ASKED = ['@aws-sdk/client-s3', 'mongoose', 'amqplib', 'bcrypt', 'jose', 'openid-client'];
+const WHEN_ASKED = ['@aws-sdk/client-s3', 'basic-ftp', 'mongoose', 'amqplib', 'bcrypt', 'jose', 'openid-client'];
 /** Packages that Nest loads only for features that are not used here; they are not installed. */
 const NOT_INSTALLED = ['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/multipart', '@fastify/view'];
 

@@ -6,6 +6,7 @@ import { localBackend } from './backends/local/local.adapter';
 import { pulsarBackend } from './backends/pulsar/pulsar.adapter';
 import type { Adapters } from './ports/adapter';
 import { fileStorage } from './storage/file/file.adapter';
+import { ftpStorage } from './storage/ftp/ftp.adapter';
 import { httpStorage } from './storage/http/http.adapter';
 import { s3Storage } from './storage/s3/s3.adapter';
 import { mongoStore } from './stores/mongo/mongo.adapter';
@@ -15,6 +16,6 @@ import { sqliteStore } from './stores/sqlite/sqlite.adapter';
 export const adapters: Adapters = {
   backends: [localBackend, pulsarBackend],
   stores: [sqliteStore, mongoStore],
-  storages: [fileStorage, httpStorage, s3Storage],
+  storages: [fileStorage, httpStorage, s3Storage, ftpStorage],
   authenticators: [noAuthentication, basicAuthentication, oidcAuthentication, tokenAuthentication],
 };

@@ -16,6 +16,12 @@ running() {
   case ${stat##*) } in Z* | X*) return 1 ;; esac
 }
 
+# listens PORT PID: whether that process has the port of 127.0.0.1.
+listens() {
+  inode=$(awk -v port="$(printf '0100007F:%04X' "$1")" '$2 == port && $4 == "0A" { print $10 }' /proc/net/tcp)
+  [ -n "$inode" ] && find "/proc/$2/fd" -lname "socket:\[$inode\]" 2>/dev/null | grep -q .
+}
+
 # end_process PID SECONDS: SIGTERM, then SIGKILL when it is still there.
 end_process() {
   running "$1" || return 0

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the engine tests need, on Debian or Ubuntu and as root; elsewhere it says what is absent and changes nothing.
 # Quiet when everything is there. Daemons are not started.
-#   install.sh [all | packages | apptainer | images | snakemake | clients | mongo | pulsar | s3 | compose | shellcheck]...      (no argument: all)
+#   install.sh [all | packages | apptainer | images | snakemake | clients | mongo | pulsar | s3 | ftp | compose | shellcheck]...      (no argument: all)
 set -eu
 . "$(dirname "$0")/common.sh"
 trap 'rm -f "${policy_made:-}"' EXIT
@@ -54,6 +54,7 @@ for part in "$@"; do
     "$engines_dir/compose/install.sh" >/dev/null
     "$engines_dir/shellcheck/install.sh" >/dev/null
     ! have go || "$engines_dir/versitygw/install.sh" >/dev/null
+    "$engines_dir/pureftpd/install.sh" >/dev/null
     ;;
   packages) install_packages ;;
   images) install_packages && "$engines_dir/images/build.sh" >/dev/null ;;
@@ -63,6 +64,7 @@ for part in "$@"; do
   mongo) install_packages && "$engines_dir/mongo/install.sh" >/dev/null ;;
   pulsar) install_packages && "$engines_dir/pulsar/install.sh" >/dev/null ;;
   s3) "$engines_dir/versitygw/install.sh" >/dev/null ;;
+  ftp) "$engines_dir/pureftpd/install.sh" >/dev/null ;;
   shellcheck) "$engines_dir/shellcheck/install.sh" >/dev/null ;;
   compose) install_packages && "$engines_dir/compose/install.sh" >/dev/null ;;
   *) die "unknown part: $part" ;;

@@ -33,7 +33,7 @@ export function statusError(status: number, subject: string, headers: IncomingHt
   const { words, means } = told;
   const retryAfterMs = retryAfter(headers['retry-after']);
   return new TransferError(`${subject}: the server answered ${status}${words === undefined ? '' : ` (${words})`}`, {
-    ...members(means, { answered: true, ...(retryAfterMs !== undefined && { retryAfterMs }) }),
+    ...membersOf(means, { answered: true, ...(retryAfterMs !== undefined && { retryAfterMs }) }),
     notFound: status === 404 || status === 410,
   });
 }
@@ -49,7 +49,8 @@ function retryAfter(written: string | undefined): number | undefined {
   return Number.isFinite(ms) && ms > 0 ? ms : undefined;
 }
 
-function members(means: Meaning, detail: StorageAway = {}): { readonly retryable: boolean; readonly away?: StorageAway } {
+/** Of a `TransferError`. */
+export function membersOf(means: Meaning, detail: StorageAway = {}): { readonly retryable: boolean; readonly away?: StorageAway } {
   switch (means) {
     case 'away':
       return { retryable: true, away: detail };
@@ -121,7 +122,7 @@ export function networkError(error: unknown, { subject, during, privateSetting }
     if (!told) continue;
     const means = code === 'ENOTFOUND' && during === 'write' ? 'away briefly' : told.means;
     return new TransferError(`${subject}: ${told.words}`, {
-      ...members(during === 'answer' && means === 'away' ? 'retry' : means),
+      ...membersOf(during === 'answer' && means === 'away' ? 'retry' : means),
       cause: error,
     });
   }

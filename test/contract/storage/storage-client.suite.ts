@@ -28,6 +28,8 @@ export interface StorageKnows {
   readonly directories: boolean;
   /** Of its directories: `prefixes` are made of the names of objects, without modes and links; absent = as a file system has them. */
   readonly as?: 'prefixes';
+  /** Names that its server refuses. */
+  readonly without?: readonly string[];
 }
 
 /** What every `StorageClient` promises. */
@@ -98,14 +100,12 @@ export function storageClientSuite(name: string, open: () => Promise<StorageUnde
       expect(await get('r', 10)).toBe('');
     });
 
-    it.each(['with space', 'a?b#c', 'p%41q', 'ünïcode', 'quo\'te"d', 'semi;colon&amp', '..dots', 'back\\slash', '[x]{y}*'])(
-      'keeps the name %s',
-      async (file) => {
-        await put(`dir/${file}`, file);
-        expect(await get(`dir/${file}`)).toBe(file);
-        expect(await storage.names()).toContain(`dir/${file}`);
-      },
-    );
+    const names = ['with space', 'a?b#c', 'p%41q', 'ünïcode', 'quo\'te"d', 'semi;colon&amp', '..dots', 'back\\slash', '[x]{y}*'];
+    it.each(names.filter((file) => knows.without?.includes(file) !== true))('keeps the name %s', async (file) => {
+      await put(`dir/${file}`, file);
+      expect(await get(`dir/${file}`)).toBe(file);
+      expect(await storage.names()).toContain(`dir/${file}`);
+    });
 
     it('joins with exactly one slash', () => {
       const { client, base } = storage;

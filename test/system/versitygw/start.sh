@@ -32,12 +32,6 @@ start() {
   done
 }
 
-# listens PORT PID: whether that process has the port.
-listens() {
-  inode=$(awk -v port="$(printf '0100007F:%04X' "$1")" '$2 == port && $4 == "0A" { print $10 }' /proc/net/tcp)
-  [ -n "$inode" ] && find "/proc/$2/fd" -lname "socket:\[$inode\]" 2>/dev/null | grep -q .
-}
-
 if ! running "$(cat "$dir/versitygw.pid" 2>/dev/null)"; then
   versitygw=$("$engines_dir/versitygw/install.sh" 9>&-)
   tries=5
