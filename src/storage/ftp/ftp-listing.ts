@@ -4,15 +4,26 @@ import { type FtpAddress, argumentOf, joinPath } from './ftp-address';
 import type { FtpConnection, FtpConnections } from './ftp-connections';
 import type { FtpContext } from './ftp-errors';
 import type { FtpFacts } from './ftp-facts';
-import { lookAt } from './ftp-looking';
+import { lookAt, placeOf } from './ftp-looking';
 
-/** Directories inside each other; more means that a link leads in a loop. */
+/** Directories inside each other, and links to directories among them: more are taken for a loop. */
 const DEEPEST = 100;
+const MOST_LINKS = 8;
 /** What FTP servers take for a pattern in the argument of LIST. */
 const PATTERN = /[*?[\]{}\\]/;
 
 interface Listed extends FtpFacts {
   readonly name: string;
+  /** It is a link to this. */
+  readonly isLink?: true;
+  /** It leads to a directory that it lies in itself. */
+  readonly isLoop?: true;
+}
+
+interface Open {
+  /** Below what is listed. */
+  readonly path: string;
+  readonly links: number;
 }
 
 /** Everything below a directory, which is read one at a time; no connection is kept in between. */
@@ -22,22 +33,24 @@ export async function* listBelow(
   context: FtpContext,
   signal: AbortSignal,
 ): AsyncGenerator<StorageEntry> {
-  const open = [''];
+  const open: Open[] = [{ path: '', links: 0 }];
   for (let below = open.pop(); below !== undefined; below = open.pop()) {
-    const here = below;
-    if (here.split('/').length > DEEPEST) {
-      throw new TransferError(`${context.subject}: it has more than ${DEEPEST} directories inside each other`, { retryable: false });
+    const { path: here, links } = below;
+    if (links > MOST_LINKS || here.split('/').length > DEEPEST) {
+      const words = `it has more than ${DEEPEST} directories, or ${MOST_LINKS} links to such, inside each other`;
+      throw new TransferError(`${context.subject}: ${words}`, { retryable: false });
     }
     const path = here === '' ? at.path : joinPath(at.path, here);
     const entries = await connections.with(at, context, signal, (connection) => entriesOf(connection, path, context));
-    for (const { name, kind, ...facts } of entries) {
+    for (const { name, kind, isLink, isLoop, ...facts } of entries) {
       const entry = here === '' ? name : `${here}/${name}`;
       if (name.includes('\uFFFD')) yield { path: entry, kind: 'other', reason: 'has a name that is not UTF-8' };
       else if (/[\r\n\0]/.test(name)) yield { path: entry, kind: 'other', reason: 'has a name that FTP cannot say' };
+      else if (isLoop) yield { path: entry, kind: 'other', reason: 'is a link that leads in a loop' };
       else if (kind === 'file') yield { path: entry, kind, ...facts };
       else if (kind === 'directory') {
         yield { path: entry, kind };
-        open.push(entry);
+        open.push({ path: entry, links: links + (isLink ? 1 : 0) });
       } else yield { path: entry, kind: 'other', reason: kind === 'link' ? 'is a link that leads nowhere' : 'is no file or directory' };
     }
   }
@@ -54,7 +67,7 @@ async function entriesOf(connection: FtpConnection, path: string, { subject }: F
   for (const { name, isFile, isDirectory, isSymbolicLink, size, modifiedAt } of found) {
     if (name === '.' || name === '..' || name === '' || name.includes('/')) continue;
     // What a link leads to is told by looking at it.
-    if (isSymbolicLink && !/[\r\n\0]/.test(name)) listed.push({ name, ...(await leadsTo(connection, joinPath(path, name))) });
+    if (isSymbolicLink && !/[\r\n\0]/.test(name)) listed.push({ name, isLink: true, ...(await leadsTo(connection, path, name)) });
     else {
       const kind = isFile ? 'file' : isDirectory ? 'directory' : 'other';
       listed.push({
@@ -69,9 +82,14 @@ async function entriesOf(connection: FtpConnection, path: string, { subject }: F
 }
 
 /** A link to what cannot be had stays a link. */
-async function leadsTo(connection: FtpConnection, path: string): Promise<FtpFacts> {
+async function leadsTo(connection: FtpConnection, directory: string, name: string): Promise<Omit<Listed, 'name'>> {
+  const path = joinPath(directory, name);
   try {
-    return await lookAt(connection, path);
+    const facts = await lookAt(connection, path);
+    if (facts.kind !== 'directory') return facts;
+    const [there, here = ''] = [await placeOf(connection, path), await placeOf(connection, directory)];
+    const isLoop = there !== undefined && `${here}/`.startsWith(there.endsWith('/') ? there : `${there}/`);
+    return { ...facts, ...(isLoop && { isLoop }) };
   } catch (error) {
     if (error instanceof Error && error.name === 'FTPError') return { kind: 'link' };
     throw error;

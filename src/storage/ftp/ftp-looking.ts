@@ -14,14 +14,20 @@ export async function lookAt(connection: FtpConnection, path: string): Promise<F
 }
 
 /** By going there, and back: other commands answer for files and directories alike, each server in its own way. */
-async function isDirectory({ client }: FtpConnection, path: string): Promise<boolean> {
+async function isDirectory(connection: FtpConnection, path: string): Promise<boolean> {
+  return (await placeOf(connection, path)) !== undefined;
+}
+
+/** Where a directory really is, as far as the server says so: without the links on the way there. `undefined` = it is none. */
+export async function placeOf({ client }: FtpConnection, path: string): Promise<string | undefined> {
   const home = await client.pwd();
   try {
     await client.send(`CWD ${argumentOf(path)}`);
   } catch (error) {
     if (replyOf(error) === undefined) throw error;
-    return false;
+    return undefined;
   }
+  const place = await client.pwd();
   try {
     await client.send(`CWD ${home}`);
   } catch (error) {
@@ -29,7 +35,7 @@ async function isDirectory({ client }: FtpConnection, path: string): Promise<boo
     client.close();
     throw error;
   }
-  return true;
+  return place;
 }
 
 async function fileOf({ client }: FtpConnection, path: string): Promise<FtpFacts> {

@@ -173,9 +173,34 @@ describeFtp('faults', (ftp) => {
     mkdirSync(join(place.directory, 'tree'));
     await symlink('../file', join(place.directory, 'tree/link'));
     await symlink('gone', join(place.directory, 'tree/nowhere'));
+    await symlink('.', join(place.directory, 'tree/itself'));
+    await symlink('../tree', join(place.directory, 'tree/above'));
+    mkdirSync(join(place.directory, 'beside/sub'), { recursive: true });
+    await symlink('../beside', join(place.directory, 'tree/beside'));
     const found: string[] = [];
     for await (const { path, kind, reason = '' } of place.client.list(url('tree'), signal)) found.push(`${path} ${kind} ${reason}`.trim());
-    expect(found.sort()).toEqual(['link file', 'nowhere other is a link that leads nowhere']);
+    expect(found.sort()).toEqual([
+      'above other is a link that leads in a loop',
+      'beside directory',
+      'beside/sub directory',
+      'itself other is a link that leads in a loop',
+      'link file',
+      'nowhere other is a link that leads nowhere',
+    ]);
+  });
+
+  it('of links that lead in a loop where the server does not say where it is end soon', async () => {
+    mkdirSync(join(place.directory, 'tree'));
+    await symlink('.', join(place.directory, 'tree/itself'));
+    place.proxy.reply = (command, reply) => (command === 'PWD' ? '257 "/" here' : reply);
+    let listed = 0;
+    const list = async (): Promise<void> => {
+      for await (const { path } of place.client.list(url('tree'), signal)) listed += path.length > 0 ? 1 : 0;
+    };
+    place.proxy.command = (command) =>
+      command === 'PWD' ? '257 "/nobody/knows" here' : command.startsWith('CWD /nobody') ? '250 ok' : HAND_ON;
+    expect(await failureOf(list())).toMatchObject({ retryable: false });
+    expect(listed).toBeLessThan(20);
   });
 
   it('of too many at once wait in turn, and one that is given up leaves the line', async () => {
