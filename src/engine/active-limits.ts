@@ -62,7 +62,10 @@ export class ActiveLimits {
 
   /** What is free now, for one who gives some of it away. */
   turn(): Turn {
-    return new Turn(async (scope) => (this.mostOf(scope) ?? Infinity) - (await this.activeOf(scope)));
+    return new Turn(async (scope) => {
+      const most = this.mostOf(scope);
+      return most === undefined ? Infinity : most - (await this.activeOf(scope));
+    });
   }
 
   /** `TaskNeeds.limitedBy` of a task that comes into the queue; `undefined` = none of its limits is reached. */

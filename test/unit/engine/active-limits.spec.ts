@@ -103,6 +103,14 @@ describe('the limit of active tasks', () => {
 });
 
 describe('what is known of active tasks', () => {
+  it('is nothing where the limit was taken away meanwhile, and nothing is in its way', async () => {
+    const counts = jest.fn(() => Promise.resolve({ RUNNING: 9 }));
+    const limits = new ActiveLimits({ now: () => 0, isShared: false, counts }, { ofGroup: 1 });
+    expect(await limits.turn().reached(['owner ann'])).toBeUndefined();
+    expect(counts).not.toHaveBeenCalled();
+    expect(await limits.turn().reached(['owner ann', 'group lab'])).toBe('group lab');
+  });
+
   it('is read at most once a second, but at once when a task has ended here, and what is given away here counts meanwhile', async () => {
     let reads = 0;
     let time = 0;
