@@ -2,7 +2,7 @@ import type { S3 } from '@aws-sdk/client-s3';
 import type { StorageSecrets } from '../../ports/credentials';
 import type { StorageClient } from '../../ports/storage-client';
 import type { Owner } from '../../task/owner';
-import { identityOf, type S3Address } from './s3-address';
+import { type S3Address, urlOf } from './s3-address';
 import { type AskOptions, S3Connections, type S3Settings } from './s3-connections';
 import { S3Storage } from './s3.storage';
 
@@ -37,7 +37,7 @@ class OwnersConnections extends S3Connections {
     options: AskOptions,
     request: (s3: S3, abort: { readonly abortSignal: AbortSignal }) => Promise<T>,
   ): Promise<T> {
-    const secret = await this.secrets.forUrl(identityOf(at));
+    const secret = await this.secrets.forUrl(urlOf(at));
     return secret?.type === 'basic' ? super.ask(at, options, request, secret) : this.lent.ask(at, options, request);
   }
 }

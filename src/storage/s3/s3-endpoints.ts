@@ -1,9 +1,9 @@
 import type { Login } from '../../ports/credentials';
-import { addressOf, identityOf, type S3Address } from './s3-address';
+import { addressOf, type S3Address, urlOf } from './s3-address';
 
 /** Who serves the URLs below a prefix, and who one is there: an entry of the setting `storage.s3.endpoints`. */
 export interface S3Endpoint {
-  /** `s3://`, `s3://BUCKET`, or a beginning of keys in it, up to a slash. */
+  /** `s3://`, `s3://BUCKET`, or a beginning of keys in it, up to a slash; likewise of `gs://`. */
   readonly prefix: string;
   /** Absent: Amazon's own, or what the environment says (`AWS_ENDPOINT_URL_S3`). */
   readonly url?: string;
@@ -22,16 +22,22 @@ export interface S3Endpoint {
   readonly kms_key_id?: string;
 }
 
-const EVERYWHERE: S3Endpoint = { prefix: 's3://' };
+const AMAZON: S3Endpoint = { prefix: 's3://' };
+const GOOGLE: S3Endpoint = { prefix: 'gs://', url: 'https://storage.googleapis.com', region: 'auto', path_style: true };
 
-/** The one with the longest prefix; where there is none, Amazon's with what the surroundings know of credentials. */
+/**
+ * The one with the longest prefix; where there is none, Amazon's with what the surroundings know of credentials, or Google's without: what
+ * the surroundings know is for Amazon.
+ */
 export function endpointFor(at: S3Address, endpoints: readonly S3Endpoint[]): S3Endpoint {
-  const url = `${identityOf(at)}/`;
-  let found = EVERYWHERE;
+  const url = `${urlOf(at)}/`;
+  let found = at.scheme === 'gs' ? GOOGLE : AMAZON;
   for (const endpoint of endpoints) {
     if (url.startsWith(folderOf(endpoint.prefix)) && endpoint.prefix.length >= found.prefix.length) found = endpoint;
   }
-  return found;
+  if (at.scheme !== 'gs') return found;
+  const hasKeys = found.access_key_id !== undefined || found.profile !== undefined;
+  return { ...GOOGLE, ...found, ...(!hasKeys && { anonymous: true }) };
 }
 
 /** The same server for somebody else. */
@@ -93,8 +99,8 @@ export function faultsOf(endpoints: readonly S3Endpoint[]): readonly string[] {
     const { prefix, url } = endpoint;
     const fault = (member: string, words: string): string => `endpoints[${index}].${member}: ${words}`;
     const faults: string[] = [];
-    if (prefix !== 's3://' && (!prefix.startsWith('s3://') || 'problem' in addressOf(prefix)))
-      faults.push(fault('prefix', 'must be s3:// or s3://BUCKET/...'));
+    if (!['s3://', 'gs://'].includes(prefix) && (!/^(s3|gs):/.test(prefix) || 'problem' in addressOf(prefix)))
+      faults.push(fault('prefix', 'must be s3://, s3://BUCKET/..., or the same of gs://'));
     if (endpoints.findIndex((other) => folderOf(other.prefix) === folderOf(prefix)) < index) faults.push(fault('prefix', 'is there twice'));
     if (url !== undefined && !isWebAddress(url))
       faults.push(fault('url', 'must be an http or https URL of a host, without user and query'));

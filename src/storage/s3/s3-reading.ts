@@ -5,7 +5,7 @@ import { networkError } from '../shared/http-errors';
 import { idleError, IdleWatch } from '../shared/idle-watch';
 import type { MemoryBudget } from './memory-budget';
 import { repeated } from './repeated';
-import type { S3Address } from './s3-address';
+import { objectOf, type S3Address } from './s3-address';
 import type { S3Connections } from './s3-connections';
 import { changedObject, PRIVATE_SETTING, statusOf } from './s3-errors';
 
@@ -135,7 +135,7 @@ function fetched(reading: Reading, range: Range, version: string | undefined, si
 async function openRange(reading: Reading, range: Range, version: string | undefined, signal: AbortSignal): Promise<OpenRange | undefined> {
   const { connections, at, subject } = reading;
   const idle = new IdleWatch(reading.idleTimeoutMs);
-  const input = { Bucket: at.bucket, Key: at.key, ...(version !== undefined && { IfMatch: version }) };
+  const input = { ...objectOf(at), ...(version !== undefined && { IfMatch: version }) };
   const context = { subject, during: 'read', signal } as const;
   const Range = `bytes=${range.first}-${range.first + range.bytes - 1}`;
   idle.arm();

@@ -3,9 +3,9 @@ import type { S3Settings } from './s3-connections';
 import { areEndpoints, ENDPOINTS_SCHEMA, faultsOf, masked, type S3Endpoint } from './s3-endpoints';
 
 const settings = {
-  enabled: { doc: 'Whether `s3:` URLs may be used', format: 'yes or no', default: true },
+  enabled: { doc: 'Whether `s3:` and `gs:` URLs may be used', format: 'yes or no', default: true },
   endpoints: {
-    doc: 'Servers and credentials by URL prefix, a list of `{prefix, url, region, path_style, access_key_id, secret_access_key, session_token, profile, anonymous, encryption, kms_key_id}`; the longest prefix counts. URLs below none of them are at Amazon, with the credentials that the environment, the files of `~/.aws`, a web identity or the machine give, else with none. See `docs/storage-s3.md`',
+    doc: 'Servers and credentials by URL prefix, a list of `{prefix, url, region, path_style, access_key_id, secret_access_key, session_token, profile, anonymous, encryption, kms_key_id}`; the longest prefix counts. `s3:` URLs below none of them are at Amazon, with the credentials that the environment, the files of `~/.aws`, a web identity or the machine give, else with none; `gs:` ones at Google, with none. See `docs/storage-s3.md`',
     format: {
       test: areEndpoints,
       words:
@@ -42,7 +42,7 @@ const LEAST_MEMORY_MB = 16;
 export const s3Storage: StorageAdapter<ValuesOf<typeof settings>, S3Settings> = {
   type: 's3',
   doc: 'Amazon S3 and what speaks like it',
-  schemes: ['s3'],
+  schemes: ['s3', 'gs'],
   settings,
   faults({ endpoints, memory_mb: memory }) {
     return [...faultsOf(endpoints), ...(memory < LEAST_MEMORY_MB ? [`memory_mb: must be at least ${LEAST_MEMORY_MB}`] : [])];

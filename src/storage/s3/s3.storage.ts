@@ -14,7 +14,7 @@ import { shownUrl } from '../../task/url';
 import { isPrivateAddress } from '../shared/private-addresses';
 import { MemoryBudget } from './memory-budget';
 import { repeated } from './repeated';
-import { addressOf, identityOf, prefixOf, type S3Address } from './s3-address';
+import { addressOf, identityOf, objectOf, prefixOf, type S3Address } from './s3-address';
 import { S3Connections, type S3Settings } from './s3-connections';
 import { partsOfSource, partsOfStream, sliceOf, StreamInParts } from './s3-contents';
 import { endpointFor } from './s3-endpoints';
@@ -27,11 +27,11 @@ import { Collected, partBytesFor, putObject, putParts, type Uploading } from './
 const PARALLEL = 4;
 
 /**
- * `s3:` URLs: Amazon's S3 and what speaks like it. A directory is what the keys below it make: `s3://b/a` and `s3://b/a/` name the same one,
+ * `s3:` URLs, and `gs:` ones: Amazon's S3 and what speaks like it. A directory is what the keys below it make: `s3://b/a` and `s3://b/a/` name the same one,
  * but where there is also an object `a`, the first names that. Empty directories are kept as objects whose names end in a slash. There are no modes and no links.
  */
 export class S3Storage extends StorageClient {
-  readonly schemes = ['s3'] as const;
+  readonly schemes = ['s3', 'gs'] as const;
   protected readonly connections: S3Connections;
   protected readonly budget: MemoryBudget;
 
@@ -46,13 +46,14 @@ export class S3Storage extends StorageClient {
   }
 
   get locations(): readonly string[] {
-    return this.settings.enabled ? ['s3://'] : [];
+    return this.settings.enabled ? ['s3://', 'gs://'] : [];
   }
 
-  refusal(url: string): string | undefined {
+  refusal(url: string, use: 'read' | 'write'): string | undefined {
     if (!this.settings.enabled) return `${shownUrl(url)}: the setting storage.s3.enabled is off`;
     const at = addressOf(url);
     if ('problem' in at) return `${shownUrl(url)} ${at.problem}`;
+    if (at.versionId !== undefined && use === 'write') return `${shownUrl(url)} names a version of an object, which cannot be written`;
     const { url: server } = endpointFor(at, this.settings.endpoints);
     const host = server === undefined ? '' : (URL.parse(server)?.hostname ?? '');
     if (this.settings.allowPrivateAddresses || !(host === 'localhost' || host.endsWith('.localhost') || isPrivateAddress(host)))
@@ -66,15 +67,15 @@ export class S3Storage extends StorageClient {
     const isFolder = at.key === '' || at.key.endsWith('/');
     const file = isFolder ? undefined : await this.file(at, subject, signal);
     if (file) return file;
+    if (at.versionId !== undefined) throw missing(subject);
     // A bucket that is there may be empty.
     if ((await hasBelow(this.connections, at, subject, signal)) || at.key === '') return { kind: 'directory' };
     throw missing(subject);
   }
 
   /** What is there under exactly this key; `undefined` where nothing is. */
-  private async file({ bucket, key }: S3Address, subject: string, signal: AbortSignal): Promise<StorageStat | undefined> {
-    const at = { bucket, key };
-    const input = { Bucket: bucket, Key: key };
+  private async file(at: S3Address, subject: string, signal: AbortSignal): Promise<StorageStat | undefined> {
+    const input = objectOf(at);
     const context = { subject, during: 'read', signal } as const;
     const head = () => this.connections.ask(at, context, (s3, abort) => s3.headObject(input, abort));
     try {
@@ -102,7 +103,10 @@ export class S3Storage extends StorageClient {
   }
 
   override async *list(url: string, signal: AbortSignal): AsyncIterable<StorageEntry> {
-    yield* listBelow(this.connections, this.at(url, signal), `${shownUrl(url)} cannot be listed`, signal);
+    const at = this.at(url, signal);
+    const subject = `${shownUrl(url)} cannot be listed`;
+    if (at.versionId !== undefined) throw new TransferError(`${subject}: a directory has no versions`, { retryable: false });
+    yield* listBelow(this.connections, at, subject, signal);
   }
 
   async read(url: string, options: ReadOptions, signal: AbortSignal): Promise<Readable> {
@@ -175,7 +179,7 @@ export class S3Storage extends StorageClient {
   }
 
   private uploading(url: string, signal: AbortSignal): Uploading {
-    const at = this.at(url, signal);
+    const at = this.at(url, signal, 'write');
     const { connections, budget } = this;
     const encryption = endpointFor(at, this.settings.endpoints);
     return { connections, budget, at, subject: `${shownUrl(url)} cannot be written`, encryption, ...this.limits() };
@@ -185,8 +189,8 @@ export class S3Storage extends StorageClient {
     return { idleTimeoutMs: this.settings.idleTimeoutMs };
   }
 
-  private at(url: string, signal: AbortSignal): S3Address {
-    const reason = this.refusal(url);
+  private at(url: string, signal: AbortSignal, use: 'read' | 'write' = 'read'): S3Address {
+    const reason = this.refusal(url, use);
     if (reason !== undefined) throw new TransferError(reason, { retryable: false });
     signal.throwIfAborted();
     const at = addressOf(url);

@@ -1,5 +1,7 @@
 import { readdir, truncate, utimes } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { describeS3, type OwnS3 } from '../../system/versitygw/versitygw';
 import { partsSuite } from './parts.suite';
 import { openBucket } from './s3-bucket';
@@ -43,5 +45,32 @@ async function open(s3: OwnS3): Promise<StorageUnderTest> {
 
 describeS3('the contract of storages', (s3) => {
   storageClientSuite('S3', () => open(s3()), { directories: true, as: 'prefixes' });
+  it('of one version of an object read that one, whatever is there now, and write none', async () => {
+    const { name: Bucket, client, direct, proxy, other, close } = await openBucket(s3());
+    const { signal } = new AbortController();
+    const read = async (url: string, from = client): Promise<string> => text(await from.read(url, {}, signal));
+    try {
+      await direct.putBucketVersioning({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
+      const versions: string[] = [];
+      for (const Body of ['first', 'second one']) versions.push((await direct.putObject({ Bucket, Key: 'v', Body })).VersionId ?? '');
+      await direct.deleteObject({ Bucket, Key: 'v' });
+      const [first, second] = versions.map((version) => `s3://${Bucket}/v?versionId=${version}`) as [string, string];
+      expect([await read(first), await read(second)]).toEqual(['first', 'second one']);
+      expect(await client.stat(first, signal)).toMatchObject({ kind: 'file', sizeBytes: 5 });
+      await expect(client.stat(`s3://${Bucket}/v`, signal)).rejects.toMatchObject({ notFound: true });
+      await expect(client.stat(`${first.slice(0, -3)}aaa`, signal)).rejects.toMatchObject({ retryable: false });
+      expect(client.refusal(first, 'write')).toContain('names a version of an object, which cannot be written');
+      expect(client.refusal(first, 'read')).toBeUndefined();
+      expect(client.identity(first)).not.toBe(client.identity(second));
+      // The same server as Google's would be, by an entry of the settings.
+      const google = other({ endpoints: [{ ...s3().endpoint(proxy.url), prefix: 'gs://' }] });
+      expect(await read(first.replace('s3:', 'gs:'), google)).toBe('first');
+      await google.write(`gs://${Bucket}/g`, Readable.from([Buffer.from('x')]), {}, signal);
+      expect(await read(`s3://${Bucket}/g`)).toBe('x');
+    } finally {
+      await close();
+    }
+  });
+
   partsSuite('S3', () => open(s3()), 20 * 1024 * 1024);
 });

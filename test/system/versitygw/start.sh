@@ -13,14 +13,14 @@ if [ "$1" = --owner ]; then
 fi
 case $1 in /*) dir=$1 ;; *) die 'the directory must be absolute' ;; esac
 
-mkdir -p "$dir/owners" "$dir/data" "$dir/iam"
+mkdir -p "$dir/owners" "$dir/data" "$dir/iam" "$dir/versions"
 exec 9>"$dir/lock"
 flock 9
 watch_owners versitygw "$owner"
 
 # It says so when somebody else's server has the port, and ends.
 start() {
-  ROOT_ACCESS_KEY=tes ROOT_SECRET_KEY=tes-secret setsid "$versitygw" --port "127.0.0.1:$1" --health /health --keep-alive --quiet --iam-dir "$dir/iam" posix \
+  ROOT_ACCESS_KEY=tes ROOT_SECRET_KEY=tes-secret setsid "$versitygw" --port "127.0.0.1:$1" --health /health --keep-alive --quiet --iam-dir "$dir/iam" posix --versioning-dir "$dir/versions" \
     "$dir/data" >>"$dir/log" 2>&1 9>&- </dev/null &
   started=$!
   echo "$started" >"$dir/versitygw.pid"

@@ -8,6 +8,10 @@ describe('an S3 URL', () => {
     ['S3://bucket/a', { bucket: 'bucket', key: 'a' }],
     ['s3://bucket//a', { bucket: 'bucket', key: '/a' }],
     ['s3://bucket/new\nline', { bucket: 'bucket', key: 'new\nline' }],
+    ['s3://bucket/a?versionId=3sL4kqtJlcpXroDTDmJ', { bucket: 'bucket', key: 'a', versionId: '3sL4kqtJlcpXroDTDmJ' }],
+    ['s3://bucket/a?versionId=', { bucket: 'bucket', key: 'a?versionId=' }],
+    ['s3://bucket/a?versionId=x y', { bucket: 'bucket', key: 'a?versionId=x y' }],
+    ['gs://bucket/a', { scheme: 'gs', bucket: 'bucket', key: 'a' }],
     ['s3://bucket', { bucket: 'bucket', key: '' }],
     ['s3://bucket/', { bucket: 'bucket', key: '' }],
   ])('%s is an address', (url, at) => {
@@ -50,6 +54,15 @@ describe('the endpoint of a URL', () => {
 
   it('is Amazon where none fits', () => {
     expect(endpointFor({ bucket: 'other', key: '' }, endpoints.slice(1))).toEqual({ prefix: 's3://' });
+  });
+
+  it("is Google for gs URLs, where nothing of Amazon's is sent", () => {
+    const google = { prefix: 'gs://', url: 'https://storage.googleapis.com', region: 'auto', path_style: true };
+    const at = { scheme: 'gs', bucket: 'lab', key: 'x' } as const;
+    expect(endpointFor(at, endpoints)).toEqual({ ...google, anonymous: true });
+    const keys = { access_key_id: 'GOOG', secret_access_key: 'x' };
+    expect(endpointFor(at, [...endpoints, { prefix: 'gs://lab', ...keys }])).toEqual({ ...google, prefix: 'gs://lab', ...keys });
+    expect(endpointFor(at, [{ prefix: 'gs://', url: 'http://own' }])).toEqual({ ...google, url: 'http://own', anonymous: true });
   });
 
   it('is shown without its secrets', () => {
