@@ -26,6 +26,8 @@ interface Count {
 const FRESH_MS = 1000;
 /** Scopes that are remembered; of more the first is forgotten. */
 const MOST_KNOWN = 10_000;
+/** Old ones that are read anew in one turn; what is known of more is used as it is, and read in the next ones. */
+const MOST_READ = 64;
 
 /**
  * How many tasks of one user, and of one group, backends may have at once. Only tasks that could go on are counted against it. One gateway
@@ -62,9 +64,10 @@ export class ActiveLimits {
 
   /** What is free now, for one who gives some of it away. */
   turn(): Turn {
+    const budget = { reads: MOST_READ };
     return new Turn(async (scope) => {
       const most = this.mostOf(scope);
-      return most === undefined ? Infinity : most - (await this.activeOf(scope));
+      return most === undefined ? Infinity : most - (await this.activeOf(scope, budget));
     });
   }
 
@@ -95,9 +98,11 @@ export class ActiveLimits {
     return partsOf(scope)[0] === 'user' ? this.settings.ofUser : this.settings.ofGroup;
   }
 
-  private async activeOf(scope: Scope): Promise<number> {
+  private async activeOf(scope: Scope, budget = { reads: 1 }): Promise<number> {
     const count = this.counts.get(scope) ?? this.added(scope);
-    if (this.store.now() - count.readAt >= FRESH_MS) await (count.reading ??= this.read(scope, count).finally(() => delete count.reading));
+    const isOld = this.store.now() - count.readAt >= FRESH_MS;
+    if (isOld && count.readAt > -Infinity && (budget.reads -= 1) < 0) return count.active;
+    if (isOld) await (count.reading ??= this.read(scope, count).finally(() => delete count.reading));
     return count.active;
   }
 

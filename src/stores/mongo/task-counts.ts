@@ -12,6 +12,9 @@ const OWNER_PREFIX = ownerScope('');
 export const FLUSH_MS = 200;
 /** The sum over all tasks is asked for with every create: it is read anew after this long, ms. */
 const FRESH_MS = 1000;
+/** Counters of classes in which nothing waits, and how many of them go at a time. */
+const MOST_EMPTY = 256;
+const MOST_FORGOTTEN = 2000;
 
 type States = Partial<Record<TesState, number>>;
 
@@ -105,6 +108,16 @@ export class TaskCounts {
     const wanted = { $or: [{ _id: ALL }, { _id: { $gte: CLASS_PREFIX, $lt: `${CLASS_PREFIX}\uffff` } }] };
     const found = await this.connection.call(() => counts.find(wanted, this.connection.limit).toArray());
     this.total = { counters: new Map(found.map(({ _id, states }) => [_id, states])), readAt };
+    await this.forgetEmpty(found);
+  }
+
+  /** Users who meet a limit have classes of their own: counters of those that are empty go when there are many, unless one is used just now. */
+  private async forgetEmpty(found: readonly { readonly _id: string; readonly states: States }[]): Promise<void> {
+    const empty = found.flatMap(({ _id, states }) => (_id.startsWith(CLASS_PREFIX) && states.QUEUED === 0 ? [_id] : []));
+    if (empty.length <= MOST_EMPTY) return;
+    const { counts } = this.connection.collections;
+    const filter = { _id: { $in: empty.slice(0, MOST_FORGOTTEN) }, 'states.QUEUED': 0 };
+    await this.connection.call(() => counts.deleteMany(filter, this.connection.limit));
   }
 
   private async read(id: string): Promise<States> {

@@ -48,6 +48,25 @@ describeMongo('the store on its own', (url) => {
     expect(await gateway.counts(ownerScope('anonymous'))).toEqual({});
   });
 
+  it('forgets the counters of classes in which nothing waits any more, of those that users have had above all', async () => {
+    let monotonic = 0;
+    const store = await own.open('one', { monotonicNow: () => monotonic });
+    const needs = (user: number): TaskRecord['needs'] => ({ ...queuedTask().needs, limitedBy: [`owner ${user}`] });
+    const tasks = Array.from({ length: 300 }, (_, user) => queuedTask({ needs: needs(user), queuedAt: user }));
+    await insertAll(store, tasks);
+    const stored = (): Promise<number> => own.connection.collection('counts').countDocuments({ _id: /^class / as never });
+    expect(await store.queueClasses()).toHaveLength(300);
+    expect(await stored()).toBe(300);
+    for (const task of tasks.slice(1)) await store.update({ ...task, revision: 2, state: 'CANCELED', step: 'done', endedAt: 1 }, 1);
+    monotonic += 5000;
+    expect(await store.queueClasses()).toHaveLength(1);
+    expect(await stored()).toBe(1);
+    expect(await store.counts()).toEqual({ QUEUED: 1, CANCELED: 299 });
+    await insertAll(store, [queuedTask({ needs: needs(7) })]);
+    monotonic += 5000;
+    expect((await store.queueClasses()).map(({ waiting }) => waiting)).toEqual([1, 1]);
+  });
+
   it('reads for a task that the asker may not see what it reads for none: nothing comes over from the server', async () => {
     const store = await own.open();
     const [hidden, shared] = [queuedTask({ owner: 'a', tags: { long: 'x'.repeat(1e6) } }), queuedTask({ owner: 'a', groups: ['g'] })];

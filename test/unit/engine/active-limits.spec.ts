@@ -111,6 +111,25 @@ describe('what is known of active tasks', () => {
     expect(await limits.turn().reached(['owner ann', 'group lab'])).toBe('group lab');
   });
 
+  it('is read anew of some at a time, however many users have reached a limit', async () => {
+    let time = 0;
+    const counts = jest.fn(() => Promise.resolve({ RUNNING: 1 }));
+    const limits = new ActiveLimits({ now: () => time, isShared: false, counts }, { ofUser: 1 });
+    const scopes = Array.from({ length: 200 }, (_, user) => `owner ${user}` as const);
+    const look = async (): Promise<number> => {
+      const before = counts.mock.calls.length;
+      const turn = limits.turn();
+      for (const scope of scopes) expect(await turn.reached([scope])).toBe(scope);
+      return counts.mock.calls.length - before;
+    };
+    expect(await look()).toBe(200);
+    time = 1000;
+    expect([await look(), await look(), await look(), await look(), await look()]).toEqual([64, 64, 64, 8, 0]);
+    const running = queuedTask({ owner: '199', state: 'RUNNING' });
+    limits.heard({ before: running, after: { ...running, state: 'COMPLETE' } });
+    expect(await look()).toBe(1);
+  });
+
   it('is read at most once a second, but at once when a task has ended here, and what is given away here counts meanwhile', async () => {
     let reads = 0;
     let time = 0;
