@@ -4,6 +4,8 @@ import { isMissing } from '../shared/workspace-errors';
 
 /** A file that comes to the machine's directories is hidden from jobs that start so much later, ms. */
 const LOOK_AGAIN_MS = 10 * 60_000;
+/** So far ahead of the clock a file's time may be that was written just now: it is finer, and a file server has a clock of its own. */
+const FINER_MS = 1000;
 
 /**
  * Keeps the list of what others may not read of this machine's directories (`list_closed` in closed.sh), which root must not see under
@@ -39,7 +41,7 @@ export class HostClosed {
   private async isRecent(): Promise<boolean> {
     try {
       const ageMs = Date.now() - (await fs.stat(this.path)).mtimeMs;
-      return ageMs >= 0 && ageMs < LOOK_AGAIN_MS;
+      return ageMs > -FINER_MS && ageMs < LOOK_AGAIN_MS;
     } catch (error) {
       if (isMissing(error)) return false;
       throw error;

@@ -54,6 +54,9 @@ describe('the list of what only root may read', () => {
       return new Promise(() => undefined);
     };
     expect([await closedOf(hangs).current(), looks]).toEqual([path, 1]);
+    const within = Date.now() / 1000 + 0.5;
+    utimesSync(path, within, within);
+    expect([await closedOf(hangs).current(), looks]).toEqual([path, 2]);
     for (const ageMs of [600_000, -60_000]) {
       const at = new Date(Date.now() - ageMs);
       utimesSync(path, at, at);
