@@ -30,6 +30,12 @@ export async function writeFileTo(
     broken ??= error;
     counted.destroy(error);
   });
+  // Without an error it may end early, too; nobody else would notice.
+  content.once('close', () => {
+    if (content.readableEnded || content.errored) return;
+    broken ??= new TransferError(`${context.subject}: its content broke off`, { retryable: true });
+    counted.destroy(broken as Error);
+  });
   try {
     const { taken } = await connections.begin(at, context, signal, (connection) => makeDirectories(connection, parentOf(at.path)));
     isBegun = true;

@@ -70,6 +70,19 @@ describeFtp('faults', (ftp) => {
     expect(await place.names()).toEqual(['file']);
   });
 
+  it('of content that is closed without an error end the write, and leave nothing', async () => {
+    const content = new Readable({ read: () => undefined });
+    content.push('half');
+    place.proxy.reply = (command, reply) => {
+      if (command.startsWith('STOR') && reply.startsWith('150')) content.destroy();
+      return reply;
+    };
+    const error = await failureOf(place.client.write(url('out/new'), content, {}, signal));
+    expect(error).toMatchObject({ retryable: true, away: undefined });
+    expect(error.publicMessage).toContain('its content broke off');
+    expect(await place.names()).toEqual(['file']);
+  });
+
   it('that has nothing of what it said it had stored is not believed', async () => {
     place.proxy.command = (command) => (/^MLST .*\.part$/.test(command) ? '550 no' : HAND_ON);
     const error = await failureOf(write());
