@@ -66,6 +66,10 @@ export function parentOf(path: string): string {
   return at > 0 ? path.slice(0, at) : path.slice(0, at + 1);
 }
 
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
 /** Exactly one slash between, each segment escaped. */
 export function joinUrl(url: string, relative: string): string {
   const tail = relative.replace(/^\/+/, '').split('/').map(encodeURIComponent).join('/');

@@ -33,6 +33,13 @@ export interface FtpContext {
   readonly during: 'read' | 'write';
 }
 
+/** Replies of servers that do not know a command, or not for such a thing. */
+const UNKNOWN: ReadonlySet<number | undefined> = new Set([500, 501, 502, 504]);
+
+export function isUnknownCommand(error: unknown): boolean {
+  return UNKNOWN.has(replyOf(error));
+}
+
 /** The code of a reply that was no success; `undefined` where it is another failure. By its members: the library is loaded when it is needed. */
 export function replyOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || error.name !== 'FTPError' || !('code' in error)) return undefined;
@@ -44,7 +51,8 @@ export function replyOf(error: unknown): number | undefined {
  * Failures of the library without a code (nothing came in time, the other side hung up) are told apart by that alone, never by their words.
  */
 export function ftpError(error: unknown, { subject, during }: FtpContext, isConnected: boolean): unknown {
-  if (error instanceof TransferError) return error;
+  if (error instanceof TransferError)
+    return error.message.startsWith(subject) ? error : error.reworded(`${subject}: ${error.publicMessage}`);
   const reply = replyOf(error);
   if (reply !== undefined) {
     const { words, means } = REPLIES[reply] ?? { means: reply < 500 ? ('retry' as const) : ('final' as const) };

@@ -1,16 +1,15 @@
 import { TransferError } from '../../ports/errors';
 import type { StorageEntry } from '../../ports/storage-client';
-import { type FtpAddress, argumentOf, joinPath } from './ftp-address';
+import { type FtpAddress, joinPath } from './ftp-address';
 import type { FtpConnection, FtpConnections } from './ftp-connections';
 import type { FtpContext } from './ftp-errors';
 import type { FtpFacts } from './ftp-facts';
+import { entriesIn } from './ftp-lists';
 import { lookAt, placeOf } from './ftp-looking';
 
 /** Directories inside each other, and links to directories among them: more are taken for a loop. */
 const DEEPEST = 100;
 const MOST_LINKS = 8;
-/** What FTP servers take for a pattern in the argument of LIST. */
-const PATTERN = /[*?[\]{}\\]/;
 
 interface Listed extends FtpFacts {
   readonly name: string;
@@ -59,12 +58,8 @@ export async function* listBelow(
 async function entriesOf(connection: FtpConnection, path: string, { subject }: FtpContext): Promise<readonly Listed[]> {
   const facts = await lookAt(connection, path);
   if (facts.kind !== 'directory') throw new TransferError(`${subject}: it is no directory`, { retryable: false });
-  if (!connection.features.has('MLST') && PATTERN.test(path)) {
-    throw new TransferError(`${subject}: the server takes the name of a directory for a pattern`, { retryable: false });
-  }
-  const found = await connection.client.list(argumentOf(path));
   const listed: Listed[] = [];
-  for (const { name, isFile, isDirectory, isSymbolicLink, size, modifiedAt } of found) {
+  for (const { name, isFile, isDirectory, isSymbolicLink, size, modifiedAt } of await entriesIn(connection, path)) {
     if (name === '.' || name === '..' || name === '' || name.includes('/')) continue;
     // What a link leads to is told by looking at it.
     if (isSymbolicLink && !/[\r\n\0]/.test(name)) listed.push({ name, isLink: true, ...(await leadsTo(connection, path, name)) });

@@ -1,6 +1,8 @@
-import { argumentOf } from './ftp-address';
+import { TransferError } from '../../ports/errors';
+import { argumentOf, nameOf, parentOf } from './ftp-address';
 import type { FtpConnection } from './ftp-connections';
-import { replyOf } from './ftp-errors';
+import { isUnknownCommand, replyOf } from './ftp-errors';
+import { entriesIn } from './ftp-lists';
 import { factsOf, type FtpFacts, toldApart } from './ftp-facts';
 
 /** What is there, or what it leads to. Throws the reply of the server where nothing is (550), or what it does not show this user. */
@@ -38,8 +40,22 @@ export async function placeOf({ client }: FtpConnection, path: string): Promise<
   return place;
 }
 
-async function fileOf({ client }: FtpConnection, path: string): Promise<FtpFacts> {
-  const size = (await client.send(`SIZE ${argumentOf(path)}`)).message.slice(4).trim();
+async function fileOf(connection: FtpConnection, path: string): Promise<FtpFacts> {
+  const { client } = connection;
+  let size: string;
+  try {
+    size = (await client.send(`SIZE ${argumentOf(path)}`)).message.slice(4).trim();
+  } catch (error) {
+    if (isUnknownCommand(error)) return listedFile(connection, path);
+    throw error;
+  }
   const time = await client.sendIgnoringError(`MDTM ${argumentOf(path)}`);
   return toldApart({ kind: 'file', size, modify: time.code === 213 ? time.message.slice(4).trim() : undefined });
+}
+
+/** Of a server that says the size of a file in lists alone. */
+async function listedFile(connection: FtpConnection, path: string): Promise<FtpFacts> {
+  const found = (await entriesIn(connection, parentOf(path))).find(({ name }) => name === nameOf(path));
+  if (!found) throw new TransferError('the server lists no such file', { retryable: false, notFound: true });
+  return toldApart({ kind: 'file', size: String(found.size), modify: found.rawModifiedAt });
 }

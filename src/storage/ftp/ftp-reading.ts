@@ -3,7 +3,7 @@ import { TransferError } from '../../ports/errors';
 import type { ReadOptions } from '../../ports/storage-client';
 import { argumentOf, type FtpAddress } from './ftp-address';
 import type { FtpConnections, Taken } from './ftp-connections';
-import { changedFile, type FtpContext } from './ftp-errors';
+import { changedFile, type FtpContext, isUnknownCommand } from './ftp-errors';
 import type { FtpFacts } from './ftp-facts';
 import { lookAt } from './ftp-looking';
 
@@ -47,6 +47,8 @@ interface ReadPlan {
 class Reading {
   readonly stream: Readable;
   private bytes = 0;
+  /** Of what comes, not wanted. */
+  private skip = 0;
   private isOver = false;
   /** Goes on with what the server sends. */
   private next: (() => void) | undefined;
@@ -81,7 +83,13 @@ class Reading {
     const { at, offset } = this.plan;
     const sink = new Writable({ write: (chunk: Buffer, _encoding, done) => this.pass(chunk, done) });
     try {
-      await client.downloadTo(sink, argumentOf(at.path), offset);
+      await client.downloadTo(sink, argumentOf(at.path), offset).catch(async (error: unknown) => {
+        if (offset === 0 || this.bytes > 0 || !isUnknownCommand(error)) throw error;
+        // It cannot begin elsewhere than at the start.
+        this.skip = offset;
+        const whole = new Writable({ write: (chunk: Buffer, _encoding, done) => this.pass(chunk, done) });
+        return client.downloadTo(whole, argumentOf(at.path));
+      });
       await this.check(await lookAt(this.taken.connection, at.path));
       this.isOver = true;
       this.taken.release();
@@ -89,12 +97,19 @@ class Reading {
     } catch (error) {
       if (this.isOver) return;
       this.isOver = true;
-      this.stream.destroy(this.taken.failed(error, { isTransfer: true }) as Error);
+      const failed = this.taken.failed(error, { isTransfer: true }) as Error;
+      // It is there: it was looked at.
+      const isHidden = failed instanceof TransferError && failed.notFound;
+      this.stream.destroy(
+        isHidden ? failed.reworded(`${this.plan.context.subject}: it is there, but not for this user`, { notFound: false }) : failed,
+      );
     }
   }
 
   private pass(chunk: Buffer, done: () => void): void {
-    const wanted = chunk.subarray(0, this.plan.length - this.bytes);
+    const skipped = Math.min(this.skip, chunk.length);
+    this.skip -= skipped;
+    const wanted = chunk.subarray(skipped, skipped + this.plan.length - this.bytes);
     this.bytes += wanted.length;
     const goesOn = wanted.length === 0 || this.stream.push(wanted);
     if (this.bytes >= this.plan.length) void this.finishPart();

@@ -33,7 +33,7 @@ export async function writeFileTo(
   // Without an error it may end early, too; nobody else would notice.
   content.once('close', () => {
     if (content.readableEnded || content.errored) return;
-    broken ??= new TransferError(`${context.subject}: its content broke off`, { retryable: true });
+    broken ??= brokenOff();
     counted.destroy(broken as Error);
   });
   try {
@@ -56,6 +56,7 @@ export async function writeFileTo(
   }
 
   async function upload(connection: FtpConnection): Promise<Written> {
+    if (content.closed && !content.readableEnded) throw brokenOff();
     content.pipe(counted);
     try {
       await connection.client.uploadFrom(counted, argumentOf(hidden));
@@ -75,6 +76,10 @@ export async function writeFileTo(
     return { sizeBytes: counted.bytes, ...(version !== undefined && { version }) };
   }
 
+  function brokenOff(): TransferError {
+    return new TransferError(`${context.subject}: its content broke off`, { retryable: true });
+  }
+
   function lost(storedBytes: number): TransferError {
     return new TransferError(`${context.subject}: the server has stored ${storedBytes} of ${counted.bytes} bytes`, { retryable: true });
   }
@@ -86,7 +91,7 @@ export async function makeDirectories(connection: FtpConnection, path: string): 
   try {
     if ((await lookAt(connection, path)).kind === 'directory') return;
   } catch (error) {
-    if (replyOf(error) === undefined) throw error;
+    if (!isRefusal(error)) throw error;
     await makeDirectories(connection, parentOf(path));
   }
   try {
@@ -97,18 +102,9 @@ export async function makeDirectories(connection: FtpConnection, path: string): 
   }
 }
 
-/** Replies of servers that do not know a command, or not for such a thing. */
-const UNKNOWN: ReadonlySet<number | undefined> = new Set([500, 501, 502, 504]);
-
-/** `undefined` where the server cannot say it. That it has nothing there is a failure. */
+/** `undefined` where the server shows this user nothing of what is there: it is believed, if the file can be given its name. */
 async function storedBytes(connection: FtpConnection, path: string): Promise<number | undefined> {
-  try {
-    return (await lookAt(connection, path)).sizeBytes;
-  } catch (error) {
-    if (UNKNOWN.has(replyOf(error))) return undefined;
-    if (replyOf(error) === 550) return 0;
-    throw error;
-  }
+  return (await stat(connection, path))?.sizeBytes;
 }
 
 /** `undefined` where nothing is, or nothing that may be seen. */
@@ -116,9 +112,14 @@ async function stat(connection: FtpConnection, path: string): Promise<FtpFacts |
   try {
     return await lookAt(connection, path);
   } catch (error) {
-    if (replyOf(error) === undefined) throw error;
+    if (!isRefusal(error)) throw error;
     return undefined;
   }
+}
+
+/** That the server shows nothing there. */
+function isRefusal(error: unknown): boolean {
+  return replyOf(error) !== undefined || (error instanceof TransferError && error.notFound);
 }
 
 async function rename(connection: FtpConnection, from: string, to: string, { subject }: FtpContext): Promise<void> {

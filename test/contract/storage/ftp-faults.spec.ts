@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { symlink, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -83,11 +84,32 @@ describeFtp('faults', (ftp) => {
     expect(await place.names()).toEqual(['file']);
   });
 
-  it('that has nothing of what it said it had stored is not believed', async () => {
-    place.proxy.command = (command) => (/^MLST .*\.part$/.test(command) ? '550 no' : HAND_ON);
-    const error = await failureOf(write());
-    expect(error).toMatchObject({ retryable: true, away: undefined });
-    expect(error.publicMessage).toContain('stored 0 of 6 bytes');
+  it('that shows nobody what is there is believed', async () => {
+    place.proxy.command = (command) => (/^(MLST|SIZE|CWD) .*new|^(MLST|SIZE|CWD) .*\.part$/.test(command) ? '550 no' : HAND_ON);
+    expect(await write()).toEqual({ sizeBytes: 6 });
+    place.proxy.command = () => HAND_ON;
+    expect(await read(place.client, 'out/new')).toBe('a text');
+  });
+
+  it('that knows neither MLST nor SIZE is asked for lists', async () => {
+    place.proxy.reply = (command, reply) => (command === 'FEAT' && reply.includes('ML') ? undefined : reply);
+    place.proxy.command = (command) => (/^(MLS.|SIZE|MDTM) /.test(command) ? '502 unknown' : HAND_ON);
+    expect(await write()).toMatchObject({ sizeBytes: 6 });
+    expect(await read()).toBe('0123456789');
+    expect(await place.client.stat(url('file'), signal)).toMatchObject({ kind: 'file', sizeBytes: 10 });
+    expect(await failureOf(place.client.stat(url('nothing'), signal))).toMatchObject({ notFound: true, retryable: false });
+  });
+
+  it('that cannot begin in the middle of a file sends it from the start', async () => {
+    place.proxy.command = (command) => (command.startsWith('REST') ? '502 unknown' : HAND_ON);
+    expect(await text(await place.client.read(url('file'), { offset: 4 }, signal))).toBe('456789');
+  });
+
+  it('that does not give what it shows says so', async () => {
+    place.proxy.command = (command) => (command.startsWith('RETR') ? '550 no' : HAND_ON);
+    const error = await failureOf(read());
+    expect(error).toMatchObject({ retryable: false, notFound: false });
+    expect(error.publicMessage).toContain('it is there, but not for this user');
   });
 
   it('that replaces nothing has the old file put aside, and gets it back where the new one cannot take its place', async () => {
@@ -180,6 +202,27 @@ describeFtp('faults', (ftp) => {
     for await (const { path } of place.client.list(url('tree'), signal)) found.push(path);
     expect(found).toEqual(['sub', 'sub/a b']);
     expect(await failureOf(read(place.client, 'nothing'))).toMatchObject({ notFound: true });
+  });
+
+  it('of a list in which something cannot be understood are final: nothing is left out in silence', async () => {
+    mkdirSync(join(place.directory, 'tree'));
+    const list = async (): Promise<void> => {
+      for await (const { path } of place.client.list(url('tree'), signal)) expect(path).toBe('never');
+    };
+    // What is listed comes from elsewhere: a server of one list.
+    const data = await listening('type=file;size=1;modify=20200102030405; new\r\nline\r\n');
+    place.proxy.command = (command) =>
+      command === 'EPSV' ? `229 go (|||${data.port}|)` : command.startsWith('MLSD') ? '150 here' : HAND_ON;
+    data.sent.then(() => place.proxy.say('226 done')).catch(() => undefined);
+    try {
+      const error = await failureOf(list());
+      expect(error).toMatchObject({ retryable: false });
+      expect(error.publicMessage).toBe(
+        `${url('tree')} cannot be listed: the server lists what cannot be understood: a name with a line break, perhaps`,
+      );
+    } finally {
+      data.close();
+    }
   });
 
   it('of links in a directory: what they lead to is there, what leads nowhere is said', async () => {
@@ -283,3 +326,13 @@ describeFtp('faults', (ftp) => {
     expect(off.locations).toEqual([]);
   });
 });
+
+/** Sends this to who connects, once. */
+async function listening(content: string): Promise<{ readonly port: number; readonly sent: Promise<void>; close(): void }> {
+  let done: () => void = () => undefined;
+  const sent = new Promise<void>((resolve) => (done = resolve));
+  const server = createServer((socket) => socket.end(content, done));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return { port: typeof address === 'object' && address ? address.port : 0, sent, close: () => server.close() };
+}

@@ -13,6 +13,8 @@ export interface FtpProxy {
   command: (command: string) => Said | typeof HAND_ON;
   /** What becomes of each reply to a command. */
   reply: (command: string, reply: string) => Said | Promise<Said>;
+  /** Says something to the client that has spoken last. */
+  say(reply: string): void;
   close(): Promise<void>;
 }
 export const HAND_ON = Symbol('hand on');
@@ -35,6 +37,7 @@ export async function startFtpProxy(serverPort: () => number): Promise<FtpProxy>
       else if (said !== undefined) client.write(`${said}\r\n`);
     };
     lines(client).on('line', (line) => {
+      proxy.say = (reply) => say(reply);
       proxy.commands.push(line);
       last = line;
       const said = proxy.command(line);
@@ -53,6 +56,7 @@ export async function startFtpProxy(serverPort: () => number): Promise<FtpProxy>
     port: typeof address === 'object' && address ? address.port : 0,
     commands: [],
     command: () => HAND_ON,
+    say: () => undefined,
     reply: (_command, reply) => reply,
     close: () =>
       new Promise((resolve) => {
