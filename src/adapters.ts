@@ -5,6 +5,7 @@ import { tokenAuthentication } from './auth/token/token.adapter';
 import { localBackend } from './backends/local/local.adapter';
 import { pulsarBackend } from './backends/pulsar/pulsar.adapter';
 import type { Adapters } from './ports/adapter';
+import { drsStorage } from './storage/drs/drs.adapter';
 import { fileStorage } from './storage/file/file.adapter';
 import { ftpStorage } from './storage/ftp/ftp.adapter';
 import { httpStorage } from './storage/http/http.adapter';
@@ -16,6 +17,6 @@ import { sqliteStore } from './stores/sqlite/sqlite.adapter';
 export const adapters: Adapters = {
   backends: [localBackend, pulsarBackend],
   stores: [sqliteStore, mongoStore],
-  storages: [fileStorage, httpStorage, s3Storage, ftpStorage],
+  storages: [fileStorage, httpStorage, s3Storage, ftpStorage, drsStorage],
   authenticators: [noAuthentication, basicAuthentication, oidcAuthentication, tokenAuthentication],
 };

@@ -64,7 +64,7 @@ export class StorageSessions extends StorageRegistry {
   override find(url: string): StorageClient | undefined {
     const client = super.find(url);
     if (!client?.session) return client;
-    const session = this.made.get(client) ?? client.session(this.owner);
+    const session = this.made.get(client) ?? client.session(this.owner, this);
     this.made.set(client, session);
     return session;
   }

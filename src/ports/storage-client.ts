@@ -2,6 +2,11 @@ import type { Readable } from 'node:stream';
 import type { Owner } from '../task/owner';
 import type { FillFile, SourceFile } from './local-file';
 
+/** Checksums that can be reckoned while bytes come, the strongest first. */
+export const SUMS = ['sha512', 'sha256', 'sha1', 'md5'] as const;
+/** Lower-case hexadecimal. */
+export type Sums = Readonly<Partial<Record<(typeof SUMS)[number], string>>>;
+
 export interface StorageStat {
   readonly kind: 'file' | 'directory';
   /** Absent when the server does not say. */
@@ -12,8 +17,8 @@ export interface StorageStat {
   readonly modifiedMs?: number;
   /** Tells this version of the object from another one; opaque. Absent when the storage cannot tell them apart. */
   readonly version?: string;
-  /** SHA-256 of its bytes, lower-case hexadecimal, where the storage says it by itself. */
-  readonly sha256?: string;
+  /** Of its bytes, where the storage says them by itself. */
+  readonly sums?: Sums;
 }
 
 export interface ReadOptions {
@@ -74,8 +79,17 @@ export interface StorageEntry {
   readonly linkTarget?: string;
   /** As in `StorageStat`. */
   readonly version?: string;
+  /** As in `StorageStat`. */
+  readonly sums?: Sums;
+  /** Of a file: where it is, when that is another URL than `join` makes. */
+  readonly url?: string;
   /** Public, of an `other`: what goes on after "PATH", for example "is a FIFO". */
   readonly reason?: string;
+}
+
+/** The storages of a gateway by URL; `undefined`: nobody serves it. */
+export interface OtherStorages {
+  find(url: string): StorageClient | undefined;
 }
 
 /**
@@ -95,9 +109,15 @@ export abstract class StorageClient {
 
   /**
    * The same storage with the owner's own credentials, for one task; two owners share neither these nor a connection that was made with
-   * them. Makes no connection yet. Absent: it carries nothing, and serves all in the same way.
+   * them. Makes no connection yet. Absent: it carries nothing, and serves all in the same way. `others`: sessions of the same owner and task,
+   * for a storage whose objects lie in other storages.
    */
-  session?(owner: Owner): StorageClient;
+  session?(owner: Owner, others: OtherStorages): StorageClient;
+  /**
+   * Where requests have headers: the same storage, whose requests carry these, too, as far as they go to the server of the URL that it is asked
+   * for, and in the place of credentials that it has itself. Whoever asks closes it.
+   */
+  carrying?(headers: Readonly<Record<string, string>>): StorageClient;
   /** Of a session: its connections and credentials are given up. */
   close?(): void | Promise<void>;
 

@@ -1,6 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
+import { SUMS, type Sums } from '../../ports/storage-client';
 import type { Tries } from './tries';
 
 export interface ResumableSource {
@@ -9,7 +10,7 @@ export interface ResumableSource {
   /** At least this many are expected, where the storage said so. */
   readonly sizeBytes?: number;
   /** What they are to sum up to, where the storage said so. */
-  readonly sha256?: string;
+  readonly sums?: Sums;
   /** As messages name it. */
   readonly name: string;
   /** Whether `open` gives the bytes of one version only; else what came before a break is read again and has to be the same. */
@@ -34,12 +35,14 @@ async function* chunksOf(
 ): AsyncGenerator<Uint8Array> {
   let offset = 0;
   let part: OpenPart | undefined;
-  const sum = source.isOneVersion && source.sha256 === undefined ? undefined : createHash('sha256');
+  const given = SUMS.find((name) => source.sums?.[name] !== undefined);
+  const sum = source.isOneVersion && given === undefined ? undefined : createHash(given ?? 'sha256');
   try {
     for (;;) {
       let chunk: Uint8Array | undefined;
       try {
-        part ??= sum && !source.isOneVersion && offset > 0 ? await sameAgain(source, offset, sum) : partOf(await source.open(offset));
+        part ??=
+          sum && !source.isOneVersion && offset > 0 ? await sameAgain(source, offset, sum, given) : partOf(await source.open(offset));
         chunk = await part.next();
         if (chunk === undefined && source.sizeBytes !== undefined && offset < source.sizeBytes) {
           throw new TransferError(`${source.name} ended after ${offset} of ${source.sizeBytes} bytes`, { retryable: true });
@@ -52,7 +55,7 @@ async function* chunksOf(
         continue;
       }
       if (chunk === undefined) {
-        if (sum && source.sha256 !== undefined && sum.digest('hex') !== source.sha256) throw damaged(source);
+        if (sum && given !== undefined && sum.digest('hex') !== source.sums?.[given]) throw damaged(source, given);
         return;
       }
       offset += chunk.length;
@@ -67,15 +70,15 @@ async function* chunksOf(
   }
 }
 
-function damaged({ name }: ResumableSource): TransferError {
-  return new TransferError(`${name} came with another checksum than its storage gives`, { retryable: true, changed: true });
+function damaged({ name }: ResumableSource, sum: string): TransferError {
+  return new TransferError(`${name} came with another ${sum} checksum than its storage gives`, { retryable: true, changed: true });
 }
 
 /** From the beginning on, as far as `offset` read and compared; throws `TransferError.changed` where it is not the same. */
-async function sameAgain(source: ResumableSource, offset: number, before: Hash): Promise<OpenPart> {
+async function sameAgain(source: ResumableSource, offset: number, before: Hash, algorithm = 'sha256'): Promise<OpenPart> {
   const part = partOf(await source.open(0));
   try {
-    const sum = createHash('sha256');
+    const sum = createHash(algorithm);
     let left = offset;
     let rest = new Uint8Array();
     while (left > 0) {

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import type { InputAttributes, Workspace } from '../../ports/execution-backend';
 import type { StorageRegistry } from '../../ports/registries';
-import type { StorageStat } from '../../ports/storage-client';
+import type { StorageStat, Sums } from '../../ports/storage-client';
 import { distinctInputs, type PlacedInput } from '../../task/distinct-inputs';
 import { joinContainerPath, normalizeContainerPath } from '../../task/container-path';
 import type { FoundTypes, TesFileType, TesInput, TesTaskRequest } from '../../task/tes';
@@ -40,7 +40,7 @@ interface InputFile {
   readonly sizeBytes?: number;
   readonly modifiedMs?: number;
   readonly version?: string;
-  readonly sha256?: string;
+  readonly sums?: Sums;
 }
 
 const FILE_MODE = 0o644;
@@ -140,7 +140,7 @@ class StageIn {
         this.lines.say(`input ${path}: ${entry.path} ${entry.reason ?? 'cannot be copied'}, left out`);
         continue;
       }
-      const at = { path: joinContainerPath(path, entry.path), url: client.join(url, entry.path) };
+      const at = { path: joinContainerPath(path, entry.path), url: entry.url ?? client.join(url, entry.path) };
       if (!meetings.claim(at.path, this.brought(path, entry.kind, at.url))) continue;
       switch (entry.kind) {
         case 'directory':
@@ -246,14 +246,14 @@ function foundTypes(inputs: readonly TesInput[], located: readonly Located[]): F
   return types;
 }
 
-type Version = Pick<InputFile, 'sizeBytes' | 'modifiedMs' | 'version' | 'sha256'>;
+type Version = Pick<InputFile, 'sizeBytes' | 'modifiedMs' | 'version' | 'sums'>;
 
-function versioned({ sizeBytes, modifiedMs, version, sha256 }: Version): Version {
+function versioned({ sizeBytes, modifiedMs, version, sums }: Version): Version {
   return {
     ...(sizeBytes !== undefined && { sizeBytes }),
     ...(modifiedMs !== undefined && { modifiedMs }),
     ...(version !== undefined && { version }),
-    ...(sha256 !== undefined && { sha256 }),
+    ...(sums && { sums }),
   };
 }
 

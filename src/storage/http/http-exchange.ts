@@ -49,6 +49,8 @@ export class HttpExchange {
   constructor(
     private readonly settings: HttpSettings,
     private readonly owners?: { readonly secrets: StorageSecrets; readonly lent: HttpExchange },
+    /** What requests to the server of the URL asked for carry, in the place of other credentials. */
+    private readonly carried?: Readonly<Record<string, string>>,
   ) {
     this.agents = owners?.lent.agents ?? agentsFor(settings);
   }
@@ -122,6 +124,7 @@ export class HttpExchange {
 
   /** Those in the URL count, as whoever wrote it meant it. */
   private async credentialsFor(at: string, isAtHome: boolean): Promise<Credentials> {
+    if (isAtHome && this.carried) return this.carried;
     const inUrl = authorizationOf(at);
     if (inUrl.Authorization !== undefined || !isAtHome) return inUrl;
     const secret = await this.owners?.secrets.forUrl(at);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
+import type { Sums } from '../../ports/storage-client';
 import type { IdleWatch } from '../shared/idle-watch';
 
 /** A server is asked before so many bytes are sent whether it wants them here (RFC 9110, section 10.1.1); asking costs less than a small body. */
@@ -71,14 +72,14 @@ export class Upload {
   }
 
   /** What was sent; throws when that was not all. */
-  whole(): { readonly sizeBytes: number; readonly sha256: string } {
+  whole(): { readonly sizeBytes: number; readonly sums: Sums } {
     const { subject, sizeBytes } = this.expected;
     const { bytes = 0, ended = false, sum } = this.sending ?? {};
     // With a length announced a server knows the end before we have looked for more.
     if (!sum || (sizeBytes === undefined ? !ended : bytes !== sizeBytes)) {
       throw new TransferError(`${subject}: the server answered after ${bytes} of ${sizeBytes ?? 'more'} bytes`, { retryable: true });
     }
-    return { sizeBytes: bytes, sha256: sum.digest('hex') };
+    return { sizeBytes: bytes, sums: { sha256: sum.digest('hex') } };
   }
 
   end(): void {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
-import { type ReadOptions, StorageClient, type StorageStat, type WriteOptions, type Written } from '../../ports/storage-client';
+import { type ReadOptions, StorageClient, type StorageStat, type Sums, type WriteOptions, type Written } from '../../ports/storage-client';
 import { shownUrl } from '../../task/url';
 import { receivedBody } from './http-bodies';
 import { isCut, statusError } from '../shared/http-errors';
@@ -11,8 +11,11 @@ import { changedSince, contentLength, contentRange, givenSha256, ifRange, lastMo
 
 export type HttpStorageSettings = HttpSettings;
 
+/** Of what has to be made or fetched first (archives, DRS): it says nothing of the object yet. */
+const ACCEPTED = 202;
+
 interface Sent extends Written {
-  readonly sha256: string;
+  readonly sums: Sums;
 }
 
 /** Answers to HEAD after which a GET may still work, beside 5xx: presigned URLs and simple servers know no HEAD. */
@@ -41,12 +44,14 @@ export class HttpStorage extends StorageClient {
 
   async stat(url: string, signal: AbortSignal): Promise<StorageStat> {
     const head = await this.head(url, {}, signal);
+    if (head?.status === ACCEPTED) throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
     // Some servers answer HEAD with no body and its length, whatever is there.
     if (head && isSuccess(head.status) && contentLength(head.headers) !== 0) return fileOf(head, contentLength(head.headers));
     if (head && !isSuccess(head.status) && !knowsNoHead(head))
       throw statusError(head.status, `${shownUrl(url)} cannot be read`, head.headers);
     const first = await this.exchange.fetch('GET', url, { Range: 'bytes=0-0' }, signal);
     first.body.destroy();
+    if (first.status === ACCEPTED) throw statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
     if (first.status === 206 || first.status === 416) return fileOf(first, contentRange(first.headers)?.totalBytes);
     if (isSuccess(first.status)) return fileOf(first, contentLength(first.headers));
     throw statusError(first.status, `${shownUrl(url)} cannot be read`, first.headers);
@@ -134,7 +139,7 @@ export class HttpStorage extends StorageClient {
         return sent;
       });
       if (!stored) continue;
-      if (stored.sha256 !== sent.sha256) {
+      if (stored.sums.sha256 !== sent.sums.sha256) {
         throw new TransferError(`${subject}: what the server stored has another checksum than what was sent`, { retryable: true });
       }
       const { sizeBytes, version } = stored;
@@ -151,7 +156,7 @@ export class HttpStorage extends StorageClient {
     const head = await this.head(url, { ...headers, 'Want-Repr-Digest': 'sha-256=1' }, signal, asked);
     if (head?.status === 200) {
       const said = { ...sent, ...fileOf(head, contentLength(head.headers)) };
-      if (said.sha256 !== sent.sha256 || contentLength(head.headers) === sent.sizeBytes) return said;
+      if (said.sums.sha256 !== sent.sums.sha256 || contentLength(head.headers) === sent.sizeBytes) return said;
     }
     // Some servers know no HEAD, or answer it with a length of their own, or with none.
     const first = await this.exchange.fetch('GET', url, { ...headers, Range: 'bytes=0-0' }, signal, asked);
@@ -195,6 +200,10 @@ export class HttpStorage extends StorageClient {
     return `${path.replace(/\/+$/, '')}/${tail}${query}`;
   }
 
+  override carrying(headers: Readonly<Record<string, string>>): StorageClient {
+    return new HttpStorage(this.settings, new HttpExchange(this.settings, undefined, headers));
+  }
+
   /** Lets go of idle connections. */
   override close(): void {
     this.exchange.close();
@@ -205,6 +214,7 @@ export class HttpStorage extends StorageClient {
 function bytesToSkip({ status, headers }: Answer, offset: number | undefined, subject: string): number {
   // A server without ranges sends everything again.
   if (status === 200) return offset ?? 0;
+  if (status === ACCEPTED) throw statusError(status, subject, headers);
   if (status === 206 && offset !== undefined) {
     if (contentRange(headers)?.firstByte === offset) return 0;
     throw new TransferError(`${subject}: the server sent another part than the one asked for`, { retryable: false });
@@ -230,6 +240,6 @@ function fileOf({ headers }: Answer, sizeBytes: number | undefined): StorageStat
     ...(sizeBytes !== undefined && { sizeBytes }),
     ...(modifiedMs !== undefined && { modifiedMs }),
     ...(version !== undefined && { version }),
-    ...(sha256 !== undefined && { sha256 }),
+    ...(sha256 !== undefined && { sums: { sha256 } }),
   };
 }

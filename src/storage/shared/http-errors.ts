@@ -13,6 +13,7 @@ export interface Told {
 
 /** What is not here: 4xx is final, 5xx is waited for as 500 is. */
 const STATUSES: Readonly<Record<number, Told>> = {
+  202: { words: 'not ready yet', means: 'away' },
   401: { words: 'credentials are missing or wrong', means: 'final' },
   403: { words: 'forbidden', means: 'final' },
   404: { words: 'not found', means: 'final' },

@@ -64,7 +64,7 @@ describe('an input', () => {
     sends.push('wrong', 'wrong', 'wrong');
     await expect(staged()).rejects.toMatchObject({
       retryable: true,
-      publicMessage: expect.stringMatching(/^input \/in: .*\/in came with another checksum than its storage gives$/) as string,
+      publicMessage: expect.stringMatching(/^input \/in: .*\/in came with another sha256 checksum than its storage gives$/) as string,
     });
   });
 });
