@@ -38,7 +38,7 @@ export async function stagerFile(bench) {
     ...{ type: 'pulsar', url: pulsar.url, token: pulsar.token, runtime: 'bubblewrap', slots: 2, cpus: 8, ram_gb: 64 },
     ...{ staging: 'worker', stager: [process.execPath, program] },
   };
-  const settings = { storage: { http: { allow_private_addresses: true } } };
+  const settings = { storage: { http: { allowed_networks: ['127.0.0.0/8'] } } };
   const gateway = await prepareGateway({ main: bench.main, directory: join(bench.work, 'stager'), backend, settings });
   await gateway.start(bench.nodeOptions);
   const task = {
@@ -91,7 +91,13 @@ async function secondsByHand(bench, built, program, task) {
   const directory = join(bench.work, 'by-hand');
   const require = createRequire(import.meta.url);
   const { stagerPart } = require(join(built, 'backends', 'pulsar', 'worker-staging.js'));
-  const http = { enabled: true, maxRedirects: 5, allowPrivateAddresses: true, connectTimeoutMs: 10_000, idleTimeoutMs: 60_000 };
+  const http = {
+    enabled: true,
+    maxRedirects: 5,
+    reach: { networks: ['127.0.0.0/8'], setting: 'storage.http.allowed_networks' },
+    connectTimeoutMs: 10_000,
+    idleTimeoutMs: 60_000,
+  };
   const stager = {
     ...{ command: [], files: [], transfers: { parallel: 8, tries: 3 } },
     retry: { attempts: 1, firstDelayMs: 100, longestDelayMs: 100, patienceMs: 0 },

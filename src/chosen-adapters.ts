@@ -83,7 +83,9 @@ export function createStorages(
 ): Promise<readonly StorageClient[]> {
   const secrets = credentials && ((owner: Owner) => credentials.storage(owner));
   return Promise.all(
-    adapters.storages.map((adapter) => adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, instance), secrets)),
+    adapters.storages.map((adapter) =>
+      adapter.create(adapter.here(settings.storage[adapter.type] ?? {}, { ...slices.surroundingsOf(settings), instance }), secrets),
+    ),
   );
 }
 

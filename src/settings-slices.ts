@@ -9,7 +9,8 @@ import type { EndWaitSettings } from './engine/end-waits';
 import type { LogReaderSettings } from './engine/log-reader';
 import type { AdmissionSettings } from './engine/task-admission';
 import type { TaskServiceSettings } from './engine/task.service';
-import type { Adapters, BackendContext, BackendEntry, StorageElsewhere } from './ports/adapter';
+import type { Adapters, BackendContext, BackendEntry, StorageElsewhere, Surroundings } from './ports/adapter';
+import { isLoopback } from './ports/host-name';
 import { Networks } from './ports/networks';
 import type { RetryPolicy } from './task/failure-policy';
 import type { Placement, WhenAway } from './task/placement';
@@ -176,6 +177,11 @@ function whenAway({ when_away: kind, move_after_seconds: seconds = 0 }: BackendE
   return kind === 'move' ? { kind, afterMs: seconds * SECOND } : { kind };
 }
 
+/** What storages have to know of this gateway. */
+export function surroundingsOf({ server }: Settings): Surroundings {
+  return { servesThisMachineOnly: isLoopback(server.host) && server.trust_proxy.length === 0 && server.allowed_hosts.length === 0 };
+}
+
 /** What every backend gets, whatever its type. */
 export function backendContext(
   settings: Settings,
@@ -206,7 +212,9 @@ export function backendContext(
     storagesElsewhere: storages.flatMap((storage): StorageElsewhere[] => {
       const { type: name, schemes } = storage;
       const values = settings.storage[name] ?? {};
-      return storage.elsewhere ? [{ name, schemes, slice: (directories) => storage.elsewhere?.(values, directories) ?? {} }] : [];
+      return storage.elsewhere
+        ? [{ name, schemes, slice: (directories) => storage.elsewhere?.(values, { ...surroundingsOf(settings), directories }) ?? {} }]
+        : [];
     }),
   };
 }

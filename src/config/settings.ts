@@ -49,7 +49,12 @@ export function loadSettings(layers: SettingLayers, adapters: Adapters): Setting
   faults.push(...entryFaults.map((fault) => `${given.get('backends')?.source ?? 'settings'}: ${fault}`));
   if (faults.length > 0) throw new SettingsError(faults);
   const settings = withAbsolutePaths({ ...values, backends: entries } as unknown as Settings, page);
-  faults.push(...faultsBetween(settings), ...faultsOfLogin(settings, adapters), ...faultsOfAdapters(settings, adapters));
+  faults.push(
+    ...faultsOfNetworks(settings, page),
+    ...faultsBetween(settings),
+    ...faultsOfLogin(settings, adapters),
+    ...faultsOfAdapters(settings, adapters),
+  );
   if (faults.length > 0) throw new SettingsError(faults);
   return deepFreeze(settings);
 }
@@ -115,12 +120,22 @@ function convictSchema(page: SettingsTree, prefix = ''): convict.Schema<Record<s
 /** Those of one user are one document of a store. */
 const MOST_CREDENTIALS = 200;
 
+function faultsOfNetworks(settings: Settings, page: SettingsTree): string[] {
+  return [...settingDefinitions(page)].flatMap(([key, { format }]) => {
+    if (format !== 'list of networks') return [];
+    const networks = key
+      .split('.')
+      .reduce<unknown>((group, name) => (group as Record<string, unknown>)[name], settings) as readonly string[];
+    return networks.flatMap((network, index) => {
+      const fault = faultOfNetwork(network);
+      return fault === undefined ? [] : [`settings: ${key}[${index}]: ${network} ${fault}`];
+    });
+  });
+}
+
 /** What is wrong although each value is right for itself. */
 function faultsBetween({ data_dir, work_dir, credentials, limits, retry, server }: Settings): string[] {
-  const faults = server.trust_proxy.flatMap((network, index) => {
-    const fault = faultOfNetwork(network);
-    return fault === undefined ? [] : [`settings: server.trust_proxy[${index}]: ${network} ${fault}`];
-  });
+  const faults: string[] = [];
   if ((server.tls.certificate_file === '') !== (server.tls.key_file === ''))
     faults.push('settings: server.tls: certificate_file and key_file belong together, but one of them is not set');
   if (`${work_dir}/`.startsWith(`${data_dir}/`) || `${data_dir}/`.startsWith(`${work_dir}/`))

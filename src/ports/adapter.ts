@@ -171,14 +171,20 @@ export interface StoreAdapter<Values = object> extends Adapter<Values> {
   backup?(context: Pick<StoreContext, 'dataDir' | 'onProgress'>, target: string): Promise<number>;
 }
 
+/** What a storage has to know of the gateway that it is for. */
+export interface Surroundings {
+  /** Nobody on another machine reaches the gateway, by its address or through a proxy: whoever creates tasks is on this machine already. */
+  readonly servesThisMachineOnly: boolean;
+}
+
 /** Where files come from and go to. Its settings are the group `storage.TYPE`. */
 export interface StorageAdapter<Values = object, Slice = object> extends Adapter<Values> {
   /** Of the URLs that it reaches; lower case, without `:`. */
   readonly schemes: readonly string[];
   /** What its client in this process is made from; plain data. `instance`: the name of the process. */
-  here(values: Values, instance: string): Slice;
+  here(values: Values, around: Surroundings & { readonly instance: string }): Slice;
   /** The same for a stager on another machine, where it may reach `directories`; absent = it works on this machine only. May hold secrets. */
-  elsewhere?(values: Values, directories: readonly string[]): Slice;
+  elsewhere?(values: Values, around: Surroundings & { readonly directories: readonly string[] }): Slice;
   /** It uses credentials of these types that users save for its URLs. */
   readonly takesCredentials?: readonly Secret['type'][];
   /** `secrets`: of the owner of a task; absent = nobody has any. */

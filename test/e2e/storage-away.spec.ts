@@ -11,6 +11,7 @@ import { describeEngine } from '../system/engines';
 import { ENGINE } from '../support/settings';
 import { TestGateway } from './app';
 import { Client } from './client';
+import { ANYWHERE } from '../support/connections';
 
 /** Patience of the gateway: what is away is back before, or only after it. */
 const LONG_MS = 60_000;
@@ -41,7 +42,7 @@ describeEngine('bubblewrap', 'a storage that is away, over HTTP', (engine) => {
 
   const begin = async (patienceMs: number): Promise<void> => {
     const retry = { ...ENGINE.retry, longestDelayMs: 200, storagePatienceMs: patienceMs, outputPatienceMs: patienceMs };
-    const settings = { enabled: true, maxRedirects: 1, connectTimeoutMs: 5000, idleTimeoutMs: 5000, allowPrivateAddresses: true };
+    const settings = { enabled: true, maxRedirects: 1, connectTimeoutMs: 5000, idleTimeoutMs: 5000, reach: ANYWHERE };
     gateway = await TestGateway.start({
       backends: [new LocalBackend(localSettings(engine(), join(directory, 'work')))],
       storage: [new HttpStorage(settings)],

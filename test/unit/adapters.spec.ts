@@ -28,7 +28,11 @@ describe('the list of adapters', () => {
   });
 
   it('names the schemes that each storage serves', async () => {
-    const clients = await Promise.all(adapters.storages.map((storage) => storage.create(storage.here(defaultsOf(storage.settings), 'me'))));
+    const clients = await Promise.all(
+      adapters.storages.map((storage) =>
+        storage.create(storage.here(defaultsOf(storage.settings), { instance: 'me', servesThisMachineOnly: true })),
+      ),
+    );
     expect(new StorageRegistry(clients).schemes).toEqual(adapters.storages.flatMap(({ schemes }) => schemes));
   });
 });

@@ -14,8 +14,8 @@ export const fileStorage: StorageAdapter<ValuesOf<typeof settings>, FileStorageS
   doc: 'files of this machine, and what is mounted on it',
   schemes: ['file'],
   settings,
-  here: ({ allowed }, instance) => ({ allowed, instance }),
-  elsewhere: (_values, allowed) => ({ allowed }),
+  here: ({ allowed }, { instance }) => ({ allowed, instance }),
+  elsewhere: (_values, { directories }) => ({ allowed: directories }),
   async create(slice) {
     const { FileStorage } = await import('./file.storage.js');
     return new FileStorage(slice);

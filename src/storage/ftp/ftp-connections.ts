@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { Client } from 'basic-ftp';
 import { TransferError } from '../../ports/errors';
-import { isPrivateAddress, PrivateAddress } from '../shared/private-addresses';
+import { Reach, type ReachRule } from '../shared/reach';
 import type { FtpAddress } from './ftp-address';
 import { type FtpContext, ftpError, NoDataConnection, replyOf } from './ftp-errors';
 import { Places } from './places';
@@ -21,7 +21,8 @@ export interface FtpSettings {
   readonly logins: readonly FtpLogin[];
   /** Certificates of authorities that are trusted beside the usual ones, a PEM file; absent = none. */
   readonly caFile?: string;
-  readonly allowPrivateAddresses: boolean;
+  /** Which addresses may be connected to. */
+  readonly reach: ReachRule;
   /** To one host at once, for all tasks of the process. */
   readonly connectionsPerHost: number;
   /** A connection on which nothing moves for so long is given up, ms. */
@@ -58,6 +59,7 @@ export class FtpConnections {
   private readonly idle = new Map<string, Idle[]>();
   /** Shared by all that are bounded together. */
   readonly places: Places;
+  private readonly reach: Reach;
   private isClosed = false;
 
   constructor(
@@ -65,6 +67,7 @@ export class FtpConnections {
     places?: Places,
   ) {
     this.places = places ?? new Places(settings.connectionsPerHost);
+    this.reach = new Reach(settings.reach);
   }
 
   /**
@@ -181,9 +184,8 @@ export class FtpConnections {
 
   /** Judged before it is connected to, by every address of the name. */
   private async addressFor(host: string): Promise<string> {
-    if (this.settings.allowPrivateAddresses) return host;
     const all = isIP(host) === 0 ? await lookup(host, { all: true }) : [{ address: host }];
-    if (all.length === 0 || all.some(({ address }) => isPrivateAddress(address))) throw new PrivateAddress(`${host} has a private address`);
+    for (const { address } of all) this.reach.check(address);
     return all[0]?.address ?? host;
   }
 

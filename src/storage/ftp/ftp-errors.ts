@@ -2,7 +2,6 @@ import { TransferError } from '../../ports/errors';
 import { membersOf, networkError, type Told } from '../shared/http-errors';
 
 /** The setting that a refused address names. */
-export const PRIVATE_SETTING = 'storage.ftp.allow_private_addresses';
 
 /** Replies of RFC 959, 2228 and 2428 that say more than their class: 4xx is tried again, 5xx is final. */
 const REPLIES: Readonly<Record<number, Told>> = {
@@ -66,7 +65,7 @@ export function ftpError(error: unknown, { subject, during }: FtpContext, isConn
     const words = 'no data connection could be opened, which only may lead to the host of the server itself';
     return new TransferError(`${subject}: ${words}`, { ...membersOf('retry'), cause: error });
   }
-  const context = { subject, during: isConnected ? ('answer' as const) : during, privateSetting: PRIVATE_SETTING };
+  const context = { subject, during: isConnected ? ('answer' as const) : during };
   const translated = networkError(error, context);
   if (translated instanceof TransferError) return translated;
   const words = isConnected ? 'the connection broke, or nothing moved' : 'no answer in time, or none that is FTP';

@@ -1,4 +1,5 @@
 import type { SettingsPage, StorageAdapter, ValuesOf } from '../../ports/adapter';
+import { allowedNetworks, reachOf } from '../shared/allowed-networks';
 import type { FtpLogin, FtpSettings } from './ftp-connections';
 
 const settings = {
@@ -27,11 +28,7 @@ const settings = {
     format: 'path',
     default: '',
   },
-  allow_private_addresses: {
-    doc: 'Whether servers on loopback, link-local and private addresses may be reached. On, because that is where most of them are',
-    format: 'yes or no',
-    default: true,
-  },
+  allowed_networks: allowedNetworks,
   connections_per_host: {
     doc: 'Connections to one server at once, for all tasks of the process: many servers refuse more than a few from one address',
     format: 'positive count',
@@ -54,11 +51,11 @@ export const ftpStorage: StorageAdapter<ValuesOf<typeof settings>, FtpSettings> 
     logins.flatMap(({ host }, index) =>
       logins.findIndex((other) => other.host.toLowerCase() === host.toLowerCase()) < index ? [`logins[${index}].host: is there twice`] : [],
     ),
-  here: (values) => ({
+  here: (values, around) => ({
     enabled: values.enabled,
     logins: values.logins,
     ...(values.ca_file !== '' && { caFile: values.ca_file }),
-    allowPrivateAddresses: values.allow_private_addresses,
+    reach: reachOf('ftp', values.allowed_networks, around),
     connectionsPerHost: values.connections_per_host,
     idleTimeoutMs: values.timeout_seconds * 1000,
   }),

@@ -9,10 +9,10 @@ import {
   type Written,
 } from '../../ports/storage-client';
 import { shownUrl } from '../../task/url';
-import { isPrivateAddress } from '../shared/private-addresses';
+import { Reach } from '../shared/reach';
 import { addressOf, type FtpAddress, identityOf, joinUrl } from './ftp-address';
 import { FtpConnections, type FtpSettings } from './ftp-connections';
-import { type FtpContext, PRIVATE_SETTING } from './ftp-errors';
+import type { FtpContext } from './ftp-errors';
 import { statOf } from './ftp-facts';
 import { listBelow } from './ftp-listing';
 import { lookAt } from './ftp-looking';
@@ -23,12 +23,14 @@ import { makeDirectories, writeFileTo } from './ftp-writing';
 export class FtpStorage extends StorageClient {
   readonly schemes = ['ftp', 'ftps'] as const;
   protected readonly connections: FtpConnections;
+  private readonly reach: Reach;
 
   constructor(
     protected readonly settings: FtpSettings,
     connections?: FtpConnections,
   ) {
     super();
+    this.reach = new Reach(settings.reach);
     this.connections = connections ?? new FtpConnections(settings);
   }
 
@@ -41,9 +43,8 @@ export class FtpStorage extends StorageClient {
     const at = addressOf(url);
     if ('problem' in at) return `${shownUrl(url)} ${at.problem}`;
     const { host } = at;
-    if (this.settings.allowPrivateAddresses || !(host === 'localhost' || host.endsWith('.localhost') || isPrivateAddress(host)))
-      return undefined;
-    return `${shownUrl(url)} is at a private address, which the setting ${PRIVATE_SETTING} forbids`;
+    const refused = this.reach.refusalOf(host);
+    return refused === undefined ? undefined : `${shownUrl(url)} ${refused}`;
   }
 
   async stat(url: string, signal: AbortSignal): Promise<StorageStat> {

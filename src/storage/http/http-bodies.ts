@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { TransferError } from '../../ports/errors';
 import { idleError } from '../shared/idle-watch';
-import { type Answer, PRIVATE_SETTING } from './http-exchange';
+import type { Answer } from './http-exchange';
 import { networkError } from '../shared/http-errors';
 
 export interface ExpectedBody {
@@ -43,7 +43,7 @@ async function* received({ body, idle }: Answer, expected: ExpectedBody, signal:
       signal.throwIfAborted();
       throw idle.expired
         ? idleError(expected.subject, expected.idleTimeoutMs)
-        : networkError(error, { subject: expected.subject, during: 'answer', privateSetting: PRIVATE_SETTING });
+        : networkError(error, { subject: expected.subject, during: 'answer' });
     } finally {
       idle.rest();
     }

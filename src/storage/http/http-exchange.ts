@@ -8,10 +8,7 @@ import { authorizationOf, type Credentials, hasUserinfo, headerOf, isSameOrigin,
 import { networkError } from '../shared/http-errors';
 import type { Upload } from './http-upload';
 import { idleError, IdleWatch } from '../shared/idle-watch';
-import { isPrivateAddress } from '../shared/private-addresses';
-
-/** The setting that a refused address names. */
-export const PRIVATE_SETTING = 'storage.http.allow_private_addresses';
+import { Reach } from '../shared/reach';
 
 export interface HttpSettings extends ConnectionSettings {
   /** Whether `http:` and `https:` URLs may be used at all. */
@@ -42,6 +39,7 @@ const DISCARD_MS = 5000;
 /** One request and its answer, whatever its status; redirects are followed, each target checked as the first was. */
 export class HttpExchange {
   private readonly agents: ReturnType<typeof agentsFor>;
+  private readonly reach: Reach;
   /** Where one is made for an owner's credentials: connections that have carried these serve nobody else. */
   private ownAgents: ReturnType<typeof agentsFor> | undefined;
 
@@ -53,6 +51,7 @@ export class HttpExchange {
     private readonly carried?: Readonly<Record<string, string>>,
   ) {
     this.agents = owners?.lent.agents ?? agentsFor(settings);
+    this.reach = new Reach(settings.reach);
   }
 
   /** Why a URL is not asked at all. */
@@ -62,11 +61,8 @@ export class HttpExchange {
     if (!parsed) return `${shownUrl(url)} is not a valid URL`;
     const { protocol, hostname } = parsed;
     if (protocol !== 'http:' && protocol !== 'https:') return `${shownUrl(url)} is not an http or https URL`;
-    if (this.settings.allowPrivateAddresses) return undefined;
-    if (hostname === 'localhost' || hostname.endsWith('.localhost') || isPrivateAddress(hostname)) {
-      return `${shownUrl(url)} names a private address, which the setting ${PRIVATE_SETTING} forbids`;
-    }
-    return undefined;
+    const refused = this.reach.refusalOf(hostname);
+    return refused === undefined ? undefined : `${shownUrl(url)} ${refused}`;
   }
 
   /** `asked`: where that is another one, the URL that led to this one. */
@@ -182,7 +178,7 @@ export class HttpExchange {
       signal.throwIfAborted();
       if (idle.expired) throw idleError(request.subject, this.settings.idleTimeoutMs);
       const during = request.method === 'PUT' ? 'write' : 'read';
-      throw networkError(error, { subject: request.subject, during, privateSetting: PRIVATE_SETTING });
+      throw networkError(error, { subject: request.subject, during });
     } finally {
       idle.rest();
     }

@@ -1,14 +1,11 @@
-import type { StorageAdapter, ValuesOf } from '../../ports/adapter';
+import type { StorageAdapter, Surroundings, ValuesOf } from '../../ports/adapter';
+import { allowedNetworks, reachOf } from '../shared/allowed-networks';
 import type { HttpStorageSettings } from './http.storage';
 
 const settings = {
   enabled: { doc: 'Whether `http:` and `https:` URLs may be used', format: 'yes or no', default: true },
   max_redirects: { doc: 'Redirects followed in one transfer', format: 'count', default: 5 },
-  allow_private_addresses: {
-    doc: 'Whether loopback, link-local and private addresses may be reached, also after a redirect. On, because that is where most storage is; off where whoever creates tasks must not reach what this machine reaches',
-    format: 'yes or no',
-    default: true,
-  },
+  allowed_networks: allowedNetworks,
   timeout_seconds: {
     doc: 'A transfer in which nothing moves for so long is given up and tried again',
     format: 'positive number',
@@ -19,11 +16,11 @@ const settings = {
 /** Nobody would set it. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-function slice(values: ValuesOf<typeof settings>): HttpStorageSettings {
+function slice(values: ValuesOf<typeof settings>, around: Surroundings): HttpStorageSettings {
   return {
     enabled: values.enabled,
     maxRedirects: values.max_redirects,
-    allowPrivateAddresses: values.allow_private_addresses,
+    reach: reachOf('http', values.allowed_networks, around),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     idleTimeoutMs: values.timeout_seconds * 1000,
   };

@@ -3,7 +3,6 @@ import { TransferError } from '../../ports/errors';
 import { meaningOf, networkError, statusError, type Told } from '../shared/http-errors';
 
 /** The setting that a refused address names. */
-export const PRIVATE_SETTING = 'storage.s3.allow_private_addresses';
 
 /** Codes of S3 that say more than the status they come with (its error responses, and those of common look-alikes). */
 const CODES: Readonly<Record<string, Told>> = {
@@ -61,7 +60,7 @@ export interface S3Context {
 export function s3Error(error: unknown, { subject, during }: S3Context): unknown {
   if (error instanceof TransferError) return error;
   const status = statusOf(error);
-  if (status === undefined || !isServiceError(error)) return networkError(error, { subject, during, privateSetting: PRIVATE_SETTING });
+  if (status === undefined || !isServiceError(error)) return networkError(error, { subject, during });
   if (status === 412 && during === 'read') return changedObject(subject);
   // The body is no answer of S3: a page of something between.
   const isStrange = status < 300;

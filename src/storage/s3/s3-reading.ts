@@ -7,7 +7,7 @@ import type { MemoryBudget } from './memory-budget';
 import { repeated } from './repeated';
 import { objectOf, type S3Address } from './s3-address';
 import type { S3Connections } from './s3-connections';
-import { changedObject, PRIVATE_SETTING, statusOf } from './s3-errors';
+import { changedObject, statusOf } from './s3-errors';
 
 /** Bytes asked for by one request. */
 export const PART_BYTES = 8 * 1024 * 1024;
@@ -218,9 +218,7 @@ async function* bodyOf(reading: Reading, open: OpenRange, signal: AbortSignal): 
         next = await chunks.next();
       } catch (error) {
         signal.throwIfAborted();
-        throw idle.expired
-          ? idleError(subject, idleTimeoutMs)
-          : networkError(error, { subject, during: 'answer', privateSetting: PRIVATE_SETTING });
+        throw idle.expired ? idleError(subject, idleTimeoutMs) : networkError(error, { subject, during: 'answer' });
       } finally {
         idle.rest();
       }

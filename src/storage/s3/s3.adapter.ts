@@ -1,4 +1,5 @@
 import type { SettingsPage, StorageAdapter, ValuesOf } from '../../ports/adapter';
+import { openReach } from '../shared/allowed-networks';
 import type { S3Settings } from './s3-connections';
 import { areEndpoints, ENDPOINTS_SCHEMA, faultsOf, masked, type S3Endpoint } from './s3-endpoints';
 
@@ -15,11 +16,6 @@ const settings = {
     },
     default: [] as readonly S3Endpoint[],
     sensitive: true,
-  },
-  allow_private_addresses: {
-    doc: 'Whether S3 servers on loopback, link-local and private addresses may be reached. On, because those that `endpoints` names are often there',
-    format: 'yes or no',
-    default: true,
   },
   timeout_seconds: {
     doc: 'A request in which nothing moves for so long is given up and tried again',
@@ -50,7 +46,8 @@ export const s3Storage: StorageAdapter<ValuesOf<typeof settings>, S3Settings> = 
   here: (values) => ({
     enabled: values.enabled,
     endpoints: values.endpoints,
-    allowPrivateAddresses: values.allow_private_addresses,
+    // Endpoints are the operator's to name: users choose buckets and keys.
+    reach: openReach('storage.s3.endpoints'),
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     idleTimeoutMs: values.timeout_seconds * 1000,
     memoryBytes: values.memory_mb * 1024 * 1024,

@@ -11,14 +11,13 @@ import {
   type Written,
 } from '../../ports/storage-client';
 import { shownUrl } from '../../task/url';
-import { isPrivateAddress } from '../shared/private-addresses';
+import { Reach } from '../shared/reach';
 import { MemoryBudget } from './memory-budget';
 import { repeated } from './repeated';
 import { addressOf, identityOf, objectOf, prefixOf, type S3Address } from './s3-address';
 import { S3Connections, type S3Settings } from './s3-connections';
 import { partsOfSource, partsOfStream, sliceOf, StreamInParts } from './s3-contents';
 import { endpointFor } from './s3-endpoints';
-import { PRIVATE_SETTING } from './s3-errors';
 import { hasBelow, listBelow, missing } from './s3-listing';
 import { readObject } from './s3-reading';
 import { Collected, partBytesFor, putObject, putParts, type Uploading } from './s3-upload';
@@ -33,6 +32,7 @@ const PARALLEL = 4;
 export class S3Storage extends StorageClient {
   readonly schemes = ['s3', 'gs'] as const;
   protected readonly connections: S3Connections;
+  private readonly reach: Reach;
   protected readonly budget: MemoryBudget;
 
   /** `parts`: of one that shares some with others. */
@@ -41,6 +41,7 @@ export class S3Storage extends StorageClient {
     parts?: { readonly connections: S3Connections; readonly budget: MemoryBudget },
   ) {
     super();
+    this.reach = new Reach(settings.reach);
     this.connections = parts?.connections ?? new S3Connections(settings);
     this.budget = parts?.budget ?? new MemoryBudget(settings.memoryBytes);
   }
@@ -56,9 +57,8 @@ export class S3Storage extends StorageClient {
     if (at.versionId !== undefined && use === 'write') return `${shownUrl(url)} names a version of an object, which cannot be written`;
     const { url: server } = endpointFor(at, this.settings.endpoints);
     const host = server === undefined ? '' : (URL.parse(server)?.hostname ?? '');
-    if (this.settings.allowPrivateAddresses || !(host === 'localhost' || host.endsWith('.localhost') || isPrivateAddress(host)))
-      return undefined;
-    return `${shownUrl(url)} is served from a private address, which the setting ${PRIVATE_SETTING} forbids`;
+    const refused = this.reach.refusalOf(host);
+    return refused === undefined ? undefined : `${shownUrl(url)}: its server ${refused}`;
   }
 
   async stat(url: string, signal: AbortSignal): Promise<StorageStat> {

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type StorageAway, TransferError } from '../../ports/errors';
 import { ConnectTimeout } from './http-agents';
-import { PRIVATE_ADDRESS } from './private-addresses';
+import { ForbiddenAddress } from './reach';
 
 /** What a failure means: `away` is waited for, `retry` is tried a few times, `final` stays as it is. */
 export type Meaning = 'away' | 'away briefly' | 'retry' | 'final';
@@ -103,22 +103,16 @@ export interface NetworkContext {
    * a container network does not know a container that is being restarted, so an unknown host is waited for; as an input it is a mistake.
    */
   readonly during: 'read' | 'write' | 'answer';
-  /** The setting that refuses private addresses. */
-  readonly privateSetting: string;
 }
 
 /** Translates by code what the HTTP client threw. What is none of its failures passes through. */
-export function networkError(error: unknown, { subject, during, privateSetting }: NetworkContext): unknown {
+export function networkError(error: unknown, { subject, during }: NetworkContext): unknown {
   for (let cause = error; typeof cause === 'object' && cause !== null; cause = 'cause' in cause ? cause.cause : undefined) {
     if (cause instanceof TransferError) return cause;
+    if (cause instanceof ForbiddenAddress)
+      return new TransferError(`${subject}: its server ${cause.message}`, { retryable: false, cause: error });
     const code = cause instanceof ConnectTimeout ? 'ETIMEDOUT' : codeOf(cause);
     if (code === undefined) continue;
-    if (code === PRIVATE_ADDRESS) {
-      return new TransferError(`${subject}: the host has a private address, which the setting ${privateSetting} forbids`, {
-        retryable: false,
-        cause: error,
-      });
-    }
     const told = CODES[code] ?? (code.startsWith('ERR_') ? undefined : { words: code, means: 'retry' as const });
     if (!told) continue;
     const means = code === 'ENOTFOUND' && during === 'write' ? 'away briefly' : told.means;

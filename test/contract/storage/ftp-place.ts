@@ -6,6 +6,7 @@ import type { FtpSettings } from '../../../src/storage/ftp/ftp-connections';
 import { FtpStorage } from '../../../src/storage/ftp/ftp.storage';
 import { type OwnFtp, passwordOf } from '../../system/pureftpd/pureftpd';
 import { type FtpProxy, startFtpProxy } from './ftp-proxy';
+import { ANYWHERE } from '../../support/connections';
 
 /** Whose files they are on the server. */
 const SERVERS_USER = 20_000;
@@ -13,7 +14,7 @@ const SERVERS_USER = 20_000;
 export const FTP_SETTINGS: FtpSettings = {
   enabled: true,
   logins: [],
-  allowPrivateAddresses: true,
+  reach: ANYWHERE,
   connectionsPerHost: 8,
   idleTimeoutMs: 10_000,
 };

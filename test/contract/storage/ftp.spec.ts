@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describeFtp, type OwnFtp } from '../../system/pureftpd/pureftpd';
 import { openPlace } from './ftp-place';
 import { storageClientSuite, type StorageUnderTest } from './storage-client.suite';
+import { ANYWHERE } from '../../support/connections';
 
 async function open(ftp: OwnFtp): Promise<StorageUnderTest> {
   const { base, client, proxy, directory, other, names, close } = await openPlace(ftp);
@@ -10,8 +11,8 @@ async function open(ftp: OwnFtp): Promise<StorageUnderTest> {
     client,
     base,
     // The one place that these settings forbid; the client under test allows private addresses, or it would not reach the server.
-    refusing: other({ allowPrivateAddresses: false }),
-    forbidden: { url: `${base}/x`, setting: 'storage.ftp.allow_private_addresses' },
+    refusing: other({ reach: { ...ANYWHERE, networks: [] } }),
+    forbidden: { url: `${base}/x`, setting: 'storage.http.allowed_networks' },
     age: (file, modifiedMs) => utimes(join(directory, file), new Date(), modifiedMs / 1000),
     names,
     storeHalf: () => {

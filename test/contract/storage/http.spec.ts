@@ -8,20 +8,21 @@ import { HttpStorage } from '../../../src/storage/http/http.storage';
 import { failureOf } from '../../support/transfer-failure';
 import { type FileServer, startFileServer } from './http-file-server';
 import { storageClientSuite, type StorageUnderTest } from './storage-client.suite';
+import { ANYWHERE } from '../../support/connections';
 
-const SETTINGS = { enabled: true, maxRedirects: 5, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };
+const SETTINGS = { enabled: true, maxRedirects: 5, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, reach: ANYWHERE };
 
 async function open(): Promise<StorageUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'http-storage-'));
   const server = await startFileServer(directory);
   const client = new HttpStorage(SETTINGS);
   // The one place that these settings forbid; the client under test allows private addresses, or it would not reach the server.
-  const strict = new HttpStorage({ ...SETTINGS, allowPrivateAddresses: false });
+  const strict = new HttpStorage({ ...SETTINGS, reach: { ...ANYWHERE, networks: [] } });
   return {
     client,
     base: `${server.url}/base`,
     refusing: strict,
-    forbidden: { url: `${server.url}/base/x`, setting: 'storage.http.allow_private_addresses' },
+    forbidden: { url: `${server.url}/base/x`, setting: 'storage.http.allowed_networks' },
     age: (name, modifiedMs) => utimes(join(directory, 'base', name), new Date(), modifiedMs / 1000),
     names: async () =>
       (await readdir(directory, { recursive: true, withFileTypes: true }))
@@ -232,14 +233,14 @@ describe('StorageClient: http, an upload that is sent to another server', () => 
 
   it('is not sent to an address that the settings forbid, however it is led there', async () => {
     toPool();
-    // Allowed for the first request, so that a server on this machine can play the public one.
-    const settings = {
-      ...SETTINGS,
-      get allowPrivateAddresses(): boolean {
-        return door.requests.length === 0;
-      },
-    };
-    for (const location of [`${pool.url}/a`, 'http://localhost:1/a', 'http://[::1]/a', 'http://169.254.169.254/latest', 'file:///tmp/a']) {
+    const settings = { ...SETTINGS, reach: { ...ANYWHERE, networks: ['127.0.0.1'] } };
+    for (const location of [
+      pool.url.replace('127.0.0.1', '127.0.0.2'),
+      'http://10.0.0.1/a',
+      'http://[::1]/a',
+      'http://169.254.169.254/latest',
+      'file:///tmp/a',
+    ]) {
       door.requests.length = 0;
       door.fault = (_, response) => {
         redirect(response, location);
@@ -249,7 +250,7 @@ describe('StorageClient: http, an upload that is sent to another server', () => 
       const content = contentOf(SMALL);
       const error = await failureOf(strict.write(`${door.url}/a`, content.open(), { sizeBytes: SMALL.length }, signal));
       expect(error.retryable).toBe(false);
-      expect(error.publicMessage).toMatch(/storage\.http\.allow_private_addresses|is not an http or https URL/);
+      expect(error.publicMessage).toMatch(/storage\.http\.allowed_networks|no setting allows|is not an http or https URL/);
       strict.close();
     }
     expect(pool.requests).toEqual([]);

@@ -4,11 +4,12 @@ import type { S3Settings } from '../../../src/storage/s3/s3-connections';
 import { S3Storage } from '../../../src/storage/s3/s3.storage';
 import { type OwnS3, S3_KEYS } from '../../system/versitygw/versitygw';
 import { type S3Proxy, startS3Proxy } from './s3-proxy';
+import { ANYWHERE } from '../../support/connections';
 
 export const S3_SETTINGS: S3Settings = {
   enabled: true,
   endpoints: [],
-  allowPrivateAddresses: true,
+  reach: ANYWHERE,
   connectTimeoutMs: 10_000,
   idleTimeoutMs: 10_000,
   memoryBytes: 64 * 1024 * 1024,

@@ -12,9 +12,9 @@ async function open(s3: OwnS3): Promise<StorageUnderTest> {
   return {
     client,
     base: `s3://${bucket}/base`,
-    // The one place that these settings forbid; the client under test allows private addresses, or it would not reach the server.
-    refusing: other({ allowPrivateAddresses: false }),
-    forbidden: { url: `s3://${bucket}/base/x`, setting: 'storage.s3.allow_private_addresses' },
+    // What the operator names may be anywhere but there.
+    refusing: other({ endpoints: [{ prefix: 's3://', url: 'http://169.254.169.254/' }] }),
+    forbidden: { url: `s3://${bucket}/base/x`, setting: 'no setting allows' },
     age: (name, modifiedMs) => utimes(join(directory, 'base', name), new Date(), modifiedMs / 1000),
     names: async () => {
       const files = await readdir(directory, { recursive: true, withFileTypes: true });

@@ -38,7 +38,7 @@ describeEngine('bubblewrap', 'the whole server with a Pulsar to which nothing bu
       env,
       settings: {
         backends: [{ ...far, staging: 'worker', stager }],
-        storage: { http: { allow_private_addresses: true } },
+        storage: { http: { allowed_networks: ['127.0.0.0/8'] } },
         local: { kill_grace_seconds: 1 },
         retry: { first_delay_seconds: 0.1, longest_delay_seconds: 0.5, attempts: 2 },
       },

@@ -58,7 +58,7 @@ for (const name of ENGINE_NAMES) {
             { name: 'hybrid-worker', ...byBoth, ...worker },
             { name: 'amqp-worker', ...there, amqp_url: rabbit.url, amqp_key_prefix: 'alone', ...worker },
           ],
-          storage: { http: { allow_private_addresses: true } },
+          storage: { http: { allowed_networks: ['127.0.0.0/8'] } },
         },
       });
     }, 300_000);

@@ -85,7 +85,7 @@ for (const name of ['bubblewrap', 'podman'] as const) {
             entry(engine(), { name: 'unnamed', staging: 'worker', stager: ['env', '-u', 'TES_GATEWAY_JOB', ...stager] }),
             entry(engine(), { name: 'near' }),
           ],
-          storage: { file: { allowed: [directory] }, http: { allow_private_addresses: true } },
+          storage: { file: { allowed: [directory] }, http: { allowed_networks: ['127.0.0.0/8'] } },
           local: { kill_grace_seconds: 1 },
           transfers: { tries: 1 },
           retry: { first_delay_seconds: 0.1, longest_delay_seconds: 0.5 },

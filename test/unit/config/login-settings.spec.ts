@@ -70,6 +70,10 @@ describe('settings of who is let in', () => {
     [['--server.tls.key_file=/key'], 'server.tls: certificate_file and key_file belong together'],
     [['--auth.open=[tasks]'], 'auth.open: must be a list of service-info, docs, health, metrics, each once'],
     [['--server.trust_proxy=[127.0.0.1, 10.0.0.0/33]'], 'settings: server.trust_proxy[1]: 10.0.0.0/33 has more than 32 bits'],
+    [
+      ['--storage.http.allowed_networks=[10.0.0.0/8, fd00::/129]'],
+      'settings: storage.http.allowed_networks[1]: fd00::/129 has more than 128 bits',
+    ],
     [['--server.trust_proxy=[proxy.example]'], 'server.trust_proxy[0]: proxy.example is no address and no network: write 10.0.0.7, '],
     [["--server.cors_origins=['*']"], "server.cors_origins: with a login it must name the origins, not '*'"],
   ])('%j is refused', (argv, words) => {

@@ -15,6 +15,7 @@ import { FileStorage } from '../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../src/storage/http/http.storage';
 import { OWNER } from '../../support/records';
 import type { TesTaskRequest } from '../../../src/task/tes';
+import { ANYWHERE } from '../../support/connections';
 
 class RuntimeBackend extends ScriptedBackend {
   constructor(readonly runtime: RuntimeName) {
@@ -27,7 +28,7 @@ class RuntimeBackend extends ScriptedBackend {
 
 const storage = new StorageRegistry([
   new FileStorage({ allowed: ['/data'], instance: 'i' }),
-  new HttpStorage({ enabled: true, maxRedirects: 5, allowPrivateAddresses: true, connectTimeoutMs: 1, idleTimeoutMs: 1 }),
+  new HttpStorage({ enabled: true, maxRedirects: 5, reach: ANYWHERE, connectTimeoutMs: 1, idleTimeoutMs: 1 }),
 ]);
 
 const admission = (runtime: RuntimeName) => new TaskAdmission(new BackendRegistry([new RuntimeBackend(runtime)]), storage, ADMISSION);

@@ -2,6 +2,7 @@ import { checkUrls } from '../../../../src/engine/transfers/transfers';
 import { StorageRegistry } from '../../../../src/ports/registries';
 import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
+import { ANYWHERE } from '../../../support/connections';
 
 const storage = new StorageRegistry([new FileStorage({ allowed: ['/data'] })]);
 
@@ -38,7 +39,7 @@ describe('checkUrls', () => {
       connectTimeoutMs: 1000,
       idleTimeoutMs: 1000,
       maxRedirects: 1,
-      allowPrivateAddresses: true,
+      reach: ANYWHERE,
     });
     const url = 'https://somewhere.example/d/';
     const inputs = [

@@ -10,6 +10,7 @@ import { startFileServer } from '../../../contract/storage/http-file-server';
 import { failureOf } from '../../../support/transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 import { TempWorkspace } from './temp-workspace';
+import { ANYWHERE } from '../../../support/connections';
 
 const signal = new AbortController().signal;
 
@@ -58,7 +59,7 @@ describe('bytes that a workspace has lost before they were stored', () => {
       maxRedirects: 0,
       connectTimeoutMs: 10_000,
       idleTimeoutMs: 10_000,
-      allowPrivateAddresses: true,
+      reach: ANYWHERE,
     });
     await writeFile(join(workspace.root, 'f'), 'x'.repeat(8_000_000));
     server.fault = ({ method }) => {

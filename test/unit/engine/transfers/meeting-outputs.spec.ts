@@ -4,8 +4,9 @@ import { FileStorage } from '../../../../src/storage/file/file.storage';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { normalizeContainerPath } from '../../../../src/task/container-path';
 import type { TesOutput } from '../../../../src/task/tes';
+import { ANYWHERE } from '../../../support/connections';
 
-const HTTP = { enabled: true, connectTimeoutMs: 1000, idleTimeoutMs: 1000, maxRedirects: 1, allowPrivateAddresses: true };
+const HTTP = { enabled: true, connectTimeoutMs: 1000, idleTimeoutMs: 1000, maxRedirects: 1, reach: ANYWHERE };
 const storage = new StorageRegistry([new FileStorage({ allowed: ['/data'] }), new HttpStorage(HTTP)]);
 
 const file = (path: string, url: string): TesOutput => ({ path, url, type: 'FILE' });

@@ -7,8 +7,9 @@ import { StorageRegistry } from '../../../../src/ports/registries';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
 import { TempWorkspace } from './temp-workspace';
+import { ANYWHERE } from '../../../support/connections';
 
-const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };
+const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, reach: ANYWHERE };
 
 describe('an input', () => {
   let directory: string;

@@ -8,8 +8,9 @@ import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
 import { failureOf } from '../../../support/transfer-failure';
 import { TempWorkspace } from './temp-workspace';
+import { ANYWHERE } from '../../../support/connections';
 
-const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };
+const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, reach: ANYWHERE };
 const MIB = 1024 * 1024;
 const signal = new AbortController().signal;
 let directory: string;

@@ -6,8 +6,9 @@ import { StorageRegistry } from '../../../../src/ports/registries';
 import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/storage/http-file-server';
 import { TempWorkspace } from './temp-workspace';
+import { ANYWHERE } from '../../../support/connections';
 
-const SETTINGS = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };
+const SETTINGS = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, reach: ANYWHERE };
 
 it('an output is sent again from its start where the server took it before it named another place', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'redirected-'));

@@ -14,6 +14,7 @@ import { startFileServer } from '../../../contract/storage/http-file-server';
 import { BreakingStorage } from './breaking-storage';
 import { TempWorkspace } from './temp-workspace';
 import { failureOf } from '../../../support/transfer-failure';
+import { ANYWHERE } from '../../../support/connections';
 
 const signal = new AbortController().signal;
 const QUICK: TransferOptions = { firstDelayMs: 1, longestDelayMs: 2 };
@@ -270,7 +271,7 @@ describe('links in outputs', () => {
       maxRedirects: 0,
       connectTimeoutMs: 10_000,
       idleTimeoutMs: 10_000,
-      allowPrivateAddresses: true,
+      reach: ANYWHERE,
     });
     await made('/out/f x', 'text');
     await linked('/out/l', 'f x');

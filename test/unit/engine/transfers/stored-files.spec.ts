@@ -9,6 +9,7 @@ import { type FileServer, startFileServer } from '../../../contract/storage/http
 import { failureOf } from '../../../support/transfer-failure';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 import { TempWorkspace } from './temp-workspace';
+import { ANYWHERE } from '../../../support/connections';
 
 const signal = new AbortController().signal;
 
@@ -31,7 +32,7 @@ describe('outputs that are tried again', () => {
     };
     http = new HttpStorage({
       enabled: true,
-      allowPrivateAddresses: true,
+      reach: ANYWHERE,
       maxRedirects: 0,
       connectTimeoutMs: 5000,
       idleTimeoutMs: 5000,

@@ -11,9 +11,10 @@ import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { startFileServer } from '../../../contract/storage/http-file-server';
 import { temporaryDirectory } from '../../backends/temporary-directory';
 import { TempWorkspace } from './temp-workspace';
+import { ANYWHERE } from '../../../support/connections';
 
 const signal = new AbortController().signal;
-const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, allowPrivateAddresses: true };
+const HTTP = { enabled: true, maxRedirects: 1, connectTimeoutMs: 10_000, idleTimeoutMs: 10_000, reach: ANYWHERE };
 /** An index is younger than its data, by less than a second. */
 const DATA_MS = Date.UTC(2020, 0, 1) + 100.25;
 const INDEX_MS = DATA_MS + 500;

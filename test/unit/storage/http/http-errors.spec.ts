@@ -62,10 +62,10 @@ describe('a storage that is away', () => {
   it('waits with outputs for a host whose name is not known, and not with inputs', async () => {
     const url = 'http://no-such-host.invalid/x';
     const failures = [
-      networkError(dns('ENOTFOUND'), { subject: url, during: 'read', privateSetting: 's' }),
-      networkError(dns('ENOTFOUND'), { subject: url, during: 'write', privateSetting: 's' }),
+      networkError(dns('ENOTFOUND'), { subject: url, during: 'read' }),
+      networkError(dns('ENOTFOUND'), { subject: url, during: 'write' }),
     ];
     expect(failures).toMatchObject([{ retryable: false }, { retryable: true, away: { brief: true } }]);
-    expect(networkError(dns('EAI_AGAIN'), { subject: url, during: 'read', privateSetting: 's' })).toMatchObject({ away: {} });
+    expect(networkError(dns('EAI_AGAIN'), { subject: url, during: 'read' })).toMatchObject({ away: {} });
   });
 });

@@ -9,6 +9,7 @@ import { HttpStorage } from '../../../../src/storage/http/http.storage';
 import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
 import { failureOf } from '../../../support/transfer-failure';
 import { endServed, serveTen, SETTINGS } from './served';
+import { ANYWHERE } from '../../../support/connections';
 
 const signal = new AbortController().signal;
 
@@ -51,17 +52,11 @@ describe('redirects', () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it('checks every target for private addresses, not only the first', async () => {
-    server.fault = (request, response) => request.url === '/moved' && redirect(response, '/ten');
-    // Allowed for the first request, so that a server on this machine can play the public one.
-    const settings = {
-      ...SETTINGS,
-      get allowPrivateAddresses(): boolean {
-        return server.requests.length === 0;
-      },
-    };
+  it('checks the address of every target, not only of the first', async () => {
+    server.fault = (request, response) => request.url === '/moved' && redirect(response, `http://127.0.0.2:${server.port}/ten`);
+    const settings = { ...SETTINGS, reach: { ...ANYWHERE, networks: ['127.0.0.1'] } };
     const error = await failureOf(get(`${server.url}/moved`, undefined, new HttpStorage(settings)));
-    expect(error.publicMessage).toContain('storage.http.allow_private_addresses');
+    expect(error.publicMessage).toContain('storage.http.allowed_networks');
     expect(server.requests.map((request) => request.url)).toEqual(['/moved']);
   });
 
@@ -201,10 +196,10 @@ describe('connections', () => {
   it.each(['localhost', 'www.localhost', '127.0.0.1', '[::1]', '[::ffff:10.0.0.1]', '0x7f.1', '2130706433'])(
     'refuses %s by its name where private addresses are forbidden',
     async (host) => {
-      const strict = new HttpStorage({ ...SETTINGS, allowPrivateAddresses: false });
+      const strict = new HttpStorage({ ...SETTINGS, reach: { ...ANYWHERE, networks: [] } });
       const error = await failureOf(get(`http://${host}:${server.port}/ten`, undefined, strict));
       expect(error).toMatchObject({ retryable: false });
-      expect(error.publicMessage).toContain('storage.http.allow_private_addresses');
+      expect(error.publicMessage).toContain('storage.http.allowed_networks');
       expect(server.requests).toHaveLength(0);
     },
   );

@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HttpStorage, type HttpStorageSettings } from '../../../../src/storage/http/http.storage';
 import { type FileServer, startFileServer } from '../../../contract/storage/http-file-server';
+import { ANYWHERE } from '../../../support/connections';
 
 export const SETTINGS: HttpStorageSettings = {
   enabled: true,
   maxRedirects: 3,
   connectTimeoutMs: 10_000,
   idleTimeoutMs: 10_000,
-  allowPrivateAddresses: true,
+  reach: ANYWHERE,
 };
 
 /** A real server for a directory that holds the file `ten`, and a storage that reaches it. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { S3Storage } from '../../../../src/storage/s3/s3.storage';
+import { ANYWHERE } from '../../../support/connections';
 
 /** A server that says of a bucket what a test wants it to: no real one at hand has such keys, or so many. */
 export interface FakeS3 {
@@ -21,7 +22,7 @@ export async function startFakeS3(): Promise<FakeS3> {
   const storage = new S3Storage({
     enabled: true,
     endpoints: [{ prefix: 's3://', url, access_key_id: 'a', secret_access_key: 'b' }],
-    allowPrivateAddresses: true,
+    reach: ANYWHERE,
     connectTimeoutMs: 10_000,
     idleTimeoutMs: 10_000,
     memoryBytes: 64 * 1024 * 1024,
