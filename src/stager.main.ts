@@ -130,7 +130,12 @@ function asFinal(error: unknown): never {
 
 function failureOf(error: unknown): StagerFailure {
   if (error instanceof TransferError)
-    return { message: error.publicMessage, retryable: error.retryable, ...(error.away && { away: error.away }) };
+    // The worker's disk is not the storage's: the attempt has failed, and the next one may find room.
+    return {
+      message: error.publicMessage,
+      retryable: error.retryable,
+      ...(error.away && error.away.isWorkDisk !== true && { away: error.away }),
+    };
   if (error instanceof GatewayError) return { message: error.publicMessage, retryable: false };
   // A bug's message may hold anything; its place in the code cannot.
   const frames = error instanceof Error ? (error.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')) : [];

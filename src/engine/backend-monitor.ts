@@ -57,13 +57,22 @@ export class BackendMonitor {
     const before = this.states.get(backend.name);
     let health = await this.askOne(backend);
     if (health.ok && before?.ok !== true) health = await this.welcome(backend, health);
-    if (before?.ok === health.ok && before.detail === health.detail) return;
+    if (before?.ok === health.ok && before.detail === health.detail && before.full === health.full) return;
     this.states.set(backend.name, { ...health, since: before?.ok === health.ok ? before.since : this.now() });
-    if (before?.ok === health.ok) return;
+    if (before?.ok === health.ok) {
+      if ((before.full === undefined) !== (health.full === undefined)) this.fullness(backend.name, health.full);
+      return;
+    }
     this.log[health.ok ? 'info' : 'warn'](health.ok ? 'backend ready' : 'backend away', {
       backend: backend.name,
       detail: health.detail,
     });
+    this.told.changed();
+  }
+
+  private fullness(backend: string, full: string | undefined): void {
+    if (full === undefined) this.log.info('backend has room again', { backend });
+    else this.log.warn('backend full', { backend, detail: full });
     this.told.changed();
   }
 

@@ -1,4 +1,4 @@
-import { RunError, TransferError } from '../ports/errors';
+import { BackendError, RunError, TransferError } from '../ports/errors';
 import type { StoreClock } from '../ports/store/store-clock';
 import type { Observation } from '../task/observation';
 import {
@@ -23,7 +23,9 @@ export function failureOf(error: unknown): Failure & { readonly bug: boolean } {
     const { retryable, unavailable } = error;
     // It may name a URL of megabytes, is written at every try, and goes into the log.
     const reason = shortened(error.publicMessage);
-    const { lost = false, away = undefined } = error instanceof TransferError ? error : {};
+    const isFull = error instanceof BackendError && error.isWorkDiskFull;
+    const { lost = false, away = undefined } =
+      error instanceof TransferError ? error : isFull ? { away: { isWorkDisk: true as const } } : {};
     return { reason, retryable, unavailable, bug: false, ...(lost && { lost }), ...(away && { storage: away }) };
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') {
@@ -49,7 +51,7 @@ export class FailureHandling {
     const fields = { task: task.id, attempt: task.attempt, step: task.step, backend: task.backend, err: error };
     if (failure.bug) this.log.error('unexpected failure while carrying out a task', fields);
     else this.say(task, failure, { ...fields, err: undefined, detail: error instanceof Error ? shortened(error.message) : undefined });
-    if (failure.storage) return this.decide(task, failure);
+    if (failure.storage && failure.storage.isWorkDisk !== true) return this.decide(task, failure);
     if (failure.unavailable) return this.decide(task, failure, undefined, this.awayRule(task, error));
     // A look that failed says nothing against the job, which goes on: it is looked at again while patience lasts.
     return this.decide(task, { ...failure, unavailable: task.step === 'run' && failure.retryable });
@@ -94,7 +96,14 @@ export class FailureHandling {
       case 'defer':
         return { type: 'deferred', attempt, step: task.step, reason: failure.reason, delayMs: decision.delayMs };
       case 'await':
-        return { type: 'awaitsStorage', attempt, step: task.step, reason: failure.reason, delayMs: decision.delayMs };
+        return {
+          type: 'awaitsStorage',
+          attempt,
+          step: task.step,
+          reason: failure.reason,
+          delayMs: decision.delayMs,
+          ...(failure.storage?.isWorkDisk && { of: 'workspace' }),
+        };
       case 'retreat':
         return { type: 'retreated', attempt, reason: failure.reason, ...withObservation };
       case 'move':
@@ -131,7 +140,7 @@ export class FailureHandling {
 }
 
 function givenUpWords({ waitedMs, patience }: Extract<FailureDecision, { kind: 'give-up' }>): string {
-  return `the storage was waited for ${Math.round(waitedMs / 1000)} s (setting retry.${patience}_patience_seconds)`;
+  return `waited ${Math.round(waitedMs / 1000)} s for it (setting retry.${patience}_patience_seconds)`;
 }
 
 function movedWords(away: AwayRule | undefined): string {

@@ -234,7 +234,7 @@ export class Scheduler {
         capabilities: backend.capabilities(),
         placement: this.parts.backends.placement(backend.name),
         used: used.get(keyOf(backend)) ?? NOTHING,
-        ...(health.ok ? {} : { away: `it is unreachable (${health.detail})` }),
+        ...(!health.ok ? { away: `it is unreachable (${health.detail})` } : health.full === undefined ? {} : { away: health.full }),
       };
     });
     return [...own, ...this.around.known.elsewhere().map(candidateElsewhere)];

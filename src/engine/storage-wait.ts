@@ -1,8 +1,8 @@
-import type { TaskRecord } from '../task/task-record';
+import type { StorageWait, TaskRecord } from '../task/task-record';
 
 /** A storage that a task waits for, as `/ext/v1/tasks/{id}` shows it. */
 export interface StorageWaitExplanation {
-  readonly of: 'inputs' | 'outputs';
+  readonly of: StorageWait['of'];
   readonly since: string;
   readonly tries: number;
   readonly reason: string;
@@ -30,5 +30,6 @@ export function storageWaitWords(task: TaskRecord): string | undefined {
   const wait = explainStorageWait(task);
   if (!wait) return undefined;
   const next = wait.next_try_at === undefined ? '' : `, next try at ${wait.next_try_at}`;
-  return `waiting: the storage of the ${wait.of} has been away since ${wait.since}${next}: ${wait.reason}`;
+  const what = wait.of === 'workspace' ? 'the disk of the workspaces has been full' : `the storage of the ${wait.of} has been away`;
+  return `waiting: ${what} since ${wait.since}${next}: ${wait.reason}`;
 }

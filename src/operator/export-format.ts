@@ -145,7 +145,7 @@ const TASK = object<Kept>({
   given: optional(object<Size>({ cpuCores: NUMBER, ramGb: NUMBER, diskGb: optional(NUMBER), gpus: optional(NUMBER) })),
   trouble: optional(object<NonNullable<Kept['trouble']>>({ count: COUNT, since: NUMBER, reason: TEXT })),
   storageWait: optional(
-    object<StorageWait>({ of: oneOf(['inputs', 'outputs']), since: NUMBER, count: COUNT, reason: TEXT, pauseMs: NUMBER }),
+    object<StorageWait>({ of: oneOf(['inputs', 'outputs', 'workspace']), since: NUMBER, count: COUNT, reason: TEXT, pauseMs: NUMBER }),
   ),
   waitedAttempts: optional(COUNT),
   keptUntil: optional(NUMBER),

@@ -114,6 +114,12 @@ export abstract class RunError extends GatewayError {
 /** Thrown by an ExecutionBackend. */
 export class BackendError extends RunError {
   readonly code = 'BACKEND_ERROR';
+  /** There is no room for a workspace: a task that begins waits for it without using up an attempt. */
+  readonly isWorkDiskFull: boolean;
+  constructor(publicMessage: string, options: ConstructorParameters<typeof RunError>[1] & { isWorkDiskFull?: boolean }) {
+    super(publicMessage, options);
+    this.isWorkDiskFull = options.isWorkDiskFull ?? false;
+  }
 }
 /** A storage that is away: whatever is to be read from it or stored there waits. */
 export interface StorageAway {
@@ -123,6 +129,8 @@ export interface StorageAway {
   readonly brief?: boolean;
   /** It asked not to be tried again before (`Retry-After`), ms. */
   readonly retryAfterMs?: number;
+  /** It is no storage, but the disk of the workspaces, which is full: a task that begins waits for room, and nobody else is away. */
+  readonly isWorkDisk?: true;
 }
 
 /** Thrown by a StorageClient or a Workspace. The message names the URL without its userinfo. */

@@ -131,6 +131,8 @@ export interface BackendHealth {
   readonly ok: boolean;
   /** Public: version when ok, reason when not. */
   readonly detail: string;
+  /** Public, of one that is ok: why nothing can begin there for now, though what runs goes on. */
+  readonly full?: string;
 }
 
 /**

@@ -19,6 +19,7 @@ export interface RetryPolicy {
 export interface AwayStorage {
   readonly brief?: boolean;
   readonly retryAfterMs?: number;
+  readonly isWorkDisk?: true;
 }
 
 /** What went wrong, as data: the members of ports' `RunError` that decide. */
@@ -62,6 +63,7 @@ export type FailureDecision =
  * | the backend is away, `wait` | elsewhere | defer, for ever: the job may be at its end when the backend is back |
  * | the backend is away, `move` | also `retreat` | defer for so long, then move; with a job that may have started only while attempts are left |
  * | a storage is away | elsewhere | wait for it while its patience lasts, then fail: neither the backend nor an attempt is kept meanwhile |
+ * | the disk of the workspaces is full | `stage-in`, `submit` | as an input's storage that is away; elsewhere as a backend that is away: what runs is not given up |
  * | the backend is away, or a look at a running job failed | elsewhere | defer while patience lasts, then as retryable |
  * | the workspace has gone | elsewhere | another attempt while there are some left, else fail; fail if a program had failed: that is the result |
  * | retryable | `stage-out` | defer, as many times as there are attempts: the executors are not repeated for an upload |
@@ -78,7 +80,8 @@ export function decideFailure(
   away: AwayRule = { kind: 'patience' },
 ): FailureDecision {
   if (task.step === 'restore') return { kind: 'fail' };
-  if (failure.storage && !FENCED.has(task.step)) return decideAway(task, failure.storage, now, policy, random);
+  if (failure.storage && !FENCED.has(task.step) && (failure.storage.isWorkDisk !== true || BEGINNING.has(task.step)))
+    return decideAway(task, failure.storage, now, policy, random);
   const tries = task.trouble?.count ?? 0;
   const awayMs = now - (task.trouble?.since ?? now);
   const delayMs = backOff(tries, policy, random);
@@ -115,17 +118,22 @@ export function decideFailure(
   }
 }
 
+/** Its job has not been handed over: nothing is lost with the workspace. */
+const BEGINNING: ReadonlySet<TaskStep> = new Set(['stage-in', 'submit']);
+
 /** What must be confirmed, however long that takes. */
 const FENCED: ReadonlySet<TaskStep> = new Set(['cancel', 'retreat', 'cleanup', 'kept']);
 
 function decideAway(task: TaskRecord, away: AwayStorage, now: number, policy: RetryPolicy, random: number): FailureDecision {
-  const of = isStoring(task.step) ? 'outputs' : 'inputs';
+  const of = isStoring(task.step) ? 'outputs' : away.isWorkDisk ? 'workspace' : 'inputs';
   const wait = task.storageWait?.of === of ? task.storageWait : undefined;
   const waitedMs = now - (wait?.since ?? now);
   const patience = of === 'outputs' && away.brief !== true ? 'output' : 'storage';
   const leftMs = (patience === 'output' ? policy.outputPatienceMs : policy.storagePatienceMs) - waitedMs;
   if (leftMs <= 0) return { kind: 'give-up', waitedMs, patience };
-  const delayMs = Math.max(backOff(wait?.count ?? 0, policy, random), away.retryAfterMs ?? 0);
+  // What fills the disk may be this task's own inputs: each try takes the room of others, so tries become rare.
+  const leastMs = away.isWorkDisk ? Math.min(Math.round(waitedMs / 2), LONGEST_REST_MS) : (away.retryAfterMs ?? 0);
+  const delayMs = Math.max(backOff(wait?.count ?? 0, policy, random), leastMs);
   // Tried once more when the time is up, not long after.
   return { kind: 'await', delayMs: Math.min(delayMs, Math.max(leftMs, LEAST_DELAY_MS)) };
 }
@@ -134,6 +142,9 @@ function decideAway(task: TaskRecord, away: AwayStorage, now: number, policy: Re
 function hasAttempts({ attempt, waitedAttempts = 0 }: TaskRecord, policy: RetryPolicy): boolean {
   return attempt - waitedAttempts < policy.attempts;
 }
+
+/** Between two tries of a task that found no room, ms. */
+const LONGEST_REST_MS = 600_000;
 
 /** However the settings say it: a task that is deferred without a pause would spin, with a write each time. */
 const LEAST_DELAY_MS = 100;

@@ -11,7 +11,7 @@ type AwaitsStorage = Extract<TaskEvent, { type: 'awaitsStorage' }>;
 
 /** Outputs stay where they are; inputs give the attempt back, which is not counted. */
 export function awaitingStorage(task: TaskRecord, event: AwaitsStorage, { now, storeNow }: Clocks): TaskRecord {
-  const of = isStoring(task.step) ? 'outputs' : 'inputs';
+  const of = isStoring(task.step) ? 'outputs' : (event.of ?? 'inputs');
   const storageWait = nextWait(task, of, event, storeNow);
   if (of === 'outputs') return { ...task, step: 'await-storage', storageWait };
   return endAttempt({ ...task, step: 'retreat', storageWait, waitedAttempts: (task.waitedAttempts ?? 0) + 1 }, now, undefined);
@@ -33,10 +33,14 @@ export function waitOver(task: TaskRecord, storeNow: number): TaskRecord {
   if (!storageWait) return task;
   const { of, since, reason } = storageWait;
   const seconds = Math.max(1, Math.round((storeNow - since) / 1000));
-  return withAttemptLine(rest, `the ${of} waited ${seconds} s for a storage that was away (${reason})`);
+  const words =
+    of === 'workspace' ? `waited ${seconds} s for room for its workspace` : `the ${of} waited ${seconds} s for a storage that was away`;
+  return withAttemptLine(rest, `${words} (${reason})`);
 }
 
-/** An attempt that found the storage of an input away has nothing to say but that, which `storageWait` does. */
+/** An attempt that found the storage of an input away, or no room for its workspace, has nothing to say but that, which `storageWait` does. */
 export function withoutWaited({ attempts, storageWait }: TaskRecord): readonly AttemptRecord[] {
-  return storageWait?.of === 'inputs' && attempts.at(-1)?.executors.length === 0 ? attempts.slice(0, -1) : attempts;
+  return storageWait !== undefined && storageWait.of !== 'outputs' && attempts.at(-1)?.executors.length === 0
+    ? attempts.slice(0, -1)
+    : attempts;
 }

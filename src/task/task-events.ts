@@ -51,7 +51,15 @@ export type TaskEvent =
    * The engine: a storage is away. Inputs go back to the queue, once the attempt is fenced and cleaned; outputs stay where they are. Looked
    * at again after `delayMs`, and no room of the backend is used until then.
    */
-  | { readonly type: 'awaitsStorage'; readonly attempt: number; readonly step: TaskStep; readonly reason: string; readonly delayMs: number }
+  | {
+      readonly type: 'awaitsStorage';
+      readonly attempt: number;
+      readonly step: TaskStep;
+      readonly reason: string;
+      readonly delayMs: number;
+      /** Absent: inputs or outputs, by the step. */
+      readonly of?: 'workspace';
+    }
   /** The engine: this attempt has failed and another one is allowed; fence and clean it first. */
   | { readonly type: 'retreated'; readonly attempt: number; readonly reason: string; readonly observation?: Observation }
   /** The engine: the failed attempt is fenced and cleaned; back to the queue. */

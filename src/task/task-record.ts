@@ -118,7 +118,8 @@ export interface LeftJob {
 
 /** What a task waits for whose storage is away. */
 export interface StorageWait {
-  readonly of: 'inputs' | 'outputs';
+  /** `workspace`: the disk of the workspaces is full. */
+  readonly of: 'inputs' | 'outputs' | 'workspace';
   /** Store time, ms. */
   readonly since: number;
   /** Tries so far. */

@@ -284,7 +284,7 @@ function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitte
   if (event.handle.step !== 'submitted') {
     return progressed({ ...task, handle: event.handle }, context, event.againMs);
   }
-  return progressed({ ...task, handle: event.handle, step: 'run' }, context, context.pollMs.first);
+  return progressed(waitOver({ ...task, handle: event.handle, step: 'run' }, context.storeNow), context, context.pollMs.first);
 }
 
 function observed(task: TaskRecord, observation: Observation, context: ReduceContext): Reduction {

@@ -71,7 +71,7 @@ export class GatewayMetrics {
     });
     const waits = new Counter({
       name: 'tes_gateway_storage_waits_total',
-      help: 'Waits of tasks for a storage that is away, begun and ended, by this process: the difference over all gateways is how many wait',
+      help: 'Waits of tasks for a storage that is away, or for room for a workspace, begun and ended, by this process: the difference over all gateways is how many wait',
       labelNames: ['of', 'what'],
       registers: [this.registry],
     });

@@ -14,11 +14,12 @@ export class TroubleDto {
 
 @ApiSchema({
   name: 'storageWait',
-  description: 'A storage that is away, for which inputs or outputs wait. No room of the backend is used.',
+  description:
+    'A storage that is away, for which inputs or outputs wait, or a full disk, where there is no room for a workspace. No room of the backend is used.',
 })
 export class StorageWaitDto {
-  @ApiProperty({ enum: ['inputs', 'outputs'] })
-  of!: 'inputs' | 'outputs';
+  @ApiProperty({ enum: ['inputs', 'outputs', 'workspace'] })
+  of!: 'inputs' | 'outputs' | 'workspace';
 
   @ApiProperty({ description: 'RFC 3339.' })
   since!: string;

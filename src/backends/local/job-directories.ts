@@ -9,6 +9,10 @@ import { type Layout, layoutOf } from '../shared/layout';
 /** A job's name becomes a directory name, a container name and a label: nothing but these characters can come from `jobName`. */
 const JOB_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
+/** What a workspace needs before anything is in it, with room for a few that begin at once. */
+const LEAST_FREE_BYTES = 16 * 1024 * 1024;
+const LEAST_FREE_NAMES = 1000;
+
 /**
  * `jobs/NAME` a workspace · `cancelled/NAME` a cancel mark, kept outside so that it needs no workspace and outlives it ·
  * `kept/NAME` workspaces kept for a look · `scripts/` the job script by its content · `images/` what was learnt of images ·
@@ -57,6 +61,18 @@ export class JobDirectories {
 
   async allKept(): Promise<readonly string[]> {
     return (await fs.readdir(join(this.workDir, 'kept'))).filter((name) => JOB_NAME.test(name));
+  }
+
+  /** Public, why no workspace can be made; `undefined` where there is room, or it is not known. */
+  async fullness(): Promise<string | undefined> {
+    try {
+      const { bavail, bsize, files, ffree } = await fs.statfs(this.workDir);
+      if (bavail * bsize >= LEAST_FREE_BYTES && (files === 0 || ffree >= LEAST_FREE_NAMES)) return undefined;
+      return 'the disk of the workspaces (work_dir) is full';
+    } catch {
+      // Whoever makes a workspace there finds out.
+      return undefined;
+    }
   }
 
   /** Durable before it resolves: from now on nothing starts under this name. */

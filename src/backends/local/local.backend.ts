@@ -174,7 +174,9 @@ export class LocalBackend extends ScriptBackend<LocalBackendSettings> {
   }
 
   override async health(signal: AbortSignal): Promise<BackendHealth> {
-    return this.runtimes.health(signal);
+    const health = await this.runtimes.health(signal);
+    const full = health.ok ? await this.directories.fullness() : undefined;
+    return { ...health, ...(full !== undefined && { full }) };
   }
 
   override async readLog(

@@ -25,6 +25,9 @@ const SHORTAGES: Readonly<Record<string, string>> = {
   EIO: 'the disk of the work directory reports an error',
 };
 
+/** No room, which whoever ends gives back: waited for without an attempt. */
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+
 /** A file system error on a container path, in words that may reach a client: never the host's path. */
 export function transferError(path: string, doing: 'read' | 'write' | 'list', error: unknown): TransferError {
   if (error instanceof TransferError) return error;
@@ -36,6 +39,7 @@ export function transferError(path: string, doing: 'read' | 'write' | 'list', er
   return new TransferError(`cannot ${doing} ${path} in the workspace: ${shortage ?? code}`, {
     retryable: shortage !== undefined,
     notFound: isMissing(error),
+    ...(FULL.has(code) && { away: { isWorkDisk: true } }),
     cause: error,
   });
 }
@@ -45,5 +49,10 @@ export function machineError(doing: string, error: unknown): RunError {
   if (error instanceof RunError) return error;
   const code = errorCode(error) ?? 'unknown error';
   const shortage = SHORTAGES[code];
-  return new BackendError(`cannot ${doing}: ${shortage ?? code}`, { retryable: true, unavailable: shortage !== undefined, cause: error });
+  return new BackendError(`cannot ${doing}: ${shortage ?? code}`, {
+    retryable: true,
+    unavailable: shortage !== undefined,
+    isWorkDiskFull: FULL.has(code),
+    cause: error,
+  });
 }

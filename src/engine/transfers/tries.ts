@@ -32,7 +32,7 @@ export class Tries {
     const { retryAfterMs = 0 } = error.away ?? {};
     // Whoever waits for a task may wait so long; a file holds a place.
     if (this.failures >= tries || retryAfterMs > longestDelayMs) {
-      if (error.away && this.url !== undefined) onAway?.(this.url, error.away);
+      if (error.away && error.away.isWorkDisk !== true && this.url !== undefined) onAway?.(this.url, error.away);
       throw error;
     }
     const delayMs = backOff(this.failures - 1, { firstDelayMs, longestDelayMs }, random());

@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheDirectory, describeEngine } from '../engines';
 import { type RunningServer, startServer } from '../server';
 import { eventually } from '../tes-client';
+
+const freeBytes = (directory: string): number => {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+};
 
 describeEngine('bubblewrap', 'a disk that is full', (engine) => {
   let mount: string;
@@ -41,11 +46,39 @@ describeEngine('bubblewrap', 'a disk that is full', (engine) => {
     ]);
   }, 120_000);
 
-  it('of the work directory fails an input that does not fit, and says so', async () => {
+  it('of the work directory keeps tasks waiting, with and without inputs, and fails none of them', async () => {
     server = await startServer({
       engine: engine(),
       workDirectory: join(mount, 'work'),
-      settings: { limits: { min_free_disk: 0 }, retry: { attempts: 2, first_delay_seconds: 0.1 } },
+      settings: { limits: { min_free_disk: 0 }, retry: { attempts: 1, first_delay_seconds: 0.1, longest_delay_seconds: 1 } },
+    });
+    const { client, files, url } = server;
+    writeFileSync(join(files, 'in'), Buffer.alloc(1_000_000));
+    await client.until(await client.create(task('true')), ['COMPLETE']);
+    const jobs = readdirSync(join(mount, 'work')).map((backend) => join(mount, 'work', backend, 'jobs'));
+    await eventually('the workspaces to be gone', () =>
+      jobs.every((directory) => readdirSync(directory).length === 0) ? true : undefined,
+    );
+    writeFileSync(join(mount, 'filler'), Buffer.alloc(freeBytes(mount)));
+    const ids = [
+      await client.create(task('true')),
+      await client.create(task('test -s /in', { inputs: [{ url: join(files, 'in'), path: '/in' }] })),
+      await client.create(task('true')),
+    ];
+    await eventually('each to say that the disk is full', async () => {
+      const told = await Promise.all(ids.map(async (id) => (await fetch(`${url}/ext/v1/tasks/${id}`)).text()));
+      return told.every((text) => text.includes('the disk of the workspaces')) ? true : undefined;
+    });
+    for (const id of ids) expect(['QUEUED', 'INITIALIZING']).toContain((await client.get(id, 'MINIMAL')).state);
+    rmSync(join(mount, 'filler'));
+    for (const id of ids) await client.until(id, ['COMPLETE']);
+  }, 120_000);
+
+  it('of the work directory fails an input that never fits, and says so', async () => {
+    server = await startServer({
+      engine: engine(),
+      workDirectory: join(mount, 'work'),
+      settings: { limits: { min_free_disk: 0 }, retry: { attempts: 2, first_delay_seconds: 0.1, storage_patience_seconds: 2 } },
     });
     const { client, files } = server;
     writeFileSync(join(files, 'large'), Buffer.alloc(100_000_000));

@@ -75,6 +75,24 @@ describe('what is retried', () => {
     expect(decideFailure(at('stage-in'), busy(1e9), NOW, POLICY, 0.5)).toEqual({ kind: 'await', delayMs: 60_000 });
   });
 
+  it.each<[TaskStep, string]>([
+    ['stage-in', 'await'],
+    ['submit', 'await'],
+    ['run', 'defer'],
+    ['stage-out', 'defer'],
+    ['cleanup', 'defer'],
+  ])('waits in %s for room on the disk of the workspaces: %s, and gives nothing up that runs', (step, kind) => {
+    expect(decide(at(step, { attempt: 3 }), { ...AWAY_STORAGE, storage: { isWorkDisk: true } })).toBe(kind);
+  });
+
+  it('tries a disk that is full again at pauses that grow, for its own inputs may be what fills it', () => {
+    const waited = (ms: number) => ({ storageWait: { of: 'workspace' as const, since: NOW - ms, count: 1, reason: 'full', pauseMs: 1 } });
+    const full: Failure = { ...AWAY_STORAGE, storage: { isWorkDisk: true } };
+    const policy = { ...POLICY, storagePatienceMs: 3_600_000 };
+    const delays = [0, 10_000, 100_000, 3_000_000].map((ms) => decideFailure(at('stage-in', waited(ms)), full, NOW, policy, 0));
+    expect(delays).toMatchObject([{ delayMs: 100 }, { delayMs: 5000 }, { delayMs: 50_000 }, { delayMs: 600_000 }]);
+  });
+
   it('does not count attempts that ended because the storage of an input was away', () => {
     expect(decide(at('submit', { attempt: 9, waitedAttempts: 7 }), RESET)).toBe('retreat');
     expect(decide(at('submit', { attempt: 9, waitedAttempts: 6 }), RESET)).toBe('fail');
