@@ -57,3 +57,7 @@ export function objectOf({ bucket, key, versionId }: S3Address): {
 export function prefixOf({ key }: S3Address): string {
   return key === '' || key.endsWith('/') ? key : `${key}/`;
 }
+
+export function hasDottedSegment(key: string): boolean {
+  return key.split('/').some((segment) => segment === '.' || segment === '..');
+}

@@ -14,7 +14,7 @@ import { shownUrl } from '../../task/url';
 import { Reach } from '../shared/reach';
 import { MemoryBudget } from './memory-budget';
 import { repeated } from './repeated';
-import { addressOf, identityOf, objectOf, prefixOf, type S3Address } from './s3-address';
+import { addressOf, hasDottedSegment, identityOf, objectOf, prefixOf, type S3Address } from './s3-address';
 import { S3Connections, type S3Settings } from './s3-connections';
 import { partsOfSource, partsOfStream, sliceOf, StreamInParts } from './s3-contents';
 import { endpointFor } from './s3-endpoints';
@@ -55,7 +55,16 @@ export class S3Storage extends StorageClient {
     const at = addressOf(url);
     if ('problem' in at) return `${shownUrl(url)} ${at.problem}`;
     if (at.versionId !== undefined && use === 'write') return `${shownUrl(url)} names a version of an object, which cannot be written`;
-    const { url: server } = endpointFor(at, this.settings.endpoints);
+    const { url: server, prefix } = endpointFor(at, this.settings.endpoints);
+    // Between here and the object somebody may resolve them, and the key would lie outside of the prefix whose credentials it is asked for with.
+    if (
+      hasDottedSegment(at.key) &&
+      prefix
+        .split('/')
+        .slice(3)
+        .some((segment) => segment !== '')
+    )
+      return `${shownUrl(url)} has . or .. as a segment of its key, which is not taken below ${prefix} (setting storage.s3.endpoints)`;
     const host = server === undefined ? '' : (URL.parse(server)?.hostname ?? '');
     const refused = this.reach.refusalOf(host);
     return refused === undefined ? undefined : `${shownUrl(url)}: its server ${refused}`;

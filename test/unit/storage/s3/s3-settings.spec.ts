@@ -1,5 +1,7 @@
 import { addressOf } from '../../../../src/storage/s3/s3-address';
 import { areEndpoints, endpointFor, faultsOf, masked, type S3Endpoint } from '../../../../src/storage/s3/s3-endpoints';
+import { S3Storage } from '../../../../src/storage/s3/s3.storage';
+import { ANYWHERE } from '../../../support/connections';
 import { partBytesFor } from '../../../../src/storage/s3/s3-upload';
 
 describe('an S3 URL', () => {
@@ -104,4 +106,27 @@ it.each([
   [5 * 1024 ** 4, 525],
 ])('the parts of %s bytes are of %i MiB', (sizeBytes, mib) => {
   expect(partBytesFor(sizeBytes)).toBe(mib * 1024 * 1024);
+});
+
+describe('a key with dotted segments', () => {
+  const storage = new S3Storage({
+    enabled: true,
+    endpoints: [
+      { prefix: 's3://lab/ours/', url: 'https://s3.example.org' },
+      { prefix: 's3://whole', url: 'https://s3.example.org' },
+    ],
+    reach: ANYWHERE,
+    connectTimeoutMs: 1,
+    idleTimeoutMs: 1,
+    memoryBytes: 1,
+  });
+
+  it.each(['s3://lab/ours/../theirs', 's3://lab/ours/./x', 's3://lab/ours/x/..'])('is refused below a prefix of keys: %s', (url) => {
+    for (const use of ['read', 'write'] as const)
+      expect(storage.refusal(url, use)).toContain('s3://lab/ours/ (setting storage.s3.endpoints)');
+  });
+
+  it.each(['s3://whole/a/../b', 's3://lab/ours/..a/b', 's3://lab/other/../x'])('is taken as it is elsewhere: %s', (url) => {
+    expect(storage.refusal(url, 'read')).toBeUndefined();
+  });
 });
