@@ -135,7 +135,7 @@ describe.each([
         }
       });
       let kills = 0;
-      for (; performance.now() - from < LOAD_MS; kills += 1) {
+      for (; kills <= KILLS || performance.now() - from < LOAD_MS; kills += 1) {
         await new Promise((resolve) => setTimeout(resolve, random.between(1000, 5000)));
         const victim = random.pick(gateways);
         await victim.kill9();
@@ -143,7 +143,6 @@ describe.each([
       }
       loading = false;
       await Promise.all([...clients, ...disturbing]);
-      expect(kills).toBeGreaterThan(KILLS);
       expect(known.length).toBeGreaterThan(5 * kills);
       if (proxied) expect(Math.min(...proxies.map(({ ended }) => ended))).toBeGreaterThan(LOAD_MS / 6000);
 
