@@ -1,4 +1,5 @@
 import type { CredentialKind } from '../ports/credentials';
+import { urlPrefix } from '../task/url-prefix';
 
 const LONGEST_PREFIX = 1000;
 const LONGEST_HOST = 261;
@@ -24,13 +25,11 @@ export function targetOf(kind: CredentialKind, text: string, schemes: readonly s
 }
 
 function prefixOf(text: string, schemes: readonly string[]): Target {
-  const url = URL.parse(text);
-  const scheme = url?.protocol.slice(0, -1) ?? '';
-  if (!url || !schemes.includes(scheme))
-    return { fault: `must be a URL of ${schemes.join(', ')}: no other storage here takes credentials` };
-  if (url.username !== '' || url.password !== '') return { fault: 'must hold no user name and no password' };
-  if (url.search !== '' || url.hash !== '' || /[?#]/.test(text)) return { fault: 'must hold no query and no fragment' };
-  const target = url.href.replace(/\/+$/, '');
+  const scheme = URL.parse(text)?.protocol.slice(0, -1) ?? '';
+  if (!schemes.includes(scheme)) return { fault: `must be a URL of ${schemes.join(', ')}: no other storage here takes credentials` };
+  const found = urlPrefix(text, schemes);
+  if ('fault' in found) return found;
+  const { prefix: target } = found;
   return target.length > LONGEST_PREFIX ? { fault: `must be at most ${LONGEST_PREFIX} characters` } : { target };
 }
 
@@ -39,17 +38,4 @@ function hostOf(text: string): Target {
   if (host.length > LONGEST_HOST || !HOST.test(host))
     return { fault: 'must be a host, with its port where it has one: registry.example.org:5000' };
   return { target: DOCKER_HUB.has(host) ? 'docker.io' : host };
-}
-
-/** What prefixes are held against: `..` resolved, without what is secret in it and without the query; `undefined` for what is no URL. */
-export function bareUrl(url: string): string | undefined {
-  const parsed = URL.parse(url);
-  if (!parsed) return undefined;
-  parsed.username = parsed.password = parsed.search = parsed.hash = '';
-  return parsed.href;
-}
-
-/** Whether a bare URL begins with a prefix, as `targetOf` has it: by whole segments of the path. */
-export function isBelow(bare: string, prefix: string): boolean {
-  return bare === prefix || bare.startsWith(`${prefix}/`);
 }

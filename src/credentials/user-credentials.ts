@@ -9,9 +9,10 @@ import {
 import { Conflict, InvalidRequest } from '../ports/errors';
 import type { CredentialKind, SealedCredential, SealedCredentials } from '../ports/store/sealed-credentials';
 import type { Owner } from '../task/owner';
+import { bareUrl, isBelowPrefix } from '../task/url-prefix';
 import type { KeyFile } from './key-file';
 import { seal, unseal } from './sealing';
-import { bareUrl, isBelow, targetOf } from './targets';
+import { targetOf } from './targets';
 
 export interface CredentialStore {
   readonly credentials: SealedCredentials;
@@ -109,7 +110,7 @@ class SecretsOfTask implements StorageSecrets {
 
   async forUrl(url: string): Promise<Secret | undefined> {
     const bare = bareUrl(url);
-    const longest = bare === undefined ? undefined : (await this.known()).find(({ target }) => isBelow(bare, target));
+    const longest = bare === undefined ? undefined : (await this.known()).find(({ target }) => isBelowPrefix(bare, target));
     if (!longest) return undefined;
     const secret = this.opened.get(longest) ?? unseal(longest, await this.keys.key(longest.keyId));
     this.opened.set(longest, secret);

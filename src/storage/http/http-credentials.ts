@@ -1,4 +1,5 @@
 import type { Secret } from '../../ports/credentials';
+import type { HttpServer } from './http-servers';
 
 /** Credentials are for the host they were given for. */
 export function redirected(to: URL, from: URL): URL {
@@ -9,9 +10,8 @@ export function redirected(to: URL, from: URL): URL {
   return to;
 }
 
-export interface Credentials {
-  readonly Authorization?: string;
-}
+/** Headers, by their names in lower case: `authorization` and what else a server wants. */
+export type Credentials = Readonly<Record<string, string>>;
 
 export function headerOf(secret: Secret): string {
   switch (secret.type) {
@@ -42,7 +42,16 @@ export function hasUserinfo({ username, password }: URL): boolean {
 /** Userinfo becomes basic authentication (RFC 7617) and leaves the URL. */
 export function authorizationOf(url: string): Credentials {
   const parsed = new URL(url);
-  return hasUserinfo(parsed) ? { Authorization: basic(unescaped(parsed.username), unescaped(parsed.password)) } : {};
+  return hasUserinfo(parsed) ? { authorization: basic(unescaped(parsed.username), unescaped(parsed.password)) } : {};
+}
+
+/** What an entry of the settings has requests to its server carry. */
+export function headersOf({ username, password = '', token, headers = {} }: HttpServer): Credentials {
+  return {
+    ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value])),
+    ...(username !== undefined && { authorization: basic(username, password) }),
+    ...(token !== undefined && { authorization: `Bearer ${token}` }),
+  };
 }
 
 function unescaped(text: string): string {

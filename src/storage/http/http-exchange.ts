@@ -4,7 +4,8 @@ import type { StorageSecrets } from '../../ports/credentials';
 import { TransferError } from '../../ports/errors';
 import { shownUrl } from '../../task/url';
 import { agentsFor, type ConnectionSettings } from '../shared/http-agents';
-import { authorizationOf, type Credentials, hasUserinfo, headerOf, isSameOrigin, redirected } from './http-credentials';
+import { authorizationOf, type Credentials, hasUserinfo, headerOf, headersOf, isSameOrigin, redirected } from './http-credentials';
+import { type HttpServer, HttpServers } from './http-servers';
 import { networkError } from '../shared/http-errors';
 import type { Upload } from './http-upload';
 import { idleError, IdleWatch } from '../shared/idle-watch';
@@ -17,6 +18,8 @@ export interface HttpSettings extends ConnectionSettings {
   readonly maxRedirects: number;
   /** A transfer in which nothing moves for so long is given up, ms. */
   readonly idleTimeoutMs: number;
+  /** What requests carry by prefix of their URLs. */
+  readonly servers?: readonly HttpServer[];
 }
 
 export interface Answer {
@@ -40,6 +43,7 @@ const DISCARD_MS = 5000;
 export class HttpExchange {
   private readonly agents: ReturnType<typeof agentsFor>;
   private readonly reach: Reach;
+  private readonly servers: HttpServers;
   /** Where one is made for an owner's credentials: connections that have carried these serve nobody else. */
   private ownAgents: ReturnType<typeof agentsFor> | undefined;
 
@@ -52,6 +56,7 @@ export class HttpExchange {
   ) {
     this.agents = owners?.lent.agents ?? agentsFor(settings);
     this.reach = new Reach(settings.reach);
+    this.servers = new HttpServers(settings.servers ?? []);
   }
 
   /** Why a URL is not asked at all. */
@@ -118,18 +123,21 @@ export class HttpExchange {
     }
   }
 
-  /** Those in the URL count, as whoever wrote it meant it. */
+  /** Those in the URL count, as whoever wrote it meant it; then the owner's, then those of the settings, whose other headers go along with either. */
   private async credentialsFor(at: string, isAtHome: boolean): Promise<Credentials> {
     if (isAtHome && this.carried) return this.carried;
     const inUrl = authorizationOf(at);
-    if (inUrl.Authorization !== undefined || !isAtHome) return inUrl;
+    if (!isAtHome) return inUrl;
+    const server = this.servers.of(at);
+    const shared = server ? headersOf(server) : {};
+    if (inUrl['authorization'] !== undefined) return { ...shared, ...inUrl };
     const secret = await this.owners?.secrets.forUrl(at);
-    return secret ? { Authorization: headerOf(secret) } : {};
+    return secret ? { ...shared, authorization: headerOf(secret) } : shared;
   }
 
   /** Of a request with an owner's credentials, connections that no other owner uses. */
   private agentsOf({ headers, url }: OneRequest): ReturnType<typeof agentsFor> {
-    if (!this.owners || headers['Authorization'] === undefined || hasUserinfo(new URL(url))) return this.agents;
+    if (!this.owners || headers['authorization'] === undefined || hasUserinfo(new URL(url))) return this.agents;
     return (this.ownAgents ??= agentsFor(this.settings));
   }
 

@@ -125,7 +125,7 @@ it('a name is looked up as ever, and refused by any of its addresses', async () 
 });
 
 describe('without a word of the operator', () => {
-  const values = { enabled: true, max_redirects: 5, timeout_seconds: 60, allowed_networks: [] as readonly string[] };
+  const values = { enabled: true, max_redirects: 5, timeout_seconds: 60, servers: [], allowed_networks: [] as readonly string[] };
   const networks = (servesThisMachineOnly: boolean, named: readonly string[] = []): readonly string[] =>
     httpStorage.here({ ...values, allowed_networks: named }, { instance: 'x', servesThisMachineOnly }).reach.networks;
 
