@@ -284,7 +284,9 @@ function submitted(task: TaskRecord, event: Extract<TaskEvent, { type: 'submitte
   if (event.handle.step !== 'submitted') {
     return progressed({ ...task, handle: event.handle }, context, event.againMs);
   }
-  return progressed(waitOver({ ...task, handle: event.handle, step: 'run' }, context.storeNow), context, context.pollMs.first);
+  const running: TaskRecord = { ...task, handle: event.handle, step: 'run' };
+  // Inputs that the job brings itself are still to come: only the wait for room is over.
+  return progressed(task.storageWait?.of === 'workspace' ? waitOver(running, context.storeNow) : running, context, context.pollMs.first);
 }
 
 function observed(task: TaskRecord, observation: Observation, context: ReduceContext): Reduction {
